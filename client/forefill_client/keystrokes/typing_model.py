@@ -1,0 +1,43 @@
+"""How a simulated user types."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FlushRule(Enum):
+    """Say when a simulated user's client sends FLUSH."""
+
+    DEBOUNCE = "debounce"
+    """In a pause longer than the debounce, and after the last key. A steady typist flushes once, at the very end."""
+    WORD = "word"
+    """At once, whenever a boundary character is typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypingModel:
+    """Describe a typist: times in milliseconds.
+
+    Raises:
+        ValueError: A time is negative or not finite, or `typo_rate` is not from 0 to 1.
+    """
+
+    mean_delay_ms: float = 150.0
+    """Mean time from one key to the next."""
+    std_delay_ms: float = 50.0
+    """Its standard deviation."""
+    debounce_ms: float = 300.0
+    """How long no key must come before FlushRule.DEBOUNCE flushes."""
+    typo_rate: float = 0.02
+    """How likely a letter is first mistyped, then deleted and typed again."""
+    pause_after_boundary: float = 50.0
+    """Extra time before the key that follows a boundary character."""
+    flush_rule: FlushRule = FlushRule.DEBOUNCE
+
+    def __post_init__(self) -> None:
+        for name in ("mean_delay_ms", "std_delay_ms", "debounce_ms", "pause_after_boundary"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}: give milliseconds, 0 or more")
+        if not 0 <= self.typo_rate <= 1:
+            raise ValueError(f"typo_rate is {self.typo_rate}: give a probability from 0 to 1")
