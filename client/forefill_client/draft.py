@@ -1,0 +1,68 @@
+"""The client's copy of the user's box: its text in code points, and how much of it was flushed."""
+
+import zlib
+
+from .errors import InvalidRequest
+from .keystrokes.boundaries import find_last_boundary
+from .options import checked_text
+
+
+class Draft:
+    """A text under edit. Positions and lengths count code points; what is refused leaves the text as it was."""
+
+    def __init__(self, text: str = "") -> None:
+        self.text = checked_text(text)
+        #: What the last flush confirmed; later edits may have left it behind.
+        self.confirmed = ""
+
+    def add(self, text: str) -> None:
+        """Append."""
+        self.text += checked_text(text)
+
+    def delete(self, count: int) -> int:
+        """Remove from the end at most `count` code points, and return how many there were to remove."""
+        if count < 0:
+            raise InvalidRequest(f"cannot delete {count} code points: count from 0", session_continues=True)
+        count = min(count, len(self.text))
+        self.text = self.text[: len(self.text) - count]
+        return count
+
+    def replace(self, start: int, end: int, text: str) -> None:
+        """Put `text` in place of the code points from `start` to before `end`."""
+        if not 0 <= start <= end <= len(self.text):
+            raise InvalidRequest(
+                f"cannot replace {start} to {end} in {len(self.text)} code points: 0 <= start <= end <= length",
+                session_continues=True,
+            )
+        self.text = self.text[:start] + checked_text(text) + self.text[end:]
+
+    def checksum(self) -> int:
+        """Return the CRC-32 of the text in UTF-8."""
+        return zlib.crc32(self.text.encode())
+
+    def boundary_to_flush(self) -> int | None:
+        """Return the word boundary that a flush should confirm now; None where the last flush covered it."""
+        boundary = find_last_boundary(self.text)
+        if boundary == 0 or self.confirmed.startswith(self.text[:boundary]):
+            return None
+        return boundary
+
+    def boundary_to_confirm(self) -> int:
+        """Return how much may be confirmed: what the last flush confirmed if it still stands, else to a boundary."""
+        still_stands = self.confirmed and self.text.startswith(self.confirmed)
+        return len(self.confirmed) if still_stands else find_last_boundary(self.text)
+
+
+def smallest_replace(old: str, new: str) -> tuple[int, int, str]:
+    """Return start, end and text of the smallest one replacement that makes `new` of `old`."""
+    shorter = min(len(old), len(new))
+    start = _common(old, new, shorter)
+    tail = _common(old[::-1], new[::-1], shorter - start)
+    return start, len(old) - tail, new[start : len(new) - tail]
+
+
+def _common(one: str, other: str, limit: int) -> int:
+    """Return how many leading code points two texts share, at most `limit`."""
+    if one[:limit] == other[:limit]:
+        return limit
+    return next(index for index in range(limit) if one[index] != other[index])

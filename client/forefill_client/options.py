@@ -1,0 +1,136 @@
+"""What a caller says when a session begins."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from forefill.v1 import keystroke_pb2 as pb
+
+from .errors import InvalidRequest, InvalidText
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the conversation before the draft."""
+
+    #: Who speaks: "system", "user", "assistant", or any role that the model's template knows.
+    role: str
+    #: What is said.
+    content: str
+
+
+#: A message in any of the three ways in which people hold one.
+MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How answers are drawn. What is left out takes the model's default (its generation_config), then vLLM's."""
+
+    #: Most tokens of an answer; at least 1; default: what is left of the model's context.
+    max_tokens: int | None = None
+    #: 0 (greedy) to 2.
+    temperature: float | None = None
+    #: Nucleus mass; above 0 to 1.
+    top_p: float | None = None
+    #: Number of likeliest tokens drawn from; 0 means all.
+    top_k: int | None = None
+    #: Least probability, relative to the likeliest token's; 0 to 1.
+    min_p: float | None = None
+    #: -2 to 2.
+    presence_penalty: float | None = None
+    #: -2 to 2.
+    frequency_penalty: float | None = None
+    #: Above 0 to 2.
+    repetition_penalty: float | None = None
+    #: Makes sampling repeatable on one engine.
+    seed: int | None = None
+    #: Texts at which the answer ends; at most 16, none empty.
+    stop: Sequence[str] = ()
+
+
+class WarmMode(Enum):
+    """How a session warms."""
+
+    #: The base prompt at once, the confirmed text at each flush.
+    AUTO = pb.WARM_MODE_AUTO
+    #: Nothing: the answer comes as plain vLLM would give it.
+    OFF = pb.WARM_MODE_OFF
+
+
+class CacheScope(Enum):
+    """Who else may hit the blocks that a session computes."""
+
+    #: All sessions of the server.
+    SHARED = pb.CACHE_SCOPE_SHARED
+    #: This session alone.
+    SESSION = pb.CACHE_SCOPE_SESSION
+
+
+def checked_text(text: str) -> str:
+    """Return the text, or raise InvalidText where it has no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidText(
+            f"the text holds a lone surrogate at position {error.start}: join surrogate pairs, or replace it",
+            session_continues=True,
+        ) from None
+    return text
+
+
+def open_request(
+    messages: Iterable[MessageLike],
+    sampling: Sampling | None,
+    draft: str,
+    warm_mode: WarmMode,
+    cache_scope: CacheScope,
+    session_key: str,
+    chat_template_kwargs: Mapping[str, Any] | None,
+) -> pb.Open:
+    """Return the wire's Open, or raise InvalidRequest where a value cannot be put into it."""
+    request = pb.Open(
+        messages=[_message(message) for message in messages],
+        sampling=_sampling(sampling or Sampling()),
+        draft=checked_text(draft),
+        warm_mode=warm_mode.value,
+        cache_scope=cache_scope.value,
+        session_key=checked_text(session_key),
+    )
+    if chat_template_kwargs is not None:
+        try:
+            request.chat_template_kwargs.update(dict(chat_template_kwargs))
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"chat_template_kwargs must be plain JSON values: {error}") from None
+    return request
+
+
+def _message(message: MessageLike) -> pb.ChatMessage:
+    if isinstance(message, Mapping):
+        role, content = message.get("role"), message.get("content")
+    elif isinstance(message, ChatMessage):
+        role, content = message.role, message.content
+    else:
+        try:
+            role, content = message
+        except (TypeError, ValueError):
+            role = content = None
+    if not isinstance(role, str) or not isinstance(content, str):
+        raise InvalidRequest(f'a message is (role, content), ChatMessage or {{"role", "content"}}, not {message!r:.80}')
+    return pb.ChatMessage(role=checked_text(role), content=checked_text(content))
+
+
+def _sampling(sampling: Sampling) -> pb.Sampling:
+    wire = pb.Sampling()
+    for field in dataclasses.fields(sampling):
+        value = getattr(sampling, field.name)
+        try:
+            if field.name == "stop":
+                wire.stop.extend(checked_text(text) for text in value)
+            elif value is not None:
+                setattr(wire, field.name, value)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"Sampling.{field.name} cannot be {value!r:.80}: {error}") from None
+    return wire

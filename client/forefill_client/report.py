@@ -1,0 +1,197 @@
+"""What a session hears from the server, as plain values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from forefill.v1 import keystroke_pb2 as pb
+
+
+class FlushOutcome(StrEnum):
+    """What became of a flush."""
+
+    #: Every whole block of the stable tokens is cached, and work was done for it.
+    WARMED = "warmed"
+    #: It completed no block that was not cached already.
+    NOTHING_NEW = "nothing new"
+    #: Something later came first; what is still wanted is warmed with that.
+    DEFERRED = "deferred"
+    #: The engine would not or could not do it.
+    SHED = "shed"
+    #: Warming does nothing here: see Opened.warming_inert_reason.
+    INERT = "inert"
+    #: The server is newer than this client.
+    UNKNOWN = "unknown"
+
+
+class GenerationSource(StrEnum):
+    """On what an answer began."""
+
+    #: No block was cached.
+    COLD = "cold"
+    #: At least one block was cached.
+    WARM = "warm"
+    #: The server is newer than this client.
+    UNKNOWN = "unknown"
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    #: The model ended it, or a stop text came.
+    STOP = "stop"
+    #: Sampling.max_tokens or the model's context was reached.
+    LENGTH = "length"
+    #: The server is newer than this client.
+    UNKNOWN = "unknown"
+
+
+_OUTCOMES = {
+    pb.FLUSH_OUTCOME_WARMED: FlushOutcome.WARMED,
+    pb.FLUSH_OUTCOME_NOTHING_NEW: FlushOutcome.NOTHING_NEW,
+    pb.FLUSH_OUTCOME_DEFERRED: FlushOutcome.DEFERRED,
+    pb.FLUSH_OUTCOME_SHED: FlushOutcome.SHED,
+    pb.FLUSH_OUTCOME_INERT: FlushOutcome.INERT,
+}
+_SOURCES = {
+    pb.GENERATION_SOURCE_COLD: GenerationSource.COLD,
+    pb.GENERATION_SOURCE_WARM: GenerationSource.WARM,
+}
+_FINISH_REASONS = {
+    pb.FINISH_REASON_STOP: FinishReason.STOP,
+    pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server accepts."""
+
+    #: Longest draft, in code points.
+    max_draft_code_points: int
+    #: Longest prompt and answer together, in tokens.
+    context_tokens: int
+    #: Largest message on the wire, in bytes.
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a session works with."""
+
+    #: The session's name in the server's log.
+    session_id: str
+    #: The served model's name.
+    model: str
+    #: vLLM's unit of caching, in tokens.
+    block_size: int
+    limits: Limits
+    #: Tokens of everything before the draft.
+    base_prompt_tokens: int
+    #: Why warming does nothing here; empty where it works.
+    warming_inert_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """What became of one flush."""
+
+    #: Number of the flush, as `Session.flush` returned it.
+    seq: int
+    #: Code points of the draft that count as confirmed.
+    confirmed_code_points: int
+    #: Leading tokens of the prompt that no typing after the confirmed text can change.
+    stable_tokens: int
+    #: Leading tokens of them that are believed cached now, in whole blocks.
+    cached_tokens: int
+    #: Tokens that the engine computed for it.
+    computed_tokens: int
+    outcome: FlushOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where the tokens went that were computed ahead for a turn.
+
+    computed = used + edited_away + evicted + abandoned.
+    """
+
+    #: Warm requests sent to the engine.
+    warms: int
+    computed_tokens: int
+    #: Found again by the answer's prompt.
+    used_tokens: int
+    #: Not part of the submitted prompt.
+    edited_away_tokens: int
+    #: Part of the submitted prompt, but no longer cached, or not yet.
+    evicted_tokens: int
+    #: Lost: the warm failed, or nobody submitted.
+    abandoned_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one answer cost."""
+
+    #: From the call of `submit` to the first token's arrival, by the client's clock.
+    ttft_seconds: float
+    #: From the server's receipt of SUBMIT to the first token, by the server's clock.
+    server_ttft_seconds: float
+    #: From the call of `submit` to the answer's end, by the client's clock.
+    total_seconds: float
+    prompt_tokens: int
+    #: Tokens of the prompt that the engine found cached.
+    cached_tokens: int
+    completion_tokens: int
+    source: GenerationSource
+    finish_reason: FinishReason
+    ledger: Ledger
+
+
+def opened_from_wire(opened: pb.Opened) -> Opened:
+    return Opened(
+        session_id=opened.session_id,
+        model=opened.model,
+        block_size=opened.block_size,
+        limits=Limits(
+            max_draft_code_points=opened.limits.max_draft_code_points,
+            context_tokens=opened.limits.context_tokens,
+            max_message_bytes=opened.limits.max_message_bytes,
+        ),
+        base_prompt_tokens=opened.base_prompt_tokens,
+        warming_inert_reason=opened.warming_inert_reason,
+    )
+
+
+def flush_result_from_wire(result: pb.FlushResult, seq: int) -> FlushResult:
+    return FlushResult(
+        seq=seq,
+        confirmed_code_points=result.confirmed_code_points,
+        stable_tokens=result.stable_tokens,
+        cached_tokens=result.cached_tokens,
+        computed_tokens=result.computed_tokens,
+        outcome=_OUTCOMES.get(result.outcome, FlushOutcome.UNKNOWN),
+    )
+
+
+def report_from_wire(
+    started: pb.GenerationStarted, finished: pb.GenerationFinished, *, ttft_seconds: float, total_seconds: float
+) -> Report:
+    ledger = finished.ledger
+    return Report(
+        ttft_seconds=ttft_seconds,
+        server_ttft_seconds=finished.timings.ttft_ms / 1000,
+        total_seconds=total_seconds,
+        prompt_tokens=finished.usage.prompt_tokens,
+        cached_tokens=finished.usage.cached_tokens,
+        completion_tokens=finished.usage.completion_tokens,
+        source=_SOURCES.get(started.source, GenerationSource.UNKNOWN),
+        finish_reason=_FINISH_REASONS.get(finished.reason, FinishReason.UNKNOWN),
+        ledger=Ledger(
+            warms=ledger.warms,
+            computed_tokens=ledger.computed_tokens,
+            used_tokens=ledger.used_tokens,
+            edited_away_tokens=ledger.edited_away_tokens,
+            evicted_tokens=ledger.evicted_tokens,
+            abandoned_tokens=ledger.abandoned_tokens,
+        ),
+    )
