@@ -1,0 +1,79 @@
+"""forefill's client: the model reads the prompt while it is typed, so the answer starts when Enter is pressed.
+
+async with AsyncClient.connect("127.0.0.1:50051") as client:
+    async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
+        await session.type("Show me all ")
+        await session.type("patients")
+        answer = await session.submit()
+        async for delta in answer:
+            print(delta, end="")
+        print(answer.report)
+"""
+
+from .answer import Answer
+from .client import AsyncClient
+from .errors import (
+    Aborted,
+    ClientTooSlow,
+    DraftDiverged,
+    DraftTooLong,
+    EmptySubmit,
+    EngineUnavailable,
+    ForefillError,
+    GenerationFailed,
+    GenerationRunning,
+    InternalError,
+    InvalidRequest,
+    InvalidSampling,
+    InvalidText,
+    NotReachable,
+    PromptTooLong,
+    ProtocolError,
+    ServerStopping,
+    SessionEnded,
+    TemplateRefused,
+    TooManySessions,
+    Unavailable,
+)
+from .options import CacheScope, ChatMessage, Sampling, WarmMode
+from .report import FinishReason, FlushOutcome, FlushResult, GenerationSource, Ledger, Limits, Opened, Report
+from .session import Session
+
+__all__ = [
+    "Aborted",
+    "Answer",
+    "AsyncClient",
+    "CacheScope",
+    "ChatMessage",
+    "ClientTooSlow",
+    "DraftDiverged",
+    "DraftTooLong",
+    "EmptySubmit",
+    "EngineUnavailable",
+    "FinishReason",
+    "FlushOutcome",
+    "FlushResult",
+    "ForefillError",
+    "GenerationFailed",
+    "GenerationRunning",
+    "GenerationSource",
+    "InternalError",
+    "InvalidRequest",
+    "InvalidSampling",
+    "InvalidText",
+    "Ledger",
+    "Limits",
+    "NotReachable",
+    "Opened",
+    "PromptTooLong",
+    "ProtocolError",
+    "Report",
+    "Sampling",
+    "ServerStopping",
+    "Session",
+    "SessionEnded",
+    "TemplateRefused",
+    "TooManySessions",
+    "Unavailable",
+    "WarmMode",
+]

@@ -1,0 +1,86 @@
+"""One answer: its text as it comes, then its report."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from forefill.v1 import keystroke_pb2 as pb
+
+from .errors import ForefillError
+from .report import Report, report_from_wire
+
+
+class _Owner(Protocol):
+    """What an answer needs of its session."""
+
+    async def _until(self, condition: Callable[[], bool]) -> None: ...
+
+    def _abandon(self) -> None: ...
+
+
+class Answer:
+    """The answer to one submit: iterate it once for its text deltas, then read `report`.
+
+    Breaking off the iteration stops the generation, and with it the session.
+    """
+
+    def __init__(self, owner: _Owner, seq: int, text: str, submitted_at: float) -> None:
+        #: Number of the SUBMIT that it answers.
+        self.seq = seq
+        #: The text that was submitted.
+        self.submitted_text = text
+        self._owner = owner
+        self._submitted_at = submitted_at
+        self._started_at: float | None = None
+        self._started = pb.GenerationStarted()
+        self._deltas: deque[str] = deque()
+        self._report: Report | None = None
+        self._error: ForefillError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more comes: the answer has ended, or it failed."""
+        return self._report is not None or self._error is not None
+
+    @property
+    def report(self) -> Report:
+        """What the answer cost; there once the iteration has come to its end."""
+        if self._report is None:
+            raise RuntimeError("the report comes with the end of the answer: iterate to its end first")
+        return self._report
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        try:
+            while True:
+                await self._owner._until(lambda: bool(self._deltas) or self.complete)
+                while self._deltas:
+                    yield self._deltas.popleft()
+                if self._error is not None:
+                    raise self._error
+                if self._report is not None:
+                    return
+        finally:
+            if not self.complete:
+                self._owner._abandon()
+
+    async def text(self) -> str:
+        """Return the rest of the answer as one text."""
+        return "".join([delta async for delta in self])
+
+    def _on_started(self, started: pb.GenerationStarted, now: float) -> None:
+        self._started, self._started_at = started, now
+
+    def _on_delta(self, delta: pb.GenerationDelta) -> None:
+        self._deltas.append(delta.text)
+
+    def _on_finished(self, finished: pb.GenerationFinished, now: float) -> None:
+        first_token_at = now if self._started_at is None else self._started_at
+        self._report = report_from_wire(
+            self._started,
+            finished,
+            ttft_seconds=first_token_at - self._submitted_at,
+            total_seconds=now - self._submitted_at,
+        )
+
+    def _on_error(self, error: ForefillError) -> None:
+        self._error = error

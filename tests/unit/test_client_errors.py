@@ -1,0 +1,63 @@
+"""The error tree, its table, and the names that callers rely on."""
+
+import json
+import subprocess
+import sys
+
+import forefill_client
+import grpc
+import pytest
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import ForefillError, errors
+
+
+def test_every_reason_of_the_wire_has_one_class() -> None:
+    on_the_wire = {errors.reason_name(value) for value in pb.ErrorReason.values()} - {"UNSPECIFIED"}
+    assert set(errors.REASONS) == on_the_wire
+
+
+def test_every_error_class_is_public_and_drawn_in_the_tree() -> None:
+    classes = {cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ForefillError)}
+    for cls in classes:
+        assert cls.__name__ in forefill_client.__all__
+        assert cls.__name__ in (errors.__doc__ or "")
+        assert (cls.__doc__ or "").startswith("Raised when ")
+
+
+@pytest.mark.parametrize("reason", sorted(errors.REASONS))
+def test_a_session_error_keeps_reason_seq_and_message_and_the_session(reason: str) -> None:
+    wire = pb.SessionError(reason=pb.ErrorReason.Value(f"ERROR_REASON_{reason}"), message="do this", seq=3)
+    error = errors.from_session_error(wire)
+    assert type(error) is errors.REASONS[reason].error
+    assert (error.reason, error.seq, str(error), error.session_continues) == (reason, 3, "do this", True)
+
+
+def test_a_reason_that_this_client_does_not_know_is_kept_by_its_number() -> None:
+    error = errors.from_session_error(pb.SessionError(reason=99))  # type: ignore[arg-type]
+    assert type(error) is ForefillError
+    assert error.reason == "REASON_99"
+    assert error.seq is None
+
+
+def test_a_status_without_reason_goes_by_its_code_and_keeps_its_details() -> None:
+    error = errors.from_status(grpc.StatusCode.UNAVAILABLE, "Socket closed", {})
+    assert type(error) is errors.Unavailable
+    assert error.retryable
+    assert "Socket closed" in str(error)
+
+
+def test_the_public_names() -> None:
+    assert sorted(forefill_client.__all__) == forefill_client.__all__
+    for name in forefill_client.__all__:
+        assert hasattr(forefill_client, name)
+
+
+def test_importing_the_client_takes_grpc_and_protobuf_alone() -> None:
+    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import forefill_client; print(*sys.modules)"
+    out = subprocess.run(  # noqa: S603 (our own interpreter and code)
+        [sys.executable, "-c", code, json.dumps(sys.path)], capture_output=True, text=True, check=True
+    ).stdout
+    loaded = {name.partition(".")[0] for name in out.split()} - set(sys.stdlib_module_names)
+    assert "forefill_client" in loaded
+    assert not loaded & {"numpy", "pydantic", "rich", "torch", "transformers", "vllm", "forefill_service", "google.rpc"}
+    assert "grpc_status" not in loaded
