@@ -1,0 +1,83 @@
+"""`forefill-server`: the service as a program."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from .engine import EmbeddedEngine, Engine, FakeEngine
+from .errors import ServiceError
+from .server import serve
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ServerCommand(Settings):
+    """forefill-server: warms vLLM's prefix cache while users type, and answers when they press Enter.
+
+    With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051. Every flag is also an environment
+    variable: --max-sessions is FOREFILL_MAX_SESSIONS. Examples:
+    forefill-server;
+    forefill-server --model Qwen/Qwen3-8B --host 0.0.0.0;
+    forefill-server --engine-args '{"gpu_memory_utilization": 0.8}'.
+    """
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the server; return 0 after a clean stop, 1 where it cannot serve, 2 for bad settings, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if args is None else args
+    if "--version" in arguments:
+        print(f"forefill-server {version('forefill')}")
+        return 0
+    try:
+        settings: Settings = CliApp.run(ServerCommand, cli_args=arguments)
+    except (ValidationError, SettingsError) as error:
+        print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
+        return 2
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _interrupt)  # until `serve` takes over
+    try:
+        engine = start_engine(settings)
+        return asyncio.run(serve(engine, settings))
+    except ServiceError as error:
+        print(f"forefill-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def start_engine(settings: Settings) -> Engine:
+    """Start the engine that the settings name.
+
+    Raises EngineStartError with one line of cause.
+    """
+    if settings.engine == "fake":
+        return FakeEngine(context_tokens=settings.context_tokens or 8192, block_size=settings.block_size or 16)
+    # vLLM reads these when it is imported; standard output is for programs.
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "WARNING")
+    log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.model or "the packaged model")
+    return EmbeddedEngine.start(settings)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _first_complaint(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return str(error)
+    first = error.errors()[0]
+    return f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

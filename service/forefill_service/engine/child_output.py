@@ -1,0 +1,58 @@
+"""Passes on what vLLM's processes print, and remembers its end: the cause of a failed start stands only there."""
+
+import os
+import re
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_CAUSE = re.compile(r"\b(?:\w+\.)*(\w*(?:Error|Exception|Interrupt)): (.+)")
+_PREFIX = re.compile(r"\(\w+ pid=\d+\)\s*|\b(ERROR|INFO|WARNING) \d\d-\d\d \d\d:\d\d:\d\d \[[^]]*\]\s*")
+
+
+class ChildOutput:
+    """Takes over file descriptors 1 and 2 while processes are started, so that they write into a pipe of ours.
+
+    A thread copies the pipe to the real standard error for as long as one of them lives. This process's own standard
+    output stays clean for programs that read it.
+    """
+
+    def __init__(self, keep_lines: int = 400) -> None:
+        self._lines: deque[str] = deque(maxlen=keep_lines)
+
+    @contextmanager
+    def captured(self) -> Iterator[None]:
+        """Redirect the descriptors for the time of the block; children started in it keep the pipe."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        real_stdout, real_stderr = os.dup(1), os.dup(2)
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        os.close(writer)
+        threading.Thread(target=self._copy, args=(reader, os.dup(real_stderr)), daemon=True).start()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for real, fd in ((real_stdout, 1), (real_stderr, 2)):
+                os.dup2(real, fd)
+                os.close(real)
+
+    def cause(self) -> str:
+        """Return the last exception's name and message that was printed, as one line, or ""."""
+        for line in reversed(self._lines):
+            found = _CAUSE.search(_PREFIX.sub("", line))
+            if found and "See root cause above" not in line:
+                return f"{found[1]}: {found[2].strip()}"
+        return ""
+
+    def _copy(self, reader: int, out: int) -> None:
+        with os.fdopen(reader, errors="replace") as lines, os.fdopen(out, "w") as stderr:
+            for line in lines:
+                self._lines.append(line.rstrip("\n"))
+                stderr.write(line)
+                stderr.flush()

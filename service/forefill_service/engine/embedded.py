@@ -1,0 +1,193 @@
+"""vLLM in this process's charge: `AsyncLLM` with prefix caching and priority scheduling.
+
+vLLM is imported where it is used: everything else of the service works, and is tested, without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from ..chat_template import HfChat
+from ..errors import EngineRefused, EngineStartError, EngineUnavailable
+from ..events import ChatMessage, Sampling
+from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
+from ..settings import Settings
+from .base import EngineInfo, Output, Request
+from .child_output import ChildOutput
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+log = logging.getLogger(__name__)
+
+CPU_DEFAULTS = {
+    "block_size": 32,  # the CPU's attention needs a multiple of it, and vLLM's own default of 128 warms too coarsely
+    "enforce_eager": True,  # compilation takes minutes on a CPU
+    "max_num_batched_tokens": 512,  # a step of the engine stays short: a running answer waits for it
+}
+PACKAGED_MODEL_CACHE_GIB = "1"
+
+_SAMPLING_DEFAULTS: dict[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+}
+"""As vLLM's chat endpoint has them where neither the caller nor the model says anything."""
+
+
+class EmbeddedEngine:
+    """An `Engine` on vLLM. `vllm` is public for tests that compare with vLLM's own rendering."""
+
+    def __init__(self, vllm: AsyncLLM, model_name: str, chat: HfChat) -> None:
+        config = vllm.vllm_config
+        self.vllm = vllm
+        self.info = EngineInfo(model_name, config.cache_config.block_size, config.model_config.max_model_len)
+        self.chat = chat
+        self._sampling_defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
+        self._ids = count(1)
+        self._closed = False
+
+    @classmethod
+    def start(cls, settings: Settings) -> EmbeddedEngine:
+        """Start vLLM; it takes about 40 s on a CPU, and no event loop needs to run.
+
+        Raises EngineStartError with one line of cause: no such model, no memory, a model that cannot chat.
+        """
+        output = ChildOutput()
+        try:
+            with output.captured():
+                vllm, model_name = _start_vllm(settings)
+        except EngineStartError:
+            raise
+        except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
+            log.debug("the engine did not start", exc_info=True)
+            raise EngineStartError(f"the engine did not start: {output.cause() or _one_line(error)}") from error
+        try:
+            return cls(vllm, model_name, _chat(vllm, settings))
+        except BaseException:
+            vllm.shutdown()
+            raise
+
+    async def generate(self, request: Request) -> AsyncIterator[Output]:
+        """Run one request on vLLM."""
+        from vllm.exceptions import VLLMClientError, VLLMError
+        from vllm.inputs.engine import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        outputs = self.vllm.generate(
+            tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
+            self._sampling_params(request.sampling, len(request.prompt_ids)),
+            f"forefill-{next(self._ids)}",
+            priority=int(request.priority),
+        )
+        try:
+            async for output in outputs:
+                part = output.outputs[0]
+                yield Output(part.text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
+        except EngineDeadError as error:
+            raise EngineUnavailable("vLLM's engine process has died") from error
+        except (VLLMClientError, VLLMError, ValueError) as error:
+            if self.vllm.errored:
+                raise EngineUnavailable("vLLM's engine process has died") from error
+            raise EngineRefused(_one_line(error)) from error
+        finally:
+            await outputs.aclose()
+
+    async def close(self) -> None:
+        """Stop vLLM and its processes."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self.vllm.shutdown)
+
+    def _sampling_params(self, sampling: Sampling, prompt_tokens: int) -> SamplingParams:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        room = self.info.context_tokens - prompt_tokens
+        defaults = dict(self._sampling_defaults)
+        wanted = sampling.max_tokens or defaults.pop("max_tokens", None) or room
+        given = {name: getattr(sampling, name) for name in _SAMPLING_DEFAULTS}
+        return SamplingParams(
+            **defaults | {name: value for name, value in given.items() if value is not None},
+            max_tokens=min(wanted, room),
+            seed=sampling.seed,
+            stop=list(sampling.stop),
+            output_kind=RequestOutputKind.DELTA,
+        )
+
+
+def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
+    try:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise EngineStartError(f"vLLM is not installed ({error}); run pip install 'forefill[vllm]'") from error
+
+    model, name = settings.model, settings.model
+    if not model:
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", PACKAGED_MODEL_CACHE_GIB)
+        try:
+            model, name = str(packaged_model_path()), PACKAGED_MODEL_NAME
+        except PackagedModelError as error:
+            raise EngineStartError(str(error)) from error
+    arguments: dict[str, Any] = {
+        "model": model,
+        "enable_prefix_caching": True,
+        "scheduling_policy": "priority",
+        "disable_log_stats": True,
+    }
+    if current_platform.is_cpu():
+        arguments |= CPU_DEFAULTS
+    if settings.block_size is not None:
+        arguments["block_size"] = settings.block_size
+    if settings.context_tokens is not None:
+        arguments["max_model_len"] = settings.context_tokens
+    engine_args = AsyncEngineArgs(**arguments | settings.engine_args)
+    return AsyncLLM.from_engine_args(engine_args), name
+
+
+def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:
+    """Return the template and tokenizer that vLLM's own chat endpoint would use, checked against it."""
+    from vllm.renderers.chat_utils import load_chat_template
+    from vllm.renderers.hf import HfRenderer, resolve_chat_template, resolve_chat_template_content_format
+    from vllm.renderers.params import ChatParams
+
+    renderer, config = vllm.renderer, vllm.vllm_config.model_config
+    if not isinstance(renderer, HfRenderer):
+        raise EngineStartError(
+            f"vLLM renders this model's chats with {type(renderer).__name__}, and forefill knows Hugging Face templates "
+            'alone; if the model has one, set --engine-args \'{"tokenizer_mode": "hf"}\''
+        )
+    tokenizer = renderer.get_tokenizer()
+    given = load_chat_template(settings.chat_template) if settings.chat_template else None
+    template = resolve_chat_template(tokenizer, given, None, model_config=config)
+    if template is None:
+        raise EngineStartError("the model has no chat template; give one with --chat-template FILE")
+    content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
+    chat = HfChat(tokenizer, template, content_format)
+
+    message = ChatMessage("user", "Is it  so?\n")
+    ours = chat.encode(chat.render([message], {}))
+    flags = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": False}
+    params = ChatParams(chat_template=given, chat_template_kwargs=flags)
+    _, [theirs] = renderer.render_chat([[{"role": message.role, "content": message.content}]], params)
+    if ours != list(theirs["prompt_token_ids"]):
+        raise EngineStartError("forefill does not render this model's chat as vLLM does, so answers would differ")
+    return chat
+
+
+def _one_line(error: BaseException) -> str:
+    """Return an exception as one line of at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (" ".join(lines[:3]) or type(error).__name__)[:300]

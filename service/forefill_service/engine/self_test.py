@@ -1,0 +1,32 @@
+"""Finds out at start-up whether warming helps on this engine at all."""
+
+import secrets
+
+from .base import Engine, Priority, Request, WARM_SAMPLING, warm
+
+_BLOCKS = 2
+
+
+async def warming_inert_reason(engine: Engine) -> str:
+    """Warm a prefix, submit an extension of it, and return "" if its blocks were hit, else one line that says why not.
+
+    Sliding-window and hybrid models, or prefix caching turned off, hit nothing in exactly this pattern. The prompts
+    stand under a salt of their own, so that what they leave in the cache is in nobody's way.
+    """
+    block_size, context = engine.info.block_size, engine.info.context_tokens
+    blocks = min(_BLOCKS, (context - 2) // block_size)
+    if blocks < 1:
+        return f"one cache block ({block_size} tokens) does not fit into the model's context ({context} tokens)"
+    salt = secrets.token_hex(8)
+    some_text = engine.chat.encode("a b c d e f g h ")
+    prefix = (some_text * (blocks * block_size))[: blocks * block_size]
+    await warm(engine, prefix, salt)
+    cached_tokens = 0
+    async for output in engine.generate(Request([*prefix, *some_text[:1]], WARM_SAMPLING, Priority.GENERATION, salt)):
+        cached_tokens = output.cached_tokens
+    if cached_tokens >= len(prefix):
+        return ""
+    return (
+        f"the engine found {cached_tokens} of {len(prefix)} warmed tokens again: prefix caching is off, or this model "
+        "(sliding window, hybrid) does not cache in whole blocks"
+    )

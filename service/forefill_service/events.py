@@ -1,0 +1,117 @@
+"""What comes in on a stream, as values: checked at the edge by `convert`, trusted after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+
+class WarmMode(Enum):
+    """How a session warms."""
+
+    AUTO = auto()
+    OFF = auto()
+
+
+class CacheScope(Enum):
+    """Who else may hit the blocks that a session computes."""
+
+    SHARED = auto()
+    SESSION = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is drawn; None takes the model's default, then vLLM's."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The first message: everything that stands before the draft."""
+
+    messages: tuple[ChatMessage, ...] = ()
+    sampling: Sampling = Sampling()
+    draft: str = ""
+    warm_mode: WarmMode = WarmMode.AUTO
+    session_key: str = ""
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    cache_scope: CacheScope = CacheScope.SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class CharAdd:
+    """Text was typed at the end."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CharDelete:
+    """Code points were deleted from the end."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """The code points from `start` to before `end` became `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+Edit = CharAdd | CharDelete | Replace
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What is confirmed may be warmed; length and checksum are those of the client's draft."""
+
+    draft_code_points: int
+    draft_crc32: int
+    confirmed_code_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Enter was pressed; `text` wins over the server's draft."""
+
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The session closes in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message or event without a kind that this server knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeystrokeEvent:
+    """One numbered thing that the user did."""
+
+    seq: int
+    kind: CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown

@@ -1,0 +1,85 @@
+"""Where every warmed token went.
+
+A warm computes the tokens from what the engine found cached to its end. When SUBMIT's prompt and the engine's count of
+cached tokens are known, each of them ends in one row:
+
+    not part of the prompt                         edited away
+    part of it, found cached, not counted yet      used
+    part of it otherwise                           evicted (or computed too late, or twice)
+    the warm failed, or nobody submitted           abandoned
+"""
+
+from dataclasses import dataclass, field
+
+from .token_ids import TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The tokens from `start` to before the end of `prefix`, computed by one warm."""
+
+    prefix: TokenIds
+    start: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens computed."""
+        return max(0, len(self.prefix) - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A settled ledger, in tokens: computed = used + edited_away + evicted + abandoned."""
+
+    warms: int = 0
+    used: int = 0
+    edited_away: int = 0
+    evicted: int = 0
+    abandoned: int = 0
+
+    @property
+    def computed(self) -> int:
+        """All tokens that warms computed."""
+        return self.used + self.edited_away + self.evicted + self.abandoned
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The open books of one turn."""
+
+    entries: list[Entry] = field(default_factory=list)
+    warms: int = 0
+    lost: int = 0
+
+    def warmed(self, prefix: TokenIds, cached_tokens: int) -> int:
+        """Book a warm whose first `cached_tokens` the engine found cached; return the tokens it computed."""
+        entry = Entry(prefix, cached_tokens)
+        self.entries.append(entry)
+        self.warms += 1
+        return entry.tokens
+
+    def failed(self, tokens: int) -> None:
+        """Book a warm that failed; nobody knows what it computed, so all that it was to compute counts."""
+        self.warms += 1
+        self.lost += tokens
+
+    def settle(self, prompt: TokenIds, cached_tokens: int) -> Balance:
+        """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached."""
+        used = edited_away = evicted = 0
+        unclaimed = cached_tokens  # later warms stand on earlier ones: the last to compute a token claims it
+        for entry in sorted(self.entries, key=lambda entry: entry.start, reverse=True):
+            kept_end = max(entry.start, min(entry.prefix.common(prompt), len(entry.prefix)))
+            edited_away += len(entry.prefix) - kept_end if entry.tokens else 0
+            found = max(0, min(kept_end, unclaimed) - entry.start)
+            used += found
+            evicted += kept_end - entry.start - found if entry.tokens else 0
+            unclaimed = min(unclaimed, entry.start) if found else unclaimed
+        return self._close(Balance(self.warms, used, edited_away, evicted, self.lost))
+
+    def abandon(self) -> Balance:
+        """Close the books of a turn that was never submitted."""
+        return self._close(Balance(self.warms, abandoned=self.lost + sum(entry.tokens for entry in self.entries)))
+
+    def _close(self, balance: Balance) -> Balance:
+        self.entries, self.warms, self.lost = [], 0, 0
+        return balance

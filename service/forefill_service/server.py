@@ -1,0 +1,162 @@
+"""Puts a server together, runs it, and takes it down in good order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from .engine import Engine, warming_inert_reason
+from .errors import EngineError, EngineStartError, ServiceError
+from .metrics import Metrics
+from .runner import Service
+from .servicer import SERVICE_NAME, KeystrokeServicer
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+RENDER_THREADS = min(4, os.cpu_count() or 1)
+PING_SECONDS = 10
+
+
+class ListenError(ServiceError):
+    """Raised when an address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that accepts streams: where, and the parts that tests and `serve` look at."""
+
+    address: str
+    metrics_address: str
+    service: Service
+    servicer: KeystrokeServicer
+
+
+@asynccontextmanager
+async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[RunningServer]:
+    """Serve an engine for the time of the block; then refuse what is new, let answers finish, and stop.
+
+    The engine stays the caller's. Raises ListenError, and EngineStartError where the engine fails its self-test.
+    """
+    with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="forefill-render") as threads:
+
+        async def render(function: Callable[..., Any], *args: Any) -> Any:
+            return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
+
+        metrics = Metrics()
+        service = Service(engine, settings, metrics, render, await _self_test(engine))
+        metrics.inert(service.warming_inert_reason)
+        servicer = KeystrokeServicer(service)
+        server, healthy, port = _grpc_server(servicer, settings)
+        with _metrics_server(metrics, settings) as metrics_address:
+            await server.start()
+            await _report_health(healthy, health_pb2.HealthCheckResponse.SERVING)
+            try:
+                yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
+            finally:
+                await _report_health(healthy, health_pb2.HealthCheckResponse.NOT_SERVING)
+                servicer.stop()
+                await healthy.enter_graceful_shutdown()
+                await server.stop(settings.stop_grace_seconds)
+
+
+async def serve(engine: Engine, settings: Settings) -> int:
+    """Serve until SIGTERM or Ctrl-C, then return 0; return 1 once the engine has died.
+
+    Prints `forefill-server listening on HOST:PORT` on standard output when streams are accepted.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with running_server(engine, settings) as server:
+            print(f"forefill-server listening on {server.address}", flush=True)
+            if server.metrics_address:
+                log.info("metrics on http://%s/metrics", server.metrics_address)
+            if await _first(stop, server.servicer.engine_died) is stop:
+                log.info("stopping: answers that run have %g s to finish", settings.stop_grace_seconds)
+                return 0
+            log.error("the engine has died; start the server again")
+            return 1
+    finally:
+        await engine.close()
+
+
+async def _first(*events: asyncio.Event) -> asyncio.Event:
+    waits = {asyncio.create_task(event.wait()): event for event in events}
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    return waits[next(iter(done))]
+
+
+async def _self_test(engine: Engine) -> str:
+    try:
+        reason = await warming_inert_reason(engine)
+    except EngineError as error:
+        raise EngineStartError(f"the engine came up but does not answer: {error}") from error
+    info = engine.info
+    log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
+    if reason:
+        log.warning("warming is inert here, answers will come as without forefill: %s", reason)
+    return reason
+
+
+def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, int]:
+    server = grpc.aio.server(
+        options=[
+            # Without these two a client may send megabytes ahead of what is read.
+            ("grpc.http2.bdp_probe", 0),
+            ("grpc.http2.lookahead_bytes", 16384),
+            # All three are needed to notice a frozen client within seconds.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.ping_timeout_ms", 10_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    servicer.add_to(server)
+    healthy = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError as error:
+        raise ListenError(f"cannot listen on {settings.host}:{settings.port}; choose another with --port") from error
+    return server, healthy, port
+
+
+async def _report_health(healthy: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    for name in ("", SERVICE_NAME):
+        await healthy.set(name, status)
+
+
+@contextlib.contextmanager
+def _metrics_server(metrics: Metrics, settings: Settings):  # type: ignore[no-untyped-def]
+    if settings.metrics_port < 0:
+        yield ""
+        return
+    try:
+        server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
+    except OSError as error:
+        where = f"{settings.host}:{settings.metrics_port}"
+        raise ListenError(f"cannot listen on {where} for metrics; choose another with --metrics-port") from error
+    try:
+        yield f"{settings.host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
