@@ -35,7 +35,7 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .options import CacheScope, ChatMessage, Sampling, WarmMode
+from .options import CacheScope, ChatMessage, MessageLike, Sampling, WarmMode
 from .report import FinishReason, FlushOutcome, FlushResult, GenerationSource, Ledger, Limits, Opened, Report
 from .session import Session
 
@@ -63,6 +63,7 @@ __all__ = [
     "InvalidText",
     "Ledger",
     "Limits",
+    "MessageLike",
     "NotReachable",
     "Opened",
     "PromptTooLong",

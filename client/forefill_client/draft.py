@@ -12,8 +12,8 @@ class Draft:
 
     def __init__(self, text: str = "") -> None:
         self.text = checked_text(text)
-        #: What the last flush confirmed; later edits may have left it behind.
-        self.confirmed = ""
+        #: How much the last flush confirmed, less what edits have cut into since.
+        self.confirmed_code_points = 0
 
     def add(self, text: str) -> None:
         """Append."""
@@ -25,6 +25,7 @@ class Draft:
             raise InvalidRequest(f"cannot delete {count} code points: count from 0", session_continues=True)
         count = min(count, len(self.text))
         self.text = self.text[: len(self.text) - count]
+        self._changed_from(len(self.text))
         return count
 
     def replace(self, start: int, end: int, text: str) -> None:
@@ -35,22 +36,23 @@ class Draft:
                 session_continues=True,
             )
         self.text = self.text[:start] + checked_text(text) + self.text[end:]
+        self._changed_from(start)
 
     def checksum(self) -> int:
         """Return the CRC-32 of the text in UTF-8."""
         return zlib.crc32(self.text.encode())
 
     def boundary_to_flush(self) -> int | None:
-        """Return the word boundary that a flush should confirm now; None where the last flush covered it."""
+        """Return the word boundary that a flush should confirm now; None where nothing new would be."""
         boundary = find_last_boundary(self.text)
-        if boundary == 0 or self.confirmed.startswith(self.text[:boundary]):
-            return None
-        return boundary
+        return boundary if boundary > self.confirmed_code_points else None
 
     def boundary_to_confirm(self) -> int:
-        """Return how much may be confirmed: what the last flush confirmed if it still stands, else to a boundary."""
-        still_stands = self.confirmed and self.text.startswith(self.confirmed)
-        return len(self.confirmed) if still_stands else find_last_boundary(self.text)
+        """Return how much may be confirmed: what was flushed before, or up to the last word boundary."""
+        return max(self.confirmed_code_points, find_last_boundary(self.text))
+
+    def _changed_from(self, position: int) -> None:
+        self.confirmed_code_points = min(self.confirmed_code_points, position)
 
 
 def smallest_replace(old: str, new: str) -> tuple[int, int, str]:

@@ -282,7 +282,7 @@ class Session:
         text = self._draft.text
         if not 0 <= confirmed <= len(text):
             raise ValueError(f"cannot confirm {confirmed} of a draft of {len(text)} code points")
-        self._draft.confirmed = text[:confirmed]
+        self._draft.confirmed_code_points = confirmed
         return self._send(
             flush=pb.Flush(
                 draft_code_points=len(text), draft_crc32=self._draft.checksum(), confirmed_code_points=confirmed

@@ -26,14 +26,23 @@ def test_a_boundary_is_flushed_once(pieces: list[str]) -> None:
     for piece in pieces:
         draft.add(piece)
         if (boundary := draft.boundary_to_flush()) is not None:
-            draft.confirmed = draft.text[:boundary]
-            flushed.append(draft.confirmed)
+            draft.confirmed_code_points = boundary
+            flushed.append(draft.text[:boundary])
         assert draft.boundary_to_flush() is None
     assert flushed == sorted(set(flushed), key=len)
 
 
-def test_deleting_back_over_a_boundary_flushes_nothing() -> None:
+def test_deleting_back_over_a_boundary_flushes_only_when_it_is_typed_again() -> None:
     draft = Draft("one two ")
-    draft.confirmed = "one two "
+    draft.confirmed_code_points = 8
     draft.delete(3)
     assert draft.boundary_to_flush() is None
+    draft.add("wo ")
+    assert draft.boundary_to_flush() == 8
+
+
+def test_a_flush_by_hand_confirms_what_was_typed_since_the_last_one() -> None:
+    draft = Draft("one ")
+    draft.confirmed_code_points = draft.boundary_to_confirm()
+    draft.add("two th")
+    assert draft.boundary_to_confirm() == 8

@@ -28,6 +28,7 @@ from forefill_client import (
     InvalidRequest,
     InvalidSampling,
     InvalidText,
+    MessageLike,
     NotReachable,
     Report,
     Sampling,
@@ -79,7 +80,7 @@ async def test_open_carries_messages_sampling_and_options() -> None:
         seen.append(wire.opening)
         await drain(wire)
 
-    messages = [("system", "a"), ChatMessage("user", "b"), {"role": "assistant", "content": "c"}]
+    messages: list[MessageLike] = [("system", "a"), ChatMessage("user", "b"), {"role": "assistant", "content": "c"}]
     async with connected(script) as client:
         session = client.session(
             messages,
