@@ -8,19 +8,16 @@ die() {
     exit 1
 }
 
-# Prints the first Python that has wheels in the lock and can make a virtual environment. PYTHON=... overrides the search.
+# Prints the first Python that the lock has wheels for and that can make an environment; PYTHON=... names another.
 find_python() {
-    local candidate
+    local candidate fits='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
     for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3}; do
-        # A pyenv shim exists for versions that are not active, so a name on PATH proves nothing: run it.
-        if "$candidate" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
-        then
+        # A name on PATH proves nothing (pyenv has shims for versions that are not active), so it is run.
+        if "$candidate" -c "$fits" 2>/dev/null; then
             command -v "$candidate"
             return
         fi
     done
-    return 1
+    die "${PYTHON:+$PYTHON is not fit: }this needs Python 3.11 to 3.14 with its venv module: install it" \
+        "(Debian, Ubuntu: apt install python3.11-venv), or name one: make PYTHON=/path/to/python3.11"
 }
-
-no_python="${PYTHON:+$PYTHON is not fit: }forefill needs Python 3.11 to 3.14 with its venv module: install it (Debian, Ubuntu: \
-apt install python3.11-venv), or name one: make PYTHON=/path/to/python3.11"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes requirements.lock from pyproject.toml: everything that demo, tests and checks need, with hashes, for all fitting
-# Pythons and processors. To take newer releases, move tool.uv.exclude-newer in pyproject.toml, then: make lock UPGRADE=1
+# Pythons and processors. To take newer releases, move exclude-newer in pyproject.toml, then: make lock UPGRADE=1
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 tools=build/lock-tools
 uv=(uv==0.13.9)
 if ! "$tools/bin/uv" --version 2>/dev/null | grep -qF "${uv[0]#uv==}"; then
-    python=$(find_python) || die "$no_python"
+    python=$(find_python)
     "$python" -m venv --clear "$tools"
     "$tools/bin/pip" install --quiet "${uv[@]}"
 fi

@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test serve bench lint proto lock clean
+
+# Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
+setup = deploy/dev/setup.sh
+python = .venv/bin/python
+
+help: ## show this help
+	@printf 'make TARGET\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@printf '\nThe first target that is made also sets up .venv (2.7 GB) and the packaged model: about two minutes.\n'
+
+demo: ## type sample queries at real vLLM, cold and forefilled: make demo DEMO_ARGS="--json FILE"
+	@$(setup) --model
+	@.venv/bin/forefill demo $(DEMO_ARGS)
+
+test: ## run all tests, those on real vLLM included: make test TEST_ARGS="-m 'not vllm'"
+	@$(setup) --model
+	@$(python) -m pytest $(TEST_ARGS)
+
+serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
+	@$(setup) --model
+	@.venv/bin/forefill-server $(SERVE_ARGS)
+
+bench: ## measure what a FLUSH costs with 1,000 and 30,000 tokens of base prompt
+	@$(setup) --model
+	@$(python) tests/benchmarks/flush_cost.py $(BENCH_ARGS)
+
+lint: ## check format, lint, types, proto and scripts
+	@$(setup)
+	@deploy/dev/lint.sh
+
+proto: ## make the generated modules and stubs from proto/
+	@$(setup)
+	@deploy/dev/proto.sh
+
+lock: ## make requirements.lock from pyproject.toml: make lock UPGRADE=1
+	@deploy/dev/lock.sh
+
+setup: ## only set up: .venv and the packaged model
+	@$(setup) --model
+
+clean: ## remove .venv and everything else that was made here
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

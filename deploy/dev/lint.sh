@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Runs every check that needs no engine, and goes on after a failure, so that one run shows them all.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit
+. deploy/dev/common.sh
+PATH="$PWD/.venv/bin:$PATH"
+failed=()
+
+check() {
+    local name=$1
+    shift
+    say "$name"
+    "$@" || failed+=("$name")
+}
+
+# The schema may grow, but what is on the wire stays. Compared with the last commit; once the schema is committed, with
+# the commit before, unless that commit says "Wire-Break: WHY" among its trailers.
+wire_is_kept() {
+    local before=HEAD fresh status=0
+    if git diff --quiet HEAD -- proto; then
+        [ -z "$(git log -1 --format='%(trailers:key=Wire-Break)')" ] || return 0
+        before=HEAD^
+    fi
+    # No such commit: the first one, or a shallow clone. No schema in it: nothing to keep.
+    [ -n "$(git ls-tree "$before" buf.yaml proto 2>/dev/null)" ] || return 0
+    fresh=$(mktemp -d)
+    git archive "$before" buf.yaml proto | tar -x -C "$fresh"
+    buf breaking --against "$fresh" || status=$?
+    rm -rf "$fresh"
+    return "$status"
+}
+
+scripts_are_clean() {
+    # Its package has no build for every processor.
+    command -v shellcheck >/dev/null || { say "  no shellcheck here: skipped"; return; }
+    shellcheck --external-sources deploy/dev/*.sh .ci/run
+}
+
+check "format: ruff format" ruff format --check --quiet .
+check "lint: ruff check" ruff check --quiet .
+check "types: mypy --strict" mypy
+check "proto: buf lint" buf lint
+check "proto: buf format" buf format --diff --exit-code
+check "proto: buf breaking" wire_is_kept
+check "proto: generated modules are up to date" deploy/dev/proto.sh --check
+check "scripts: shellcheck" scripts_are_clean
+
+[ ${#failed[@]} -eq 0 ] || die "${#failed[@]} of the checks failed: $(printf '%s; ' "${failed[@]}")see above"
