@@ -1,5 +1,6 @@
 """`forefill-server`: the service as a program."""
 
+# ruff: noqa: T201 - it talks to people
 import asyncio
 import logging
 import os
@@ -63,7 +64,7 @@ def start_engine(settings: Settings) -> Engine:
         return FakeEngine(context_tokens=settings.context_tokens or 8192, block_size=settings.block_size or 16)
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "ERROR")
     log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.model or "the packaged model")
     return EmbeddedEngine.start(settings)
 

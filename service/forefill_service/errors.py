@@ -1,11 +1,11 @@
 """Every error of a session: one reason, one sentence that says what to do next.
 
-    ServiceError
-    ├── Refusal            an event or a stream is refused, for one `Reason`
-    └── EngineError        the engine did not do its work
-        ├── EngineStartError       Raised when no engine comes up: bad model, no memory
-        ├── EngineUnavailable      Raised when the engine has died; nothing will work any more
-        └── EngineRefused          Raised when the engine refuses one request: full queue, unusable prompt
+ServiceError
+├── Refusal            an event or a stream is refused, for one `Reason`
+└── EngineError        the engine did not do its work
+    ├── EngineStartError       Raised when no engine comes up: bad model, no memory
+    ├── EngineUnavailable      Raised when the engine has died; nothing will work any more
+    └── EngineRefused          Raised when the engine refuses one request: full queue, unusable prompt
 """
 
 from enum import Enum

@@ -15,7 +15,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._sessions = Gauge("forefill_sessions", "Sessions open now.", registry=registry)
-        self._flushes = Counter("forefill_flushes", "FLUSH events by what became of them.", ["outcome"], registry=registry)
+        self._flushes = Counter(
+            "forefill_flushes", "FLUSH events by what became of them.", ["outcome"], registry=registry
+        )
         self._generations = Counter(
             "forefill_generations", "Answers begun, by what they began on.", ["source"], registry=registry
         )
@@ -30,9 +32,14 @@ class Metrics:
         self._warm_tokens = Counter(
             "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
         )
-        self._errors = Counter("forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry)
+        self._errors = Counter(
+            "forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry
+        )
         self._inert = Gauge(
-            "forefill_warming_inert", "1 where warming does nothing on this engine, by cause.", ["cause"], registry=registry
+            "forefill_warming_inert",
+            "1 where warming does nothing on this engine, by cause.",
+            ["cause"],
+            registry=registry,
         )
 
     def opened(self) -> None:

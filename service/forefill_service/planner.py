@@ -30,8 +30,8 @@ class Warm:
 class Planner:
     """What one session wants warm and what it holds.
 
-    `block_size` and `piece_tokens` are in tokens; a piece is at least one block. `context_tokens` is the engine's limit:
-    a warm asks for one token, so its prefix stays below it.
+    `block_size` and `piece_tokens` are in tokens; a piece is at least one block. `context_tokens` is the engine's
+    limit: a warm asks for one token, so its prefix stays below it.
     """
 
     def __init__(self, *, block_size: int, piece_tokens: int, context_tokens: int) -> None:

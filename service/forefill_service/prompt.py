@@ -23,8 +23,9 @@ PROBES = ("a", " 7", ".)", "\nx", "的")
 class Chat(Protocol):
     """What a prompt needs of a model."""
 
-    split_texts: tuple[str, ...]
-    """Special tokens at which tokenization starts anew whatever stands before them; may be empty."""
+    @property
+    def split_texts(self) -> tuple[str, ...]:
+        """Special tokens at which tokenization starts anew whatever stands before them; may be empty."""
 
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
         """Return the prompt's text; raises Refusal where the template does."""

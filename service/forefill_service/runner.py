@@ -1,7 +1,7 @@
 """Drives one session on one engine: tasks, locks and awaits live here, rules do not.
 
-Three kinds of tasks belong to a session: one reads events, one warms (`Warmer`), and one per SUBMIT answers. All of them
-end with `run`, which returns after END, or raises the Refusal that ended the session.
+Three kinds of tasks belong to a session: one reads events, one warms (`Warmer`), and one per SUBMIT answers. All of
+them end with `run`, which returns after END, or raises the Refusal that ended the session.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class SessionRunner:
             cache_salt=self._cache_salt,
             active=not self._inert_reason,
         )
-        self._prompt: asyncio.Future[TurnPrompt] | None = None
+        self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
@@ -163,7 +163,6 @@ class SessionRunner:
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         await self._receive(self._opening)
-        assert self._prompt is not None, "Open began a turn"
         base = (await self._prompt).base
         await self._send(Opened(self._session_id, len(base), self._inert_reason))
         self._spawn(self._warmer.run())
@@ -217,7 +216,6 @@ class SessionRunner:
         self._spawn(self._answer(generate, _Answer(generate.seq, received_at)))
 
     async def _answer(self, generate: Generate, answer: _Answer) -> None:
-        assert self._prompt is not None, "a turn begins before anything is submitted"
         try:
             prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
             answer.rendered_at = self._service.clock()

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ async def serve(engine: Engine, settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with running_server(engine, settings) as server:
-            print(f"forefill-server listening on {server.address}", flush=True)
+            print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for who started it
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
             if await _first(stop, server.servicer.engine_died) is stop:
@@ -113,7 +113,7 @@ async def _self_test(engine: Engine) -> str:
     return reason
 
 
-def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, health.aio.HealthServicer, int]:
+def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, Any, int]:
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes ahead of what is read.
@@ -129,7 +129,7 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
         ]
     )
     servicer.add_to(server)
-    healthy = health.aio.HealthServicer()
+    healthy = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
@@ -139,13 +139,13 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
     return server, healthy, port
 
 
-async def _report_health(healthy: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+async def _report_health(healthy: Any, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
     for name in ("", SERVICE_NAME):
         await healthy.set(name, status)
 
 
 @contextlib.contextmanager
-def _metrics_server(metrics: Metrics, settings: Settings):  # type: ignore[no-untyped-def]
+def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
     if settings.metrics_port < 0:
         yield ""
         return

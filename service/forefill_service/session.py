@@ -16,10 +16,11 @@ event's number. Nothing here waits, reads a clock, or knows an engine.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from .draft import checksum, edited, last_boundary
 from .errors import Reason, Refusal
-from .events import ChatMessage, CharAdd, CharDelete, Edit, End, Flush, KeystrokeEvent, Open, Replace, Submit, Unknown
+from .events import CharAdd, CharDelete, ChatMessage, Edit, End, Flush, KeystrokeEvent, Open, Replace, Submit, Unknown
 
 
 class Phase(Enum):
@@ -198,7 +199,7 @@ class Session:
         return [Close()]
 
 
-Rule = Callable[[Session, int, object], list[Action]]
+Rule = Callable[[Session, int, Any], list[Action]]
 
 _E, _F, _S, _X = Session._edit, Session._flush, Session._submit, Session._end
 _OPEN, _RUNNING, _ENDED, _MISSING = (

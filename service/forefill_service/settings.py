@@ -19,15 +19,22 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; there is no authentication yet, so keep it private")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; there is no authentication yet, so keep it private"
+    )
     port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     metrics_port: int = Field(
-        9464, ge=-1, le=65535, description="port of the Prometheus metrics, on the same address; 0 takes a free one, -1 none"
+        9464,
+        ge=-1,
+        le=65535,
+        description="port of the Prometheus metrics, on the same address; 0 takes a free one, -1 none",
     )
     engine: Literal["embedded", "fake"] = Field(
         "embedded", description="what runs the model: vLLM in this process's charge, or a fake without a model"
     )
-    model: str = Field("", description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M")
+    model: str = Field(
+        "", description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M"
+    )
     chat_template: Path | None = Field(None, description="file with a chat template to use in place of the model's own")
     block_size: int | None = Field(
         None, ge=1, description="tokens of a cache block; default: 32 on a CPU, else as vLLM chooses"
@@ -35,9 +42,12 @@ class Settings(BaseSettings):
     context_tokens: int | None = Field(
         None, ge=64, description="longest prompt and answer together, in tokens; default: the model's own"
     )
+    cache_gib: float | None = Field(
+        None, gt=0, description="memory for cached blocks, in GiB; default: 1 on a CPU, else as vLLM chooses"
+    )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
-        description='more of vLLM\'s engine arguments as JSON, for example \'{"tensor_parallel_size": 2}\'; they win',
+        description="more of vLLM's engine arguments as JSON, for example '{\"tensor_parallel_size\": 2}'; they win",
     )
     warm_piece_tokens: int = Field(
         512, ge=1, description="most new tokens of one warm, rounded to whole blocks: a long prompt is warmed in pieces"

@@ -1,7 +1,7 @@
 """The ids of a prompt, as a head that all renderings of a turn share and a tail of its own.
 
-The head is the base prompt up to the last special token before the draft. It is kept as one tuple, so that what is done at
-each FLUSH (compare, count, cut) does not grow with it.
+The head is the base prompt up to the last special token before the draft. It is kept as one tuple, so that what is done
+at each FLUSH (compare, count, cut) does not grow with it.
 """
 
 from collections.abc import Sequence

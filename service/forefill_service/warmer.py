@@ -47,7 +47,7 @@ class Warmer:
         self._cache_salt = cache_salt
         self._active = active
         self._ledger = Ledger()
-        self._prompt: Awaitable[TurnPrompt] | None = None
+        self._prompt: Awaitable[TurnPrompt]  # set by `begin_turn`
         self._next: Confirm | None = None
         self._current: Confirm | None = None
         self._in_flight: asyncio.Task[int] | None = None
@@ -102,7 +102,6 @@ class Warmer:
 
     async def _warm_for(self, confirm: Confirm) -> None:
         try:
-            assert self._prompt is not None, "a turn begins before anything is confirmed"
             stable: TokenIds = await self._render((await self._prompt).stable, confirm.confirmed)
         except Refusal as refusal:  # SUBMIT will say so to the user
             log.debug("nothing to warm: %s", refusal.reason.name)
@@ -153,7 +152,9 @@ class Warmer:
         self._planner.warmed()
         return self._ledger.warmed(planned.prefix, task.result())
 
-    async def _tell(self, confirm: Confirm, outcome: FlushOutcome, stable: TokenIds | None = None, computed: int = 0) -> None:
+    async def _tell(
+        self, confirm: Confirm, outcome: FlushOutcome, stable: TokenIds | None = None, computed: int = 0
+    ) -> None:
         if not confirm.seq:
             return
         tokens = (len(stable), self._planner.frontier(stable)) if stable is not None else (0, 0)

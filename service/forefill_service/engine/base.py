@@ -1,6 +1,6 @@
 """The seam between forefill and whatever runs the model: ids in, ids and text out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -54,11 +54,16 @@ class Output:
 class Engine(Protocol):
     """An engine that is up. Public implementations: `EmbeddedEngine` and, for tests and trials, `FakeEngine`."""
 
-    info: EngineInfo
-    chat: Chat
+    @property
+    def info(self) -> EngineInfo:
+        """What it serves."""
 
-    def generate(self, request: Request) -> AsyncIterator[Output]:
-        """Run one request. Closing the iterator, or cancelling its reader, aborts it.
+    @property
+    def chat(self) -> Chat:
+        """The model's chat template and tokenizer."""
+
+    def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
         Raises EngineRefused where only this request failed, EngineUnavailable where the engine is dead.
         """

@@ -15,11 +15,12 @@ _PREFIX = re.compile(r"\(\w+ pid=\d+\)\s*|\b(ERROR|INFO|WARNING) \d\d-\d\d \d\d:
 class ChildOutput:
     """Takes over file descriptors 1 and 2 while processes are started, so that they write into a pipe of ours.
 
-    A thread copies the pipe to the real standard error for as long as one of them lives. This process's own standard
-    output stays clean for programs that read it.
+    A thread copies the pipe to the real standard error for as long as one of them lives; with `quiet_start` only what
+    comes after the block. This process's own standard output stays clean for programs that read it.
     """
 
-    def __init__(self, keep_lines: int = 400) -> None:
+    def __init__(self, *, quiet_start: bool, keep_lines: int = 400) -> None:
+        self._quiet = quiet_start
         self._lines: deque[str] = deque(maxlen=keep_lines)
 
     @contextmanager
@@ -35,6 +36,7 @@ class ChildOutput:
         threading.Thread(target=self._copy, args=(reader, os.dup(real_stderr)), daemon=True).start()
         try:
             yield
+            self._quiet = False
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -46,7 +48,7 @@ class ChildOutput:
         """Return the last exception's name and message that was printed, as one line, or ""."""
         for line in reversed(self._lines):
             found = _CAUSE.search(_PREFIX.sub("", line))
-            if found and "See root cause above" not in line:
+            if found and "root cause" not in line:  # vLLM's pointers to a cause that was printed before
                 return f"{found[1]}: {found[2].strip()}"
         return ""
 
@@ -54,5 +56,6 @@ class ChildOutput:
         with os.fdopen(reader, errors="replace") as lines, os.fdopen(out, "w") as stderr:
             for line in lines:
                 self._lines.append(line.rstrip("\n"))
-                stderr.write(line)
-                stderr.flush()
+                if not self._quiet:
+                    stderr.write(line)
+                    stderr.flush()

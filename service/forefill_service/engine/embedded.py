@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import AsyncIterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +14,16 @@ from ..chat_template import HfChat
 from ..errors import EngineRefused, EngineStartError, EngineUnavailable
 from ..events import ChatMessage, Sampling
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
-from ..settings import Settings
 from .base import EngineInfo, Output, Request
 from .child_output import ChildOutput
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from vllm import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
+
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ CPU_DEFAULTS = {
     "enforce_eager": True,  # compilation takes minutes on a CPU
     "max_num_batched_tokens": 512,  # a step of the engine stays short: a running answer waits for it
 }
-PACKAGED_MODEL_CACHE_GIB = "1"
+CPU_CACHE_GIB = 1.0
 
 _SAMPLING_DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
@@ -63,7 +64,7 @@ class EmbeddedEngine:
 
         Raises EngineStartError with one line of cause: no such model, no memory, a model that cannot chat.
         """
-        output = ChildOutput()
+        output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
         try:
             with output.captured():
                 vllm, model_name = _start_vllm(settings)
@@ -71,14 +72,15 @@ class EmbeddedEngine:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
             log.debug("the engine did not start", exc_info=True)
-            raise EngineStartError(f"the engine did not start: {output.cause() or _one_line(error)}") from error
+            cause = output.cause() or _one_line(error)
+            raise EngineStartError(f"the engine did not start: {cause} (--log-level debug shows all of it)") from error
         try:
             return cls(vllm, model_name, _chat(vllm, settings))
         except BaseException:
             vllm.shutdown()
             raise
 
-    async def generate(self, request: Request) -> AsyncIterator[Output]:
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request on vLLM."""
         from vllm.exceptions import VLLMClientError, VLLMError
         from vllm.inputs.engine import tokens_input
@@ -108,6 +110,8 @@ class EmbeddedEngine:
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self.vllm.shutdown)
+            # Its __del__ shuts down once more, when the interpreter's end has already taken its module apart.
+            self.vllm.shutdown = lambda timeout=None: None
 
     def _sampling_params(self, sampling: Sampling, prompt_tokens: int) -> SamplingParams:
         from vllm import SamplingParams
@@ -136,7 +140,6 @@ def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
 
     model, name = settings.model, settings.model
     if not model:
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", PACKAGED_MODEL_CACHE_GIB)
         try:
             model, name = str(packaged_model_path()), PACKAGED_MODEL_NAME
         except PackagedModelError as error:
@@ -147,8 +150,12 @@ def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
         "scheduling_policy": "priority",
         "disable_log_stats": True,
     }
+    cache_gib = settings.cache_gib
     if current_platform.is_cpu():
         arguments |= CPU_DEFAULTS
+        cache_gib = cache_gib or CPU_CACHE_GIB  # left to itself, vLLM takes 92% of the machine's memory
+    if cache_gib is not None:
+        arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
     if settings.block_size is not None:
         arguments["block_size"] = settings.block_size
     if settings.context_tokens is not None:
@@ -166,8 +173,8 @@ def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:
     renderer, config = vllm.renderer, vllm.vllm_config.model_config
     if not isinstance(renderer, HfRenderer):
         raise EngineStartError(
-            f"vLLM renders this model's chats with {type(renderer).__name__}, and forefill knows Hugging Face templates "
-            'alone; if the model has one, set --engine-args \'{"tokenizer_mode": "hf"}\''
+            f"vLLM renders this model's chats with {type(renderer).__name__}, and forefill knows Hugging Face "
+            'templates alone; if the model has one, set --engine-args \'{"tokenizer_mode": "hf"}\''
         )
     tokenizer = renderer.get_tokenizer()
     given = load_chat_template(settings.chat_template) if settings.chat_template else None

@@ -1,8 +1,8 @@
 """An engine without a model: deterministic, as fast or as slow as asked, and able to fail on request.
 
 It has what forefill depends on: whole cached blocks found again by their ids, least-recently-used eviction, a prefill
-and a decode that take time, priorities, refusals and death. Its answers depend on the prompt's ids alone. It is for speed
-and faults; claims about vLLM are tested on vLLM.
+and a decode that take time, priorities, refusals and death. Its answers depend on the prompt's ids alone. It is for
+speed and faults; claims about vLLM are tested on vLLM.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import heapq
 import re
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -60,8 +60,8 @@ class FakeFaults:
 class FakeEngine:
     """An `Engine` without a model.
 
-    `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that nothing
-    stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`.
+    `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
+    nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class FakeEngine:
         self._cache: OrderedDict[int, None] = OrderedDict()
         self._slot = _Slot()
 
-    async def generate(self, request: Request) -> AsyncIterator[Output]:
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request: wait for the engine, prefill what is not cached, then decode word by word."""
         self.requests.append(request)
         self._fail(request.priority)

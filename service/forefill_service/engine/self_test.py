@@ -2,7 +2,7 @@
 
 import secrets
 
-from .base import Engine, Priority, Request, WARM_SAMPLING, warm
+from .base import WARM_SAMPLING, Engine, Priority, Request, warm
 
 _BLOCKS = 2
 
