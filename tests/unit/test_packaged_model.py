@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 from forefill_service import packaged_model
 from forefill_service.packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path, publish_once
 
