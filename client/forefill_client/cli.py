@@ -1,0 +1,233 @@
+"""`forefill`: the client as a program."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from . import demo, type_command
+from .errors import ForefillError
+from .keystrokes import SAMPLE_QUERIES
+from .options import Sampling
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+CHARACTERS_A_WORD = 5
+
+DESCRIPTION = "Talk to a forefill server, which reads the prompt while it is typed, so that the answer starts at Enter."
+EXAMPLES = """\
+examples:
+  forefill demo                                  start a server, ask it sample questions, compare
+  forefill type "Show me all patients"           type at the server on this machine
+  forefill type "And by ward?" --system @db.sql  with a system prompt from a file
+"""
+TYPE_EXAMPLES = """\
+The answer goes to standard output, everything else to standard error.
+
+examples:
+  forefill type "Show me all patients" --system "You write SQL."
+  forefill type "Show me all patients" --system @schema.sql --wpm 40 --typo-rate 0.05 --seed 1
+  forefill type "Show me all patients" --json | python -m json.tool
+"""
+DEMO_EXAMPLES = """\
+Each question is asked three times over the same schema, on streams that share no cache: cold (nothing cached), static
+(the schema cached, as plain prefix caching gives to a second user) and typed (forefill). The order goes round.
+
+examples:
+  forefill demo                              start a server of its own, with the packaged model
+  forefill demo --target 127.0.0.1:50051     use a running one
+  forefill demo --queries 10 --json out.json
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; return 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. A wrong call exits with 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_stoppable(options.start(options)))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ForefillError, OSError) as error:
+        sys.stderr.write("\n".join([f"forefill: {error}", *getattr(error, "__notes__", []), ""]))
+        return 1
+
+
+async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
+    """Let SIGTERM end the work as Ctrl-C does, so that a server of our own is stopped too."""
+    task = asyncio.ensure_future(work)
+    terminated = asyncio.Event()
+
+    def terminate() -> None:
+        terminated.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if terminated.is_set():
+            return 143
+        raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="forefill", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"forefill {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_type(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_type(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "type",
+        help="type a text at a server and print the answer",
+        description="Type a text at a server as a person would, show what is cached meanwhile, and print the answer.",
+        epilog=TYPE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("text", metavar="TEXT", type=_text, help="what is typed, and submitted at its end")
+    parser.add_argument(
+        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="the server (default: %(default)s)"
+    )
+    parser.add_argument("--system", metavar="TEXT|@FILE", type=_text_or_file, help="system prompt; @FILE reads it")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--wpm", type=_positive, metavar="N", help="words a minute, of five characters each")
+    pace.add_argument(
+        "--mean-delay-ms",
+        type=_positive,
+        default=150.0,
+        metavar="MS",
+        help="time from key to key (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--typo-rate",
+        type=_share,
+        default=0.02,
+        metavar="P",
+        help="share of letters mistyped first (default: %(default)g)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="makes the typing repeatable")
+    parser.add_argument(
+        "--max-tokens", type=_count, default=128, metavar="N", help="most tokens to answer with (default: %(default)s)"
+    )
+    parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: the model's own)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.set_defaults(start=_type)
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="compare cold, static and typed on sample questions",
+        description="Ask sample questions over a schema of about 1,200 tokens; show how long each answer kept waiting.",
+        epilog=DEMO_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--target", metavar="HOST:PORT", help="a running server (default: start one)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    parser.add_argument(
+        "--queries",
+        type=_queries,
+        default=5,
+        metavar="N",
+        help=f"1 to {len(SAMPLE_QUERIES)} questions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-tokens", type=_count, default=32, metavar="N", help="most tokens of an answer (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="makes the typing repeatable (default: %(default)s)"
+    )
+    parser.set_defaults(start=_demo)
+
+
+def _type(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    delay_ms = 60_000 / (options.wpm * CHARACTERS_A_WORD) if options.wpm else options.mean_delay_ms
+    return type_command.run(
+        type_command.TypeCommand(
+            text=options.text,
+            target=options.target,
+            system=options.system,
+            sampling=Sampling(max_tokens=options.max_tokens, temperature=options.temperature),
+            mean_delay_ms=delay_ms,
+            typo_rate=options.typo_rate,
+            seed=options.seed,
+            as_json=options.json,
+        )
+    )
+
+
+def _demo(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    return demo.run(
+        demo.DemoCommand(
+            target=options.target,
+            json_file=options.json,
+            queries=options.queries,
+            max_tokens=options.max_tokens,
+            seed=options.seed,
+        )
+    )
+
+
+def _version() -> str:
+    try:
+        return version("forefill")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise argparse.ArgumentTypeError("give a text that is not empty")
+    return value
+
+
+def _text_or_file(value: str) -> str:
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {value[1:]}: {error}") from None
+
+
+def _positive(value: str) -> float:
+    return _number(value, lambda number: 0 < number < float("inf"), "a number above 0")
+
+
+def _share(value: str) -> float:
+    return _number(value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def _count(value: str) -> int:
+    return int(_number(value, lambda number: number >= 1 and number == int(number), "a whole number from 1"))
+
+
+def _queries(value: str) -> int:
+    most = len(SAMPLE_QUERIES)
+    return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
+
+
+def _number(value: str, is_valid: Any, wanted: str) -> float:
+    try:
+        number = float(value)
+        if is_valid(number):
+            return number
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"give {wanted}, not {value!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""A forefill-server of one's own, for as long as a block runs."""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from .errors import ForefillError
+
+LISTENING: Final = "forefill-server listening on "
+START_TIMEOUT_SECONDS: Final = 180.0
+STOP_TIMEOUT_SECONDS: Final = 30.0
+COMMAND: Final = (sys.executable, "-m", "forefill_service.cli", "--port", "0", "--metrics-port", "-1")
+
+
+class ServerNotStarted(ForefillError):
+    """Raised when a server of one's own does not come up."""
+
+
+@asynccontextmanager
+async def local_server(
+    waiting: Callable[[float], None],
+    *,
+    command: Sequence[str] = COMMAND,
+    start_timeout_seconds: float = START_TIMEOUT_SECONDS,
+) -> AsyncIterator[str]:
+    """Start a server and yield its address once it listens; `waiting` is called every second with the seconds so far.
+
+    The log goes to a file, which is named in a note on an error and removed otherwise.
+    """
+    if command is COMMAND and importlib.util.find_spec("forefill_service") is None:
+        raise ServerNotStarted("the service is not installed here: install forefill[cpu], or use --target")
+    log = _log_file()
+    server = await _start(command, log)
+    keep_log = False
+    try:
+        address = await _address(server, log, waiting, start_timeout_seconds)
+        async with _drained(server):
+            yield address
+    except Exception as error:
+        keep_log = True
+        error.add_note(f"the server's log: {log}")
+        raise
+    finally:
+        await _stop(server)
+        if not keep_log:
+            os.unlink(log)
+
+
+def _log_file() -> Path:
+    handle, name = tempfile.mkstemp(prefix="forefill-server-", suffix=".log")
+    os.close(handle)
+    return Path(name)
+
+
+async def _start(command: Sequence[str], log: Path) -> asyncio.subprocess.Process:
+    with log.open("wb") as errors:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for us: the server is then stopped in good order
+        )
+
+
+async def _address(
+    server: asyncio.subprocess.Process, log: Path, waiting: Callable[[float], None], timeout_seconds: float
+) -> str:
+    began = time.monotonic()
+    listening = asyncio.create_task(_listening(server))
+    try:
+        while not listening.done():
+            seconds = time.monotonic() - began
+            if seconds > timeout_seconds:
+                raise ServerNotStarted(f"the server did not listen within {timeout_seconds:g} s: see its log")
+            waiting(seconds)
+            await asyncio.wait({listening}, timeout=1.0)
+    finally:
+        listening.cancel()
+    if address := listening.result():
+        return address
+    raise ServerNotStarted(f"the server did not start: {_last_line(log)}")
+
+
+async def _listening(server: asyncio.subprocess.Process) -> str:
+    """Return the address that the server prints; empty where it ends without one."""
+    assert server.stdout is not None  # noqa: S101 (we asked for a pipe)
+    while line := await server.stdout.readline():
+        text = line.decode(errors="replace").strip()
+        if text.startswith(LISTENING):
+            return text.removeprefix(LISTENING)
+    await server.wait()
+    return ""
+
+
+@asynccontextmanager
+async def _drained(server: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """Read and forget what else the server prints, so that it never waits for us."""
+
+    async def drain() -> None:
+        while server.stdout is not None and await server.stdout.read(65536):
+            pass
+
+    task = asyncio.create_task(drain())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _stop(server: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        server.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await server.wait()
+        except TimeoutError:
+            server.kill()
+            await server.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"

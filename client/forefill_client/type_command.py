@@ -1,0 +1,147 @@
+"""`forefill type`: types a text at a server, shows what is confirmed and cached meanwhile, and prints the answer."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .client import AsyncClient
+from .keystrokes import KeystrokeEvent
+from .options import Sampling
+from .report import FinishReason, FlushResult, Report
+from .session import Session
+from .terminal import Terminal, one_line, printable, write_result
+from .typist import type_and_submit
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCommand:
+    """What is typed, where, and how."""
+
+    text: str
+    target: str
+    system: str | None
+    sampling: Sampling
+    mean_delay_ms: float
+    typo_rate: float
+    seed: int | None
+    as_json: bool
+
+
+async def run(command: TypeCommand) -> int:
+    """Type, print, and return the exit status."""
+    with Terminal() as terminal:
+        return await _run(command, _View(terminal, quiet=command.as_json))
+
+
+async def _run(command: TypeCommand, view: "_View") -> int:
+    messages = [("system", command.system)] if command.system is not None else []
+    async with AsyncClient.connect(command.target, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS) as client:
+        session = client.session(messages, sampling=command.sampling, auto_flush=False, on_flush=view.flushed)
+        async with session:
+            view.opened(session)
+            answer, report = await type_and_submit(
+                session,
+                command.text,
+                mean_delay_ms=command.mean_delay_ms,
+                std_delay_ms=command.mean_delay_ms / 3,
+                typo_rate=command.typo_rate,
+                seed=command.seed,
+                on_event=view.typed,
+                on_delta=view.delta,
+            )
+    if command.as_json:
+        write_result(json.dumps(_as_json(command, session, answer, report, view.results)) + "\n")
+    else:
+        view.finished(report)
+    return 0
+
+
+_ENDED_BY = {
+    FinishReason.STOP: "the model",
+    FinishReason.LENGTH: "--max-tokens or the context",
+    FinishReason.UNKNOWN: "the server",
+}
+
+
+class _View:
+    """What a person sees of it."""
+
+    def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
+        self.results: list[FlushResult] = []
+        self._terminal = terminal
+        self._quiet = quiet
+        self._draft = ""
+        self._confirmed = 0
+        self._cached = 0
+        self._answering = False
+
+    def opened(self, session: Session) -> None:
+        opened = session.opened
+        if self._quiet:
+            return
+        self._terminal.say(f"{opened.model}: {opened.base_prompt_tokens} tokens stand before your text")
+        if opened.warming_inert_reason:
+            self._terminal.say(f"warming does nothing here: {opened.warming_inert_reason}")
+
+    async def typed(self, event: KeystrokeEvent) -> None:
+        if not self._answering:
+            self._draft, self._confirmed = event.current_text, len(event.confirmed_text)
+            self._draw()
+
+    def flushed(self, result: FlushResult) -> None:
+        self.results.append(result)
+        self._cached = max(self._cached, result.cached_tokens)
+        if self._quiet or self._answering:
+            return
+        self._draw()
+        if not self._terminal.live:
+            self._terminal.say(
+                f"confirmed {result.confirmed_code_points:3} characters, {result.cached_tokens} of"
+                f" {result.stable_tokens} tokens cached: {result.outcome}"
+            )
+
+    def delta(self, text: str) -> None:
+        if self._quiet:
+            return
+        if not self._answering:
+            self._answering = True
+            self._terminal.say(f"> {one_line(self._draft)}")
+        write_result(printable(text))
+
+    def finished(self, report: Report) -> None:
+        if self._answering:
+            write_result("\n")
+        ledger = report.ledger
+        self._terminal.say("")
+        self._terminal.say(
+            f"first token after {report.ttft_seconds * 1000:.0f} ms:"
+            f" {report.cached_tokens} of {report.prompt_tokens} prompt tokens were cached"
+        )
+        ended_by = _ENDED_BY[report.finish_reason]
+        self._terminal.say(f"{report.completion_tokens} tokens in {report.total_seconds:.2f} s, ended by {ended_by}")
+        self._terminal.say(
+            f"warmed {ledger.computed_tokens} tokens in {ledger.warms} requests: {ledger.used_tokens} used,"
+            f" {ledger.edited_away_tokens} edited away, {ledger.evicted_tokens} evicted,"
+            f" {ledger.abandoned_tokens} abandoned"
+        )
+
+    def _draw(self) -> None:
+        if self._quiet or self._answering:
+            return
+        self._terminal.draw(one_line(self._draft), f"[{self._cached} tokens cached]", bold=self._confirmed)
+
+
+def _as_json(
+    command: TypeCommand, session: Session, answer: str, report: Report, flushes: list[FlushResult]
+) -> dict[str, Any]:
+    return {
+        "text": command.text,
+        "answer": answer,
+        "model": session.opened.model,
+        "session_id": session.opened.session_id,
+        "report": dataclasses.asdict(report),
+        "flushes": [dataclasses.asdict(result) for result in flushes],
+    }

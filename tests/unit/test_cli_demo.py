@@ -1,0 +1,176 @@
+"""What the demo measures and prints, and the server that it starts for itself."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from forefill_client import FinishReason, ForefillError, GenerationSource, Ledger, Report
+from forefill_client.bench import ARMS, Outcome, Question
+from forefill_client.demo import DemoCommand, Row, as_json, run, table
+from forefill_client.local_server import local_server
+from forefill_client.terminal import columns
+
+from tests.unit.scripted_service import Wire, connected, serving
+
+
+def outcome(ttft_seconds: float, cached_tokens: int, text: str = "SELECT 1") -> Outcome:
+    report = Report(
+        ttft_seconds=ttft_seconds,
+        server_ttft_seconds=ttft_seconds,
+        total_seconds=1.0,
+        prompt_tokens=1230,
+        cached_tokens=cached_tokens,
+        completion_tokens=32,
+        source=GenerationSource.WARM,
+        finish_reason=FinishReason.LENGTH,
+        ledger=Ledger(0, 0, 0, 0, 0, 0),
+    )
+    return Outcome(text, report)
+
+
+def row(query: str, *ttft_ms: float, texts: tuple[str, str, str] = ("a", "a", "a")) -> Row:
+    outcomes = [
+        outcome(ms / 1000, 400 * index, text) for index, (ms, text) in enumerate(zip(ttft_ms, texts, strict=True))
+    ]
+    return Row(query, dict(zip(ARMS, outcomes, strict=True)))
+
+
+ROWS = [row("Show me all", 1200, 90, 60), row("\u6f22" * 40 + "\n\x1b", 1000, 110, 50), row("c", 1100, 100, 80)]
+
+
+def test_the_json_has_one_entry_for_each_query_and_arm() -> None:
+    results = as_json(ROWS)
+    assert list(results) == ["queries", "summary", "typed_vs_cold", "outputs_equal"]
+    assert len(results["queries"]) == 9
+    assert results["queries"][2] == {
+        "query": "Show me all",
+        "arm": "typed",
+        "ttft_ms": 60.0,
+        "prompt_tokens": 1230,
+        "cached_tokens": 800,
+        "text": "a",
+    }
+    assert results["summary"] == {
+        "cold": {"ttft_ms_median": 1100.0},
+        "static": {"ttft_ms_median": 100.0},
+        "typed": {"ttft_ms_median": 60.0},
+    }
+    assert results["typed_vs_cold"] == 18.333
+    assert results["outputs_equal"] is True
+
+
+def test_the_table_fits_100_columns_and_names_both_comparisons() -> None:
+    text = table(ROWS)
+    assert max(columns(line) for line in text.splitlines()) <= 100
+    assert "typed answers 18.3x sooner than cold (median), 1.7x sooner than static." in text
+    assert "1200      90      60" in text
+    assert "\x1b" not in text
+
+
+def test_an_answer_that_differs_is_shown() -> None:
+    rows = [row("a", 1, 1, 1, texts=("x", "x", "y"))]
+    assert "NO" in table(rows)
+    assert as_json(rows)["outputs_equal"] is False
+
+
+async def answer_everything(wire: Wire) -> None:
+    """Warm and answer whatever comes."""
+    await wire.open()
+    while (event := await wire.event()).WhichOneof("kind") != "end":
+        if event.WhichOneof("kind") == "flush":
+            await wire.warmed(event)
+        elif event.WhichOneof("kind") == "submit":
+            await wire.answer(event.seq, event.submit.text.upper())
+
+
+@pytest.mark.parametrize("arm", ARMS)
+async def test_every_arm_submits_the_text_exactly(arm: str) -> None:
+    question = Question("Show me all, please", mean_delay_ms=0, std_delay_ms=0, typo_rate=0.5, seed=1)
+    async with connected(answer_everything) as client:
+        assert (await ARMS[arm](client, question)).text == "SHOW ME ALL, PLEASE"
+
+
+async def test_the_arms_differ_in_what_they_send_before_submit() -> None:
+    sent: list[list[str]] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        kinds: list[str] = []
+        sent.append([str(wire.opening.warm_mode), str(wire.opening.cache_scope), *kinds])
+        while (event := await wire.event()).WhichOneof("kind") != "end":
+            sent[-1].append(event.WhichOneof("kind") or "")
+            if event.WhichOneof("kind") == "flush":
+                await wire.warmed(event)
+            elif event.WhichOneof("kind") == "submit":
+                await wire.answer(event.seq, "ok")
+
+    question = Question("a b", mean_delay_ms=0, std_delay_ms=0)
+    async with connected(script) as client:
+        for arm in ARMS.values():
+            await arm(client, question)
+    assert sent == [
+        ["2", "2", "submit"],
+        ["1", "2", "flush", "submit"],
+        ["1", "2", "char_add", "char_add", "flush", "char_add", "submit"],
+    ]
+
+
+async def test_the_demo_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "out.json"
+    async with serving(answer_everything) as address:
+        assert await run(DemoCommand(target=address, json_file=file, queries=1, max_tokens=4, seed=1)) == 0
+    results = json.loads(file.read_text())
+    assert [entry["arm"] for entry in results["queries"]] == ["cold", "static", "typed"]
+    captured = capsys.readouterr()
+    assert "typed answers" in captured.out
+    assert "query 1 of 1, typed: Show me all patients" in captured.err
+
+
+async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:
+    command = DemoCommand(target="127.0.0.1:1", json_file=tmp_path / "no" / "out.json", queries=1, max_tokens=4, seed=1)
+    with pytest.raises(FileNotFoundError):
+        await run(command)
+
+
+def ignore(_: float) -> None:
+    pass
+
+
+SAYS_AND_WAITS = """
+import signal, sys
+print("some banner", flush=True)
+print("a log line", file=sys.stderr, flush=True)
+print("forefill-server listening on 127.0.0.1:4711", flush=True)
+signal.pause()
+"""
+
+
+async def test_a_server_of_our_own_is_waited_for_and_ended_and_leaves_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with local_server(ignore, command=[sys.executable, "-c", SAYS_AND_WAITS]) as address:
+        assert address == "127.0.0.1:4711"
+        (log,) = tmp_path.iterdir()
+        assert log.read_text() == "a log line\n"
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_server_that_does_not_start_says_why_and_keeps_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    command = [sys.executable, "-c", "import sys; sys.exit('forefill-server: no such model: x')"]
+    with pytest.raises(ForefillError, match="did not start: forefill-server: no such model: x") as caught:
+        async with local_server(ignore, command=command):
+            raise AssertionError("not reached")
+    (log,) = tmp_path.iterdir()
+    assert caught.value.__notes__ == [f"the server's log: {log}"]
+
+
+async def test_a_server_that_never_listens_is_given_up_and_ended() -> None:
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    with pytest.raises(ForefillError, match="did not listen within 0 s"):
+        async with local_server(ignore, command=command, start_timeout_seconds=0):
+            raise AssertionError("not reached")
