@@ -26,8 +26,6 @@ An error that came as SessionError leaves the session usable, one that came as t
 `session_continues` says which. The one table that maps the wire's ErrorReason to these classes is `REASONS`.
 """
 
-# ruff: noqa: N818 (the class says what is wrong; that it is an error is seen where it is raised)
-
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 

@@ -54,6 +54,8 @@ class KeystrokeSimulator:
         self.session = StreamingSession()
         self._sleep = sleep or asyncio.sleep
         self._running = False
+        # asyncio.Queue lets a late put overtake one that waits for room: a key could overtake the debounce's FLUSH.
+        self._in_order = asyncio.Lock()
         self._debounce: asyncio.Task[None] | None = None
 
     async def simulate_typing(self, text: str, submit_at_end: bool = True, on_event: OnEvent | None = None) -> None:
@@ -99,8 +101,9 @@ class KeystrokeSimulator:
     async def _emit(
         self, event_type: EventType, timestamp_ms: float, char: str | None = None, on_event: OnEvent | None = None
     ) -> None:
-        event = press(self.session, event_type, timestamp_ms, char)
-        await self.queue.put(event)
+        async with self._in_order:
+            event = press(self.session, event_type, timestamp_ms, char)
+            await self.queue.put(event)
         if on_event:
             await on_event(event)
 
@@ -114,7 +117,6 @@ class KeystrokeSimulator:
     async def _flush_after(self, delay_ms: float) -> None:
         if delay_ms:
             await self._sleep(delay_ms / 1000)
-        self._debounce = None  # From here on the FLUSH has happened: a key that follows must not cancel it.
         if can_flush(self.session):
             await self._emit(EventType.FLUSH, self.session.elapsed_ms())
 
