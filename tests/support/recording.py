@@ -1,0 +1,42 @@
+"""An engine that remembers what it was asked, and does it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from forefill_service.engine import Engine, EngineInfo, Output, Priority, Request
+from forefill_service.prompt import Chat
+
+
+class RecordingEngine:
+    """Passes everything on to another engine; `requests` holds what was asked, oldest first."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.requests: list[Request] = []
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    @property
+    def chat(self) -> Chat:
+        return self._engine.chat
+
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        self.requests.append(request)
+        async with aclosing(self._engine.generate(request)) as outputs:
+            async for output in outputs:
+                yield output
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    @property
+    def generations(self) -> list[Request]:
+        """What SUBMITs asked for."""
+        return [request for request in self.requests if request.priority is Priority.GENERATION]
+
+    @property
+    def warms(self) -> list[Request]:
+        """What was asked for ahead."""
+        return [request for request in self.requests if request.priority is Priority.WARM]

@@ -1,0 +1,149 @@
+"""A typist on the bare wire: what any gRPC client in any language can do, without the SDK."""
+
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from forefill.v1 import keystroke_pb2 as pb
+from forefill.v1 import keystroke_pb2_grpc as rpc
+from google.protobuf import json_format
+
+Messages = Sequence[tuple[str, str]]
+"""Roles and contents."""
+
+GREEDY = pb.Sampling(temperature=0, max_tokens=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One complete answer."""
+
+    text: str
+    started: pb.GenerationStarted
+    finished: pb.GenerationFinished
+
+    @property
+    def cached_tokens(self) -> int:
+        return self.started.cached_tokens
+
+
+class SubmitRefused(AssertionError):
+    """Raised when SUBMIT is answered by a SessionError."""
+
+    def __init__(self, error: pb.SessionError) -> None:
+        super().__init__(error.message)
+        self.reason = error.reason
+
+
+class Typist:
+    """One open stream and the draft as the user sees it."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.draft = ""
+        self.opened = pb.Opened()
+        self._seq = 0
+
+    async def read(self) -> pb.ComposeResponse:
+        """Return the next response; raises grpc.aio.AioRpcError where the stream ended with an error."""
+        response = await self.call.read()
+        assert isinstance(response, pb.ComposeResponse), await self.call.code()
+        return response
+
+    async def event(self, **kind: Any) -> int:
+        """Send one event; return its number."""
+        self._seq += 1
+        await self.call.write(pb.ComposeRequest(event=pb.KeystrokeEvent(seq=self._seq, **kind)))
+        return self._seq
+
+    async def type(self, text: str) -> None:
+        self.draft += text
+        await self.event(char_add=pb.CharAdd(text=text))
+
+    async def delete(self, count: int) -> None:
+        self.draft = self.draft[:-count]
+        await self.event(char_delete=pb.CharDelete(count=count))
+
+    async def replace(self, start: int, end: int, text: str) -> None:
+        self.draft = self.draft[:start] + text + self.draft[end:]
+        await self.event(replace=pb.Replace(start=start, end=end, text=text))
+
+    async def send_flush(self, confirmed: int | None = None) -> int:
+        """Send FLUSH without waiting for its answer."""
+        flush = pb.Flush(
+            draft_code_points=len(self.draft),
+            draft_crc32=zlib.crc32(self.draft.encode()),
+            confirmed_code_points=confirmed,
+        )
+        return await self.event(flush=flush)
+
+    async def flush(self, confirmed: int | None = None) -> pb.FlushResult:
+        """Confirm the draft up to its last word boundary, or as many code points as given, and wait for the result."""
+        seq = await self.send_flush(confirmed)
+        while True:
+            response = await self.read()
+            assert response.WhichOneof("response") == "flush_result", response
+            if response.flush_result.seq == seq:
+                return response.flush_result
+
+    async def send_submit(self, text: str | None = None) -> int:
+        """Send SUBMIT without waiting for the answer."""
+        self.draft = ""
+        return await self.event(submit=pb.Submit(text=text))
+
+    async def submit(self, text: str | None = None) -> Answer:
+        """Press Enter and return the answer; raises SubmitRefused."""
+        await self.send_submit(text)
+        return await self.answer()
+
+    async def answer(self) -> Answer:
+        """Wait for the answer to a SUBMIT that was sent."""
+        started, texts = pb.GenerationStarted(), []
+        while True:
+            response = await self.read()
+            match response.WhichOneof("response"):
+                case "generation_started":
+                    started = response.generation_started
+                case "generation_delta":
+                    texts.append(response.generation_delta.text)
+                case "generation_finished":
+                    return Answer("".join(texts), started, response.generation_finished)
+                case "session_error":
+                    raise SubmitRefused(response.session_error)
+
+    async def end(self) -> None:
+        """Close the session in good order."""
+        await self.event(end=pb.End())
+        assert not isinstance(await self.call.read(), pb.ComposeResponse)
+        assert await self.call.code() is grpc.StatusCode.OK
+
+
+@asynccontextmanager
+async def typing_at(
+    address: str,
+    messages: Messages = (),
+    *,
+    sampling: pb.Sampling = GREEDY,
+    chat_template_kwargs: dict[str, Any] | None = None,
+    **opening: Any,
+) -> AsyncIterator[Typist]:
+    """Open one session at a server; what still runs is aborted when the block ends."""
+    request = pb.Open(
+        messages=[pb.ChatMessage(role=role, content=content) for role, content in messages],
+        sampling=sampling,
+        **opening,
+    )
+    json_format.ParseDict(chat_template_kwargs or {}, request.chat_template_kwargs)
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = rpc.KeystrokeServiceStub(channel).Compose()  # type: ignore[call-arg]  # written by hand
+        try:
+            await call.write(pb.ComposeRequest(open=request))
+            typist = Typist(call)
+            typist.opened = (await typist.read()).opened
+            typist.draft = request.draft
+            yield typist
+        finally:
+            call.cancel()
