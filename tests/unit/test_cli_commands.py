@@ -11,7 +11,7 @@ import grpc
 import pytest
 from forefill_client.cli import main
 
-from tests.unit.scripted_service import Wire, serving
+from tests.support.scripted_service import Wire, serving
 
 
 async def forefill(*arguments: str) -> asyncio.subprocess.Process:

@@ -11,7 +11,7 @@ from forefill_client.demo import DemoCommand, Row, as_json, run, table
 from forefill_client.local_server import local_server
 from forefill_client.terminal import columns
 
-from tests.unit.scripted_service import Wire, connected, serving
+from tests.support.scripted_service import Wire, connected, serving
 
 
 def outcome(ttft_seconds: float, cached_tokens: int, text: str = "SELECT 1") -> Outcome:
@@ -30,9 +30,7 @@ def outcome(ttft_seconds: float, cached_tokens: int, text: str = "SELECT 1") -> 
 
 
 def row(query: str, *ttft_ms: float, texts: tuple[str, str, str] = ("a", "a", "a")) -> Row:
-    outcomes = [
-        outcome(ms / 1000, 400 * index, text) for index, (ms, text) in enumerate(zip(ttft_ms, texts, strict=True))
-    ]
+    outcomes = [outcome(ms / 1000, 400 * index, texts[index]) for index, ms in enumerate(ttft_ms)]
     return Row(query, dict(zip(ARMS, outcomes, strict=True)))
 
 

@@ -40,7 +40,7 @@ from forefill_client import (
     WarmMode,
 )
 
-from tests.unit.scripted_service import OPENED, Wire, connected
+from tests.support.scripted_service import OPENED, Wire, connected
 
 
 def said(event: pb.KeystrokeEvent) -> object:
