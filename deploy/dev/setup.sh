@@ -58,7 +58,7 @@ with_progress() {
             next=$(( next + 10 ))
         fi
         sleep 0.2
-    done
+    done 2>/dev/null # where bash itself says that a command was killed
     trap - INT TERM
     wait "$child" 2>/dev/null || status=$?
     return "$status"
@@ -68,7 +68,7 @@ progress() {
     local fetched installed
     fetched=$(grep -c '^Collecting ' "$log" || true)
     installed=$(find .venv/lib -maxdepth 3 -name '*.dist-info' | wc -l)
-    echo "$fetched packages fetched, $installed installed"
+    echo "$fetched fetched, $installed installed"
 }
 
 check_machine() {
