@@ -54,6 +54,7 @@ class KeystrokeServicer:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._runners: set[SessionRunner] = set()
+        self._streams = 0  # those that have not sent Open yet included
         self._stopping = False
         self.engine_died = asyncio.Event()
 
@@ -70,6 +71,7 @@ class KeystrokeServicer:
 
     async def Compose(self, requests: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream."""
+        self._streams += 1
         try:
             await self._serve(requests, context)
         except Refusal as refusal:
@@ -78,11 +80,13 @@ class KeystrokeServicer:
             error_id = secrets.token_hex(8)
             log.exception("a session failed; error id %s", error_id)
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+        finally:
+            self._streams -= 1
 
     async def _serve(self, requests: AsyncIterator[Incoming], context: Context) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        if len(self._runners) >= self._service.settings.max_sessions:
+        if self._streams > self._service.settings.max_sessions:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
         events = _events(requests)
         opening = await anext(events, None)

@@ -13,33 +13,41 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, slots=True)
 class TokenIds:
-    """An immutable sequence of token ids: `head` then `tail`."""
+    """An immutable sequence of token ids: the first `head_tokens` of `head` (-1: all of them), then `tail`."""
 
     head: tuple[int, ...]
     tail: tuple[int, ...]
+    head_tokens: int = -1
+
+    def __post_init__(self) -> None:
+        if self.head_tokens < 0:
+            object.__setattr__(self, "head_tokens", len(self.head))
 
     def __len__(self) -> int:
-        return len(self.head) + len(self.tail)
+        return self.head_tokens + len(self.tail)
 
     def to_list(self) -> list[int]:
         """Return all ids as one new list."""
-        return [*self.head, *self.tail]
+        return [*self.head[: self.head_tokens], *self.tail]
 
     def prefix(self, length: int) -> "TokenIds":
-        """Return the first `length` ids."""
-        if length >= len(self.head):
-            return TokenIds(self.head, self.tail[: length - len(self.head)])
-        return TokenIds(self.head[:length], ())
+        """Return the first `length` ids; they share the head, even where they end within it."""
+        in_head = min(length, self.head_tokens)
+        return TokenIds(self.head, self.tail[: length - in_head], in_head)
 
     def extended(self, ids: Sequence[int]) -> "TokenIds":
         """Return these ids with more behind them."""
+        if self.head_tokens < len(self.head):
+            return TokenIds((), (*self.to_list(), *ids))
         return TokenIds(self.head, (*self.tail, *ids))
 
     def common(self, other: "TokenIds") -> int:
         """Return the number of leading ids that both have."""
-        if self.head is other.head:
-            return len(self.head) + _common(self.tail, other.tail)
-        return _common(self.to_list(), other.to_list())
+        if self.head is not other.head:
+            return _common(self.to_list(), other.to_list())
+        if min(self.head_tokens, other.head_tokens) < len(self.head):
+            return min(self.head_tokens, other.head_tokens)  # one ends within the head
+        return len(self.head) + _common(self.tail, other.tail)
 
 
 def common_prefix(sequences: Sequence[TokenIds]) -> TokenIds:

@@ -1,0 +1,69 @@
+"""What a FLUSH costs the service itself, with a short and a long base prompt, in one run.
+
+Renders and tokenizes with the packaged model's own template and tokenizer; no engine runs. Prints the median of each
+step in microseconds, and the ratio long / short, which is what counts: the machine's speed drops out of it.
+
+    python tests/benchmarks/flush_cost.py
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+
+from forefill_service.chat_template import HfChat
+from forefill_service.events import ChatMessage
+from forefill_service.packaged_model import packaged_model_path
+from forefill_service.planner import Planner
+from forefill_service.prompt import TurnPrompt
+from transformers import AutoTokenizer
+
+BASE_TOKENS = (1_000, 30_000)
+DRAFT = "Show me all the patients that were seen by a doctor "
+ROUNDS, RUNS = 5, 200
+
+
+def base_prompt(chat: HfChat, tokens: int) -> TurnPrompt:
+    """Return a turn whose base prompt has about that many tokens."""
+    line = "Table visits (visit_id INTEGER, patient_id INTEGER, seen_at DATE);\n"
+    system = ChatMessage("system", line * (tokens // len(chat.encode(line))))
+    return TurnPrompt(chat, [system], {}, context_tokens=10**6)
+
+
+def median_us(work: Callable[[], object]) -> float:
+    """Return the median time of one call, in microseconds."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e6
+
+
+def main() -> None:
+    """Measure both base prompts in turn, several rounds, and print the table."""
+    tokenizer = AutoTokenizer.from_pretrained(packaged_model_path())
+    chat = HfChat(tokenizer, tokenizer.chat_template)
+    turns = [base_prompt(chat, tokens) for tokens in BASE_TOKENS]
+    planners = []
+    for turn in turns:
+        planner = Planner(block_size=32, piece_tokens=512, context_tokens=10**6)
+        planner.hold(turn.base)
+        planners.append(planner)
+    steps: dict[str, Callable[[int], object]] = {
+        "flush: stable ids": lambda i: turns[i].stable(DRAFT),
+        "flush: frontier": lambda i: planners[i].frontier(turns[i].base),
+        "submit: final ids": lambda i: turns[i].final(DRAFT + "yesterday"),
+    }
+    sizes = [len(turn.base) for turn in turns]
+    print(f"{'':20}{sizes[0]:>12} tokens{sizes[1]:>12} tokens{'ratio':>10}")
+    for name, step in steps.items():
+        rounds = [[median_us(partial(step, i)) for i in range(2)] for _ in range(ROUNDS)]
+        short, long = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratios = sorted(b / a for a, b in rounds)
+        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+        print(f"{name:20}{short:>16.1f} us{long:>16.1f} us{spread:>20}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Where every warmed token went."""
+
+from forefill_service.ledger import Balance, Ledger
+from forefill_service.token_ids import TokenIds
+
+
+def counted(length: int) -> TokenIds:
+    return TokenIds((), tuple(range(length)))
+
+
+def edited(common: int, length: int) -> TokenIds:
+    return TokenIds((), (*range(common), *range(1000, 1000 + length - common)))
+
+
+def test_what_submit_finds_again_is_used() -> None:
+    ledger = Ledger()
+    assert ledger.warmed(counted(16), cached_tokens=0) == 16
+    assert ledger.warmed(counted(24), cached_tokens=16) == 8
+    assert ledger.settle(counted(30), cached_tokens=24) == Balance(warms=2, used=24)
+
+
+def test_what_was_cached_before_us_is_not_ours() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(24), cached_tokens=16)
+    assert ledger.settle(counted(30), cached_tokens=24) == Balance(warms=1, used=8)
+
+
+def test_what_was_edited_away_is_waste() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0)
+    assert ledger.settle(edited(8, 30), cached_tokens=8) == Balance(warms=1, used=8, edited_away=8)
+
+
+def test_what_submit_does_not_find_again_is_evicted() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0)
+    assert ledger.settle(counted(30), cached_tokens=4) == Balance(warms=1, used=4, evicted=12)
+
+
+def test_what_was_computed_twice_is_used_once() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0)
+    ledger.warmed(counted(16), cached_tokens=0)  # evicted in between
+    assert ledger.settle(counted(30), cached_tokens=16) == Balance(warms=2, used=16, evicted=16)
+
+
+def test_a_failed_warm_is_abandoned_work() -> None:
+    ledger = Ledger()
+    ledger.failed(16)
+    assert ledger.settle(counted(30), cached_tokens=0) == Balance(warms=1, abandoned=16)
+
+
+def test_without_submit_all_is_abandoned() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=8)
+    ledger.failed(4)
+    assert ledger.abandon() == Balance(warms=2, abandoned=12)
+
+
+def test_every_turn_has_books_of_its_own() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0)
+    ledger.settle(counted(30), cached_tokens=16)
+    assert ledger.settle(counted(60), cached_tokens=30) == Balance()
+    assert ledger.abandon() == Balance()
