@@ -77,7 +77,7 @@ class LoggingConsumer(EventConsumer):
     async def handle_event(self, event: KeystrokeEvent) -> None:
         self.events.append(event)
         if self.verbose:
-            print(_line(event))  # noqa: T201 (it is what a log is for)
+            print(_line(event))
 
 
 def _line(event: KeystrokeEvent) -> str:
