@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
-    """Let SIGTERM end the work as Ctrl-C does, so that a server of our own is stopped too."""
+    """Let SIGTERM and SIGHUP end the work as Ctrl-C does, so that a server of our own is stopped too."""
     task = asyncio.ensure_future(work)
     terminated = asyncio.Event()
 
@@ -68,7 +68,8 @@ async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
         terminated.set()
         task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, terminate)
     try:
         return await task
     except asyncio.CancelledError:

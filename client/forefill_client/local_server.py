@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from .errors import ForefillError
 
 LISTENING: Final = "forefill-server listening on "
 START_TIMEOUT_SECONDS: Final = 180.0
-STOP_TIMEOUT_SECONDS: Final = 30.0
+STOP_TIMEOUT_SECONDS: Final = 15.0
 COMMAND: Final = (sys.executable, "-m", "forefill_service.cli", "--port", "0", "--metrics-port", "-1")
 
 
@@ -117,14 +118,18 @@ async def _drained(server: asyncio.subprocess.Process) -> AsyncIterator[None]:
 
 
 async def _stop(server: asyncio.subprocess.Process) -> None:
+    """Ask the server to stop; where it does not, or where we are hurried, kill it and the processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         server.terminate()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-                await server.wait()
-        except TimeoutError:
-            server.kill()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await server.wait()
+    except (TimeoutError, asyncio.CancelledError) as error:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # it leads a group of its own
+        await server.wait()
+        if isinstance(error, asyncio.CancelledError):
+            raise
 
 
 def _last_line(log: Path) -> str:

@@ -81,7 +81,7 @@ async def test_an_error_of_the_server_is_one_line() -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 async def test_a_signal_ends_it_without_a_traceback(number: signal.Signals, expected: int) -> None:
     typing = asyncio.Event()
 

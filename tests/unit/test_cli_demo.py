@@ -1,5 +1,6 @@
 """What the demo measures and prints, and the server that it starts for itself."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -172,3 +173,49 @@ async def test_a_server_that_never_listens_is_given_up_and_ended() -> None:
     with pytest.raises(ForefillError, match="did not listen within 0 s"):
         async with local_server(ignore, command=command, start_timeout_seconds=0):
             raise AssertionError("not reached")
+
+
+IGNORES_SIGTERM = """
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+print(f"forefill-server listening on {child.pid}", flush=True)
+signal.pause()
+"""
+
+
+async def test_a_server_that_does_not_stop_is_killed_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forefill_client.local_server.STOP_TIMEOUT_SECONDS", 0)
+    async with local_server(ignore, command=[sys.executable, "-c", IGNORES_SIGTERM]) as child_pid:
+        assert Path(f"/proc/{child_pid}").exists()
+    await _gone(child_pid)
+
+
+async def test_who_is_cancelled_while_the_server_stops_leaves_nothing_behind() -> None:
+    child_pid = ""
+
+    async def use() -> None:
+        nonlocal child_pid
+        async with local_server(ignore, command=[sys.executable, "-c", IGNORES_SIGTERM]) as child_pid:
+            raise RuntimeError
+
+    task = asyncio.create_task(use())
+    while not task.done():
+        await asyncio.wait({task}, timeout=0.05)
+        if child_pid:
+            task.cancel()
+    await _gone(child_pid)
+
+
+async def _gone(pid: str) -> None:
+    """Wait until a killed process has ended."""
+    while not _is_gone(pid):
+        await asyncio.sleep(0.01)
+
+
+def _is_gone(pid: str) -> bool:
+    """Whether a process has ended; an orphan may stay a zombie until somebody reaps it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
