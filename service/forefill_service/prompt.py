@@ -67,11 +67,11 @@ class TurnPrompt:
         """Return the leading ids that all continuations of the confirmed text are expected to share."""
         first, *others = PROBES
         text = self._render(confirmed + first)
-        if text.endswith(first + self._after):
+        if self._after is not None and text.endswith(first + self._after):
             head, rest = self._cut(text)
             body = rest[: len(rest) - len(first + self._after)]
             return common_prefix([TokenIds(head, tuple(self._chat.encode(body + probe))) for probe in PROBES])
-        # The template does more to the user's text than to trim it: trust nothing but whole renderings.
+        # The template does more with the user's text than to trim it: trust nothing but whole renderings.
         return common_prefix([self._encode(text), *(self._encode(self._render(confirmed + p)) for p in others)])
 
     def _render(self, text: str) -> str:
@@ -104,10 +104,13 @@ class TurnPrompt:
             raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(ids)} tokens of {self._context_tokens}")
 
 
-def _around(texts: Sequence[str], drafts: Sequence[str]) -> tuple[str, str]:
-    """Return what two renderings have in common before and after their drafts."""
+def _around(texts: Sequence[str], drafts: Sequence[str]) -> tuple[str, str | None]:
+    """Return what two renderings have in common before and after their drafts.
+
+    There is no common text after them (None) where the template uses the draft more than once.
+    """
     a, b = texts
     shorter = min(len(a), len(b))
     start = next((i for i in range(shorter) if a[i] != b[i]), shorter)
     after = a[start + len(drafts[0].strip()) :]
-    return a[:start], after if b.endswith(after) else ""
+    return a[:start], after if b.endswith(after) else None

@@ -129,7 +129,7 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
         ]
     )
     servicer.add_to(server)
-    healthy = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
+    healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
@@ -139,7 +139,7 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
     return server, healthy, port
 
 
-async def _report_health(healthy: Any, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+async def _report_health(healthy: Any, status: int) -> None:
     for name in ("", SERVICE_NAME):
         await healthy.set(name, status)
 

@@ -156,7 +156,12 @@ IDS = st.lists(st.integers(0, 2), max_size=8).map(tuple)
 
 @given(head=IDS, a=IDS, b=IDS, other=IDS, cut=st.integers(0, 16), more=IDS)
 def test_ids_behave_as_the_lists_they_stand_for(
-    head: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...], other: tuple[int, ...], cut: int, more: tuple[int, ...]
+    head: tuple[int, ...],
+    a: tuple[int, ...],
+    b: tuple[int, ...],
+    other: tuple[int, ...],
+    cut: int,
+    more: tuple[int, ...],
 ) -> None:
     one = TokenIds(head, a).prefix(cut)
     assert one.to_list() == [*head, *a][:cut]

@@ -6,9 +6,9 @@ import pytest
 from forefill_service.draft import checksum
 from forefill_service.errors import Reason, Refusal
 from forefill_service.events import (
-    ChatMessage,
     CharAdd,
     CharDelete,
+    ChatMessage,
     End,
     Flush,
     KeystrokeEvent,

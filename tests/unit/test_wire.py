@@ -1,7 +1,6 @@
 """Bad input on the wire: each has a typed answer, what can go on goes on, and no other session notices."""
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,59 +14,38 @@ from forefill_service.settings import Settings
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from tests.support.wire import Typist
+
 SYSTEM = pb.ChatMessage(role="system", content="You write SQL for a clinic. " * 20)
 DRAFT = "Show me all the patients that were seen by a doctor in the last year, and say when "
 MAX_SESSIONS = 3
 
 
-class Wire:
-    """One raw stream: numbers events, and reads with a time limit."""
+class Wire(Typist):
+    """One raw stream that may say anything, also before Open; reads have a time limit."""
 
     def __init__(self, address: str) -> None:
         self.channel = grpc.aio.insecure_channel(address)
-        self.call: Any = KeystrokeServiceStub(self.channel).Compose()  # type: ignore[no-untyped-call]
-        self.seq = 0
+        super().__init__(KeystrokeServiceStub(self.channel).Compose())
+
+    async def write(self, request: pb.ComposeRequest) -> None:
+        await self.call.write(request)
 
     async def open(self, **fields: Any) -> pb.Opened:
         await self.write(pb.ComposeRequest(open=pb.Open(messages=[SYSTEM], **fields)))
         return (await self.read()).opened
 
-    async def write(self, request: pb.ComposeRequest) -> None:
-        await self.call.write(request)
-
-    async def does(self, seq: int | None = None, **kind: Any) -> int:
-        self.seq = self.seq + 1 if seq is None else seq
-        await self.write(pb.ComposeRequest(event=pb.KeystrokeEvent(seq=self.seq, **kind)))
-        return self.seq
-
-    async def types(self, text: str) -> int:
-        return await self.does(char_add=pb.CharAdd(text=text))
-
-    async def flushes(self, draft: str) -> int:
-        return await self.does(flush=pb.Flush(draft_code_points=len(draft), draft_crc32=zlib.crc32(draft.encode())))
-
     async def read(self) -> pb.ComposeResponse:
         async with asyncio.timeout(30):
-            response = await self.call.read()
-        assert response is not grpc.aio.EOF, await self.call.details()
-        return response  # type: ignore[no-any-return]
+            return await super().read()
+
+    async def numbered(self, seq: int, **kind: Any) -> None:
+        await self.write(pb.ComposeRequest(event=pb.KeystrokeEvent(seq=seq, **kind)))
 
     async def error(self) -> pb.SessionError:
         response = await self.read()
         assert response.WhichOneof("response") == "session_error", response
         return response.session_error
-
-    async def answer(self) -> pb.GenerationFinished:
-        while True:
-            response = await self.read()
-            assert response.WhichOneof("response") in (
-                "generation_started",
-                "generation_delta",
-                "generation_finished",
-                "flush_result",
-            ), response
-            if response.HasField("generation_finished"):
-                return response.generation_finished
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
         """Return the code and the ErrorInfo's reason that ended the stream; "" where it has none."""
@@ -85,9 +63,7 @@ class Wire:
 
     async def still_works(self) -> None:
         """Take a whole turn."""
-        text = "Is it so?"
-        await self.does(submit=pb.Submit(text=text))
-        assert (await self.answer()).usage.completion_tokens > 0
+        assert (await self.submit("Is it so?")).finished.usage.completion_tokens > 0
 
 
 @pytest.fixture
@@ -127,7 +103,7 @@ async def bystander(server: RunningServer) -> AsyncIterator[Wire]:
 
 
 async def test_an_event_before_open_ends_the_stream(wire: Wire, bystander: Wire) -> None:
-    await wire.types("a")
+    await wire.type("a")
     assert await wire.status() == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_OPEN")
 
 
@@ -138,7 +114,7 @@ async def test_an_empty_message_before_open_ends_the_stream(wire: Wire, bystande
 
 async def test_bytes_that_are_no_message_end_the_stream(server: RunningServer, bystander: Wire) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
-        compose = channel.stream_stream("/forefill.v1.KeystrokeService/Compose", None, pb.ComposeResponse.FromString)
+        compose: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose", None, pb.ComposeResponse.FromString)
         wire = Wire(server.address)
         wire.call = compose()
         not_utf8 = pb.ComposeRequest(open=pb.Open(draft="??")).SerializeToString().replace(b"??", b"\xff\xfe")
@@ -156,7 +132,7 @@ async def test_a_second_open_is_refused_and_ignored(wire: Wire) -> None:
 
 async def test_an_event_without_a_kind_is_refused_and_ignored(wire: Wire) -> None:
     await wire.open()
-    seq = await wire.does()
+    seq = await wire.event()
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_EVENT_MISSING, seq)
     await wire.still_works()
@@ -164,8 +140,8 @@ async def test_an_event_without_a_kind_is_refused_and_ignored(wire: Wire) -> Non
 
 async def test_a_number_that_goes_back_is_refused_and_ignored(wire: Wire) -> None:
     await wire.open()
-    await wire.types("Show")
-    await wire.does(1, char_add=pb.CharAdd(text="x"))
+    await wire.type("Show")
+    await wire.numbered(1, char_add=pb.CharAdd(text="x"))
     error = await wire.error()
     assert (error.reason, error.seq, error.draft_code_points) == (pb.ERROR_REASON_SEQUENCE_REPEATED, 1, 4)
     await wire.still_works()
@@ -173,17 +149,18 @@ async def test_a_number_that_goes_back_is_refused_and_ignored(wire: Wire) -> Non
 
 async def test_a_number_that_jumps_is_reported(wire: Wire) -> None:
     await wire.open()
-    await wire.does(7, char_add=pb.CharAdd(text="Show"))
+    await wire.numbered(7, char_add=pb.CharAdd(text="Show"))
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_SEQUENCE_GAP, 7)
-    await wire.flushes("Show")
-    assert (await wire.read()).HasField("flush_result"), "the event was carried out"
+    wire.draft = "Show"  # the event was carried out
+    wire._seq = 7
+    assert (await wire.flush()).confirmed_code_points == 0
     await wire.still_works()
 
 
 async def test_a_replace_outside_the_draft_is_refused_and_ignored(wire: Wire) -> None:
     await wire.open(draft="Show")
-    seq = await wire.does(replace=pb.Replace(start=3, end=9, text="x"))
+    seq = await wire.event(replace=pb.Replace(start=3, end=9, text="x"))
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_POSITION_OUT_OF_RANGE, seq)
     assert error.draft_code_points == 4
@@ -192,30 +169,29 @@ async def test_a_replace_outside_the_draft_is_refused_and_ignored(wire: Wire) ->
 
 async def test_deleting_in_an_empty_draft_does_nothing(wire: Wire) -> None:
     await wire.open()
-    await wire.does(char_delete=pb.CharDelete(count=5))
-    await wire.flushes("")
-    assert (await wire.read()).HasField("flush_result")
+    await wire.event(char_delete=pb.CharDelete(count=5))
+    await wire.flush()
     await wire.still_works()
 
 
 async def test_a_draft_that_diverged_is_not_warmed_and_can_be_repaired(wire: Wire, engine: FakeEngine) -> None:
     await wire.open()
-    await wire.types("Show me ")
-    seq = await wire.flushes("List me ")
+    await wire.type("Show me ")
+    wire.draft = "List me "
+    seq = await wire.send_flush()
     error = await wire.error()
     assert (error.reason, error.seq, error.draft_code_points) == (pb.ERROR_REASON_DRAFT_DIVERGED, seq, 8)
-    await wire.does(replace=pb.Replace(start=0, end=error.draft_code_points, text=DRAFT))
-    await wire.flushes(DRAFT)
-    result = (await wire.read()).flush_result
+    await wire.replace(0, error.draft_code_points, DRAFT)
+    result = await wire.flush()
     assert result.outcome == pb.FLUSH_OUTCOME_WARMED
     assert result.confirmed_code_points == len(DRAFT)
 
 
 async def test_a_draft_over_the_limit_is_refused_and_ignored(wire: Wire) -> None:
     opened = await wire.open()
-    await wire.types("x" * (opened.limits.max_draft_code_points + 1))
+    await wire.type("x" * (opened.limits.max_draft_code_points + 1))
     assert (await wire.error()).reason == pb.ERROR_REASON_DRAFT_TOO_LONG
-    await wire.does(submit=pb.Submit(text="x" * 201))
+    await wire.event(submit=pb.Submit(text="x" * 201))
     assert (await wire.error()).reason == pb.ERROR_REASON_DRAFT_TOO_LONG
     await wire.still_works()
 
@@ -227,13 +203,13 @@ async def test_a_draft_over_the_limit_at_open_ends_the_stream(wire: Wire) -> Non
 
 async def test_a_message_over_the_limit_ends_the_stream(wire: Wire, bystander: Wire) -> None:
     await wire.open()
-    await wire.types("x" * 5_000_000)
+    await wire.type("x" * 5_000_000)
     assert (await wire.status())[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_submit_of_nothing_is_refused_and_ignored(wire: Wire) -> None:
     await wire.open()
-    await wire.does(submit=pb.Submit())
+    await wire.event(submit=pb.Submit())
     assert (await wire.error()).reason == pb.ERROR_REASON_EMPTY_SUBMIT
     await wire.still_works()
 
@@ -255,7 +231,7 @@ async def test_a_prompt_longer_than_the_context_is_refused_and_the_turn_goes_on(
     long = pb.ChatMessage(role="system", content="word " * 350)
     await wire.write(pb.ComposeRequest(open=pb.Open(messages=[long])))
     await wire.read()
-    seq = await wire.does(submit=pb.Submit(text="a b c d e f " * 10))
+    seq = await wire.event(submit=pb.Submit(text="a b c d e f " * 10))
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_PROMPT_TOO_LONG, seq)
     assert "of 400" in error.message
@@ -269,11 +245,10 @@ async def test_a_submit_while_an_answer_runs_is_refused(wire: Wire, server: Runn
         await gate.wait()
 
     await wire.open()
-    await wire.flushes("")
-    await wire.read()  # the base prompt is warm
+    await wire.flush()  # the base prompt is warm
     engine._sleep = work
-    await wire.does(submit=pb.Submit(text="Show me"))
-    seq = await wire.does(submit=pb.Submit(text="Show me more"))
+    await wire.event(submit=pb.Submit(text="Show me"))
+    seq = await wire.event(submit=pb.Submit(text="Show me more"))
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_GENERATION_RUNNING, seq)
     gate.set()
@@ -284,11 +259,9 @@ async def test_a_submit_while_an_answer_runs_is_refused(wire: Wire, server: Runn
 async def test_an_engine_that_refuses_a_warm_costs_speed_alone(wire: Wire, engine: FakeEngine) -> None:
     engine.faults.refuse = {Priority.WARM: 100}
     await wire.open()
-    await wire.types(DRAFT)
-    await wire.flushes(DRAFT)
-    assert (await wire.read()).flush_result.outcome == pb.FLUSH_OUTCOME_SHED
-    await wire.does(submit=pb.Submit())
-    finished = await wire.answer()
+    await wire.type(DRAFT)
+    assert (await wire.flush()).outcome == pb.FLUSH_OUTCOME_SHED
+    finished = (await wire.submit()).finished
     assert finished.usage.cached_tokens == 0
     assert finished.ledger.computed_tokens == finished.ledger.abandoned_tokens > 0
 
@@ -296,7 +269,7 @@ async def test_an_engine_that_refuses_a_warm_costs_speed_alone(wire: Wire, engin
 async def test_an_engine_that_refuses_a_generation_can_be_asked_again(wire: Wire, engine: FakeEngine) -> None:
     engine.faults.refuse = {Priority.GENERATION: 1}
     await wire.open()
-    seq = await wire.does(submit=pb.Submit(text="Show me"))
+    seq = await wire.event(submit=pb.Submit(text="Show me"))
     error = await wire.error()
     assert (error.reason, error.seq) == (pb.ERROR_REASON_GENERATION_FAILED, seq)
     assert "queue is full" in error.message
@@ -305,10 +278,9 @@ async def test_an_engine_that_refuses_a_generation_can_be_asked_again(wire: Wire
 
 async def test_an_engine_that_dies_ends_the_streams(wire: Wire, engine: FakeEngine, server: RunningServer) -> None:
     await wire.open()
-    await wire.flushes("")
-    await wire.read()
+    await wire.flush()
     engine.faults.dead = True
-    await wire.does(submit=pb.Submit(text="Show me"))
+    await wire.event(submit=pb.Submit(text="Show me"))
     assert await wire.status() == (grpc.StatusCode.UNAVAILABLE, "ENGINE_UNAVAILABLE")
     assert server.servicer.engine_died.is_set()
 
@@ -320,12 +292,11 @@ async def test_events_after_end_are_ignored_and_the_answer_still_comes(wire: Wir
         await gate.wait()
 
     await wire.open()
-    await wire.flushes("")
-    await wire.read()
+    await wire.flush()
     engine._sleep = work
-    await wire.does(submit=pb.Submit(text="Show me"))
-    await wire.does(end=pb.End())
-    await wire.types("x")
+    await wire.event(submit=pb.Submit(text="Show me"))
+    await wire.event(end=pb.End())
+    await wire.type("x")
     assert (await wire.error()).reason == pb.ERROR_REASON_SESSION_ENDED
     await wire.call.done_writing()
     gate.set()
@@ -341,10 +312,9 @@ async def test_the_end_of_the_stream_without_end_is_an_abort(wire: Wire, engine:
         await asyncio.Event().wait()
 
     await wire.open()
-    await wire.flushes("")
-    await wire.read()
+    await wire.flush()
     engine._sleep = work
-    await wire.does(submit=pb.Submit(text="Show me"))
+    await wire.event(submit=pb.Submit(text="Show me"))
     async with asyncio.timeout(30):
         await started.wait()
     await wire.call.done_writing()
@@ -360,10 +330,9 @@ async def test_a_client_that_goes_away_stops_its_answer(wire: Wire, engine: Fake
         await gate.wait()
 
     await wire.open()
-    await wire.flushes("")
-    await wire.read()
+    await wire.flush()
     engine._sleep = work
-    await wire.does(submit=pb.Submit(text="Show me"))
+    await wire.event(submit=pb.Submit(text="Show me"))
     async with asyncio.timeout(30):
         await started.wait()
         wire.call.cancel()
@@ -403,11 +372,12 @@ async def test_a_defect_reaches_the_client_as_an_id_and_not_as_text(
 async def test_nothing_typed_is_logged(wire: Wire, engine: FakeEngine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     await wire.open()
-    await wire.types("Zyzzyva is my password ")
-    await wire.flushes("Zyzzyva is my passwort ")
+    await wire.type("Zyzzyva is my password ")
+    wire.draft = "Zyzzyva is my passwort "
+    await wire.send_flush()
     message = (await wire.error()).message
-    await wire.does(replace=pb.Replace(start=90, end=91, text="Zyzzyva"))
+    await wire.event(replace=pb.Replace(start=90, end=91, text="Zyzzyva"))
     message += (await wire.error()).message
-    await wire.does(submit=pb.Submit())
+    await wire.event(submit=pb.Submit())
     await wire.answer()
     assert "Zyzzyva" not in caplog.text + message
