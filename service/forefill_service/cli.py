@@ -1,16 +1,19 @@
 """`forefill-server`: the service as a program."""
 
 # ruff: noqa: T201 - it talks to people
+import argparse
 import asyncio
+import inspect
 import logging
 import os
+import re
 import signal
 import sys
 from importlib.metadata import version
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
+from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
 
 from .engine import EmbeddedEngine, Engine, FakeEngine
 from .errors import ServiceError
@@ -21,14 +24,36 @@ log = logging.getLogger(__name__)
 
 
 class ServerCommand(Settings):
-    """forefill-server: warms vLLM's prefix cache while users type, and answers when they press Enter.
+    """Warms vLLM's prefix cache while users type, and answers when they press Enter.
 
-    With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051. Every flag is also an environment
-    variable: --max-sessions is FOREFILL_MAX_SESSIONS. Examples:
-    forefill-server;
-    forefill-server --model Qwen/Qwen3-8B --host 0.0.0.0;
-    forefill-server --engine-args '{"gpu_memory_utilization": 0.8}'.
+    With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
+    Every flag is also an environment variable: --max-sessions is FOREFILL_MAX_SESSIONS.
+
+    examples:
+      forefill-server
+      forefill-server --model Qwen/Qwen3-8B
+      forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
+      forefill-server --engine fake        no model: to try a client against
+      forefill-server --version
     """
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="forefill-server",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' lines, and leaves out defaults that say nothing: their help names what happens instead."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return inspect.cleandoc(text)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = super()._get_help_string(action) or ""
+        return re.sub(r" \(default(: None| factory: dict)?:? ?\)$", "", text)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -38,7 +63,8 @@ def main(args: list[str] | None = None) -> int:
         print(f"forefill-server {version('forefill')}")
         return 0
     try:
-        settings: Settings = CliApp.run(ServerCommand, cli_args=arguments)
+        source = CliSettingsSource[Any](ServerCommand, formatter_class=_HelpFormatter)
+        settings: Settings = CliApp.run(ServerCommand, cli_args=arguments, cli_settings_source=source)
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2

@@ -10,14 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """The settings of one server; every one has a default that suits a trial on one machine."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FOREFILL_",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-        extra="forbid",
-        frozen=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="FOREFILL_", extra="forbid", frozen=True)
 
     host: str = Field(
         "127.0.0.1", description="address to listen on; there is no authentication yet, so keep it private"
