@@ -18,6 +18,8 @@ from .errors import ForefillError
 LISTENING: Final = "forefill-server listening on "
 START_TIMEOUT_SECONDS: Final = 180.0
 STOP_TIMEOUT_SECONDS: Final = 15.0
+"""How long a server may take to stop; one that does not listen yet has nothing to finish and gets less."""
+STOP_EARLY_TIMEOUT_SECONDS: Final = 2.0
 COMMAND: Final = (sys.executable, "-m", "forefill_service.cli", "--port", "0", "--metrics-port", "-1")
 
 
@@ -40,9 +42,10 @@ async def local_server(
         raise ServerNotStarted("the service is not installed here: install forefill[cpu], or use --target")
     log = _log_file()
     server = await _start(command, log)
-    keep_log = False
+    keep_log = listens = False
     try:
         address = await _address(server, log, waiting, start_timeout_seconds)
+        listens = True
         async with _drained(server):
             yield address
     except Exception as error:
@@ -50,7 +53,7 @@ async def local_server(
         error.add_note(f"the server's log: {log}")
         raise
     finally:
-        await _stop(server)
+        await _stop(server, STOP_TIMEOUT_SECONDS if listens else STOP_EARLY_TIMEOUT_SECONDS)
         if not keep_log:
             os.unlink(log)
 
@@ -117,12 +120,12 @@ async def _drained(server: asyncio.subprocess.Process) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _stop(server: asyncio.subprocess.Process) -> None:
+async def _stop(server: asyncio.subprocess.Process, timeout_seconds: float) -> None:
     """Ask the server to stop; where it does not, or where we are hurried, kill it and the processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         server.terminate()
     try:
-        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+        async with asyncio.timeout(timeout_seconds):
             await server.wait()
     except (TimeoutError, asyncio.CancelledError) as error:
         with contextlib.suppress(ProcessLookupError):

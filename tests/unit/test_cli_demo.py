@@ -132,6 +132,11 @@ async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) ->
         await run(command)
 
 
+@pytest.fixture(autouse=True)
+def _logs_go_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 def ignore(_: float) -> None:
     pass
 
@@ -146,9 +151,8 @@ signal.pause()
 
 
 async def test_a_server_of_our_own_is_waited_for_and_ended_and_leaves_no_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     async with local_server(ignore, command=[sys.executable, "-c", SAYS_AND_WAITS]) as address:
         assert address == "127.0.0.1:4711"
         (log,) = tmp_path.iterdir()
@@ -157,9 +161,8 @@ async def test_a_server_of_our_own_is_waited_for_and_ended_and_leaves_no_log(
 
 
 async def test_a_server_that_does_not_start_says_why_and_keeps_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     command = [sys.executable, "-c", "import sys; sys.exit('forefill-server: no such model: x')"]
     with pytest.raises(ForefillError, match="did not start: forefill-server: no such model: x") as caught:
         async with local_server(ignore, command=command):
@@ -209,7 +212,7 @@ async def test_who_is_cancelled_while_the_server_stops_leaves_nothing_behind() -
 
 async def _gone(pid: str) -> None:
     """Wait until a killed process has ended."""
-    while not _is_gone(pid):
+    while not _is_gone(pid):  # noqa: ASYNC110 (nobody tells us)
         await asyncio.sleep(0.01)
 
 
