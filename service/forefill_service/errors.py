@@ -49,6 +49,7 @@ class Refusal(ServiceError):
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
+        self.detail = detail
 
 
 class EngineError(ServiceError):

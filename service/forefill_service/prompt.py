@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .errors import Reason, Refusal
 from .events import ChatMessage
-from .token_ids import TokenIds, common_prefix
+from .token_ids import TokenIds, common_length, common_prefix
 
 PROBES = ("a", " 7", ".)", "\nx", "的")
 """Continuations of a confirmed text. None ends in white space, which some templates trim."""
@@ -110,7 +110,6 @@ def _around(texts: Sequence[str], drafts: Sequence[str]) -> tuple[str, str | Non
     There is no common text after them (None) where the template uses the draft more than once.
     """
     a, b = texts
-    shorter = min(len(a), len(b))
-    start = next((i for i in range(shorter) if a[i] != b[i]), shorter)
+    start = common_length(a, b)
     after = a[start + len(drafts[0].strip()) :]
     return a[:start], after if b.endswith(after) else None

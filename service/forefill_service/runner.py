@@ -81,7 +81,7 @@ class SessionRunner:
     def __init__(self, service: Service, opening: Open, send: Callable[[Response], Awaitable[None]]) -> None:
         self._service = service
         self._opening = opening
-        self._deliver = send
+        self._send = send
         self._session = Session(service.settings.max_draft_code_points)
         self._session_id = opening.session_key or secrets.token_hex(8)
         self._inert_reason = service.warming_inert_reason
@@ -199,10 +199,12 @@ class SessionRunner:
     async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:
         await self._warmer.stop_wanting()
 
-    async def _refuse(self, refuse: Refuse, received_at: float, detail: str = "") -> None:
-        self._service.metrics.refused(refuse.reason)
-        message = str(Refusal(refuse.reason, detail))
-        await self._send(SessionError(refuse.reason, message, refuse.seq, refuse.draft_code_points))
+    async def _refuse(self, refuse: Refuse, received_at: float) -> None:
+        await self._tell_refusal(Refusal(refuse.reason), refuse.seq, refuse.draft_code_points)
+
+    async def _tell_refusal(self, refusal: Refusal, seq: int, draft_code_points: int) -> None:
+        self._service.metrics.refused(refusal.reason)
+        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points))
 
     async def _close(self, close: Close, received_at: float) -> None:
         self.end(None)
@@ -218,13 +220,15 @@ class SessionRunner:
     async def _answer(self, generate: Generate, answer: _Answer) -> None:
         try:
             prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
-            answer.rendered_at = self._service.clock()
-            self._warmer.submit(prompt)
-            await self._stream(answer, prompt)
         except Refusal as refusal:
-            await self._fail_answer(refusal.reason, str(refusal).partition(": ")[2], answer)
+            await self._fail_answer(refusal, answer)
+            return
+        answer.rendered_at = self._service.clock()
+        self._warmer.submit(prompt)
+        try:
+            await self._stream(answer, prompt)
         except EngineRefused as error:
-            await self._fail_answer(Reason.GENERATION_FAILED, str(error), answer)
+            await self._fail_answer(Refusal(Reason.GENERATION_FAILED, str(error)), answer)
         else:
             await self._finish(answer, prompt)
 
@@ -261,10 +265,7 @@ class SessionRunner:
         )
         await self._perform(self._session.answered("".join(answer.texts)), now)
 
-    async def _fail_answer(self, reason: Reason, detail: str, answer: _Answer) -> None:
+    async def _fail_answer(self, refusal: Refusal, answer: _Answer) -> None:
         actions = self._session.answer_failed()
-        await self._refuse(Refuse(reason, answer.seq, len(self._session.draft)), answer.received_at, detail)
+        await self._tell_refusal(refusal, answer.seq, len(self._session.draft))
         await self._perform(actions, answer.received_at)
-
-    async def _send(self, response: Response) -> None:
-        await self._deliver(response)

@@ -44,10 +44,10 @@ class TokenIds:
     def common(self, other: "TokenIds") -> int:
         """Return the number of leading ids that both have."""
         if self.head is not other.head:
-            return _common(self.to_list(), other.to_list())
+            return common_length(self.to_list(), other.to_list())
         if min(self.head_tokens, other.head_tokens) < len(self.head):
             return min(self.head_tokens, other.head_tokens)  # one ends within the head
-        return len(self.head) + _common(self.tail, other.tail)
+        return len(self.head) + common_length(self.tail, other.tail)
 
 
 def common_prefix(sequences: Sequence[TokenIds]) -> TokenIds:
@@ -55,7 +55,8 @@ def common_prefix(sequences: Sequence[TokenIds]) -> TokenIds:
     return reduce(lambda shared, other: shared.prefix(shared.common(other)), sequences)
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
+def common_length(a: Sequence[object], b: Sequence[object]) -> int:
+    """Return the number of leading items (ids, or characters of texts) that both have."""
     shorter = min(len(a), len(b))
     for start in range(0, shorter, _CHUNK):  # slices compare at the speed of C
         if a[start : start + _CHUNK] != b[start : start + _CHUNK]:
