@@ -50,7 +50,7 @@ class Row:
 async def run(command: DemoCommand) -> int:
     """Measure, print the table, and return the exit status."""
     if command.json_file is not None:
-        command.json_file.touch()  # what cannot be written is better known now than in a minute
+        command.json_file.parent.stat()  # a folder that is not there is better known now than in a minute
     with Terminal() as terminal:
         async with _server(command.target, terminal) as target, AsyncClient.connect(target) as client:
             rows = await _measure(client, command, terminal)

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -47,6 +48,18 @@ EVERYTHING: Final = 2**32 - 1
 """More code points than a draft can have: a CHAR_DELETE of these empties it."""
 
 
+@dataclass(slots=True)
+class _Flush:
+    """What the caller may come to know of one flush."""
+
+    result: FlushResult | None = None
+    error: ForefillError | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.result is not None or self.error is not None
+
+
 class Session:
     """A user's box at the server: edit the draft, submit it, read the answer, and go on with the next turn.
 
@@ -77,8 +90,8 @@ class Session:
 
         self._opened: Opened | None = None
         self._answer: Answer | None = None
-        # Flushes of this turn, by the number that the caller knows: None until answered.
-        self._flushes: dict[int, FlushResult | ForefillError | None] = {}
+        # Flushes of this turn, by the number that the caller knows.
+        self._flushes: dict[int, _Flush] = {}
         # Which of the caller's flushes the answer to a flush on the wire belongs to; a repair makes one stand for many.
         self._stands_for: dict[int, list[int]] = {}
         # Events up to this one were sent before the latest repair or submit, which mends whatever they broke.
@@ -110,7 +123,7 @@ class Session:
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
         """What became of this turn's flushes so far, in the order in which they were sent."""
-        return tuple(result for result in self._flushes.values() if isinstance(result, FlushResult))
+        return tuple(flush.result for flush in self._flushes.values() if flush.result is not None)
 
     @property
     def repairs(self) -> int:
@@ -161,14 +174,13 @@ class Session:
 
     async def flushed(self, seq: int) -> FlushResult:
         """Wait for what became of one flush of this turn."""
-        if seq not in self._flushes:
+        flush = self._flushes.get(seq)
+        if flush is None:
             raise ValueError(f"{seq} is no flush of this turn: pass what flush() returned")
-        flushes = self._flushes
-        await self._until(lambda: flushes[seq] is not None)
-        result = flushes[seq]
-        if isinstance(result, ForefillError):
-            raise result
-        return cast("FlushResult", result)
+        await self._until(lambda: flush.answered)
+        if flush.error is not None:
+            raise flush.error
+        return cast("FlushResult", flush.result)
 
     async def submit(self, text: str | None = None) -> Answer:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
@@ -274,7 +286,7 @@ class Session:
     def _flush(self, confirmed: int) -> int:
         """Send a flush for the caller and keep a place for its result."""
         seq = self._send_flush(confirmed)
-        self._flushes[seq] = None
+        self._flushes[seq] = _Flush()
         self._stands_for[seq] = [seq]
         return seq
 
@@ -297,7 +309,7 @@ class Session:
     def _begin_turn(self, submit_seq: int) -> None:
         """Forget the turn that a SUBMIT closes, but for flushes that are still to be answered."""
         self._draft = Draft()
-        self._flushes = {seq: result for seq, result in self._flushes.items() if result is None}
+        self._flushes = {seq: flush for seq, flush in self._flushes.items() if not flush.answered}
         self._mended_through = submit_seq
         self._repair_flush = None
         self._repairs_in_a_row = 0
@@ -348,12 +360,16 @@ class Session:
             self._repairs_in_a_row = 0
         self._settle(self._stands_for.pop(result.seq, []), lambda seq: flush_result_from_wire(result, seq))
 
-    def _settle(self, seqs: list[int], result_of: Callable[[int], FlushResult | ForefillError]) -> None:
+    def _settle(self, seqs: list[int], result_of: Callable[[int], FlushResult]) -> None:
         """Give the caller's flushes their result."""
         for seq in seqs:
-            result = self._flushes[seq] = result_of(seq)
-            if isinstance(result, FlushResult) and self._on_flush is not None:
+            result = self._flushes[seq].result = result_of(seq)
+            if self._on_flush is not None:
                 self._on_flush(result)
+
+    def _settle_failed(self, seqs: list[int], error: ForefillError) -> None:
+        for seq in seqs:
+            self._flushes[seq].error = error
 
     def _hear_error(self, error: ForefillError) -> None:
         seq = error.seq or 0
@@ -363,7 +379,7 @@ class Session:
         elif error.reason in REASONS and REASONS[error.reason].repairable:
             self._repair(error)
         elif seq in self._stands_for:
-            self._settle(self._stands_for.pop(seq), lambda _: error)
+            self._settle_failed(self._stands_for.pop(seq), error)
         else:
             self._unraised = error
 
@@ -383,7 +399,7 @@ class Session:
             else:
                 self._settle(failed, _superseded)
         elif self._repairs_in_a_row >= MAX_REPAIRS_IN_A_ROW or self._ending:
-            self._settle(failed, lambda _: error)
+            self._settle_failed(failed, error)
         else:
             self._repairs += 1
             self._repairs_in_a_row += 1

@@ -311,6 +311,23 @@ async def test_flushed_waits_for_the_result_of_that_flush() -> None:
             await session.flushed(99)
 
 
+async def test_waiting_for_a_flush_goes_on_over_the_submit_that_follows() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        flush, submit = await wire.until("flush"), await wire.until("submit")
+        await wire.warmed(flush)
+        await wire.answer(submit.seq, "ok")
+        await drain(wire)
+
+    async with connected(script) as client, client.session() as session:
+        await session.type("Show ")
+        waiting = asyncio.create_task(session.flushed(2))
+        await asyncio.sleep(0)
+        answer = await session.submit()
+        assert (await waiting).outcome is FlushOutcome.WARMED
+        assert await answer.text() == "ok"
+
+
 async def test_waiting_for_a_flush_ends_when_the_stream_ends() -> None:
     async def script(wire: Wire) -> None:
         await wire.open()
