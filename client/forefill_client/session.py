@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -34,8 +33,9 @@ from .errors import (
     Unavailable,
     from_session_error,
 )
+from .flushes import Flush, Flushes, superseded
 from .options import checked_text
-from .report import FlushOutcome, FlushResult, Opened, flush_result_from_wire, opened_from_wire
+from .report import FlushResult, Opened, opened_from_wire
 from .stream import Compose, Stream
 
 END_TIMEOUT_SECONDS: Final = 5.0
@@ -46,18 +46,6 @@ MAX_REPAIRS_IN_A_ROW: Final = 3
 """A draft that still differs after so many repairs is left alone until the next submit."""
 EVERYTHING: Final = 2**32 - 1
 """More code points than a draft can have: a CHAR_DELETE of these empties it."""
-
-
-@dataclass(slots=True)
-class _Flush:
-    """What the caller may come to know of one flush."""
-
-    result: FlushResult | None = None
-    error: ForefillError | None = None
-
-    @property
-    def answered(self) -> bool:
-        return self.result is not None or self.error is not None
 
 
 class Session:
@@ -90,10 +78,7 @@ class Session:
 
         self._opened: Opened | None = None
         self._answer: Answer | None = None
-        # Flushes of this turn, by the number that the caller knows.
-        self._flushes: dict[int, _Flush] = {}
-        # Which of the caller's flushes the answer to a flush on the wire belongs to; a repair makes one stand for many.
-        self._stands_for: dict[int, list[int]] = {}
+        self._flushes = Flushes()
         # Events up to this one were sent before the latest repair or submit, which mends whatever they broke.
         self._mended_through = 0
         self._repair_flush: int | None = None
@@ -123,7 +108,7 @@ class Session:
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
         """What became of this turn's flushes so far, in the order in which they were sent."""
-        return tuple(flush.result for flush in self._flushes.values() if flush.result is not None)
+        return self._flushes.results()
 
     @property
     def repairs(self) -> int:
@@ -286,8 +271,7 @@ class Session:
     def _flush(self, confirmed: int) -> int:
         """Send a flush for the caller and keep a place for its result."""
         seq = self._send_flush(confirmed)
-        self._flushes[seq] = _Flush()
-        self._stands_for[seq] = [seq]
+        self._flushes.sent(seq)
         return seq
 
     def _send_flush(self, confirmed: int) -> int:
@@ -309,7 +293,7 @@ class Session:
     def _begin_turn(self, submit_seq: int) -> None:
         """Forget the turn that a SUBMIT closes, but for flushes that are still to be answered."""
         self._draft = Draft()
-        self._flushes = {seq: flush for seq, flush in self._flushes.items() if not flush.answered}
+        self._flushes.begin_turn()
         self._mended_through = submit_seq
         self._repair_flush = None
         self._repairs_in_a_row = 0
@@ -358,18 +342,9 @@ class Session:
     def _hear_flush_result(self, result: pb.FlushResult) -> None:
         if result.seq == self._repair_flush:
             self._repairs_in_a_row = 0
-        self._settle(self._stands_for.pop(result.seq, []), lambda seq: flush_result_from_wire(result, seq))
-
-    def _settle(self, seqs: list[int], result_of: Callable[[int], FlushResult]) -> None:
-        """Give the caller's flushes their result."""
-        for seq in seqs:
-            result = self._flushes[seq].result = result_of(seq)
+        for own in self._flushes.answered(result):
             if self._on_flush is not None:
-                self._on_flush(result)
-
-    def _settle_failed(self, seqs: list[int], error: ForefillError) -> None:
-        for seq in seqs:
-            self._flushes[seq].error = error
+                self._on_flush(own)
 
     def _hear_error(self, error: ForefillError) -> None:
         seq = error.seq or 0
@@ -378,8 +353,9 @@ class Session:
                 self._submit_failed(self._answer, error)
         elif error.reason in REASONS and REASONS[error.reason].repairable:
             self._repair(error)
-        elif seq in self._stands_for:
-            self._settle_failed(self._stands_for.pop(seq), error)
+        elif self._flushes.awaited(seq):
+            for flush in self._flushes.taken(seq):
+                flush.error = error
         else:
             self._unraised = error
 
@@ -392,21 +368,27 @@ class Session:
     def _repair(self, error: ForefillError) -> None:
         """Send the whole draft again and repeat the flushes that failed, unless that was done since."""
         seq = error.seq or 0
-        failed = [] if error.reason == "SEQUENCE_GAP" else self._stands_for.pop(seq, [])
+        failed = [] if error.reason == "SEQUENCE_GAP" else self._flushes.taken(seq)
         if seq <= self._mended_through:
-            if self._repair_flush in self._stands_for:
-                self._stands_for[self._repair_flush] += failed
-            else:
-                self._settle(failed, _superseded)
+            self._join_repair(failed)
         elif self._repairs_in_a_row >= MAX_REPAIRS_IN_A_ROW or self._ending:
-            self._settle_failed(failed, error)
+            for flush in failed:
+                flush.error = error
         else:
             self._repairs += 1
             self._repairs_in_a_row += 1
             self._send_whole_draft()
             self._mended_through = self._seq
             self._repair_flush = self._send_flush(self._draft.boundary_to_confirm())
-            self._stands_for[self._repair_flush] = failed
+            self._flushes.sent_again(self._repair_flush, failed)
+
+    def _join_repair(self, failed: list[Flush]) -> None:
+        """Let flushes that failed wait for the repair that is on its way; after a submit they are needless."""
+        if self._repair_flush is not None and self._flushes.awaited(self._repair_flush):
+            self._flushes.sent_again(self._repair_flush, failed)
+        else:
+            for flush in failed:
+                superseded(flush)
 
     # Waiting and ending.
 
@@ -461,7 +443,3 @@ class Session:
             self._stream.cancel()
         if self._reader is not None:
             await asyncio.wait({self._reader})
-
-
-def _superseded(seq: int) -> FlushResult:
-    return FlushResult(seq, 0, 0, 0, 0, FlushOutcome.DEFERRED)
