@@ -15,6 +15,8 @@ from .events import ChatMessage
 ContentFormat = Literal["string", "openai"]
 """How a template takes the content of a message: as text, or as a list of typed parts."""
 
+_SYSTEM_ROLES = ("system", "developer")
+
 
 class HfChat:
     """The `Chat` of a Hugging Face tokenizer.
@@ -41,7 +43,7 @@ class HfChat:
             raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs may not set {', '.join(taken)}")
         try:
             text = self._tokenizer.apply_chat_template(
-                [self._conversation_message(message) for message in self._without_developer(messages)],
+                self._conversation(messages),
                 chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=True,
@@ -58,20 +60,21 @@ class HfChat:
             return list(self._backend.encode(text, add_special_tokens=False).ids)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _conversation_message(self, message: ChatMessage) -> dict[str, Any]:
-        if self._content_format == "string":
+    def _conversation(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+        """Return the messages as vLLM gives them to the template; what a developer says becomes the system's."""
+        if self._knows_developer or all(message.role != "developer" for message in messages):
+            return [self._message(message) for message in messages]
+        system = [m for m in messages if m.role in _SYSTEM_ROLES]
+        others = [self._message(m) for m in messages if m.role not in _SYSTEM_ROLES]
+        if len(system) == 1 and messages[0] is system[0]:
+            return [self._message(ChatMessage("system", system[0].content)), *others]
+        # vLLM gives what it merges as text, even to templates that take parts.
+        return [{"role": "system", "content": "\n\n".join(m.content for m in system if m.content)}, *others]
+
+    def _message(self, message: ChatMessage) -> dict[str, Any]:
+        if self._content_format == "string" or message.role == "tool":  # vLLM gives results of tools as text always
             return {"role": message.role, "content": message.content}
         return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
-
-    def _without_developer(self, messages: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-        """Return the messages as vLLM gives them to a template that knows no developer: one system message first."""
-        if self._knows_developer or all(message.role != "developer" for message in messages):
-            return messages
-        system = [m for m in messages if m.role in ("system", "developer")]
-        if len(system) == 1 and messages[0] is system[0]:
-            return [ChatMessage("system", system[0].content), *messages[1:]]
-        merged = ChatMessage("system", "\n\n".join(m.content for m in system if m.content))
-        return [merged, *(m for m in messages if m not in system)]
 
 
 def _private_backend(tokenizer: Any) -> Any:
