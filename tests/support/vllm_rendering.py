@@ -1,0 +1,71 @@
+"""vLLM's own rendering of chats for a model directory, without an engine: the code behind its chat endpoint."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from forefill_service.chat_template import HfChat
+from forefill_service.engine.embedded import _chat
+from forefill_service.settings import Settings
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.exceptions import VLLMValidationError
+from vllm.renderers.chat_utils import load_chat_template
+from vllm.renderers.online_renderer import OnlineRenderer
+from vllm.renderers.registry import renderer_from_config
+
+from .wire import Messages
+
+
+class TemplateRaised(Exception):
+    """Raised when vLLM answers 400 with the template's own words."""
+
+
+class ModelChats:
+    """What vLLM needs to know of a model to render its chats."""
+
+    def __init__(self, model: Path) -> None:
+        self.config = AsyncEngineArgs(model=str(model), kv_cache_memory_bytes=2**20).create_engine_config()
+        self.renderer = renderer_from_config(self.config)
+        self._loop = asyncio.new_event_loop()
+
+    def theirs(self, chat_template: Path | None = None) -> "VllmChat":
+        """Return vLLM's side, started with `--chat-template` where one is given."""
+        return VllmChat(self, chat_template, self._loop)
+
+    def ours(self, chat_template: Path | None = None) -> HfChat:
+        """Return forefill's side, made by what makes it when the engine starts."""
+        engine: Any = SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
+        return _chat(engine, Settings(chat_template=chat_template))
+
+    def close(self) -> None:
+        self.renderer.shutdown()
+        self._loop.close()
+
+
+class VllmChat:
+    """Makes ids of messages as vLLM's chat endpoint does."""
+
+    def __init__(self, model: ModelChats, chat_template: Path | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._online = OnlineRenderer(
+            model_config=model.config.model_config,
+            renderer=model.renderer,
+            request_logger=None,
+            chat_template=load_chat_template(chat_template),
+            chat_template_content_format="auto",
+        )
+
+    def ids(self, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> list[int]:
+        """Return the ids that the endpoint would generate from; raises TemplateRaised."""
+        said = [{"role": role, "content": content} for role, content in messages]
+        request = ChatCompletionRequest(messages=said, chat_template_kwargs=dict(kwargs or {}))
+        try:
+            rendered = self._loop.run_until_complete(self._online.render_chat(request))
+        except VLLMValidationError as error:
+            raise TemplateRaised(str(error)) from error
+        assert isinstance(rendered, tuple), rendered
+        [engine_input] = rendered[1]
+        return list(engine_input["prompt_token_ids"])
