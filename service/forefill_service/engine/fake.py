@@ -90,22 +90,29 @@ class FakeEngine:
         """Run one request: wait for the engine, prefill what is not cached, then decode word by word."""
         self.requests.append(request)
         self._fail(request.priority)
+        room = self.info.context_tokens - len(request.prompt_ids)
+        if room < 1:
+            raise EngineRefused("the prompt leaves no room for an answer")
         finished = False
         try:
             async with self._slot.held(request.priority):
                 cached = self._cached_tokens(request)
                 await self._work(len(request.prompt_ids) - cached, self.speed.prefill)
                 self._fail_if_dead()
-                self._store(request)
-            room = self.info.context_tokens - len(request.prompt_ids)
+                self._store(request.prompt_ids, request.cache_salt)
             wanted = min(request.sampling.max_tokens or room, room)
             length = min(wanted, self.answer_tokens)
+            computed = list(request.prompt_ids)
             for position in range(length):
                 await self._work(1, self.speed.decode)
                 self._fail_if_dead()
                 last = position == length - 1
                 reason = ("stop" if self.answer_tokens <= wanted else "length") if last else None
-                yield self._token(request.prompt_ids, position, cached, reason)
+                output = self._token(request.prompt_ids, position, cached, reason)
+                if last:
+                    self._store(computed, request.cache_salt)
+                computed.extend(output.token_ids)
+                yield output
             finished = True
         finally:
             self.aborted += not finished
@@ -135,25 +142,25 @@ class FakeEngine:
         if self.faults.dead:
             raise EngineUnavailable("the engine is dead")
 
-    def _blocks(self, request: Request) -> list[int]:
+    def _blocks(self, ids: list[int], cache_salt: str | None) -> list[int]:
         """Return one hash for each whole block: of its ids and all before it."""
-        size, parent, hashes = self.info.block_size, hash(request.cache_salt), []
-        for end in range(size, len(request.prompt_ids) + 1, size):
-            parent = hash((parent, *request.prompt_ids[end - size : end]))
+        size, parent, hashes = self.info.block_size, hash(cache_salt), []
+        for end in range(size, len(ids) + 1, size):
+            parent = hash((parent, *ids[end - size : end]))
             hashes.append(parent)
         return hashes
 
     def _cached_tokens(self, request: Request) -> int:
         hits = 0
-        for block in self._blocks(request):
+        for block in self._blocks(request.prompt_ids, request.cache_salt):
             if block not in self._cache:
                 break
             hits += 1
         # The last token is always computed, and with it its block.
         return min(hits, (len(request.prompt_ids) - 1) // self.info.block_size) * self.info.block_size
 
-    def _store(self, request: Request) -> None:
-        for block in reversed(self._blocks(request)):  # the end of a prompt is evicted before its beginning
+    def _store(self, ids: list[int], cache_salt: str | None) -> None:
+        for block in reversed(self._blocks(ids, cache_salt)):  # the end of a prompt is evicted before its beginning
             self._cache[block] = None
             self._cache.move_to_end(block)
         while len(self._cache) > self._cache_blocks:
