@@ -100,7 +100,7 @@ class Typist:
         return await self.answer()
 
     async def answer(self) -> Answer:
-        """Wait for the answer to a SUBMIT that was sent."""
+        """Wait for the answer to a SUBMIT that was sent, passing over results of FLUSHes."""
         started, texts = pb.GenerationStarted(), []
         while True:
             response = await self.read()
