@@ -86,6 +86,8 @@ class EmbeddedEngine:
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        if len(request.prompt_ids) >= self.info.context_tokens:
+            raise EngineRefused("the prompt leaves no room for an answer")
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
             self._sampling_params(request.sampling, len(request.prompt_ids)),
