@@ -96,6 +96,10 @@ def _optional(message: Any, name: str) -> Any:
 def _open(message: pb.Open) -> Open:
     if message.session_key and not _SESSION_KEY.fullmatch(message.session_key):
         raise Refusal(Reason.INVALID_OPEN, "session_key must be 1 to 128 characters of [A-Za-z0-9._-]")
+    try:
+        chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
+    except ValueError as error:
+        raise Refusal(Reason.INVALID_OPEN, "chat_template_kwargs holds NaN or infinity, which JSON has not") from error
     for chat_message in message.messages:
         if not chat_message.role:
             raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
@@ -109,7 +113,7 @@ def _open(message: pb.Open) -> Open:
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
         session_key=message.session_key,
-        chat_template_kwargs=_with_integers(json_format.MessageToDict(message.chat_template_kwargs)),
+        chat_template_kwargs=chat_template_kwargs,
         cache_scope=_CACHE_SCOPES[message.cache_scope],
     )
 

@@ -6,6 +6,8 @@ import zlib
 from .errors import Reason, Refusal
 from .events import CharAdd, CharDelete, Edit, Replace
 
+_CHUNK = 512
+
 
 def edited(text: str, edit: Edit) -> tuple[str, int]:
     """Return the text after an edit and the first position that may have changed.
@@ -35,9 +37,11 @@ def last_boundary(text: str) -> int:
     A word ends after white space, after punctuation, and after every wide character: scripts that put no spaces
     between words (Chinese, Japanese) would otherwise never confirm anything.
     """
-    for position in range(len(text), 0, -1):
-        if _ends_word(text[position - 1]):
-            return position
+    for end in range(len(text), 0, -_CHUNK):
+        chunk = text[max(0, end - _CHUNK) : end]
+        found = max((chunk.rfind(char) for char in set(chunk) if _ends_word(char)), default=-1)
+        if found >= 0:
+            return end - len(chunk) + found + 1
     return 0
 
 

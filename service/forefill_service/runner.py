@@ -103,7 +103,8 @@ class SessionRunner:
             active=not self._inert_reason,
         )
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._stopping = False
         self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
         self._actions: dict[type[Action], Callable[[Any, float], Awaitable[None]]] = {
@@ -157,7 +158,10 @@ class SessionRunner:
             except EngineUnavailable:
                 self.end(Refusal(Reason.ENGINE_UNAVAILABLE))
 
-        task = self._group.create_task(guarded())
+        self._own(self._group.create_task(guarded()))
+
+    def _own(self, task: asyncio.Future[Any]) -> None:
+        """Cancel a task with the session."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -172,7 +176,9 @@ class SessionRunner:
             raise Refusal(Reason.ABORTED)
 
     async def _receive(self, event: Event) -> None:
-        await self._perform(self._session.receive(event), self._service.clock())
+        received_at = self._service.clock()
+        async with self._changing:
+            await self._perform(self._session.receive(event), received_at)
 
     async def _perform(self, actions: list[Action], received_at: float) -> None:
         for action in actions:
@@ -187,6 +193,7 @@ class SessionRunner:
             self._service.render(TurnPrompt, self._service.engine.chat, turn.messages, kwargs, context_tokens)
         )
         self._prompt.add_done_callback(lambda made: made.cancelled() or made.exception())  # SUBMIT will tell
+        self._own(self._prompt)
         self._warmer.begin_turn(self._prompt)
         await self._warmer.confirm(Confirm(0, turn.confirmed))
 
@@ -194,7 +201,8 @@ class SessionRunner:
         await self._warmer.confirm(confirm)
 
     async def _defer(self, defer: Defer, received_at: float) -> None:
-        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, FlushOutcome.DEFERRED))
+        outcome = FlushOutcome.INERT if self._inert_reason else FlushOutcome.DEFERRED
+        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:
         await self._warmer.stop_wanting()
@@ -245,27 +253,29 @@ class SessionRunner:
                     await self._send(GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens))
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))
+        if answer.finish_reason in (None, "abort", "error"):
+            raise EngineRefused("the engine stopped before the answer was complete")
 
     async def _finish(self, answer: _Answer, prompt: TokenIds) -> None:
         balance = await self._warmer.settle(prompt, answer.cached_tokens, answer.token_ids)
         self._service.metrics.settled(balance)
         now = self._service.clock()
-        await self._send(
-            GenerationFinished(
-                answer.seq,
-                answer.finish_reason or "stop",
-                len(prompt),
-                answer.cached_tokens,
-                len(answer.token_ids),
-                render_seconds=answer.rendered_at - answer.received_at,
-                ttft_seconds=answer.first_token_at - answer.received_at,
-                total_seconds=now - answer.received_at,
-                ledger=balance,
-            )
+        finished = GenerationFinished(
+            answer.seq,
+            answer.finish_reason or "stop",
+            len(prompt),
+            answer.cached_tokens,
+            len(answer.token_ids),
+            render_seconds=answer.rendered_at - answer.received_at,
+            ttft_seconds=answer.first_token_at - answer.received_at,
+            total_seconds=now - answer.received_at,
+            ledger=balance,
         )
-        await self._perform(self._session.answered("".join(answer.texts)), now)
+        async with self._changing:  # the client may go on before our write returns
+            await self._send(finished)
+            await self._perform(self._session.answered("".join(answer.texts)), now)
 
     async def _fail_answer(self, refusal: Refusal, answer: _Answer) -> None:
-        actions = self._session.answer_failed()
-        await self._tell_refusal(refusal, answer.seq, len(self._session.draft))
-        await self._perform(actions, answer.received_at)
+        async with self._changing:
+            await self._tell_refusal(refusal, answer.seq, len(self._session.draft))
+            await self._perform(self._session.answer_failed(), answer.received_at)

@@ -7,6 +7,7 @@ what is warmed next: the latest wins. Whatever fails here costs speed alone; not
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from .engine import Engine, warm
@@ -103,8 +104,8 @@ class Warmer:
     async def _warm_for(self, confirm: Confirm) -> None:
         try:
             stable: TokenIds = await self._render((await self._prompt).stable, confirm.confirmed)
-        except Refusal as refusal:  # SUBMIT will say so to the user
-            log.debug("nothing to warm: %s", refusal.reason.name)
+        except Exception as error:  # where it is more than a warm's problem, SUBMIT will say so
+            log.debug("nothing to warm: %s", error, exc_info=None if isinstance(error, Refusal) else error)
             await self._tell(confirm, FlushOutcome.SHED)
             return
         if self._current is confirm:
@@ -131,7 +132,9 @@ class Warmer:
             await asyncio.wait({task})
         finally:
             task.cancel()
-            await asyncio.wait({task})
+            while not task.done():  # though we are cancelled twice: what was computed is booked
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({task})
             computed = self._book(planned, task)
             self._in_flight = None
             self._idle.set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ..errors import EngineRefused, EngineStartError, EngineUnavailable
 from ..events import ChatMessage, Sampling
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
 from .base import EngineInfo, Output, Request
-from .child_output import ChildOutput
+from .children import ChildOutput, out_of_reach_of_ctrl_c
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,7 +68,7 @@ class EmbeddedEngine:
         output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
         try:
             with output.captured():
-                vllm, model_name = _start_vllm(settings)
+                vllm, model_name = out_of_reach_of_ctrl_c(partial(_start_vllm, settings))
         except EngineStartError:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's

@@ -1,19 +1,27 @@
-"""Passes on what vLLM's processes print, and remembers its end: the cause of a failed start stands only there."""
+"""What vLLM's processes print, and which signals reach them."""
 
 import os
 import re
+import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _CAUSE = re.compile(r"\b(?:\w+\.)*(\w*(?:Error|Exception|Interrupt)): (.+)")
 _PREFIX = re.compile(r"\(\w+ pid=\d+\)\s*|\b(ERROR|INFO|WARNING) \d\d-\d\d \d\d:\d\d:\d\d \[[^]]*\]\s*")
 
 
 class ChildOutput:
-    """Takes over file descriptors 1 and 2 while processes are started, so that they write into a pipe of ours.
+    """Passes on what children print and remembers its end: the cause of a failed start stands only there.
+
+    Takes over file descriptors 1 and 2 while processes are started, so that they write into a pipe of ours.
 
     A thread copies the pipe to the real standard error for as long as one of them lives; with `quiet_start` only what
     comes after the block. This process's own standard output stays clean for programs that read it.
@@ -59,3 +67,23 @@ class ChildOutput:
                 if not self._quiet:
                     stderr.write(line)
                     stderr.flush()
+
+
+def out_of_reach_of_ctrl_c(start: Callable[[], T]) -> T:
+    """Return `start()`, run so that processes which it starts never see SIGINT; Ctrl-C ends the wait for it.
+
+    A terminal sends Ctrl-C to the whole process group, and an engine that stops at once takes with it the answers that
+    this process would let finish. Children inherit the signal mask of the thread that starts them.
+    """
+    result: Future[T] = Future()
+
+    def run() -> None:
+        resource_tracker.ensure_running()  # to start it later would unblock the signal again
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            result.set_result(start())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="forefill-engine-start", daemon=True).start()
+    return result.result()
