@@ -42,6 +42,7 @@ class ServerCommand(Settings):
         cli_kebab_case=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
+        cli_exit_on_error=False,
     )
 
 
@@ -68,6 +69,7 @@ def main(args: list[str] | None = None) -> int:
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")  # read at first use
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)  # until `serve` takes over
