@@ -105,7 +105,7 @@ class Warmer:
         try:
             stable: TokenIds = await self._render((await self._prompt).stable, confirm.confirmed)
         except Exception as error:  # where it is more than a warm's problem, SUBMIT will say so
-            log.debug("nothing to warm: %s", error, exc_info=None if isinstance(error, Refusal) else error)
+            log.debug("nothing to warm: %s", error.reason.name if isinstance(error, Refusal) else type(error).__name__)
             await self._tell(confirm, FlushOutcome.SHED)
             return
         if self._current is confirm:
