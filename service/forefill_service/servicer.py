@@ -55,6 +55,7 @@ class KeystrokeServicer:
         self._service = service
         self._runners: set[SessionRunner] = set()
         self._streams = 0  # those that have not sent Open yet included
+        self._unopened: set[asyncio.Timeout] = set()
         self._stopping = False
         self.engine_died = asyncio.Event()
 
@@ -66,6 +67,8 @@ class KeystrokeServicer:
     def stop(self) -> None:
         """Refuse new sessions, end those that compose now, and the others when their answer is complete."""
         self._stopping = True
+        for waiting in self._unopened:
+            waiting.reschedule(asyncio.get_running_loop().time())
         for runner in list(self._runners):
             runner.stop()
 
@@ -89,7 +92,9 @@ class KeystrokeServicer:
         if self._streams > self._service.settings.max_sessions:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
         events = _events(requests)
-        opening = await anext(events, None)
+        opening = await self._first(events)
+        if self._stopping:
+            raise Refusal(Reason.SERVER_STOPPING)
         if opening is None:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
@@ -112,6 +117,18 @@ class KeystrokeServicer:
         finally:
             self._runners.discard(runner)
             self._service.metrics.closed()
+
+    async def _first(self, events: AsyncIterator[Event]) -> Event | None:
+        """Wait for the first event, for as long as it takes; raises Refusal where the server stops before."""
+        waiting = asyncio.timeout(None)
+        try:
+            async with waiting:
+                self._unopened.add(waiting)
+                return await anext(events, None)
+        except TimeoutError:
+            raise Refusal(Reason.SERVER_STOPPING) from None
+        finally:
+            self._unopened.discard(waiting)
 
     async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
         self._service.metrics.refused(refusal.reason)
