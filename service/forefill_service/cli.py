@@ -17,7 +17,6 @@ from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, Set
 
 from .engine import EmbeddedEngine, Engine, FakeEngine
 from .errors import ServiceError
-from .server import serve
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,9 @@ def main(args: list[str] | None = None) -> int:
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
-    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")  # read at first use
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")
+    from .server import serve  # gRPC reads the variable when it is imported
+
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)  # until `serve` takes over
