@@ -1,9 +1,8 @@
 """What an operator can set, by flag, by environment (`FOREFILL_…`), or not at all."""
 
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,7 +27,9 @@ class Settings(BaseSettings):
     model: str = Field(
         "", description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M"
     )
-    chat_template: Path | None = Field(None, description="file with a chat template to use in place of the model's own")
+    chat_template: FilePath | None = Field(
+        None, description="file with a chat template to use in place of the model's own"
+    )
     block_size: int | None = Field(
         None, ge=1, description="tokens of a cache block; default: 32 on a CPU, else as vLLM chooses"
     )

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..chat_template import HfChat
-from ..errors import EngineRefused, EngineStartError, EngineUnavailable
+from ..errors import EngineRefused, EngineStartError, EngineUnavailable, Refusal
 from ..events import ChatMessage, Sampling
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
 from .base import EngineInfo, Output, Request
@@ -74,9 +74,15 @@ class EmbeddedEngine:
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
             log.debug("the engine did not start", exc_info=True)
             cause = output.cause() or _one_line(error)
-            raise EngineStartError(f"the engine did not start: {cause} (--log-level debug shows all of it)") from error
+            model = settings.model or "the packaged model"
+            raise EngineStartError(
+                f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
+            ) from error
         try:
             return cls(vllm, model_name, _chat(vllm, settings))
+        except Refusal as refusal:
+            vllm.shutdown()
+            raise EngineStartError(f"the model cannot chat: {refusal}; try another with --chat-template FILE") from refusal
         except BaseException:
             vllm.shutdown()
             raise
