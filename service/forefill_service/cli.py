@@ -57,7 +57,11 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the server; return 0 after a clean stop, 1 where it cannot serve, 2 for bad settings, 130 after Ctrl-C."""
+    """Run the server.
+
+    Returns 0 after a clean stop, 1 where it cannot serve, 2 for bad settings, 130 for Ctrl-C while the engine starts;
+    SIGTERM then exits with 143.
+    """
     arguments = sys.argv[1:] if args is None else args
     if "--version" in arguments:
         print(f"forefill-server {version('forefill')}")
@@ -73,7 +77,7 @@ def main(args: list[str] | None = None) -> int:
 
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, _interrupt)  # until `serve` takes over
+    signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
         engine = start_engine(settings)
         return asyncio.run(serve(engine, settings))
@@ -98,8 +102,8 @@ def start_engine(settings: Settings) -> Engine:
     return EmbeddedEngine.start(settings)
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def _terminate(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 def _first_complaint(error: ValidationError | SettingsError) -> str:
