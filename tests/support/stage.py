@@ -1,0 +1,214 @@
+"""One session on a fake engine, every wait of which the test releases: no clock, no wire, no thread."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from forefill_service.draft import checksum, edited
+from forefill_service.engine import Engine, FakeEngine, Priority, Request
+from forefill_service.errors import Refusal
+from forefill_service.events import (
+    CharAdd,
+    CharDelete,
+    ChatMessage,
+    End,
+    Flush,
+    KeystrokeEvent,
+    Open,
+    Replace,
+    Submit,
+    Unknown,
+)
+from forefill_service.metrics import Metrics
+from forefill_service.responses import FlushResult, GenerationFinished, Response, SessionError
+from forefill_service.runner import Service, SessionRunner
+from forefill_service.settings import Settings
+
+BLOCK = 4
+SYSTEM = ChatMessage("system", "one two three four five six seven eight nine ten eleven")
+OPENING = Open((SYSTEM,))
+TURNS_OF_THE_LOOP = 60
+"""More than anything here needs to come to rest."""
+
+Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+R = TypeVar("R")
+
+
+async def settle() -> None:
+    """Let the event loop turn until everything waits for a gate or an event."""
+    for _ in range(TURNS_OF_THE_LOOP):
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """Where work waits for the test; `held` makes it wait."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def __call__(self, *_: Any) -> None:
+        if not self.held:
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        try:
+            await turn
+        finally:
+            self.waiting.remove(turn)
+
+    def step(self, index: int = 0) -> None:
+        """Let one go on; the first to come if not told otherwise."""
+        if self.waiting:
+            turn = self.waiting[index % len(self.waiting)]
+            if not turn.done():
+                turn.set_result(None)
+
+    def open(self) -> None:
+        """Hold nothing any more."""
+        self.held = False
+        for turn in self.waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+
+class Stage:
+    """A session, what it said, and the gates before the engine, the renderer and the client."""
+
+    def __init__(
+        self,
+        opening: Open = OPENING,
+        *,
+        engine: FakeEngine | None = None,
+        seam: Callable[[FakeEngine], Engine] = lambda engine: engine,
+        inert_reason: str = "",
+        piece_tokens: int = 1000,
+    ) -> None:
+        self.engine = engine or FakeEngine(block_size=BLOCK)
+        self.engine_gate, self.render_gate, self.client_gate = Gate(), Gate(), Gate()
+        self.engine._sleep = self.engine_gate
+        self.said: list[Response] = []
+        self.draft = opening.draft
+        self.seq = 0
+        self.opening = opening
+        self.metrics = Metrics()
+        self._time = 0.0
+        self._events: asyncio.Queue[KeystrokeEvent | Open | Unknown | None] = asyncio.Queue()
+        self._writes = asyncio.Lock()
+        settings = Settings(port=0, metrics_port=-1, warm_piece_tokens=piece_tokens)
+        service = Service(seam(self.engine), settings, self.metrics, self._render, inert_reason, self._clock)
+        self.runner = SessionRunner(service, opening, self._send)
+        self.task = asyncio.create_task(self.runner.run(self._incoming()))
+
+    def _clock(self) -> float:
+        self._time += 1
+        return self._time
+
+    async def _render(self, function: Callable[..., R], *args: Any) -> R:
+        await self.render_gate()
+        return function(*args)
+
+    async def _send(self, response: Response) -> None:
+        async with self._writes:
+            self.said.append(response)  # a client may answer before our write returns
+            await self.client_gate()
+
+    async def _incoming(self) -> AsyncIterator[KeystrokeEvent | Open | Unknown]:
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    def put(self, kind: Kind) -> int:
+        """Send an event; return its number."""
+        self.seq += 1
+        self._events.put_nowait(KeystrokeEvent(self.seq, kind))
+        if isinstance(kind, CharAdd | CharDelete | Replace):
+            self.draft = edited(self.draft, kind)[0]
+        return self.seq
+
+    async def does(self, kind: Kind) -> int:
+        """Send an event and let everything come to rest."""
+        seq = self.put(kind)
+        await settle()
+        return seq
+
+    async def types(self, text: str) -> None:
+        await self.does(CharAdd(text))
+
+    async def flushes(self, confirmed: int | None = None) -> int:
+        return await self.does(Flush(len(self.draft), checksum(self.draft), confirmed))
+
+    async def submits(self, text: str | None = None) -> int:
+        self.draft = ""
+        return await self.does(Submit(text))
+
+    async def hangs_up(self) -> None:
+        """Close the stream without END."""
+        self._events.put_nowait(None)
+        await settle()
+
+    def refusal(self) -> Refusal:
+        """Return what ended the session."""
+        error = self.task.exception()
+        assert isinstance(error, Refusal), error
+        return error
+
+    def all(self, kind: type[R]) -> list[R]:
+        """Return what was said of one kind, oldest first."""
+        return [response for response in self.said if isinstance(response, kind)]
+
+    def flush_result(self, seq: int) -> FlushResult:
+        """Return the one answer to a FLUSH."""
+        [result] = [result for result in self.all(FlushResult) if result.seq == seq]
+        return result
+
+    def finished(self, seq: int) -> GenerationFinished:
+        """Return the one end of an answer."""
+        [finished] = [finished for finished in self.all(GenerationFinished) if finished.seq == seq]
+        return finished
+
+    def error(self, seq: int) -> SessionError:
+        """Return the one error that answers an event."""
+        [error] = [error for error in self.all(SessionError) if error.seq == seq]
+        return error
+
+    @property
+    def warms(self) -> list[Request]:
+        return [request for request in self.engine.requests if request.priority is Priority.WARM]
+
+    @property
+    def generations(self) -> list[Request]:
+        return [request for request in self.engine.requests if request.priority is Priority.GENERATION]
+
+    def prompt_ids(self, *messages: ChatMessage) -> list[int]:
+        """Return the ids of a whole prompt, as the engine's chat makes them."""
+        return self.engine.chat.encode(self.engine.chat.render([*self.opening.messages, *messages], {}))
+
+    def samples(self) -> dict[str, float]:
+        """Return the metrics that are not 0, by name and label."""
+        return {
+            sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.value and not sample.name.endswith(("_created", "_bucket", "_sum"))
+        }
+
+
+@asynccontextmanager
+async def on_stage(*args: Any, **kwargs: Any) -> AsyncIterator[Stage]:
+    """Run a session for the time of the block."""
+    stage = Stage(*args, **kwargs)
+    try:
+        await settle()
+        yield stage
+    finally:
+        stage.task.cancel()
+        await asyncio.gather(stage.task, return_exceptions=True)
+
+
+def user(text: str) -> ChatMessage:
+    return ChatMessage("user", text)
+
+
+def assistant(text: Any) -> ChatMessage:
+    return ChatMessage("assistant", str(text))
