@@ -1,0 +1,345 @@
+"""Whatever a typist, an engine and a client's reading do, in whatever order: what a session owes to each.
+
+Every wait of a session stands at a gate (the engine's, the renderer's, the client's), and Hypothesis decides which one
+moves next. A second session types at the same engine and must not notice.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from forefill_service import planner
+from forefill_service.draft import checksum
+from forefill_service.engine import EngineInfo, FakeEngine, Output, Priority, Request
+from forefill_service.errors import EngineRefused, Reason
+from forefill_service.events import CacheScope, CharAdd, CharDelete, ChatMessage, End, Flush, Open, Replace, Submit
+from forefill_service.prompt import Chat
+from forefill_service.responses import (
+    FlushOutcome,
+    FlushResult,
+    GenerationDelta,
+    GenerationFinished,
+    GenerationStarted,
+    Opened,
+    SessionError,
+)
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, settle, user
+
+T = TypeVar("T")
+CONTEXT_TOKENS = 160
+GATES = ("engine_gate", "render_gate", "client_gate")
+WORDS = st.lists(st.sampled_from(["Show ", "me ", "all ", "cars", ", ", "by", "\n", "了"]), max_size=8).map("".join)
+
+
+@dataclass
+class Asked:
+    """One request of the session, as its engine saw it."""
+
+    request: Request
+    known: int
+    """Leading tokens of it that earlier requests of the session had computed to their end, in whole blocks."""
+    cached_tokens: int | None = None
+    refused: bool = False
+    running: bool = True
+
+
+@dataclass
+class Watched:
+    """The engine as one session sees it; remembers what it was asked, and what came of it."""
+
+    engine: FakeEngine
+    asked: list[Asked] = field(default_factory=list)
+    blocks: set[tuple[int, ...]] = field(default_factory=set)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.engine.info
+
+    @property
+    def chat(self) -> Chat:
+        return self.engine.chat
+
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        asked = Asked(request, self.known(request.prompt_ids))
+        self.asked.append(asked)
+        answer: list[int] = []
+        try:
+            async with aclosing(self.engine.generate(request)) as outputs:
+                async for output in outputs:
+                    answer.extend(output.token_ids)
+                    if output.finish_reason:
+                        asked.cached_tokens = output.cached_tokens
+                    yield output
+            self.learn([*request.prompt_ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
+        except EngineRefused:
+            asked.refused = True
+            raise
+        finally:
+            asked.running = False
+
+    async def close(self) -> None:
+        """Leave the engine to the test."""
+
+    def known(self, ids: list[int]) -> int:
+        end = 0
+        while end + BLOCK <= len(ids) and tuple(ids[: end + BLOCK]) in self.blocks:
+            end += BLOCK
+        return end
+
+    def learn(self, ids: list[int]) -> None:
+        self.blocks |= {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
+
+    @property
+    def warms(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.request.priority is Priority.WARM]
+
+    @property
+    def generations(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.request.priority is Priority.GENERATION]
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """One session on its gates, a bystander beside it, and what a careful client knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(planner, "MOST_PATHS", 1000)  # what is forgotten may be warmed again
+        self.loop = asyncio.new_event_loop()
+        self.read = 0  # responses that the client has taken in
+        self.turn: tuple[ChatMessage, ...] = ()
+        self.flushes: list[int] = []
+        self.submits: dict[int, str] = {}
+        self.running: int | None = None  # the SUBMIT that is not answered yet
+        self.answers: Counter[int] = Counter()
+        self.ended = False
+
+    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(coroutine)
+
+    @initialize(
+        draft=WORDS,
+        piece_tokens=st.sampled_from([1, 9, 1000]),
+        held=st.sets(st.sampled_from(GATES)),
+        scope=st.booleans(),
+    )
+    def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool) -> None:
+        self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED))
+
+    async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope) -> None:
+        self.engine = FakeEngine(block_size=BLOCK, context_tokens=CONTEXT_TOKENS, answer_tokens=3)
+        self.other = Stage(Open((ChatMessage("system", "another"),)), engine=self.engine)
+        self.watched = Watched(self.engine)
+        opening = Open((SYSTEM,), draft=draft, cache_scope=scope)
+        self.stage = Stage(opening, engine=self.engine, seam=lambda _: self.watched, piece_tokens=piece_tokens)
+        for name in held:
+            getattr(self.stage, name).held = True
+        await settle()
+
+    # --- what the typist does
+
+    @precondition(lambda self: not self.ended)
+    @rule(text=WORDS)
+    def types(self, text: str) -> None:
+        self.do(self.stage.types(text))
+
+    @precondition(lambda self: not self.ended)
+    @rule(count=st.integers(1, 12))
+    def deletes(self, count: int) -> None:
+        self.do(self.stage.does(CharDelete(count)))
+
+    @precondition(lambda self: not self.ended)
+    @rule(data=st.data(), text=WORDS)
+    def replaces(self, data: st.DataObject, text: str) -> None:
+        start = data.draw(st.integers(0, len(self.stage.draft)))
+        end = data.draw(st.integers(start, len(self.stage.draft)))
+        self.do(self.stage.does(Replace(start, end, text)))
+
+    @precondition(lambda self: not self.ended)
+    @rule()
+    def flushes_(self) -> None:
+        self.flushes.append(self.do(self.stage.flushes()))
+
+    @precondition(lambda self: not self.ended)
+    @rule(count=st.integers(2, 3))
+    def types_and_flushes_at_once(self, count: int) -> None:
+        for _ in range(count):
+            self.stage.put(CharAdd("so "))
+            draft = self.stage.draft
+            self.flushes.append(self.stage.put(Flush(len(draft), checksum(draft))))
+        self.do(settle())
+
+    @precondition(lambda self: not self.ended and self.running is None)
+    @rule(text=WORDS | st.none())
+    def submits_(self, text: str | None) -> None:
+        asked = self.stage.draft if text is None else text
+        seq = self.stage.put(Submit(text))
+        self.submits[seq] = asked
+        if asked:
+            self.running = seq
+            self.stage.draft = ""
+        self.do(settle())
+
+    @precondition(lambda self: not self.ended)
+    @rule()
+    def ends(self) -> None:
+        self.ended = True
+        self.do(self.stage.does(End()))
+
+    # --- what the world does
+
+    @rule(gate=st.sampled_from(GATES), index=st.integers(0, 3), times=st.integers(1, 4))
+    def moves_on(self, gate: str, index: int, times: int) -> None:
+        for _ in range(times):
+            getattr(self.stage, gate).step(index)
+            self.do(settle())
+
+    @rule(gate=st.sampled_from(GATES))
+    def holds(self, gate: str) -> None:
+        getattr(self.stage, gate).held = True
+
+    @rule(gate=st.sampled_from(GATES))
+    def lets_go(self, gate: str) -> None:
+        getattr(self.stage, gate).open()
+        self.do(settle())
+
+    @rule(priority=st.sampled_from(Priority))
+    def refuses(self, priority: Priority) -> None:
+        self.engine.faults.refuse = {priority: 1}
+
+    @rule()
+    def evicts(self) -> None:
+        self.engine.evict()
+
+    # --- what the client sees
+
+    @invariant()
+    def every_response_is_owed(self) -> None:
+        """Take in what was said since the last look, as a client would that believes all of it."""
+        for response in self.stage.said[self.read :]:
+            match response:
+                case Opened():
+                    assert self.read == 0
+                case FlushResult(seq):
+                    assert seq in self.flushes
+                    assert response.outcome is not FlushOutcome.INERT
+                    assert response.cached_tokens <= response.stable_tokens
+                    assert response.outcome is not FlushOutcome.NOTHING_NEW or response.computed_tokens == 0
+                    self.answers[seq] += 1
+                case GenerationStarted(seq) | GenerationDelta(seq):
+                    assert seq == self.running
+                case GenerationFinished(seq):
+                    assert seq == self.running
+                    self.answers[seq] += 1
+                    self._check_books(response)
+                    deltas = [d.text for d in self.stage.said if isinstance(d, GenerationDelta) and d.seq == seq]
+                    self.turn += (user(self.submits[seq]), assistant("".join(deltas)))
+                    self.running = None
+                case SessionError(reason, _, seq):
+                    assert seq in self.submits
+                    empty = not self.submits[seq]
+                    expected = {Reason.EMPTY_SUBMIT} if empty else {Reason.GENERATION_FAILED, Reason.PROMPT_TOO_LONG}
+                    assert reason in expected, "a client that waits for its answer is never told to wait"
+                    self.answers[seq] += 1
+                    if not empty:
+                        self.running = None
+            self.read += 1
+        assert all(count == 1 for count in self.answers.values())
+
+    def _check_books(self, finished: GenerationFinished) -> None:
+        books = finished.ledger
+        rows = (books.used, books.edited_away, books.evicted, books.abandoned)
+        assert min(rows) >= 0
+        assert sum(rows) == books.computed
+        assert books.used <= finished.cached_tokens
+        generation = self.watched.generations[-1]
+        assert finished.cached_tokens == generation.cached_tokens
+        assert finished.prompt_tokens == len(generation.request.prompt_ids)
+
+    # --- what the engine sees
+
+    @invariant()
+    def one_warm_is_in_flight(self) -> None:
+        assert sum(asked.running for asked in self.watched.warms) <= 1
+
+    @invariant()
+    def every_warm_completes_a_block_that_is_not_known_to_be_cached(self) -> None:
+        for asked in self.watched.warms:
+            assert len(asked.request.prompt_ids) % BLOCK == 0
+            assert len(asked.request.prompt_ids) > asked.known
+
+    @invariant()
+    def every_submit_asks_for_exactly_the_conversation(self) -> None:
+        if self.running is not None and self.read == len(self.stage.said):
+            asked = self.stage.prompt_ids(*self.turn, user(self.submits[self.running]))
+            running = [generation for generation in self.watched.generations if generation.running]
+            assert len(running) <= 1
+            assert all(generation.request.prompt_ids == asked for generation in running)
+
+    @invariant()
+    def the_session_lives_until_its_end(self) -> None:
+        if self.stage.task.done():
+            assert self.ended
+            assert self.stage.task.exception() is None
+
+    # --- in the end
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "stage"):
+                self.do(self._come_to_rest())
+                self.every_response_is_owed()
+                self._check_the_end()
+        finally:
+            self.do(self._stop())
+            self.loop.close()
+            self.patch.undo()
+
+    async def _come_to_rest(self) -> None:
+        for name in GATES:
+            getattr(self.stage, name).open()
+        for _ in range(10):
+            await settle()
+
+    def _check_the_end(self) -> None:
+        assert self.running is None, "every SUBMIT is answered"
+        assert all(self.answers[seq] == 1 for seq in self.submits)
+        if not self.ended:
+            assert all(self.answers[seq] == 1 for seq in self.flushes), "every FLUSH is answered"
+            self.do(self.stage.does(End()))
+        assert self.stage.task.done()
+        self._check_all_books()
+        self.engine.faults.refuse = None
+        seq = self.do(self.other.submits("Is it so?"))
+        assert self.other.finished(seq).prompt_tokens == len(self.other.prompt_ids(user("Is it so?")))
+
+    def _check_all_books(self) -> None:
+        """Every token that a warm computed stands in some book, and little else does."""
+        assert not any(asked.running for asked in self.watched.asked)
+        samples = self.stage.samples()
+        booked = sum(value for name, value in samples.items() if name.startswith("forefill_warm_tokens_total"))
+        done = [asked for asked in self.watched.warms if asked.cached_tokens is not None]
+        computed = sum(len(asked.request.prompt_ids) - (asked.cached_tokens or 0) for asked in done)
+        at_most = computed + sum(len(a.request.prompt_ids) for a in self.watched.warms if a.cached_tokens is None)
+        assert computed <= booked <= at_most
+        assert samples.get("forefill_warms_total", 0) >= len(self.watched.warms)
+        assert samples.get("forefill_sessions", 0) == 0
+
+    async def _stop(self) -> None:
+        for stage in (getattr(self, name) for name in ("stage", "other") if hasattr(self, name)):
+            stage.task.cancel()
+            await asyncio.gather(stage.task, return_exceptions=True)
+        await settle()
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "a session leaves no task behind"
+
+
+SessionMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+test_whatever_happens_a_session_gives_what_it_owes = SessionMachine.TestCase
