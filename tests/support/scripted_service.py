@@ -98,7 +98,8 @@ class ScriptedService(rpc.KeystrokeServiceServicer):
         self._script = script
 
     async def Compose(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
-        await self._script(Wire(aiter(request_iterator), context))
+        # grpc makes a generator of it at `aiter`, and a script that reads nothing would leave that one never awaited.
+        await self._script(Wire(request_iterator, context))
 
 
 @asynccontextmanager
