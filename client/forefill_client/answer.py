@@ -11,11 +11,11 @@ from .report import Report, report_from_wire
 
 
 class _Owner(Protocol):
-    """What an answer needs of its session."""
+    """What an answer needs of its session's stream."""
 
-    async def _until(self, condition: Callable[[], bool]) -> None: ...
+    async def until(self, condition: Callable[[], bool]) -> None: ...
 
-    def _abandon(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class Answer:
@@ -52,7 +52,7 @@ class Answer:
     async def __aiter__(self) -> AsyncIterator[str]:
         try:
             while True:
-                await self._owner._until(lambda: bool(self._deltas) or self.complete)
+                await self._owner.until(lambda: bool(self._deltas) or self.complete)
                 while self._deltas:
                     yield self._deltas.popleft()
                 if self._error is not None:
@@ -61,19 +61,22 @@ class Answer:
                     return
         finally:
             if not self.complete:
-                self._owner._abandon()
+                self._owner.abandon()
 
     async def text(self) -> str:
         """Return the rest of the answer as one text."""
         return "".join([delta async for delta in self])
 
-    def _on_started(self, started: pb.GenerationStarted, now: float) -> None:
-        self._started, self._started_at = started, now
+    def _hear(self, response: pb.ComposeResponse, now: float) -> None:
+        match response.WhichOneof("response"):
+            case "generation_started":
+                self._started, self._started_at = response.generation_started, now
+            case "generation_delta":
+                self._deltas.append(response.generation_delta.text)
+            case "generation_finished":
+                self._finish(response.generation_finished, now)
 
-    def _on_delta(self, delta: pb.GenerationDelta) -> None:
-        self._deltas.append(delta.text)
-
-    def _on_finished(self, finished: pb.GenerationFinished, now: float) -> None:
+    def _finish(self, finished: pb.GenerationFinished, now: float) -> None:
         first_token_at = now if self._started_at is None else self._started_at
         self._report = report_from_wire(
             self._started,
@@ -82,5 +85,5 @@ class Answer:
             total_seconds=now - self._submitted_at,
         )
 
-    def _on_error(self, error: ForefillError) -> None:
+    def _fail(self, error: ForefillError) -> None:
         self._error = error

@@ -1,0 +1,141 @@
+"""The traffic of one session: events go out, the server's responses come in, callers wait.
+
+Events leave in the order in which they are put: a call changes the draft and puts what comes of it without an await in
+between. gRPC takes them from the outbox. One reader task, owned by the exchange, hands in what the server says and
+wakes whoever waits. All waiting is done in `until`, which ends when its condition holds or when the stream ends.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
+
+from forefill.v1 import keystroke_pb2 as pb
+
+from .errors import Aborted, ForefillError, NotReachable, Unavailable
+from .stream import Compose, Stream
+
+MAX_UNSENT_EVENTS: Final = 64
+"""Calls wait while more events than these are unsent, so that a slow connection slows its caller."""
+
+
+class Exchange:
+    """One stream with its outbox, its reader and those who wait for it."""
+
+    def __init__(
+        self,
+        compose: Compose,
+        opening: pb.Open,
+        hear: Callable[[pb.ComposeResponse], None],
+        clock: Callable[[], float],
+    ) -> None:
+        #: Why the stream ended; None while it runs.
+        self.failure: ForefillError | None = None
+        self._compose = compose
+        self._opening = opening
+        self._hear = hear
+        self._clock = clock
+        self._began_at = clock()
+        self._outbox: deque[pb.KeystrokeEvent] = deque()
+        self._closing = False
+        self._heard_something = False
+        self._changed = asyncio.Event()
+        self._stream: Stream | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the stream was begun."""
+        return self._reader is not None
+
+    def start(self) -> None:
+        """Begin the stream."""
+        self._began_at = self._clock()
+        self._stream = Stream(self._compose, self._requests())
+        self._reader = asyncio.create_task(self._read(self._stream), name="forefill-session-reader")
+
+    def put(self, events: Iterable[pb.KeystrokeEvent]) -> None:
+        """Let events go out, stamped with the time."""
+        for event in events:
+            event.timestamp_ms = (self._clock() - self._began_at) * 1000
+            self._outbox.append(event)
+        self._wake()
+
+    async def send(self, *events: pb.KeystrokeEvent) -> None:
+        """Put events, then wait while too many are unsent."""
+        self.put(events)
+        await self.until(lambda: len(self._outbox) <= MAX_UNSENT_EVENTS)
+
+    def close_outbox(self) -> None:
+        """Close our side of the stream once all is sent."""
+        self._closing = True
+        self._wake()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds; raise why the stream ended if that comes first."""
+        while not condition():
+            if self.failure is not None:
+                raise self.failure
+            await self._changed.wait()
+
+    def abandon(self) -> None:
+        """Cancel the stream because an answer is not read to its end: the server stops the generation."""
+        self._fail(Aborted("the answer was abandoned, and its session with it: open a new one"))
+        self._cancel()
+
+    async def wait_closed(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the stream has ended, or the time is over."""
+        if self._reader is not None:
+            await asyncio.wait({self._reader}, timeout=timeout_seconds)
+
+    async def stop(self, failure: ForefillError) -> None:
+        """Cancel what is left and wait for the reader."""
+        self._fail(failure)
+        self._cancel()
+        await self.wait_closed()
+
+    async def _requests(self) -> AsyncIterator[pb.ComposeRequest]:
+        """Yield what goes out; at its end gRPC closes our side of the stream."""
+        yield pb.ComposeRequest(open=self._opening)
+        while True:
+            while self._outbox:
+                yield pb.ComposeRequest(event=self._outbox.popleft())
+                self._wake()
+            if self._closing:
+                return
+            await self.until(lambda: bool(self._outbox) or self._closing)
+
+    async def _read(self, stream: Stream) -> None:
+        """Take in what the server says until the stream ends, and keep why it did."""
+        try:
+            async for response in stream.responses():
+                self._heard_something = True
+                self._hear(response)
+                self._wake()
+        except Exception as error:  # a caller's callback may raise anything
+            failure = ForefillError(f"the session's reader failed, and with it the session: {error!r}")
+            failure.__cause__ = error
+            self._fail(failure)
+        finally:
+            stream.cancel()
+            self._fail(self._why(stream.ending))
+
+    def _why(self, ending: ForefillError) -> ForefillError:
+        """Return why the stream ended, as its caller sees it."""
+        if not self._heard_something and type(ending) is Unavailable:
+            return NotReachable(f"no server could be reached: {ending}")
+        return ending
+
+    def _fail(self, failure: ForefillError) -> None:
+        if self.failure is None:
+            self.failure = failure
+        self._wake()
+
+    def _cancel(self) -> None:
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _wake(self) -> None:
+        """Let everyone who waits look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
