@@ -16,7 +16,11 @@ from tests.support.texts import AWKWARD_TEXTS
 from tests.support.vllm_endpoint import ChatEndpoint, chat_endpoint
 from tests.support.wire import Messages, typing_at
 
-pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.filterwarnings("ignore:max_tokens is deprecated"),
+]
 
 SYSTEM = "You translate questions into SQL.\n\nCREATE TABLE cars (id INT, horsepower INT, make TEXT);\n"
 

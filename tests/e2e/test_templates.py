@@ -25,7 +25,7 @@ from tests.support.tokenizers import FAMILIES, NoTokenizer, model_directory
 from tests.support.vllm_rendering import ModelChats, TemplateRaised, VllmChat
 from tests.support.wire import Messages
 
-pytestmark = pytest.mark.vllm
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore:max_tokens is deprecated")]
 
 CONTEXT_TOKENS = 8192
 MOST_TOKENS_LOST = 3
@@ -78,7 +78,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.list
     st.sampled_from(PIECES), max_size=16
 ).map("".join)
 
-PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Pair:

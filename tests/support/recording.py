@@ -1,5 +1,6 @@
 """An engine that remembers what it was asked, and does it."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -8,11 +9,15 @@ from forefill_service.prompt import Chat
 
 
 class RecordingEngine:
-    """Passes everything on to another engine; `requests` holds what was asked, oldest first."""
+    """Passes everything on to another engine.
+
+    `requests` holds what was asked, oldest first; `arrived` the same for a test that waits for it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.requests: list[Request] = []
+        self.arrived: asyncio.Queue[Request] = asyncio.Queue()
 
     @property
     def info(self) -> EngineInfo:
@@ -24,6 +29,7 @@ class RecordingEngine:
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         self.requests.append(request)
+        self.arrived.put_nowait(request)
         async with aclosing(self._engine.generate(request)) as outputs:
             async for output in outputs:
                 yield output

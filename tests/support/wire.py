@@ -4,12 +4,14 @@ import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1 import keystroke_pb2_grpc as rpc
 from google.protobuf import json_format
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 Messages = Sequence[tuple[str, str]]
 """Roles and contents."""
@@ -147,3 +149,22 @@ async def typing_at(
             yield typist
         finally:
             call.cancel()
+
+
+def error_reason(error: grpc.aio.AioRpcError) -> str:
+    """Return the reason that ended a stream, out of its google.rpc.ErrorInfo."""
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    assert status is not None, error
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details), status
+    assert info.domain == "forefill"
+    return str(info.reason)
+
+
+def retry_seconds(error: grpc.aio.AioRpcError) -> int:
+    """Return after how many seconds to try again, out of the google.rpc.RetryInfo."""
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    assert status is not None, error
+    info = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(info) for detail in status.details), status
+    return int(info.retry_delay.seconds)
