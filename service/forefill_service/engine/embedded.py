@@ -82,7 +82,8 @@ class EmbeddedEngine:
             return cls(vllm, model_name, _chat(vllm, settings))
         except Refusal as refusal:
             vllm.shutdown()
-            raise EngineStartError(f"the model cannot chat: {refusal}; try another with --chat-template FILE") from refusal
+            cause = f"the model cannot chat: {refusal}; give another template with --chat-template FILE"
+            raise EngineStartError(cause) from refusal
         except BaseException:
             vllm.shutdown()
             raise
