@@ -82,7 +82,9 @@ class AsyncClient:
             session_key: Names the session to routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: the server makes
                 one.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
-            auto_flush: Flush at every word boundary; otherwise only when `flush` is called.
+            auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
+                apostrophes and underscores, or with a wide character as Chinese and Japanese have them. A call that
+                ends many words, such as a paste, flushes once. False: flush only when `flush` is called.
             on_flush: Called with what became of each flush, in the event loop: it must be quick.
 
         Raises:

@@ -30,6 +30,10 @@ Events = list[pb.KeystrokeEvent]
 class Composition:
     """A session's draft and its flushes, turn after turn.
 
+    With `auto_flush` an edit is followed by one flush where it leaves a word end (`ends_word`) that no flush has
+    covered, however many it brought at once. Such a flush names no confirmed length: where the confirmed text ends is
+    the server's rule alone.
+
     Its methods return the numbered events to send, in order. What they refuse changes nothing.
     """
 
@@ -74,9 +78,9 @@ class Composition:
         changed = text or end > start
         return self._edited([self._event(replace=pb.Replace(start=start, end=end, text=text))] if changed else [])
 
-    def flush(self, confirmed: int | None) -> pb.KeystrokeEvent:
-        """Flush for the caller, and keep a place for its result."""
-        event = self._flush(self.draft.boundary_to_confirm() if confirmed is None else confirmed)
+    def flush(self, confirmed: int | None = None) -> pb.KeystrokeEvent:
+        """Flush, and keep a place for the caller to find the result."""
+        event = self._flush(confirmed)
         self.flushes.sent(event.seq)
         return event
 
@@ -139,17 +143,14 @@ class Composition:
         return events + self._auto_flushed()
 
     def _auto_flushed(self) -> Events:
-        boundary = self.draft.boundary_to_flush() if self._auto_flush else None
-        return [] if boundary is None else [self.flush(boundary)]
+        return [self.flush()] if self._auto_flush and self.draft.ends_new_word() else []
 
-    def _flush(self, confirmed: int) -> pb.KeystrokeEvent:
-        text = self.draft.text
-        if not 0 <= confirmed <= len(text):
-            raise ValueError(f"cannot confirm {confirmed} of a draft of {len(text)} code points")
-        self.draft.confirmed_code_points = confirmed
+    def _flush(self, confirmed: int | None) -> pb.KeystrokeEvent:
+        draft = self.draft
+        draft.confirm(confirmed)
         return self._event(
             flush=pb.Flush(
-                draft_code_points=len(text), draft_crc32=self.draft.checksum(), confirmed_code_points=confirmed
+                draft_code_points=len(draft.text), draft_crc32=draft.checksum(), confirmed_code_points=confirmed
             )
         )
 
@@ -174,7 +175,7 @@ class Composition:
         self._repairs_in_a_row += 1
         events = self._whole_draft()
         self._mended_through = self._seq
-        again = self._flush(self.draft.boundary_to_confirm())
+        again = self._flush(self.draft.confirmed_code_points)
         self._repair_flush = again.seq
         self.flushes.sent_again(again.seq, failed)
         return [*events, again]

@@ -3,7 +3,7 @@
 import zlib
 
 from .errors import InvalidRequest
-from .keystrokes.boundaries import find_last_boundary
+from .keystrokes.boundaries import ends_word
 from .options import checked_text
 
 
@@ -12,8 +12,9 @@ class Draft:
 
     def __init__(self, text: str = "") -> None:
         self.text = checked_text(text)
-        #: How much the last flush confirmed, less what edits have cut into since.
-        self.confirmed_code_points = 0
+        #: How much the latest flush asked to confirm, less what edits have cut into since; None: what the server finds.
+        self.confirmed_code_points: int | None = None
+        self._flushed_code_points = 0
 
     def add(self, text: str) -> None:
         """Append."""
@@ -42,17 +43,21 @@ class Draft:
         """Return the CRC-32 of the text in UTF-8."""
         return zlib.crc32(self.text.encode())
 
-    def boundary_to_flush(self) -> int | None:
-        """Return the word boundary that a flush should confirm now; None where nothing new would be."""
-        boundary = find_last_boundary(self.text)
-        return boundary if boundary > self.confirmed_code_points else None
+    def ends_new_word(self) -> bool:
+        """Whether a word ends in what no flush has covered as it stands now."""
+        return any(ends_word(char) for char in set(self.text[self._flushed_code_points :]))
 
-    def boundary_to_confirm(self) -> int:
-        """Return how much may be confirmed: what was flushed before, or up to the last word boundary."""
-        return max(self.confirmed_code_points, find_last_boundary(self.text))
+    def confirm(self, code_points: int | None) -> None:
+        """Note that a flush confirms so many code points; None: what the server finds in all of them."""
+        if code_points is not None and not 0 <= code_points <= len(self.text):
+            raise ValueError(f"cannot confirm {code_points} of a draft of {len(self.text)} code points")
+        self.confirmed_code_points = code_points
+        self._flushed_code_points = len(self.text) if code_points is None else code_points
 
     def _changed_from(self, position: int) -> None:
-        self.confirmed_code_points = min(self.confirmed_code_points, position)
+        self._flushed_code_points = min(self._flushed_code_points, position)
+        if self.confirmed_code_points is not None:
+            self.confirmed_code_points = min(self.confirmed_code_points, position)
 
 
 def smallest_replace(old: str, new: str) -> tuple[int, int, str]:

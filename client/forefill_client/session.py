@@ -92,9 +92,10 @@ class Session:
         await self.replace(*smallest_replace(self.draft, text))
 
     async def flush(self, confirmed: int | None = None) -> int:
-        """Let the server warm the first `confirmed` code points; default: up to the last word boundary.
+        """Let the server warm the first `confirmed` code points; default: all up to the last word end that it finds.
 
-        Returns the flush's number, for `flushed`. Without `auto_flush=False` a session flushes by itself.
+        Returns the flush's number, for `flushed`. Without `auto_flush=False` a session flushes by itself; see
+        AsyncClient.session.
         """
         self._check_usable()
         event = self._composition.flush(confirmed)
@@ -115,7 +116,8 @@ class Session:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
 
         The answer raises what the server has against it: where `session_continues`, the session still stands, and the
-        text is in the draft again unless something else was typed since.
+        text is in the draft again unless something else was typed since. To stop an answer is to end the session; see
+        Answer.
         """
         self._check_usable()
         if self._unread:

@@ -1,6 +1,7 @@
 """The client's draft against a plain string."""
 
 from forefill_client.draft import Draft, smallest_replace
+from forefill_client.keystrokes.boundaries import ends_word
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,29 +21,39 @@ def test_an_insertion_is_sent_without_what_stands_around_it(text: str, at: int, 
     assert (start - end, len(sent)) == (0, len(added))
 
 
-@given(st.lists(st.text(alphabet="ab .", max_size=4), max_size=20))
-def test_a_boundary_is_flushed_once(pieces: list[str]) -> None:
+@given(st.lists(st.text(alphabet="ab .'字", max_size=4), max_size=20))
+def test_a_word_end_is_flushed_once(pieces: list[str]) -> None:
     draft, flushed = Draft(), []
     for piece in pieces:
         draft.add(piece)
-        if (boundary := draft.boundary_to_flush()) is not None:
-            draft.confirmed_code_points = boundary
-            flushed.append(draft.text[:boundary])
-        assert draft.boundary_to_flush() is None
-    assert flushed == sorted(set(flushed), key=len)
+        if draft.ends_new_word():
+            draft.confirm(None)
+            flushed.append(max(draft.text.rfind(char) for char in draft.text if ends_word(char)))
+        assert not draft.ends_new_word()
+    assert flushed == sorted(set(flushed))
 
 
-def test_deleting_back_over_a_boundary_flushes_only_when_it_is_typed_again() -> None:
+def test_deleting_back_over_a_word_end_flushes_only_when_it_is_typed_again() -> None:
     draft = Draft("one two ")
-    draft.confirmed_code_points = 8
+    draft.confirm(None)
     draft.delete(3)
-    assert draft.boundary_to_flush() is None
+    assert not draft.ends_new_word()
     draft.add("wo ")
-    assert draft.boundary_to_flush() == 8
+    assert draft.ends_new_word()
 
 
-def test_a_flush_by_hand_confirms_what_was_typed_since_the_last_one() -> None:
-    draft = Draft("one ")
-    draft.confirmed_code_points = draft.boundary_to_confirm()
-    draft.add("two th")
-    assert draft.boundary_to_confirm() == 8
+def test_what_a_flush_left_unconfirmed_is_flushed_by_the_next_edit() -> None:
+    draft = Draft("one two ")
+    draft.confirm(4)
+    draft.add("th")
+    assert draft.ends_new_word()
+
+
+def test_an_edit_cuts_into_what_a_flush_confirmed() -> None:
+    draft = Draft("one two ")
+    draft.confirm(8)
+    draft.replace(4, 5, "w")
+    assert draft.confirmed_code_points == 4
+    draft.confirm(None)
+    draft.delete(2)
+    assert draft.confirmed_code_points is None

@@ -53,7 +53,8 @@ def said(event: pb.KeystrokeEvent) -> object:
         case "replace":
             return event.replace.start, event.replace.end, event.replace.text
         case "flush":
-            return "flush", event.flush.confirmed_code_points
+            confirmed = event.flush.confirmed_code_points if event.flush.HasField("confirmed_code_points") else None
+            return "flush", confirmed
         case kind:
             return kind
 
@@ -245,8 +246,58 @@ async def test_a_flush_goes_out_at_every_word_boundary_and_nowhere_else() -> Non
             await session.type(char)
         await session.type(" every last pat")  # a paste
         await session.delete(3)
-    words = [said(event) for event in seen if event.WhichOneof("kind") == "flush"]
-    assert words == [("flush", 5), ("flush", 19)]
+    flushes = [event.flush for event in seen if event.WhichOneof("kind") == "flush"]
+    assert [flush.draft_code_points for flush in flushes] == [len("Show "), len("Show me every last pat")]
+
+
+async def typed_key_by_key(text: str) -> list[str]:
+    """Return the draft as it was at each flush that the session sent by itself."""
+    seen: list[pb.KeystrokeEvent] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.extend(await drain(wire))
+
+    async with connected(script) as client, client.session() as session:
+        for char in text:
+            await session.type(char)
+    return [text[: event.flush.draft_code_points] for event in seen if event.WhichOneof("kind") == "flush"]
+
+
+async def test_japanese_flushes_at_every_character_for_nothing_stands_between_its_words() -> None:
+    assert await typed_key_by_key("患者を") == ["患", "患者", "患者を"]
+
+
+async def test_an_apostrophe_flushes_nothing() -> None:
+    assert await typed_key_by_key("I don't, don\u2019t") == ["I ", "I don't,", "I don't, "]
+
+
+async def test_a_paste_flushes_once_and_leaves_to_the_server_what_is_confirmed() -> None:
+    seen: list[pb.KeystrokeEvent] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.extend(await drain(wire))
+
+    async with connected(script) as client, client.session() as session:
+        await session.type("One. Two! 三、四 ...")
+        await session.type("five")
+    assert [said(event) for event in seen] == ["One. Two! 三、四 ...", ("flush", None), "five", "end"]
+
+
+async def test_a_flush_by_hand_names_what_is_confirmed_only_where_its_caller_does() -> None:
+    seen: list[pb.KeystrokeEvent] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.extend(await drain(wire))
+
+    async with connected(script) as client, client.session(auto_flush=False) as session:
+        await session.type("Show me")
+        await session.flush()
+        await session.flush(0)
+        await session.flush(confirmed=5)
+    assert [said(event) for event in seen] == ["Show me", ("flush", None), ("flush", 0), ("flush", 5), "end"]
 
 
 async def test_a_flush_carries_length_and_checksum_of_the_draft() -> None:
@@ -261,7 +312,7 @@ async def test_a_flush_carries_length_and_checksum_of_the_draft() -> None:
     flush = seen[1].flush
     assert flush.draft_code_points == 6
     assert flush.draft_crc32 == zlib.crc32("caf\u00e9 \U0001f600".encode())
-    assert flush.confirmed_code_points == 5
+    assert not flush.HasField("confirmed_code_points")
 
 
 async def test_an_edit_inside_confirmed_text_flushes_again() -> None:
@@ -274,7 +325,7 @@ async def test_an_edit_inside_confirmed_text_flushes_again() -> None:
     async with connected(script) as client, client.session() as session:
         await session.type("Show me ")
         await session.replace(5, 7, "us")
-    assert [said(event) for event in seen] == ["Show me ", ("flush", 8), (5, 7, "us"), ("flush", 8), "end"]
+    assert [said(event) for event in seen] == ["Show me ", ("flush", None), (5, 7, "us"), ("flush", None), "end"]
 
 
 async def test_a_draft_to_resume_from_is_flushed_at_once() -> None:
@@ -286,7 +337,7 @@ async def test_a_draft_to_resume_from_is_flushed_at_once() -> None:
 
     async with connected(script) as client, client.session(draft="Show me al"):
         pass
-    assert [said(event) for event in seen] == [("flush", 8), "end"]
+    assert [said(event) for event in seen] == [("flush", None), "end"]
 
 
 async def test_flushed_waits_for_the_result_of_that_flush() -> None:

@@ -11,7 +11,7 @@ class FlushRule(Enum):
     DEBOUNCE = "debounce"
     """In a pause longer than the debounce, and after the last key. A steady typist flushes once, at the very end."""
     WORD = "word"
-    """At once, whenever a boundary character is typed."""
+    """At once, whenever one of CONFIRMATION_BOUNDARIES is typed."""
 
 
 @dataclass(frozen=True, slots=True)

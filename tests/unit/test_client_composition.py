@@ -1,0 +1,149 @@
+"""What a session sends for what is done and for what the server says, as values."""
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+import forefill_client.composition
+import pytest
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import DraftDiverged, DraftTooLong, FlushOutcome, ForefillError
+from forefill_client.composition import EVERYTHING, MAX_REPAIRS_IN_A_ROW, Composition
+
+
+def composition(draft: str = "", *, auto_flush: bool = False) -> Composition:
+    new = Composition(draft, auto_flush=auto_flush)
+    new.open(1000)
+    return new
+
+
+def said(events: Iterable[pb.KeystrokeEvent] | None) -> list[object]:
+    """What events say, each with its number."""
+    return [(event.seq, _said(event)) for event in events or ()]
+
+
+def _said(event: pb.KeystrokeEvent) -> object:
+    match event.WhichOneof("kind"):
+        case "char_add":
+            return event.char_add.text
+        case "char_delete":
+            return -event.char_delete.count
+        case "flush" if event.flush.HasField("confirmed_code_points"):
+            return "flush", event.flush.confirmed_code_points
+        case kind:
+            return kind
+
+
+def diverged(seq: int, reason: str = "DRAFT_DIVERGED") -> ForefillError:
+    return DraftDiverged("the drafts differ", reason=reason, seq=seq, session_continues=True)
+
+
+def warmed(seq: int) -> pb.FlushResult:
+    return pb.FlushResult(seq=seq, cached_tokens=16, outcome=pb.FLUSH_OUTCOME_WARMED)
+
+
+@pytest.mark.parametrize("module", ["composition", "draft", "flushes"])
+def test_what_decides_neither_waits_nor_reads_a_clock(module: str) -> None:
+    path = Path(forefill_client.composition.__file__).with_name(f"{module}.py")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not isinstance(node, ast.Await | ast.AsyncFunctionDef)
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        assert not {"asyncio", "grpc", "threading", "time"} & set(names)
+
+
+def test_an_edit_that_ends_words_is_followed_by_one_flush() -> None:
+    box = composition(auto_flush=True)
+    assert said(box.type("Show me all the")) == [(1, "Show me all the"), (2, "flush")]
+    assert said(box.type("m")) == [(3, "m")]
+    assert said(box.replace(0, 4, "Give")) == [(4, "replace"), (5, "flush")]
+    assert said(box.delete(2)) == [(6, -2)]
+
+
+def test_what_is_refused_changes_nothing_and_uses_no_number() -> None:
+    box = composition("abc")
+    with pytest.raises(DraftTooLong):
+        box.type("x" * 998)
+    with pytest.raises(ValueError, match="cannot confirm 4 of a draft of 3 code points"):
+        box.flush(4)
+    assert box.draft.text == "abc"
+    assert said([box.flush()]) == [(1, "flush")]
+
+
+def test_a_diverged_draft_is_emptied_sent_whole_and_flushed_again() -> None:
+    box = composition()
+    box.type("Show ")
+    flush = box.flush()
+    box.type("me")
+    assert said(box.refused(diverged(flush.seq))) == [(4, -EVERYTHING), (5, "Show me"), (6, "flush")]
+    assert [(result.seq, result.outcome) for result in box.flush_answered(warmed(6))] == [(2, FlushOutcome.WARMED)]
+    assert box.repairs == 1
+
+
+def test_a_repair_confirms_what_the_caller_confirmed_less_what_was_edited_since() -> None:
+    box = composition()
+    box.type("Show me all ")
+    flush = box.flush(8)
+    box.replace(5, 7, "us")
+    assert said(box.refused(diverged(flush.seq)))[-1] == (6, ("flush", 5))
+
+
+def test_one_repair_answers_for_everything_sent_before_it() -> None:
+    box = composition()
+    box.type("Show me ")
+    first, second = box.flush(5), box.flush()
+    assert len(box.refused(diverged(first.seq)) or ()) == 3
+    assert box.refused(diverged(second.seq)) == []
+    assert [result.seq for result in box.flush_answered(warmed(6))] == [2, 3]
+    assert box.repairs == 1
+
+
+def test_after_a_gap_the_flush_waits_for_its_own_result() -> None:
+    box = composition()
+    flush = box.flush()
+    assert len(box.refused(diverged(flush.seq, "SEQUENCE_GAP")) or ()) == 2
+    assert [result.seq for result in box.flush_answered(warmed(flush.seq))] == [flush.seq]
+
+
+def test_repairs_that_do_not_help_are_given_up() -> None:
+    box = composition("Show")
+    seq = first = box.flush().seq
+    for _ in range(MAX_REPAIRS_IN_A_ROW):
+        seq = (box.refused(diverged(seq)) or [])[-1].seq
+    error = diverged(seq)
+    assert box.refused(error) == []
+    given_up = box.flushes.get(first)
+    assert given_up is not None
+    assert given_up.error is error
+
+
+def test_a_divergence_told_after_submit_calls_for_no_repair_and_the_flush_is_put_off() -> None:
+    box = composition("Show")
+    flush = box.flush()
+    waiting = box.flushes.get(flush.seq)
+    box.submit(None)
+    assert box.refused(diverged(flush.seq)) == []
+    assert waiting is not None
+    assert waiting.result is not None
+    assert waiting.result.outcome is FlushOutcome.DEFERRED
+
+
+def test_a_refused_submit_gives_its_text_back_unless_more_was_typed() -> None:
+    box = composition("Show")
+    box.submit(None)
+    assert said(box.submit_refused("Show")) == [(2, -EVERYTHING), (3, "Show")]
+    box.submit(None)
+    box.type("x")
+    assert box.submit_refused("Show") == []
+    assert box.draft.text == "x"
+
+
+def test_nothing_is_repaired_after_end() -> None:
+    box = composition("Show")
+    flush = box.flush()
+    box.end()
+    assert box.refused(diverged(flush.seq)) == []
+    assert box.repairs == 0
+
+
+def test_an_error_about_neither_draft_nor_flush_is_left_to_the_session() -> None:
+    assert composition().refused(ForefillError("mend the client", reason="EVENT_MISSING", seq=1)) is None
