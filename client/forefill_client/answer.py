@@ -21,7 +21,21 @@ class _Owner(Protocol):
 class Answer:
     """The answer to one submit: iterate it once for its text deltas, then read `report`.
 
-    Breaking off the iteration stops the generation, and with it the session.
+    To stop an answer that still runs, break off the iteration, or leave the session's `async with`: the server then
+    stops generating. A stream can only be stopped as a whole, so the session ends with it: its calls raise Aborted, and
+    there is no report. Go on in a new session, with the conversation so far and what was typed meanwhile:
+
+        said = ""
+        async for delta in answer:
+            said += delta
+            if stop_was_pressed():
+                break
+        ...
+        conversation += [("user", answer.submitted_text), ("assistant", said)]
+        async with client.session(conversation, draft=session.draft) as session:
+            ...
+
+    Cancelling a task that waits for a delta breaks the iteration off, too.
     """
 
     def __init__(self, owner: _Owner, seq: int, text: str, submitted_at: float) -> None:
