@@ -114,7 +114,9 @@ async def test_an_empty_message_before_open_ends_the_stream(wire: Wire, bystande
 
 async def test_bytes_that_are_no_message_end_the_stream(server: RunningServer, bystander: Wire) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
-        compose: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose", None, pb.ComposeResponse.FromString)
+        compose: Any = channel.stream_stream(
+            "/forefill.v1.KeystrokeService/Compose", None, pb.ComposeResponse.FromString
+        )
         wire = Wire(server.address)
         wire.call = compose()
         not_utf8 = pb.ComposeRequest(open=pb.Open(draft="??")).SerializeToString().replace(b"??", b"\xff\xfe")
