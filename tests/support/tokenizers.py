@@ -53,7 +53,9 @@ def _fill(directory: Path, family: str) -> None:
     given = os.environ.get("FOREFILL_TEST_TOKENIZERS")
     if given:
         for name in _FILES:
-            shutil.copy(Path(given) / family / name, directory)
+            if not (file := Path(given) / family / name).is_file():
+                raise NoTokenizer(f"FOREFILL_TEST_TOKENIZERS has no {family}/{name}")
+            shutil.copy(file, directory)
     else:
         _fetch(directory, family)
     (directory / "config.json").write_text(json.dumps(_CONFIGS[family] | _SIZES))
