@@ -112,8 +112,8 @@ class Warmer:
             self._planner.want(stable)
         computed, outcome = 0, FlushOutcome.NOTHING_NEW
         while self._planner.goal(stable) > self._planner.frontier(stable):
-            planned = self._planner.next_warm() if self._current is confirm else None
-            if planned is None:
+            planned = self._planner.next_warm()
+            if planned is None:  # something came first that made it want nothing
                 outcome = FlushOutcome.DEFERRED
                 break
             tokens = await self._send(planned)
