@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from typing import Any
 
 import grpc
 import httpx
@@ -56,7 +57,7 @@ async def test_health_is_serving() -> None:
     async with server_process(*FAKE) as server:
         await server.listening()
         async with grpc.aio.insecure_channel(server.address) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             for service in ("", SERVICE):
                 response = await stub.Check(health_pb2.HealthCheckRequest(service=service))
                 assert response.status == health_pb2.HealthCheckResponse.SERVING

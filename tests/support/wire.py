@@ -140,7 +140,7 @@ async def typing_at(
     )
     json_format.ParseDict(chat_template_kwargs or {}, request.chat_template_kwargs)
     async with grpc.aio.insecure_channel(address) as channel:
-        call = rpc.KeystrokeServiceStub(channel).Compose()  # type: ignore[call-arg]  # written by hand
+        call = rpc.KeystrokeServiceStub(channel).Compose()
         try:
             await call.write(pb.ComposeRequest(open=request))
             typist = Typist(call)
