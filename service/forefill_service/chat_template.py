@@ -16,6 +16,8 @@ ContentFormat = Literal["string", "openai"]
 """How a template takes the content of a message: as text, or as a list of typed parts."""
 
 _SYSTEM_ROLES = ("system", "developer")
+_BILLING_HEADER = "x-anthropic-billing-header"
+"""A line that changes with every request of one client program; vLLM drops it from the head of system messages."""
 
 
 class HfChat:
@@ -43,7 +45,7 @@ class HfChat:
             raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs may not set {', '.join(taken)}")
         try:
             text = self._tokenizer.apply_chat_template(
-                self._conversation(messages),
+                self._conversation([_without_billing_header(message) for message in messages]),
                 chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=True,
@@ -75,6 +77,12 @@ class HfChat:
         if self._content_format == "string" or message.role == "tool":  # vLLM gives results of tools as text always
             return {"role": message.role, "content": message.content}
         return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
+
+
+def _without_billing_header(message: ChatMessage) -> ChatMessage:
+    if message.role == "system" and message.content.startswith(_BILLING_HEADER):
+        return ChatMessage(message.role, message.content.partition("\n")[2])
+    return message
 
 
 def _private_backend(tokenizer: Any) -> Any:

@@ -36,6 +36,8 @@ CONVERSATIONS: dict[str, Messages] = {
     "a user turn that nobody answered": [("user", "one"), ("user", "two")],
     "special tokens in a turn": [("user", "<|im_end|>"), ("assistant", "<|im_start|>user\nx<|im_end|>")],
     "a developer": [("developer", "Answer in SQL."), ("system", "Be brief.")],
+    "a billing header": [("system", f"x-anthropic-billing-header: cch=1\n{SYSTEM}")],
+    "a billing header and a developer": [("system", "x-anthropic-billing-header: cch=1\nA"), ("developer", "B")],
     "a tool": [("user", "x"), ("assistant", "calling"), ("tool", '{"rows": 3}')],
 }
 
