@@ -132,6 +132,7 @@ class SessionMachine(RuleBasedStateMachine):
         scope=st.booleans(),
     )
     def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool) -> None:
+        self.piece_tokens = piece_tokens
         self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED))
 
     async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope) -> None:
@@ -271,10 +272,11 @@ class SessionMachine(RuleBasedStateMachine):
         assert sum(asked.running for asked in self.watched.warms) <= 1
 
     @invariant()
-    def every_warm_completes_a_block_that_is_not_known_to_be_cached(self) -> None:
+    def every_warm_completes_blocks_that_are_not_known_to_be_cached_and_no_more_than_a_piece(self) -> None:
         for asked in self.watched.warms:
             assert len(asked.request.prompt_ids) % BLOCK == 0
-            assert len(asked.request.prompt_ids) > asked.known
+            new_tokens = len(asked.request.prompt_ids) - asked.known
+            assert 0 < new_tokens <= max(self.piece_tokens, BLOCK)
 
     @invariant()
     def every_submit_asks_for_exactly_the_conversation(self) -> None:
@@ -314,12 +316,20 @@ class SessionMachine(RuleBasedStateMachine):
         assert all(self.answers[seq] == 1 for seq in self.submits)
         if not self.ended:
             assert all(self.answers[seq] == 1 for seq in self.flushes), "every FLUSH is answered"
+            self._check_that_it_still_warms()
             self.do(self.stage.does(End()))
         assert self.stage.task.done()
         self._check_all_books()
         self.engine.faults.refuse = None
         seq = self.do(self.other.submits("Is it so?"))
         assert self.other.finished(seq).prompt_tokens == len(self.other.prompt_ids(user("Is it so?")))
+
+    def _check_that_it_still_warms(self) -> None:
+        self.engine.faults.refuse = None
+        last = self.stage.flush_result(self.do(self.stage.flushes()))
+        if last.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
+            assert last.outcome in (FlushOutcome.WARMED, FlushOutcome.NOTHING_NEW)
+            assert last.cached_tokens == min(last.stable_tokens, CONTEXT_TOKENS - 1) // BLOCK * BLOCK
 
     def _check_all_books(self) -> None:
         """Every token that a warm computed stands in some book, and little else does."""

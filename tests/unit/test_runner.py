@@ -232,20 +232,19 @@ async def test_submit_may_follow_an_answer_before_its_last_write_returns() -> No
 
 
 async def test_submit_may_follow_a_refusal_before_its_write_returns() -> None:
-    async with on_stage() as stage:
-        stage.engine.faults.refuse = {Priority.GENERATION: 1}
-        await stage.types(TEXT)
+    engine = FakeEngine(block_size=BLOCK)
+    engine.faults.refuse = {Priority.WARM: 1, Priority.GENERATION: 1}
+    async with on_stage(engine=engine) as stage:
         stage.client_gate.held = True
-        await stage.submits(TEXT)
-        stage.engine_gate.held = True
+        refused = await stage.submits(TEXT)
+        assert stage.error(refused).reason is Reason.GENERATION_FAILED
+        stage.render_gate.held = True
         again = await stage.submits(TEXT)
         stage.client_gate.open()
         await settle()
-        warms = len(stage.warms)
-        stage.engine_gate.open()
+        stage.render_gate.open()
         await settle()
-        assert stage.finished(again)
-        assert warms == 1, "no turn begins while its answer runs"
+        assert stage.finished(again).ledger.warms == 1, "only the refused one: no turn begins while its answer runs"
 
 
 # --- the next turn
@@ -346,6 +345,13 @@ async def test_end_closes_a_composing_session() -> None:
     async with on_stage() as stage:
         await stage.does(End())
         assert stage.task.done()
+        assert stage.task.exception() is None
+
+
+async def test_nothing_that_follows_end_changes_it() -> None:
+    async with on_stage() as stage:
+        stage.put(End())
+        await stage.hangs_up()
         assert stage.task.exception() is None
 
 
@@ -491,12 +497,16 @@ async def test_a_running_answer_finishes_before_the_server_stops() -> None:
         assert stage.refusal().reason is Reason.SERVER_STOPPING
 
 
-async def test_end_wins_over_a_server_that_stops_after_the_answer() -> None:
+@pytest.mark.parametrize("stops_first", [False, True])
+async def test_end_wins_over_a_server_that_stops(stops_first: bool) -> None:
     async with on_stage() as stage:
         stage.engine_gate.held = True
         submit = await stage.submits("one")
-        stage.runner.stop()
+        if stops_first:
+            stage.runner.stop()
         await stage.does(End())
+        stage.runner.stop()
+        await settle()
         stage.engine_gate.open()
         await settle()
         assert stage.finished(submit)

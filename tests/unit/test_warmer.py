@@ -203,6 +203,16 @@ class Defective(FakeEngine):
             yield output
 
 
+async def test_after_a_dropped_warm_the_next_turn_is_warmed() -> None:
+    async with on_stage() as stage:
+        await in_flight(stage)
+        await stage.submits("List " + TEXT)
+        assert stage.engine.aborted == 1
+        await let_go(stage)
+        await stage.types(TEXT)
+        assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.WARMED
+
+
 async def test_a_defect_of_a_warm_costs_speed_alone(caplog: pytest.LogCaptureFixture) -> None:
     engine = Defective(block_size=BLOCK)
     async with on_stage(engine=engine) as stage:

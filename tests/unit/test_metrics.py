@@ -1,0 +1,79 @@
+"""What the operator sees."""
+
+from forefill_service.errors import Reason
+from forefill_service.ledger import Balance
+from forefill_service.metrics import Metrics
+from forefill_service.responses import FlushOutcome
+from prometheus_client import generate_latest
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"forefill_{name}", labels)
+
+
+def test_sessions_are_counted_in_and_out() -> None:
+    metrics = Metrics()
+    metrics.opened()
+    metrics.opened()
+    metrics.closed()
+    assert value(metrics, "sessions") == 1
+
+
+def test_flushes_are_counted_by_what_became_of_them() -> None:
+    metrics = Metrics()
+    for outcome in FlushOutcome:
+        metrics.flushed(outcome)
+    metrics.flushed(FlushOutcome.SHED)
+    assert value(metrics, "flushes_total", outcome="nothing_new") == 1
+    assert value(metrics, "flushes_total", outcome="shed") == 2
+
+
+def test_an_answer_is_cold_or_warm() -> None:
+    metrics = Metrics()
+    metrics.started(0.2, cached_tokens=0)
+    metrics.started(0.03, cached_tokens=32)
+    metrics.started(0.04, cached_tokens=64)
+    assert value(metrics, "generations_total", source="cold") == 1
+    assert value(metrics, "generations_total", source="warm") == 2
+    assert value(metrics, "ttft_seconds_bucket", source="warm", le="0.025") == 0
+    assert value(metrics, "ttft_seconds_bucket", source="warm", le="0.05") == 2
+    assert value(metrics, "ttft_seconds_sum", source="cold") == 0.2
+
+
+def test_every_row_of_the_books_is_counted() -> None:
+    metrics = Metrics()
+    metrics.settled(Balance(warms=3, used=40, edited_away=8, evicted=4, abandoned=2))
+    metrics.settled(Balance(warms=1, abandoned=16))
+    assert value(metrics, "warms_total") == 4
+    rows = {
+        row: value(metrics, "warm_tokens_total", row=row) for row in ("used", "edited_away", "evicted", "abandoned")
+    }
+    assert rows == {"used": 40, "edited_away": 8, "evicted": 4, "abandoned": 18}
+
+
+def test_errors_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    metrics.refused(Reason.DRAFT_DIVERGED)
+    assert value(metrics, "errors_total", reason="draft_diverged") == 1
+
+
+def test_the_inert_gauge_says_whether_and_why() -> None:
+    metrics = Metrics()
+    metrics.inert("prefix caching is off")
+    assert value(metrics, "warming_inert", cause="prefix caching is off") == 1
+    working = Metrics()
+    working.inert("")
+    assert value(working, "warming_inert", cause="none") == 0
+
+
+def test_two_servers_have_metrics_of_their_own() -> None:
+    one, other = Metrics(), Metrics()
+    one.opened()
+    assert value(other, "sessions") == 0
+
+
+def test_every_metric_has_help_and_the_project_s_prefix() -> None:
+    lines = generate_latest(Metrics().registry).decode().splitlines()
+    helped = [line.split(maxsplit=3) for line in lines if line.startswith("# HELP")]
+    assert helped
+    assert all(name.startswith("forefill_") and text for _, _, name, text in helped)
