@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import traceback
 from collections.abc import AsyncIterator
 
 import grpc
@@ -79,9 +80,9 @@ class KeystrokeServicer:
             await self._serve(requests, context)
         except Refusal as refusal:
             await self._abort(context, refusal)
-        except Exception:  # the last resort: what is not foreseen must not reach the client as text
+        except Exception as error:  # the last resort: what is not foreseen must not reach the client as text
             error_id = secrets.token_hex(8)
-            log.exception("a session failed; error id %s", error_id)
+            log.error("a session failed; error id %s\n%s", error_id, _stacks(error))
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
@@ -108,6 +109,8 @@ class KeystrokeServicer:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
+            except grpc.aio.InternalError:  # the client has gone away
+                raise Refusal(Reason.ABORTED) from None
 
         runner = SessionRunner(self._service, opening, send)
         self._runners.add(runner)
@@ -166,6 +169,13 @@ def _parse(data: bytes) -> Incoming:
         return pb.ComposeRequest.FromString(data)
     except DecodeError:
         return Refusal(Reason.MALFORMED_MESSAGE)
+
+
+def _stacks(error: BaseException) -> str:
+    """Return where an error came from and its type, without its words: they may hold what was typed."""
+    if isinstance(error, BaseExceptionGroup):
+        return "".join(map(_stacks, error.exceptions))
+    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])
 
 
 def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> AnyMessage:
