@@ -154,6 +154,10 @@ def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) 
         (pb.Open(messages=[pb.ChatMessage(content="x")]), "role"),
         (pb.Open(warm_mode=99), "warm_mode"),  # type: ignore[arg-type]
         (pb.Open(cache_scope=99), "cache_scope"),  # type: ignore[arg-type]
+        (
+            pb.Open(chat_template_kwargs=Struct(fields={"x": Value(number_value=float("nan"))})),
+            "chat_template_kwargs",
+        ),
     ],
 )
 def test_an_invalid_open_is_refused_by_name(opening: pb.Open, named: str) -> None:

@@ -63,3 +63,10 @@ def test_words_end_after_space_punctuation_and_wide_characters(text: str, bounda
 def test_the_checksum_is_the_crc_32_of_utf_8() -> None:
     assert checksum("123456789") == 0xCBF43926
     assert checksum("é") == 0x0E048D3E
+
+
+@pytest.mark.parametrize("length", [511, 512, 513, 1024, 70_000])
+def test_the_last_boundary_is_found_however_long_the_word_behind_it(length: int) -> None:
+    assert last_boundary("a b" + "c" * length) == 2
+    assert last_boundary("c" * length) == 0
+    assert last_boundary("c" * length + " ") == length + 1
