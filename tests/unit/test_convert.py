@@ -21,7 +21,7 @@ from forefill_service.events import (
 )
 from forefill_service.responses import FlushOutcome
 from forefill_service.servicer import STATUSES
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 
 
 def test_the_reasons_are_those_of_the_wire() -> None:
