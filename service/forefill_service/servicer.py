@@ -80,7 +80,7 @@ class KeystrokeServicer:
             await self._serve(requests, context)
         except Refusal as refusal:
             await self._abort(context, refusal)
-        except Exception as error:  # the last resort: what is not foreseen must not reach the client as text
+        except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, _stacks(error))
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)

@@ -243,6 +243,25 @@ async def test_a_defect_is_logged_by_its_place_and_not_by_its_words(caplog: pyte
     assert typed not in caplog.text
 
 
+class Panic(BaseException):
+    """What a tokenizer in Rust raises: no Exception."""
+
+
+async def test_a_panic_of_the_tokenizer_ends_its_own_session_alone() -> None:
+    async with served() as server, typing_at(server.address) as typist:
+
+        def panics(text: str) -> list[int]:
+            raise Panic
+
+        encode = server.engine.chat.encode
+        server.engine.chat.encode = panics  # type: ignore[method-assign]
+        await typist.send_submit(TEXT)
+        assert error_reason(await ended_by(typist)) == "INTERNAL"
+        server.engine.chat.encode = encode  # type: ignore[method-assign]
+        async with typing_at(server.address) as other:
+            assert (await other.submit(TEXT)).finished.usage.completion_tokens == 1
+
+
 # --- the stop
 
 
