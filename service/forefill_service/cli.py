@@ -111,7 +111,3 @@ def _first_complaint(error: ValidationError | SettingsError) -> str:
         return str(error)
     first = error.errors()[0]
     return f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

