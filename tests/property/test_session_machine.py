@@ -326,7 +326,9 @@ class SessionMachine(RuleBasedStateMachine):
 
     def _check_that_it_still_warms(self) -> None:
         self.engine.faults.refuse = None
-        last = self.stage.flush_result(self.do(self.stage.flushes()))
+        flush = self.do(self.stage.flushes())
+        self.do(self._come_to_rest())
+        last = self.stage.flush_result(flush)
         if last.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
             assert last.outcome in (FlushOutcome.WARMED, FlushOutcome.NOTHING_NEW)
             assert last.cached_tokens == min(last.stable_tokens, CONTEXT_TOKENS - 1) // BLOCK * BLOCK
