@@ -61,13 +61,12 @@ async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[Ru
         server, healthy, port = _grpc_server(servicer, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
-            await _report_health(healthy, health_pb2.HealthCheckResponse.SERVING)
+            await _report_serving(healthy)
             try:
                 yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
             finally:
-                await _report_health(healthy, health_pb2.HealthCheckResponse.NOT_SERVING)
+                await healthy.enter_graceful_shutdown()  # not serving, from now on
                 servicer.stop()
-                await healthy.enter_graceful_shutdown()
                 await server.stop(settings.stop_grace_seconds)
 
 
@@ -139,9 +138,9 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
     return server, healthy, port
 
 
-async def _report_health(healthy: Any, status: int) -> None:
+async def _report_serving(healthy: Any) -> None:
     for name in ("", SERVICE_NAME):
-        await healthy.set(name, status)
+        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
 
 
 @contextlib.contextmanager
