@@ -242,9 +242,14 @@ async def test_submit_may_follow_a_refusal_before_its_write_returns() -> None:
         again = await stage.submits(TEXT)
         stage.client_gate.open()
         await settle()
+        stage.engine_gate.held = True
         stage.render_gate.open()
         await settle()
-        assert stage.finished(again).ledger.warms == 1, "only the refused one: no turn begins while its answer runs"
+        assert len(stage.generations) == 2
+        assert len(stage.warms) == 1, "only the refused one: no turn begins while an answer runs"
+        stage.engine_gate.open()
+        await settle()
+        assert stage.finished(again)
 
 
 # --- the next turn

@@ -138,10 +138,11 @@ async def test_the_metrics_page_counts_and_holds_nothing_typed() -> None:
 # --- the sessions together
 
 
-async def test_where_prefix_caching_is_off_everything_says_so() -> None:
+async def test_where_prefix_caching_is_off_everything_says_so(caplog: pytest.LogCaptureFixture) -> None:
     async with served(FakeEngine(cache_blocks=0)) as server, typing_at(server.address, [SYSTEM]) as typist:
         reason = typist.opened.warming_inert_reason
         assert "prefix caching is off" in reason
+        assert [record.levelname for record in caplog.records if reason in record.getMessage()] == ["WARNING"]
         assert server.sample("warming_inert", cause=reason) == 1
         await typist.type(TEXT)
         assert (await typist.flush()).outcome == pb.FLUSH_OUTCOME_INERT
@@ -193,6 +194,36 @@ async def test_a_client_that_goes_away_in_an_answer_is_no_error_in_the_log(caplo
         assert server.engine.aborted == 5
         assert server.sample("sessions") == 0
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "WARNING")] == []
+
+
+class Aborted(Exception):
+    """What `abort` raises, as gRPC's does."""
+
+
+class Context:
+    """The server's end of a stream whose client is gone; remembers how the stream was ended."""
+
+    code: grpc.StatusCode | None = None
+
+    async def write(self, message: object) -> None:
+        raise grpc.aio.InternalError
+
+    async def abort(self, code: grpc.StatusCode, *_: object) -> None:
+        self.code = code
+        raise Aborted
+
+
+async def test_a_write_to_a_client_that_is_gone_is_an_abort(caplog: pytest.LogCaptureFixture) -> None:
+    async def requests() -> AsyncIterator[pb.ComposeRequest]:
+        yield pb.ComposeRequest(open=pb.Open())
+        await asyncio.Event().wait()
+
+    async with served() as server:
+        context: Any = Context()
+        with pytest.raises(Aborted):
+            await server.running.servicer.Compose(requests(), context)
+        assert context.code is grpc.StatusCode.CANCELLED
+    assert "a session failed" not in caplog.text
 
 
 async def test_many_sessions_leave_nothing_behind() -> None:
@@ -285,6 +316,20 @@ async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stop
         assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
         await stopping
         assert not server.running.servicer._unopened
+
+
+async def test_a_stream_that_opens_as_the_server_stops_is_told_so() -> None:
+    async with served() as server:
+
+        async def requests() -> AsyncIterator[pb.ComposeRequest]:
+            server.running.servicer.stop()
+            yield pb.ComposeRequest(open=pb.Open())
+            await asyncio.Event().wait()
+
+        context: Any = Context()
+        with pytest.raises(Aborted):
+            await server.running.servicer.Compose(requests(), context)
+        assert context.code is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_running_answer_finishes_and_then_its_session_is_told() -> None:
