@@ -139,6 +139,7 @@ async def test_the_metrics_page_counts_and_holds_nothing_typed() -> None:
 
 
 async def test_where_prefix_caching_is_off_everything_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", logger="forefill_service.server")  # whatever level others have set on the root
     async with served(FakeEngine(cache_blocks=0)) as server, typing_at(server.address, [SYSTEM]) as typist:
         reason = typist.opened.warming_inert_reason
         assert "prefix caching is off" in reason
