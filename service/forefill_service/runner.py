@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .engine import Engine, Output, Priority, Request
@@ -125,7 +126,7 @@ class SessionRunner:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._spawn(self._open_and_read(events))
+                self._spawn(partial(self._open_and_read, events))
                 try:
                     refusal = await self._ended
                 finally:
@@ -147,12 +148,12 @@ class SessionRunner:
         if not self._ended.done():
             self._ended.set_result(refusal)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a task of this session; a Refusal from it ends the session."""
 
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except Refusal as refusal:
                 self.end(refusal)
             except EngineUnavailable:
@@ -169,7 +170,7 @@ class SessionRunner:
         await self._receive(self._opening)
         base = (await self._prompt).base
         await self._send(Opened(self._session_id, len(base), self._inert_reason))
-        self._spawn(self._warmer.run())
+        self._spawn(self._warmer.run)
         async for event in events:
             await self._receive(event)
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
@@ -223,7 +224,7 @@ class SessionRunner:
 
     async def _generate(self, generate: Generate, received_at: float) -> None:
         await self._warmer.stop_wanting()
-        self._spawn(self._answer(generate, _Answer(generate.seq, received_at)))
+        self._spawn(partial(self._answer, generate, _Answer(generate.seq, received_at)))
 
     async def _answer(self, generate: Generate, answer: _Answer) -> None:
         try:
