@@ -3,7 +3,7 @@
 A warm is worth sending only if it completes a block that is not cached, so everything here counts in whole blocks. What
 was computed before is kept as paths of ids: after an edit the frontier is what the new prompt has in common with any of
 them, and a text that comes back finds its blocks again. A path is a belief; the engine may have evicted it. That costs
-speed alone, and the engine's own count of cached tokens corrects it.
+speed alone: the next warm, or SUBMIT, computes it again.
 """
 
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ def test_too_little_disk(copy: Path) -> None:
 
 def test_no_network(copy: Path) -> None:
     # Port 9 of this machine: nobody listens.
-    line = _only_line(_set_up(copy, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_CONFIG_FILE=os.devnull))
+    line = _only_line(_set_up(copy, PIP_INDEX_URL="http://127.0.0.1:9/index", PIP_CONFIG_FILE=os.devnull))
     assert "no package index answers" in line
     assert str(copy / "build" / "setup.log") in line
 
