@@ -35,8 +35,18 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .options import CacheScope, ChatMessage, MessageLike, Sampling, WarmMode
-from .report import FinishReason, FlushOutcome, FlushResult, GenerationSource, Ledger, Limits, Opened, Report
+from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Sampling, WarmMode
+from .report import (
+    FinishReason,
+    FlushOutcome,
+    FlushResult,
+    GenerationSource,
+    Ledger,
+    Limits,
+    Opened,
+    Report,
+    ShedReason,
+)
 from .session import Session
 
 __all__ = [
@@ -66,6 +76,7 @@ __all__ = [
     "MessageLike",
     "NotReachable",
     "Opened",
+    "PregenerationMode",
     "PromptTooLong",
     "ProtocolError",
     "Report",
@@ -73,6 +84,7 @@ __all__ = [
     "ServerStopping",
     "Session",
     "SessionEnded",
+    "ShedReason",
     "TemplateRefused",
     "TooManySessions",
     "Unavailable",

@@ -9,7 +9,7 @@ import grpc
 from forefill.v1 import keystroke_pb2_grpc as rpc
 
 from .errors import NotReachable
-from .options import CacheScope, MessageLike, Sampling, WarmMode, open_request
+from .options import CacheScope, MessageLike, PregenerationMode, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
 
@@ -68,6 +68,7 @@ class AsyncClient:
         cache_scope: CacheScope = CacheScope.SHARED,
         session_key: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
+        pregeneration: PregenerationMode = PregenerationMode.AUTO,
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
     ) -> Session:
@@ -82,6 +83,8 @@ class AsyncClient:
             session_key: Names the session to routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: the server makes
                 one.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
+            pregeneration: Whether its answers may be generated before submit: held back on the server, and adopted only
+                where submit asks for exactly that prompt.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
                 apostrophes and underscores, or with a wide character as Chinese and Japanese have them. A call that
                 ends many words, such as a paste, flushes once. False: flush only when `flush` is called.
@@ -90,7 +93,9 @@ class AsyncClient:
         Raises:
             InvalidRequest: A value cannot be sent. What only the server can judge is raised on entering the session.
         """
-        opening = open_request(messages, sampling, draft, warm_mode, cache_scope, session_key, chat_template_kwargs)
+        opening = open_request(
+            messages, sampling, draft, warm_mode, cache_scope, session_key, chat_template_kwargs, pregeneration
+        )
         return Session(self._stub.Compose, opening, auto_flush=auto_flush, on_flush=on_flush)
 
     async def close(self) -> None:

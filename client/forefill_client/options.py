@@ -60,6 +60,17 @@ class WarmMode(Enum):
     OFF = pb.WARM_MODE_OFF
 
 
+class PregenerationMode(Enum):
+    """Whether answers may be generated before submit, in a pause; sent only if they fit exactly."""
+
+    #: While it pays.
+    AUTO = pb.PREGENERATION_MODE_AUTO
+    #: Never.
+    OFF = pb.PREGENERATION_MODE_OFF
+    #: In every pause that is long enough, within the server's limits.
+    ON = pb.PREGENERATION_MODE_ON
+
+
 class CacheScope(Enum):
     """Who else may hit the blocks that a session computes."""
 
@@ -89,6 +100,7 @@ def open_request(
     cache_scope: CacheScope,
     session_key: str,
     chat_template_kwargs: Mapping[str, Any] | None,
+    pregeneration: PregenerationMode,
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest where a value cannot be put into it."""
     request = pb.Open(
@@ -98,6 +110,7 @@ def open_request(
         warm_mode=warm_mode.value,
         cache_scope=cache_scope.value,
         session_key=checked_text(session_key),
+        pregeneration_mode=pregeneration.value,
     )
     if chat_template_kwargs is not None:
         try:

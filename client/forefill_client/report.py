@@ -15,10 +15,25 @@ class FlushOutcome(StrEnum):
     NOTHING_NEW = "nothing new"
     #: Something later came first; what is still wanted is warmed with that.
     DEFERRED = "deferred"
-    #: The engine would not or could not do it.
+    #: It was not, or not all, done: see FlushResult.shed_reason.
     SHED = "shed"
     #: Warming does nothing here: see Opened.warming_inert_reason.
     INERT = "inert"
+    #: The server is newer than this client.
+    UNKNOWN = "unknown"
+
+
+class ShedReason(StrEnum):
+    """Why a flush was not warmed."""
+
+    #: It was not shed.
+    NONE = "none"
+    #: The engine has too much to do for others.
+    LOAD = "load"
+    #: Most of what was warmed for this session, or its tenant, was not used.
+    PAYBACK = "payback"
+    #: The engine refused, or the text could not be rendered.
+    FAILED = "failed"
     #: The server is newer than this client.
     UNKNOWN = "unknown"
 
@@ -30,6 +45,8 @@ class GenerationSource(StrEnum):
     COLD = "cold"
     #: At least one block was cached.
     WARM = "warm"
+    #: The answer had been begun before submit.
+    PREGENERATED = "pre-generated"
     #: The server is newer than this client.
     UNKNOWN = "unknown"
 
@@ -52,9 +69,16 @@ _OUTCOMES = {
     pb.FLUSH_OUTCOME_SHED: FlushOutcome.SHED,
     pb.FLUSH_OUTCOME_INERT: FlushOutcome.INERT,
 }
+_SHED_REASONS = {
+    pb.SHED_REASON_UNSPECIFIED: ShedReason.NONE,
+    pb.SHED_REASON_LOAD: ShedReason.LOAD,
+    pb.SHED_REASON_PAYBACK: ShedReason.PAYBACK,
+    pb.SHED_REASON_FAILED: ShedReason.FAILED,
+}
 _SOURCES = {
     pb.GENERATION_SOURCE_COLD: GenerationSource.COLD,
     pb.GENERATION_SOURCE_WARM: GenerationSource.WARM,
+    pb.GENERATION_SOURCE_PREGENERATED: GenerationSource.PREGENERATED,
 }
 _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
@@ -106,13 +130,15 @@ class FlushResult:
     #: Tokens that the engine computed for it.
     computed_tokens: int
     outcome: FlushOutcome
+    #: Why it was shed.
+    shed_reason: ShedReason = ShedReason.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """Where the tokens went that were computed ahead for a turn.
 
-    computed = used + edited_away + evicted + abandoned.
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
     """
 
     #: Warm requests sent to the engine.
@@ -126,6 +152,16 @@ class Ledger:
     evicted_tokens: int
     #: Lost: the warm failed, or nobody submitted.
     abandoned_tokens: int
+    #: Computed a second time in a pause, so that what is cached is not evicted.
+    kept_tokens: int = 0
+    #: Answers begun before submit; the prompt tokens that they computed are in the rows above.
+    pregenerations: int = 0
+    #: Tokens generated for them.
+    pregenerated_tokens: int = 0
+    #: Tokens of them that became part of the answer.
+    adopted_tokens: int = 0
+    #: Tokens of them that did not.
+    discarded_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +206,7 @@ def flush_result_from_wire(result: pb.FlushResult, seq: int) -> FlushResult:
         cached_tokens=result.cached_tokens,
         computed_tokens=result.computed_tokens,
         outcome=_OUTCOMES.get(result.outcome, FlushOutcome.UNKNOWN),
+        shed_reason=_SHED_REASONS.get(result.shed_reason, ShedReason.UNKNOWN),
     )
 
 
@@ -193,5 +230,10 @@ def report_from_wire(
             edited_away_tokens=ledger.edited_away_tokens,
             evicted_tokens=ledger.evicted_tokens,
             abandoned_tokens=ledger.abandoned_tokens,
+            kept_tokens=ledger.kept_tokens,
+            pregenerations=ledger.pregenerations,
+            pregenerated_tokens=ledger.pregenerated_tokens,
+            adopted_tokens=ledger.adopted_tokens,
+            discarded_tokens=ledger.discarded_tokens,
         ),
     )

@@ -1,7 +1,7 @@
 """Protobuf to events and responses to protobuf: the edge where everything is checked once."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
@@ -18,6 +18,7 @@ from .events import (
     Flush,
     KeystrokeEvent,
     Open,
+    PregenerationMode,
     Replace,
     Sampling,
     Submit,
@@ -56,10 +57,21 @@ _WARM_MODES = {
     pb.WARM_MODE_AUTO: WarmMode.AUTO,
     pb.WARM_MODE_OFF: WarmMode.OFF,
 }
+_PREGENERATION_MODES = {
+    pb.PREGENERATION_MODE_UNSPECIFIED: PregenerationMode.AUTO,
+    pb.PREGENERATION_MODE_AUTO: PregenerationMode.AUTO,
+    pb.PREGENERATION_MODE_OFF: PregenerationMode.OFF,
+    pb.PREGENERATION_MODE_ON: PregenerationMode.ON,
+}
 _CACHE_SCOPES = {
     pb.CACHE_SCOPE_UNSPECIFIED: CacheScope.SHARED,
     pb.CACHE_SCOPE_SHARED: CacheScope.SHARED,
     pb.CACHE_SCOPE_SESSION: CacheScope.SESSION,
+}
+_MODES: dict[str, Container[int]] = {
+    "warm_mode": _WARM_MODES,
+    "cache_scope": _CACHE_SCOPES,
+    "pregeneration_mode": _PREGENERATION_MODES,
 }
 
 
@@ -103,10 +115,9 @@ def _open(message: pb.Open) -> Open:
     for chat_message in message.messages:
         if not chat_message.role:
             raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
-    if message.warm_mode not in _WARM_MODES:
-        raise Refusal(Reason.INVALID_OPEN, f"warm_mode {message.warm_mode} is unknown to this server")
-    if message.cache_scope not in _CACHE_SCOPES:
-        raise Refusal(Reason.INVALID_OPEN, f"cache_scope {message.cache_scope} is unknown to this server")
+    for name, known in _MODES.items():
+        if (value := getattr(message, name)) not in known:
+            raise Refusal(Reason.INVALID_OPEN, f"{name} {value} is unknown to this server")
     return Open(
         messages=tuple(ChatMessage(m.role, m.content) for m in message.messages),
         sampling=_sampling(message.sampling),
@@ -115,6 +126,7 @@ def _open(message: pb.Open) -> Open:
         session_key=message.session_key,
         chat_template_kwargs=chat_template_kwargs,
         cache_scope=_CACHE_SCOPES[message.cache_scope],
+        pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
     )
 
 
@@ -176,17 +188,17 @@ def response_to_message(response: Response, info: EngineInfo, settings: Settings
                     cached_tokens=response.cached_tokens,
                     computed_tokens=response.computed_tokens,
                     outcome=pb.FlushOutcome.Value(f"FLUSH_OUTCOME_{response.outcome.name}"),
+                    shed_reason=pb.ShedReason.Value(f"SHED_REASON_{response.shed_reason.name}"),
                 )
             )
         case GenerationStarted():
-            warm = response.cached_tokens > 0
             return pb.ComposeResponse(
                 generation_started=pb.GenerationStarted(
                     seq=response.seq,
                     ttft_ms=response.ttft_seconds * 1000,
                     prompt_tokens=response.prompt_tokens,
                     cached_tokens=response.cached_tokens,
-                    source=pb.GENERATION_SOURCE_WARM if warm else pb.GENERATION_SOURCE_COLD,
+                    source=pb.GenerationSource.Value(f"GENERATION_SOURCE_{response.source.name}"),
                 )
             )
         case GenerationDelta():
@@ -226,5 +238,10 @@ def _finished(response: GenerationFinished) -> pb.GenerationFinished:
             edited_away_tokens=response.ledger.edited_away,
             evicted_tokens=response.ledger.evicted,
             abandoned_tokens=response.ledger.abandoned,
+            kept_tokens=response.ledger.kept,
+            pregenerations=response.ledger.pregenerations,
+            pregenerated_tokens=response.ledger.pregenerated,
+            adopted_tokens=response.ledger.adopted,
+            discarded_tokens=response.ledger.discarded,
         ),
     )

@@ -20,6 +20,14 @@ class CacheScope(Enum):
     SESSION = auto()
 
 
+class PregenerationMode(Enum):
+    """Whether a session's answers may be generated before SUBMIT."""
+
+    AUTO = auto()
+    OFF = auto()
+    ON = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of a conversation."""
@@ -55,6 +63,7 @@ class Open:
     session_key: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     cache_scope: CacheScope = CacheScope.SHARED
+    pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,18 +29,30 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A settled ledger, in tokens: computed = used + edited_away + evicted + abandoned."""
+    """A settled ledger, in tokens.
+
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
+    """
 
     warms: int = 0
     used: int = 0
     edited_away: int = 0
     evicted: int = 0
     abandoned: int = 0
+    kept: int = 0
+    pregenerations: int = 0
+    adopted: int = 0
+    discarded: int = 0
 
     @property
     def computed(self) -> int:
-        """All tokens that warms computed."""
-        return self.used + self.edited_away + self.evicted + self.abandoned
+        """All prompt tokens that were computed ahead."""
+        return self.used + self.edited_away + self.evicted + self.abandoned + self.kept
+
+    @property
+    def pregenerated(self) -> int:
+        """All tokens that were generated ahead."""
+        return self.adopted + self.discarded
 
 
 @dataclass(slots=True)

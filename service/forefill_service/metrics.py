@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .errors import Reason
 from .ledger import Balance
-from .responses import FlushOutcome
+from .responses import FlushOutcome, Source
 
 _TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -32,6 +32,13 @@ class Metrics:
         self._warm_tokens = Counter(
             "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
         )
+        self._pregenerations = Counter("forefill_pregenerations", "Answers begun before SUBMIT.", registry=registry)
+        self._pregenerated_tokens = Counter(
+            "forefill_pregenerated_tokens",
+            "Tokens generated before SUBMIT, by where they went.",
+            ["row"],
+            registry=registry,
+        )
         self._errors = Counter(
             "forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry
         )
@@ -54,17 +61,20 @@ class Metrics:
         """Count the answer to a FLUSH."""
         self._flushes.labels(outcome.name.lower()).inc()
 
-    def started(self, ttft_seconds: float, cached_tokens: int) -> None:
+    def started(self, ttft_seconds: float, source: Source) -> None:
         """Count an answer's first token."""
-        source = "warm" if cached_tokens else "cold"
-        self._generations.labels(source).inc()
-        self._ttft.labels(source).observe(ttft_seconds)
+        name = source.name.lower()
+        self._generations.labels(name).inc()
+        self._ttft.labels(name).observe(ttft_seconds)
 
     def settled(self, balance: Balance) -> None:
         """Count where the warmed tokens of a turn went."""
         self._warms.inc(balance.warms)
-        for row in ("used", "edited_away", "evicted", "abandoned"):
+        for row in ("used", "edited_away", "evicted", "abandoned", "kept"):
             self._warm_tokens.labels(row).inc(getattr(balance, row))
+        self._pregenerations.inc(balance.pregenerations)
+        for row in ("adopted", "discarded"):
+            self._pregenerated_tokens.labels(row).inc(getattr(balance, row))
 
     def refused(self, reason: Reason) -> None:
         """Count an error."""

@@ -17,6 +17,23 @@ class FlushOutcome(Enum):
     INERT = auto()
 
 
+class ShedReason(Enum):
+    """Why a FLUSH was not warmed; the names are those on the wire."""
+
+    UNSPECIFIED = auto()
+    LOAD = auto()
+    PAYBACK = auto()
+    FAILED = auto()
+
+
+class Source(Enum):
+    """On what an answer began; the names are those on the wire."""
+
+    COLD = auto()
+    WARM = auto()
+    PREGENERATED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """Answers Open."""
@@ -36,6 +53,7 @@ class FlushResult:
     stable_tokens: int = 0
     cached_tokens: int = 0
     computed_tokens: int = 0
+    shed_reason: ShedReason = ShedReason.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class GenerationStarted:
     ttft_seconds: float
     prompt_tokens: int
     cached_tokens: int
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from .responses import (
     Opened,
     Response,
     SessionError,
+    Source,
 )
 from .session import Action, BeginTurn, Close, Confirm, Defer, Generate, Phase, Refuse, Session, Unconfirm
 from .settings import Settings
@@ -250,8 +251,9 @@ class SessionRunner:
                 if not answer.first_token_at:
                     answer.first_token_at = self._service.clock()
                     ttft = answer.first_token_at - answer.received_at
-                    self._service.metrics.started(ttft, answer.cached_tokens)
-                    await self._send(GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens))
+                    source = Source.WARM if answer.cached_tokens else Source.COLD
+                    self._service.metrics.started(ttft, source)
+                    await self._send(GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens, source))
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):

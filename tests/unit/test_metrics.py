@@ -3,7 +3,7 @@
 from forefill_service.errors import Reason
 from forefill_service.ledger import Balance
 from forefill_service.metrics import Metrics
-from forefill_service.responses import FlushOutcome
+from forefill_service.responses import FlushOutcome, Source
 from prometheus_client import generate_latest
 
 
@@ -30,9 +30,9 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
 
 def test_an_answer_is_cold_or_warm() -> None:
     metrics = Metrics()
-    metrics.started(0.2, cached_tokens=0)
-    metrics.started(0.03, cached_tokens=32)
-    metrics.started(0.04, cached_tokens=64)
+    metrics.started(0.2, Source.COLD)
+    metrics.started(0.03, Source.WARM)
+    metrics.started(0.04, Source.WARM)
     assert value(metrics, "generations_total", source="cold") == 1
     assert value(metrics, "generations_total", source="warm") == 2
     assert value(metrics, "ttft_seconds_bucket", source="warm", le="0.025") == 0

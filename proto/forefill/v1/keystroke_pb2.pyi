@@ -72,6 +72,36 @@ CACHE_SCOPE_SESSION: CacheScope.ValueType  # 2
 """This stream alone: no other session can hit its blocks, nor tell by timing what they hold."""
 Global___CacheScope: _TypeAlias = CacheScope  # noqa: Y015
 
+class _PregenerationMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PregenerationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PregenerationMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREGENERATION_MODE_UNSPECIFIED: _PregenerationMode.ValueType  # 0
+    """As PREGENERATION_MODE_AUTO."""
+    PREGENERATION_MODE_AUTO: _PregenerationMode.ValueType  # 1
+    """While it pays: as with PREGENERATION_MODE_ON, but less where this session's pre-generations are mostly not adopted."""
+    PREGENERATION_MODE_OFF: _PregenerationMode.ValueType  # 2
+    """Never."""
+    PREGENERATION_MODE_ON: _PregenerationMode.ValueType  # 3
+    """In every pause that is long enough, within the server's limits."""
+
+class PregenerationMode(_PregenerationMode, metaclass=_PregenerationModeEnumTypeWrapper):
+    """PregenerationMode says whether a session's answers may be generated before SUBMIT: in a typing pause, below everything
+    else, held back on the server, and sent only if SUBMIT asks for exactly that prompt.
+    """
+
+PREGENERATION_MODE_UNSPECIFIED: PregenerationMode.ValueType  # 0
+"""As PREGENERATION_MODE_AUTO."""
+PREGENERATION_MODE_AUTO: PregenerationMode.ValueType  # 1
+"""While it pays: as with PREGENERATION_MODE_ON, but less where this session's pre-generations are mostly not adopted."""
+PREGENERATION_MODE_OFF: PregenerationMode.ValueType  # 2
+"""Never."""
+PREGENERATION_MODE_ON: PregenerationMode.ValueType  # 3
+"""In every pause that is long enough, within the server's limits."""
+Global___PregenerationMode: _TypeAlias = PregenerationMode  # noqa: Y015
+
 class _FlushOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -87,7 +117,7 @@ class _FlushOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlushOut
     FLUSH_OUTCOME_DEFERRED: _FlushOutcome.ValueType  # 3
     """A later flush, an edit or SUBMIT came first, or an answer is still running: what is still wanted is warmed with that."""
     FLUSH_OUTCOME_SHED: _FlushOutcome.ValueType  # 4
-    """The engine would not or could not do it: the answer comes later, and is the same."""
+    """It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
     FLUSH_OUTCOME_INERT: _FlushOutcome.ValueType  # 5
     """Warming does nothing here: see Opened.warming_inert_reason."""
 
@@ -103,10 +133,38 @@ FLUSH_OUTCOME_NOTHING_NEW: FlushOutcome.ValueType  # 2
 FLUSH_OUTCOME_DEFERRED: FlushOutcome.ValueType  # 3
 """A later flush, an edit or SUBMIT came first, or an answer is still running: what is still wanted is warmed with that."""
 FLUSH_OUTCOME_SHED: FlushOutcome.ValueType  # 4
-"""The engine would not or could not do it: the answer comes later, and is the same."""
+"""It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
 FLUSH_OUTCOME_INERT: FlushOutcome.ValueType  # 5
 """Warming does nothing here: see Opened.warming_inert_reason."""
 Global___FlushOutcome: _TypeAlias = FlushOutcome  # noqa: Y015
+
+class _ShedReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ShedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShedReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SHED_REASON_UNSPECIFIED: _ShedReason.ValueType  # 0
+    """Not shed."""
+    SHED_REASON_LOAD: _ShedReason.ValueType  # 1
+    """The engine has too much to do for others: its queue, its cache or its preemptions say so."""
+    SHED_REASON_PAYBACK: _ShedReason.ValueType  # 2
+    """Most of what was warmed for this session, or for its tenant, was not used: it is warmed less for a while."""
+    SHED_REASON_FAILED: _ShedReason.ValueType  # 3
+    """The engine refused, or the text could not be rendered."""
+
+class ShedReason(_ShedReason, metaclass=_ShedReasonEnumTypeWrapper):
+    """ShedReason says why a FLUSH was not warmed."""
+
+SHED_REASON_UNSPECIFIED: ShedReason.ValueType  # 0
+"""Not shed."""
+SHED_REASON_LOAD: ShedReason.ValueType  # 1
+"""The engine has too much to do for others: its queue, its cache or its preemptions say so."""
+SHED_REASON_PAYBACK: ShedReason.ValueType  # 2
+"""Most of what was warmed for this session, or for its tenant, was not used: it is warmed less for a while."""
+SHED_REASON_FAILED: ShedReason.ValueType  # 3
+"""The engine refused, or the text could not be rendered."""
+Global___ShedReason: _TypeAlias = ShedReason  # noqa: Y015
 
 class _GenerationSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -120,6 +178,8 @@ class _GenerationSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gene
     """No block was cached."""
     GENERATION_SOURCE_WARM: _GenerationSource.ValueType  # 2
     """At least one block was cached."""
+    GENERATION_SOURCE_PREGENERATED: _GenerationSource.ValueType  # 3
+    """The answer had been begun before SUBMIT: `cached_tokens` is then what that beginning found cached."""
 
 class GenerationSource(_GenerationSource, metaclass=_GenerationSourceEnumTypeWrapper):
     """GenerationSource says on what an answer began."""
@@ -130,6 +190,8 @@ GENERATION_SOURCE_COLD: GenerationSource.ValueType  # 1
 """No block was cached."""
 GENERATION_SOURCE_WARM: GenerationSource.ValueType  # 2
 """At least one block was cached."""
+GENERATION_SOURCE_PREGENERATED: GenerationSource.ValueType  # 3
+"""The answer had been begun before SUBMIT: `cached_tokens` is then what that beginning found cached."""
 Global___GenerationSource: _TypeAlias = GenerationSource  # noqa: Y015
 
 class _FinishReason:
@@ -315,6 +377,7 @@ class Open(_message.Message):
     SESSION_KEY_FIELD_NUMBER: _builtins.int
     CHAT_TEMPLATE_KWARGS_FIELD_NUMBER: _builtins.int
     CACHE_SCOPE_FIELD_NUMBER: _builtins.int
+    PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """What already stands in the user's box: text to resume from after a broken stream. Set by the client; default empty;
     at most Limits.max_draft_code_points.
@@ -328,6 +391,10 @@ class Open(_message.Message):
     cache_scope: Global___CacheScope.ValueType
     """Who else may hit the blocks this session computes. Set by the client; default: CACHE_SCOPE_SHARED. The salt behind
     it is made by the server, never by the caller.
+    """
+    pregeneration_mode: Global___PregenerationMode.ValueType
+    """Whether answers of this session may be generated before SUBMIT. Set by the client; default:
+    PREGENERATION_MODE_AUTO.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -355,10 +422,11 @@ class Open(_message.Message):
         session_key: _builtins.str = ...,
         chat_template_kwargs: _struct_pb2.Struct | None = ...,
         cache_scope: Global___CacheScope.ValueType = ...,
+        pregeneration_mode: Global___PregenerationMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -849,6 +917,7 @@ class FlushResult(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     COMPUTED_TOKENS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    SHED_REASON_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """The FLUSH that it answers. Set by the server."""
     confirmed_code_points: _builtins.int
@@ -863,6 +932,8 @@ class FlushResult(_message.Message):
     """Tokens that the engine computed for it. Set by the server."""
     outcome: Global___FlushOutcome.ValueType
     """What became of it. Set by the server."""
+    shed_reason: Global___ShedReason.ValueType
+    """Why it was shed. Set by the server; only with FLUSH_OUTCOME_SHED."""
     def __init__(
         self,
         *,
@@ -872,10 +943,11 @@ class FlushResult(_message.Message):
         cached_tokens: _builtins.int = ...,
         computed_tokens: _builtins.int = ...,
         outcome: Global___FlushOutcome.ValueType = ...,
+        shed_reason: Global___ShedReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "computed_tokens", b"computed_tokens", "confirmed_code_points", b"confirmed_code_points", "outcome", b"outcome", "seq", b"seq", "stable_tokens", b"stable_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "computed_tokens", b"computed_tokens", "confirmed_code_points", b"confirmed_code_points", "outcome", b"outcome", "seq", b"seq", "shed_reason", b"shed_reason", "stable_tokens", b"stable_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1052,7 +1124,7 @@ Global___Timings: _TypeAlias = Timings  # noqa: Y015
 @_typing.final
 class Ledger(_message.Message):
     """Ledger says where the tokens went that were computed ahead for a turn.
-    computed = used + edited_away + evicted + abandoned.
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1063,6 +1135,11 @@ class Ledger(_message.Message):
     EDITED_AWAY_TOKENS_FIELD_NUMBER: _builtins.int
     EVICTED_TOKENS_FIELD_NUMBER: _builtins.int
     ABANDONED_TOKENS_FIELD_NUMBER: _builtins.int
+    KEPT_TOKENS_FIELD_NUMBER: _builtins.int
+    PREGENERATIONS_FIELD_NUMBER: _builtins.int
+    PREGENERATED_TOKENS_FIELD_NUMBER: _builtins.int
+    ADOPTED_TOKENS_FIELD_NUMBER: _builtins.int
+    DISCARDED_TOKENS_FIELD_NUMBER: _builtins.int
     warms: _builtins.int
     """Warm requests sent to the engine. Set by the server."""
     computed_tokens: _builtins.int
@@ -1075,6 +1152,16 @@ class Ledger(_message.Message):
     """Part of the submitted prompt, but no longer cached, or not yet. Set by the server."""
     abandoned_tokens: _builtins.int
     """Lost: the warm failed, or nobody submitted. Set by the server."""
+    kept_tokens: _builtins.int
+    """Computed a second time in a pause, so that what is cached is not evicted. Set by the server."""
+    pregenerations: _builtins.int
+    """Answers begun before SUBMIT; the prompt tokens that they computed are in the rows above. Set by the server."""
+    pregenerated_tokens: _builtins.int
+    """Tokens generated for them. Set by the server; an upper bound for one that was dropped on its way."""
+    adopted_tokens: _builtins.int
+    """Tokens of them that became part of the answer. Set by the server."""
+    discarded_tokens: _builtins.int
+    """Tokens of them that did not. Set by the server."""
     def __init__(
         self,
         *,
@@ -1084,10 +1171,15 @@ class Ledger(_message.Message):
         edited_away_tokens: _builtins.int = ...,
         evicted_tokens: _builtins.int = ...,
         abandoned_tokens: _builtins.int = ...,
+        kept_tokens: _builtins.int = ...,
+        pregenerations: _builtins.int = ...,
+        pregenerated_tokens: _builtins.int = ...,
+        adopted_tokens: _builtins.int = ...,
+        discarded_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned_tokens", b"abandoned_tokens", "computed_tokens", b"computed_tokens", "edited_away_tokens", b"edited_away_tokens", "evicted_tokens", b"evicted_tokens", "used_tokens", b"used_tokens", "warms", b"warms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned_tokens", b"abandoned_tokens", "adopted_tokens", b"adopted_tokens", "computed_tokens", b"computed_tokens", "discarded_tokens", b"discarded_tokens", "edited_away_tokens", b"edited_away_tokens", "evicted_tokens", b"evicted_tokens", "kept_tokens", b"kept_tokens", "pregenerated_tokens", b"pregenerated_tokens", "pregenerations", b"pregenerations", "used_tokens", b"used_tokens", "warms", b"warms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
