@@ -20,7 +20,7 @@ _PYPROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text())
 def _asked_for() -> list[Requirement]:
     extras = _PYPROJECT["project"]["optional-dependencies"]
     groups = _PYPROJECT["dependency-groups"]
-    texts = _PYPROJECT["project"]["dependencies"] + extras["service"] + extras["cpu"]
+    texts = _PYPROJECT["project"]["dependencies"] + extras["service"] + extras["cpu"] + extras["bench"]
     texts += groups["model"] + groups["torch"] + groups["dev"]
     return [requirement for requirement in map(Requirement, texts) if requirement.name != "forefill"]
 
