@@ -7,6 +7,7 @@ cached tokens are known, each of them ends in one row:
     part of it, found cached, not counted yet      used
     part of it otherwise                           evicted (or computed too late, or twice)
     the warm failed, or nobody submitted           abandoned
+    computed again in a pause, to keep the rest    kept
 """
 
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Ledger:
     entries: list[Entry] = field(default_factory=list)
     warms: int = 0
     lost: int = 0
+    kept_tokens: int = 0
 
     def warmed(self, prefix: TokenIds, cached_tokens: int) -> int:
         """Book a warm whose first `cached_tokens` the engine found cached; return the tokens it computed."""
@@ -75,6 +77,12 @@ class Ledger:
         self.warms += 1
         self.lost += tokens
 
+    def kept(self, tokens: int) -> int:
+        """Book a warm that computed tokens only to use what is cached once more; return them."""
+        self.warms += 1
+        self.kept_tokens += tokens
+        return tokens
+
     def settle(self, prompt: TokenIds, cached_tokens: int) -> Balance:
         """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached."""
         used = edited_away = evicted = 0
@@ -86,12 +94,13 @@ class Ledger:
             used += found
             evicted += kept_end - entry.start - found if entry.tokens else 0
             unclaimed = min(unclaimed, entry.start) if found else unclaimed
-        return self._close(Balance(self.warms, used, edited_away, evicted, self.lost))
+        return self._close(Balance(self.warms, used, edited_away, evicted, self.lost, self.kept_tokens))
 
     def abandon(self) -> Balance:
         """Close the books of a turn that was never submitted."""
-        return self._close(Balance(self.warms, abandoned=self.lost + sum(entry.tokens for entry in self.entries)))
+        lost = self.lost + sum(entry.tokens for entry in self.entries)
+        return self._close(Balance(self.warms, abandoned=lost, kept=self.kept_tokens))
 
     def _close(self, balance: Balance) -> Balance:
-        self.entries, self.warms, self.lost = [], 0, 0
+        self.entries, self.warms, self.lost, self.kept_tokens = [], 0, 0, 0
         return balance

@@ -1,17 +1,27 @@
-"""Which warm, if any, now: for one session, as a pure function of what it wants, what it holds and what is in flight.
+"""Which warm, if any, now: for one session, as a pure function of what it wants and what the engine holds.
 
 A warm is worth sending only if it completes a block that is not cached, so everything here counts in whole blocks. What
-was computed before is kept as paths of ids: after an edit the frontier is what the new prompt has in common with any of
-them, and a text that comes back finds its blocks again. A path is a belief; the engine may have evicted it. That costs
-speed alone: the next warm, or SUBMIT, computes it again.
+the engine holds is a belief shared by all sessions (`CachedBlocks`): a prompt that two users open at once is computed
+once, after an edit the frontier falls back to what the new prompt shares with anything cached, and a text that comes
+back finds its blocks again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
+from .cached_blocks import BlockName, BlockNames, CachedBlocks
 from .token_ids import TokenIds
 
-MOST_PATHS = 8
-"""Paths remembered per session; the oldest is forgotten first. A typist who edits has one or two."""
+Room = Callable[[int], int]
+"""How many new tokens one warm may compute now, behind so many cached ones; below a block is nothing."""
+
+
+class Wait(Enum):
+    """Why there is nothing to send now, though something is wanted."""
+
+    NO_ROOM = auto()
+    COMPUTED_BY_ANOTHER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,7 @@ class Warm:
 
     prefix: TokenIds
     frontier: int
+    names: tuple[BlockName, ...] = field(default=(), compare=False)
 
     @property
     def new_tokens(self) -> int:
@@ -28,30 +39,31 @@ class Warm:
 
 
 class Planner:
-    """What one session wants warm and what it holds.
+    """What one session wants warm.
 
-    `block_size` and `piece_tokens` are in tokens; a piece is at least one block. `context_tokens` is the engine's
-    limit: a warm asks for one token, so its prefix stays below it.
+    `block_size` is in tokens. `context_tokens` is the engine's limit: a warm asks for one token, so its prefix stays
+    below it. `blocks` is what all sessions of the server share; `cache_salt` sets this one's apart.
     """
 
-    def __init__(self, *, block_size: int, piece_tokens: int, context_tokens: int) -> None:
+    def __init__(
+        self, *, block_size: int, context_tokens: int, blocks: CachedBlocks, cache_salt: str | None = None
+    ) -> None:
         self.block_size = block_size
-        self.piece_tokens = max(block_size, self._whole(piece_tokens))
         self.context_tokens = context_tokens
+        self.blocks = blocks
         self.wanted: TokenIds | None = None
         self.in_flight: Warm | None = None
-        self.held: list[TokenIds] = []
+        self.held: TokenIds | None = None
+        self._names = BlockNames(block_size, cache_salt)
 
-    def _whole(self, tokens: int) -> int:
-        return tokens - tokens % self.block_size
-
-    def frontier(self, ids: TokenIds) -> int:
+    def frontier(self, ids: TokenIds, now: float) -> int:
         """Return how many leading tokens of a prompt are believed cached, in whole blocks."""
-        return self._whole(max((path.common(ids) for path in self.held), default=0))
+        return self.blocks.leading(self._names.of(ids), now) * self.block_size
 
     def goal(self, ids: TokenIds) -> int:
         """Return how many leading tokens of a prompt can be warmed, in whole blocks."""
-        return self._whole(min(len(ids), self.context_tokens - 1))
+        most = min(len(ids), self.context_tokens - 1)
+        return most - most % self.block_size
 
     def want(self, stable: TokenIds) -> None:
         """Take new stable ids; they replace what was wanted before."""
@@ -61,26 +73,51 @@ class Planner:
         """Want nothing more; what is in flight goes on."""
         self.wanted = None
 
-    def next_warm(self) -> Warm | None:
-        """Return the warm to send now and count it in flight, or None: nothing new, or one is in flight already."""
+    def next_warm(self, room: Room, now: float) -> Warm | Wait | None:
+        """Return the warm to send now and count it in flight; None: nothing is wanted that is not cached."""
         if self.wanted is None or self.in_flight is not None:
             return None
-        goal, frontier = self.goal(self.wanted), self.frontier(self.wanted)
-        if goal <= frontier:
+        size, goal = self.block_size, self.goal(self.wanted)
+        names = self._names.of(self.wanted)[: goal // size]
+        cached = self.blocks.leading(names, now)
+        if cached == len(names):
             return None
-        piece = self.wanted.prefix(min(goal, frontier + self.piece_tokens))
-        self.in_flight = Warm(piece, frontier)
+        if self.blocks.is_computing(names[cached]):
+            return Wait.COMPUTED_BY_ANOTHER
+        end = min(len(names), cached + room(cached * size) // size)
+        if end == cached:
+            return Wait.NO_ROOM
+        self.in_flight = Warm(self.wanted.prefix(end * size), cached * size, tuple(names[:end]))
+        self.blocks.begin(names[cached:end])
         return self.in_flight
 
-    def warmed(self) -> None:
+    def touch(self, room: Room, now: float) -> Warm | Wait | None:
+        """Return the warm that uses all that is held once more, and count it in flight; None: nothing is held any more.
+
+        What was evicted meanwhile is not brought back: the engine had no room for it.
+        """
+        if self.held is None or self.in_flight is not None:
+            return None
+        size, names = self.block_size, self._names.of(self.held)
+        if not names or self.blocks.leading(names, now) < len(names):
+            return None
+        frontier = len(self.held) - size  # the last token is always computed, and with it its block
+        if room(frontier) < size:
+            return Wait.NO_ROOM
+        self.in_flight = Warm(self.held, frontier, tuple(names))
+        self.blocks.begin(names[-1:])
+        return self.in_flight
+
+    def warmed(self, now: float) -> None:
         """Take it that the warm in flight is computed."""
         if self.in_flight is not None:
-            self.hold(self.in_flight.prefix)
-            self.in_flight = None
+            self.blocks.used(self.in_flight.names, now)
+            self.held = self.in_flight.prefix
+            self._land()
 
     def failed(self) -> None:
         """Take it that the warm in flight is not: it is not tried again until something new is wanted."""
-        self.in_flight = None
+        self._land()
         self.drop_wants()
 
     def submit(self, prompt: TokenIds) -> bool:
@@ -92,10 +129,12 @@ class Planner:
         warm = self.in_flight
         return warm is not None and warm.prefix.common(prompt) < len(warm.prefix)
 
-    def hold(self, ids: TokenIds) -> None:
+    def hold(self, ids: TokenIds, now: float) -> None:
         """Take it that the engine holds all whole blocks of these ids."""
-        path = ids.prefix(self._whole(len(ids)))
-        if not len(path):
-            return
-        others = [held for held in self.held if held.common(path) < len(held)]
-        self.held = [*others, path][-MOST_PATHS:]
+        self.held = ids.prefix(self.goal(ids))
+        self.blocks.used(self._names.of(ids), now)
+
+    def _land(self) -> None:
+        if self.in_flight is not None:
+            self.blocks.end(self.in_flight.names[self.in_flight.frontier // self.block_size :])
+            self.in_flight = None

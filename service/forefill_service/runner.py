@@ -5,20 +5,18 @@ them end with `run`, which returns after END, or raises the Refusal that ended t
 """
 
 import asyncio
+import hashlib
 import logging
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .engine import Engine, Output, Priority, Request
+from .engine import Output, Priority, Request
 from .errors import EngineRefused, EngineUnavailable, Reason, Refusal
 from .events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
-from .metrics import Metrics
-from .planner import Planner
 from .prompt import TurnPrompt
 from .responses import (
     FlushOutcome,
@@ -31,27 +29,17 @@ from .responses import (
     SessionError,
     Source,
 )
+from .service import Service
 from .session import Action, BeginTurn, Close, Confirm, Defer, Generate, Phase, Refuse, Session, Unconfirm
-from .settings import Settings
 from .token_ids import TokenIds
-from .warmer import Render, Warmer
+from .warmer import Owner, Warmer
 
 log = logging.getLogger(__name__)
 
 Event = Open | KeystrokeEvent | Unknown
-Clock = Callable[[], float]
 
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What all sessions of a server share. `render` runs a function of `prompt` off the event loop."""
-
-    engine: Engine
-    settings: Settings
-    metrics: Metrics
-    render: Render
-    warming_inert_reason: str = ""
-    clock: Clock = time.monotonic
+_OF_AN_ANSWER = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED)
+"""Refusals of a prompt: the session goes on. Others, from our writes, end it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +68,9 @@ class SessionRunner:
     `send` delivers one response; it may raise Refusal where the client does not take it.
     """
 
-    def __init__(self, service: Service, opening: Open, send: Callable[[Response], Awaitable[None]]) -> None:
+    def __init__(
+        self, service: Service, opening: Open, send: Callable[[Response], Awaitable[None]], tenant: str = ""
+    ) -> None:
         self._service = service
         self._opening = opening
         self._send = send
@@ -89,21 +79,9 @@ class SessionRunner:
         self._inert_reason = service.warming_inert_reason
         if opening.warm_mode is WarmMode.OFF:
             self._inert_reason = "this session asked for WARM_MODE_OFF"
-        self._cache_salt = secrets.token_hex(16) if opening.cache_scope is CacheScope.SESSION else None
-        info = service.engine.info
-        planner = Planner(
-            block_size=info.block_size,
-            piece_tokens=service.settings.warm_piece_tokens,
-            context_tokens=info.context_tokens,
-        )
-        self._warmer = Warmer(
-            service.engine,
-            planner,
-            service.render,
-            self._answer_flush,
-            cache_salt=self._cache_salt,
-            active=not self._inert_reason,
-        )
+        self._cache_salt = _cache_salt(opening.cache_scope, tenant)
+        owner = Owner(self._session_id, tenant, self._cache_salt)
+        self._warmer = Warmer(service, owner, self._answer_flush, active=not self._inert_reason)
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
         self._changing = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -124,6 +102,7 @@ class SessionRunner:
 
         Raises Refusal where the stream cannot go on, ABORTED among them: the events ended without END.
         """
+        self._service.keeper.add(self._warmer)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -134,7 +113,8 @@ class SessionRunner:
                     for task in self._tasks:
                         task.cancel()
         finally:
-            self._service.metrics.settled(self._warmer.abandon())
+            self._service.keeper.discard(self._warmer)
+            self._warmer.abandon()
         if refusal is not None:
             raise refusal
 
@@ -207,7 +187,7 @@ class SessionRunner:
         await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:
-        await self._warmer.stop_wanting()
+        await self._warmer.confirm(Confirm(0, self._session.confirmed))
 
     async def _refuse(self, refuse: Refuse, received_at: float) -> None:
         await self._tell_refusal(Refusal(refuse.reason), refuse.seq, refuse.draft_code_points)
@@ -229,26 +209,28 @@ class SessionRunner:
 
     async def _answer(self, generate: Generate, answer: _Answer) -> None:
         try:
-            prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
+            with self._service.admission.generation() as first_token:
+                prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
+                answer.rendered_at = self._service.clock()
+                self._warmer.submit(prompt)
+                await self._stream(answer, prompt, first_token)
         except Refusal as refusal:
+            if refusal.reason not in _OF_AN_ANSWER:
+                raise
             await self._fail_answer(refusal, answer)
-            return
-        answer.rendered_at = self._service.clock()
-        self._warmer.submit(prompt)
-        try:
-            await self._stream(answer, prompt)
         except EngineRefused as error:
             await self._fail_answer(Refusal(Reason.GENERATION_FAILED, str(error)), answer)
         else:
             await self._finish(answer, prompt)
 
-    async def _stream(self, answer: _Answer, prompt: TokenIds) -> None:
+    async def _stream(self, answer: _Answer, prompt: TokenIds, first_token: Callable[[], None]) -> None:
         """Send an answer's tokens as they come."""
         request = Request(prompt.to_list(), self._opening.sampling, Priority.GENERATION, self._cache_salt)
         async with aclosing(self._service.engine.generate(request)) as outputs:
             async for output in outputs:
                 answer.take(output)
                 if not answer.first_token_at:
+                    first_token()
                     answer.first_token_at = self._service.clock()
                     ttft = answer.first_token_at - answer.received_at
                     source = Source.WARM if answer.cached_tokens else Source.COLD
@@ -261,7 +243,6 @@ class SessionRunner:
 
     async def _finish(self, answer: _Answer, prompt: TokenIds) -> None:
         balance = await self._warmer.settle(prompt, answer.cached_tokens, answer.token_ids)
-        self._service.metrics.settled(balance)
         now = self._service.clock()
         finished = GenerationFinished(
             answer.seq,
@@ -282,3 +263,10 @@ class SessionRunner:
         async with self._changing:
             await self._tell_refusal(refusal, answer.seq, len(self._session.draft))
             await self._perform(self._session.answer_failed(), answer.received_at)
+
+
+def _cache_salt(scope: CacheScope, tenant: str) -> str | None:
+    """Return what sets a session's blocks apart from those of others: of other tenants always."""
+    if scope is CacheScope.SESSION:
+        return secrets.token_hex(16)
+    return hashlib.sha256(f"forefill tenant {tenant}".encode()).hexdigest() if tenant else None

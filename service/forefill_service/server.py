@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from .calibration import calibrate
 from .engine import Engine, warming_inert_reason
 from .errors import EngineError, EngineStartError, ServiceError
 from .metrics import Metrics
-from .runner import Service
+from .prefill_times import PrefillTimes
+from .service import Service
 from .servicer import SERVICE_NAME, KeystrokeServicer
 from .settings import Settings
 
@@ -55,19 +58,25 @@ async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[Ru
             return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
         metrics = Metrics()
-        service = Service(engine, settings, metrics, render, await _self_test(engine))
-        metrics.inert(service.warming_inert_reason)
+        times = PrefillTimes()
+        inert = await _self_test(engine, times)
+        service = Service.of(engine, settings, metrics, render, times=times, warming_inert_reason=inert)
+        metrics.inert(inert)
         servicer = KeystrokeServicer(service)
         server, healthy, port = _grpc_server(servicer, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
             await _report_serving(healthy)
+            looking_after = [asyncio.create_task(work) for work in (service.keeper.run(), _follow_cache(service))]
             try:
                 yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
             finally:
                 await healthy.enter_graceful_shutdown()  # not serving, from now on
                 servicer.stop()
                 await server.stop(settings.stop_grace_seconds)
+                for task in looking_after:
+                    task.cancel()
+                await asyncio.gather(*looking_after, return_exceptions=True)
 
 
 async def serve(engine: Engine, settings: Settings) -> int:
@@ -100,9 +109,21 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
     return waits[next(iter(done))]
 
 
-async def _self_test(engine: Engine) -> str:
+async def _follow_cache(service: Service) -> None:
+    """Believe what the engine tells of its cache. Without it, or where it fails, what is cached is guessed."""
+    try:
+        async with aclosing(service.engine.cache_changes()) as changes:
+            async for change in changes:
+                service.blocks.change(change, service.clock())
+    except Exception:
+        log.exception("what the engine tells of its cache cannot be read; it is guessed from now on")
+        service.blocks.told_by_engine = False
+
+
+async def _self_test(engine: Engine, times: PrefillTimes) -> str:
     try:
         reason = await warming_inert_reason(engine)
+        await calibrate(engine, times, time.monotonic)
     except EngineError as error:
         raise EngineStartError(f"the engine came up but does not answer: {error}") from error
     info = engine.info

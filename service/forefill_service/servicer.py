@@ -18,7 +18,8 @@ from .convert import event_from, response_to_message
 from .errors import Reason, Refusal
 from .events import Open
 from .responses import Response
-from .runner import Event, Service, SessionRunner
+from .runner import Event, SessionRunner
+from .service import Service
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._service, opening, send)
+        runner = SessionRunner(self._service, opening, send, self._tenant(context))
         self._runners.add(runner)
         self._service.metrics.opened()
         try:
@@ -120,6 +121,12 @@ class KeystrokeServicer:
         finally:
             self._runners.discard(runner)
             self._service.metrics.closed()
+
+    def _tenant(self, context: Context) -> str:
+        """Return the tenant that the proxy in front named; "" where all are one."""
+        key = self._service.settings.tenant_metadata_key.lower()
+        metadata = context.invocation_metadata() if key else None
+        return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event, for as long as it takes; raises Refusal where the server stops before."""

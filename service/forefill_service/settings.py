@@ -44,8 +44,58 @@ class Settings(BaseSettings):
         description="more of vLLM's engine arguments as JSON, for example '{\"tensor_parallel_size\": 2}'; they win",
     )
     warm_piece_tokens: int = Field(
-        512, ge=1, description="most new tokens of one warm, rounded to whole blocks: a long prompt is warmed in pieces"
+        2048, ge=1, description="most new tokens of one warm: a long prompt is warmed in pieces of whole blocks"
     )
+    warms_in_flight: int = Field(4, ge=1, description="most warms in the engine at once, over all sessions")
+    warm_wait_seconds: float = Field(5, gt=0, description="how long a warm may wait for its turn before it is shed")
+    busy_gap_ms: float = Field(
+        50, gt=0, description="expected time of warms in the engine at once while answers run: what their gaps grow to"
+    )
+    idle_gap_ms: float = Field(
+        150, gt=0, description="the same while no answer runs: how long one that comes may have to wait"
+    )
+    shed_waiting_requests: int = Field(
+        4, ge=1, description="warms are shed while so many requests wait in the engine; pre-generations at twice that"
+    )
+    shed_cache_usage: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="warms are shed while running requests hold this share of the cache; pre-generations at half of "
+        "what is then left",
+    )
+    shed_after_preemption_seconds: float = Field(
+        5, ge=0, description="warms and pre-generations are shed for so long after a running answer lost its blocks"
+    )
+    least_used_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="sessions and tenants of whose warmed tokens less is used are warmed less; 0: never",
+    )
+    assume_cached_seconds: float = Field(
+        300, gt=0, description="how long a block that nobody used counts as cached where the engine does not tell"
+    )
+    touch_seconds: float = Field(
+        120, ge=0, description="after how long a pause what a session holds is touched, so that it stays; 0: never"
+    )
+    touch_limit_seconds: float = Field(
+        900, ge=0, description="how long a silent session's blocks are kept by touching them"
+    )
+    kv_events: bool = Field(
+        True, description="follow what vLLM's cache stores and evicts, over a socket that only this user can open"
+    )
+    tenant_metadata_key: str = Field(
+        "", description="request metadata in which a trusted proxy names the tenant; default: all are one tenant"
+    )
+    pregeneration: bool = Field(
+        True, description="whether answers may be begun in typing pauses, held back until SUBMIT asks for exactly them"
+    )
+    pregeneration_pause_ms: float = Field(400, gt=0, description="how long a pause in typing must be for it")
+    pregeneration_tokens: int = Field(64, ge=1, description="most tokens generated for one before SUBMIT")
+    pregeneration_tries: int = Field(3, ge=1, description="most of them for one draft, from its first key to SUBMIT")
+    pregeneration_seconds: float = Field(10, gt=0, description="how long one may run before SUBMIT")
+    pregenerations_in_flight: int = Field(2, ge=0, description="most of them at once, over all sessions")
     max_sessions: int = Field(1000, ge=1, description="most sessions open at once; more are refused")
     max_draft_code_points: int = Field(65536, ge=1, description="longest draft, in Unicode code points")
     max_message_bytes: int = Field(4 * 1024 * 1024, ge=4096, description="largest message on the wire, in bytes")

@@ -1,4 +1,4 @@
-"""Warms for one session: renders what a FLUSH confirmed, asks the planner, sends, and answers the FLUSH.
+"""Warms for one session: renders what a FLUSH confirmed, waits for its turn, sends what is planned, answers the FLUSH.
 
 One task does it all in turn, so a session never has two warms in flight, and a FLUSH that comes meanwhile only replaces
 what is warmed next: the latest wins. Whatever fails here costs speed alone; nothing is raised but the engine's death.
@@ -8,21 +8,40 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from .admission import Admission, Plan, Shed, Turn, Work
 from .engine import Engine, warm
 from .errors import EngineError, EngineUnavailable, Refusal
 from .ledger import Balance, Ledger
 from .planner import Planner, Warm
 from .prompt import TurnPrompt
-from .responses import FlushOutcome, FlushResult
+from .responses import FlushOutcome, FlushResult, ShedReason
 from .session import Confirm
 from .token_ids import TokenIds
+
+if TYPE_CHECKING:
+    from .service import Service
 
 log = logging.getLogger(__name__)
 
 Render = Callable[..., Awaitable[Any]]
 """Runs a function of `prompt` off the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """For whom a session warms; the names count for fairness and payback."""
+
+    session: str
+    tenant: str
+    cache_salt: str | None
+
+    @property
+    def accounts(self) -> tuple[str, str]:
+        """The accounts that its warms are booked to."""
+        return f"session {self.session}", f"tenant {self.tenant}"
 
 
 class Warmer:
@@ -32,20 +51,20 @@ class Warmer:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        planner: Planner,
-        render: Render,
-        answer: Callable[[FlushResult], Awaitable[None]],
-        *,
-        cache_salt: str | None,
-        active: bool,
+        self, service: "Service", owner: Owner, answer: Callable[[FlushResult], Awaitable[None]], *, active: bool
     ) -> None:
-        self._engine = engine
-        self._planner = planner
-        self._render = render
+        self._service = service
+        self._engine: Engine = service.engine
+        self._admission: Admission = service.admission
+        self._clock = service.clock
+        self._owner = owner
+        self._planner = Planner(
+            block_size=service.engine.info.block_size,
+            context_tokens=service.engine.info.context_tokens,
+            blocks=service.blocks,
+            cache_salt=owner.cache_salt,
+        )
         self._answer = answer
-        self._cache_salt = cache_salt
         self._active = active
         self._ledger = Ledger()
         self._prompt: Awaitable[TurnPrompt]  # set by `begin_turn`
@@ -54,6 +73,8 @@ class Warmer:
         self._in_flight: asyncio.Task[int] | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._active_at = self._used_at = self._clock()
+        self._touch_due = False
 
     def begin_turn(self, prompt: Awaitable[TurnPrompt]) -> None:
         """Take the prompts of a new turn; they may still be in the making."""
@@ -66,12 +87,16 @@ class Warmer:
             return
         await self.stop_wanting()
         self._next = confirm
+        self._active_at = self._clock()
         self._wake.set()
 
     async def stop_wanting(self) -> None:
         """Send nothing more for what is confirmed so far; the warm in flight goes on."""
-        waiting, self._next, self._current = self._next, None, None
+        waiting, self._next = self._next, None
+        working, self._current = self._current, None
         self._planner.drop_wants()
+        if working is not None:
+            self._admission.withdraw(Work.WARM, self._owner.session)
         if waiting is not None:
             await self._tell(waiting, FlushOutcome.DEFERRED)
 
@@ -85,48 +110,101 @@ class Warmer:
         if self._in_flight is not None:
             self._in_flight.cancel()
             await self._idle.wait()
-        self._planner.hold(prompt.extended(output_ids[:-1]))  # the last token was never computed on
-        return self._ledger.settle(prompt, cached_tokens)
+        self._active_at = self._used_at = self._clock()
+        self._planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
+        return self._booked(self._ledger.settle(prompt, cached_tokens))
 
     def abandon(self) -> Balance:
         """Close the books of a turn that nobody submitted."""
-        return self._ledger.abandon()
+        return self._booked(self._ledger.abandon())
+
+    def touch_if_due(self, now: float) -> None:
+        """Use what the session holds once more, if it was silent long enough, and not too long."""
+        settings = self._service.settings
+        silent = self._active and self._current is None and self._next is None
+        due = 0 < settings.touch_seconds <= now - self._used_at
+        if silent and due and now - self._active_at < settings.touch_limit_seconds:
+            self._touch_due = True
+            self._wake.set()
 
     async def run(self) -> None:
-        """Warm until cancelled. Raises EngineUnavailable where the engine is dead."""
+        """Warm until cancelled.
+
+        Raises EngineUnavailable where the engine has died.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._next is not None:
-                self._current, self._next = self._next, None
-                await self._warm_for(self._current)
+            self._current, self._next = self._next, None
+            if (confirm := self._current) is not None:
+                await self._warm_for(confirm)
+            elif self._touch_due:
+                await self._touch()
+            self._touch_due = False
+            if self._current is confirm:
+                self._current = None
 
     async def _warm_for(self, confirm: Confirm) -> None:
         try:
-            stable: TokenIds = await self._render((await self._prompt).stable, confirm.confirmed)
+            stable: TokenIds = await self._service.render((await self._prompt).stable, confirm.confirmed)
         except Exception as error:  # where it is more than a warm's problem, SUBMIT will say so
             log.debug("nothing to warm: %s", error.reason.name if isinstance(error, Refusal) else type(error).__name__)
-            await self._tell(confirm, FlushOutcome.SHED)
+            await self._tell(confirm, FlushOutcome.SHED, reason=ShedReason.FAILED)
             return
-        if self._current is confirm:
-            self._planner.want(stable)
-        computed, outcome = 0, FlushOutcome.NOTHING_NEW
-        while self._planner.goal(stable) > self._planner.frontier(stable):
-            planned = self._planner.next_warm()
-            if planned is None:  # something came first that made it want nothing
-                outcome = FlushOutcome.DEFERRED
-                break
-            tokens = await self._send(planned)
-            if tokens is None:
-                outcome = FlushOutcome.SHED if self._current is confirm else FlushOutcome.DEFERRED
-                break
-            computed, outcome = computed + tokens, FlushOutcome.WARMED
-        await self._tell(confirm, outcome, stable, computed)
+        computed, outcome, reason = 0, FlushOutcome.NOTHING_NEW, ShedReason.UNSPECIFIED
+        try:
+            if self._current is confirm:
+                self._planner.want(stable)
+                self._check_payback(stable)
+            while self._lacks(stable):
+                if self._planner.wanted is None:  # something came first that made it want nothing
+                    outcome = FlushOutcome.DEFERRED
+                    break
+                if (tokens := await self._send(self._planner.next_warm)) is not None:
+                    computed, outcome = computed + tokens, FlushOutcome.WARMED
+        except Shed as shed:
+            outcome, reason = FlushOutcome.SHED, shed.reason
+            if self._current is confirm:
+                self._planner.drop_wants()
+            else:
+                outcome, reason = FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
+        await self._tell(confirm, outcome, stable, computed, reason)
 
-    async def _send(self, planned: Warm) -> int | None:
-        """Have one warm computed; return its computed tokens, or None where it was dropped or failed."""
-        task = asyncio.create_task(warm(self._engine, planned.prefix.to_list(), self._cache_salt))
-        self._in_flight = task
+    def _lacks(self, stable: TokenIds) -> bool:
+        """Return whether a whole block of these ids is not believed cached."""
+        return self._planner.goal(stable) > self._planner.frontier(stable, self._clock())
+
+    def _check_payback(self, stable: TokenIds) -> None:
+        if self._lacks(stable) and not self._service.payback.admits(*self._owner.accounts):
+            raise Shed(ShedReason.PAYBACK)
+
+    async def _touch(self) -> None:
+        """Use what the session holds once more."""
+        with suppress(Shed):
+            await self._send(self._planner.touch, kept=True)
+        self._used_at = self._clock()
+
+    async def _send(self, plan: Plan, *, kept: bool = False) -> int | None:
+        """Wait for a turn and have what is planned then computed; return its computed tokens, None for nothing to do.
+
+        Raises Shed where the engine is under pressure, or refused it.
+        """
+        try:
+            async with self._admission.turn(Work.WARM, self._owner.tenant, self._owner.session, plan) as turn:
+                return None if turn.warm is None else await self._compute(turn, turn.warm, kept)
+        finally:
+            if self._planner.in_flight is not None:  # we were cancelled before we could send it
+                self._planner.failed()
+
+    async def _compute(self, turn: Turn, planned: Warm, kept: bool) -> int:
+        began = False
+
+        async def work() -> int:
+            nonlocal began
+            began = True
+            return await warm(self._engine, planned.prefix.to_list(), self._owner.cache_salt)
+
+        self._in_flight = task = asyncio.create_task(work())
         self._idle.clear()
         try:
             await asyncio.wait({task})
@@ -135,14 +213,16 @@ class Warmer:
             while not task.done():  # though we are cancelled twice: what was computed is booked
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({task})
-            computed = self._book(planned, task)
+            computed = self._book(turn, planned, task, kept) if began else None
             self._in_flight = None
             self._idle.set()
         if isinstance(error := None if task.cancelled() else task.exception(), EngineUnavailable):
             raise error
+        if computed is None:
+            raise Shed(ShedReason.FAILED)
         return computed
 
-    def _book(self, planned: Warm, task: asyncio.Task[int]) -> int | None:
+    def _book(self, turn: Turn, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
         if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
             self._planner.failed()
             self._ledger.warmed(planned.prefix, planned.frontier)
@@ -152,13 +232,27 @@ class Warmer:
             self._planner.failed()
             self._ledger.failed(planned.new_tokens)
             return None
-        self._planner.warmed()
+        self._admission.prefilled(turn, task.result())
+        self._used_at = self._clock()
+        self._planner.warmed(self._used_at)
+        if kept:
+            return self._ledger.kept(len(planned.prefix) - task.result())
         return self._ledger.warmed(planned.prefix, task.result())
 
+    def _booked(self, balance: Balance) -> Balance:
+        self._service.payback.settled(balance, *self._owner.accounts)
+        self._service.metrics.settled(balance)
+        return balance
+
     async def _tell(
-        self, confirm: Confirm, outcome: FlushOutcome, stable: TokenIds | None = None, computed: int = 0
+        self,
+        confirm: Confirm,
+        outcome: FlushOutcome,
+        stable: TokenIds | None = None,
+        computed: int = 0,
+        reason: ShedReason = ShedReason.UNSPECIFIED,
     ) -> None:
         if not confirm.seq:
             return
-        tokens = (len(stable), self._planner.frontier(stable)) if stable is not None else (0, 0)
-        await self._answer(FlushResult(confirm.seq, len(confirm.confirmed), outcome, *tokens, computed))
+        tokens = (len(stable), self._planner.frontier(stable, self._clock())) if stable is not None else (0, 0)
+        await self._answer(FlushResult(confirm.seq, len(confirm.confirmed), outcome, *tokens, computed, reason))

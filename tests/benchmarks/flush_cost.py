@@ -1,4 +1,4 @@
-"""What a FLUSH costs the service itself, with a short and a long base prompt, in one run.
+"""What a FLUSH costs the service itself, with a short and a long base prompt, in the first turn and in the next.
 
 Renders and tokenizes with the packaged model's own template and tokenizer; no engine runs. Prints the median of each
 step in microseconds, and the ratio long / short, which is what counts: the machine's speed drops out of it.
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from forefill_service.cached_blocks import CachedBlocks
 from forefill_service.chat_template import HfChat
 from forefill_service.events import ChatMessage
 from forefill_service.packaged_model import packaged_model_path
@@ -23,11 +24,12 @@ DRAFT = "Show me all the patients that were seen by a doctor "
 ROUNDS, RUNS = 5, 200
 
 
-def base_prompt(chat: HfChat, tokens: int) -> TurnPrompt:
-    """Return a turn whose base prompt has about that many tokens."""
+def turns_of(chat: HfChat, tokens: int) -> list[TurnPrompt]:
+    """Return two turns of a conversation whose base prompt has about that many tokens."""
     line = "Table visits (visit_id INTEGER, patient_id INTEGER, seen_at DATE);\n"
-    system = ChatMessage("system", line * (tokens // len(chat.encode(line))))
-    return TurnPrompt(chat, [system], {}, context_tokens=10**6)
+    first = [ChatMessage("system", line * (tokens // len(chat.encode(line))))]
+    second = [*first, ChatMessage("user", "Who came in May?"), ChatMessage("assistant", "SELECT 1;")]
+    return [TurnPrompt(chat, messages, {}, context_tokens=10**6) for messages in (first, second)]
 
 
 def median_us(work: Callable[[], object]) -> float:
@@ -44,18 +46,17 @@ def main() -> None:
     """Measure both base prompts in turn, several rounds, and print the table."""
     tokenizer = AutoTokenizer.from_pretrained(packaged_model_path())
     chat = HfChat(tokenizer, tokenizer.chat_template)
-    turns = [base_prompt(chat, tokens) for tokens in BASE_TOKENS]
-    planners = []
-    for turn in turns:
-        planner = Planner(block_size=32, piece_tokens=512, context_tokens=10**6)
-        planner.hold(turn.base)
-        planners.append(planner)
+    turns = [turns_of(chat, tokens) for tokens in BASE_TOKENS]
+    planners = [Planner(block_size=32, context_tokens=10**6, blocks=CachedBlocks(keep_seconds=3600)) for _ in turns]
+    for planner, (first, _) in zip(planners, turns, strict=True):
+        planner.hold(first.base, time.monotonic())
     steps: dict[str, Callable[[int], object]] = {
-        "flush: stable ids": lambda i: turns[i].stable(DRAFT),
-        "flush: frontier": lambda i: planners[i].frontier(turns[i].base),
-        "submit: final ids": lambda i: turns[i].final(DRAFT + "yesterday"),
+        "flush: stable ids": lambda i: turns[i][0].stable(DRAFT),
+        "flush: frontier": lambda i: planners[i].frontier(turns[i][0].base, time.monotonic()),
+        "flush: next turn's": lambda i: planners[i].frontier(turns[i][1].base, time.monotonic()),
+        "submit: final ids": lambda i: turns[i][0].final(DRAFT + "yesterday"),
     }
-    sizes = [len(turn.base) for turn in turns]
+    sizes = [len(first.base) for first, _ in turns]
     print(f"{'':20}{sizes[0]:>12} tokens{sizes[1]:>12} tokens{'ratio':>10}")
     for name, step in steps.items():
         rounds = [[median_us(partial(step, i)) for i in range(2)] for _ in range(ROUNDS)]

@@ -11,10 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import pytest
-from forefill_service import planner
+from forefill_service.cached_blocks import CacheChange
 from forefill_service.draft import checksum
-from forefill_service.engine import EngineInfo, FakeEngine, Output, Priority, Request
+from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.events import CacheScope, CharAdd, CharDelete, ChatMessage, End, Flush, Open, Replace, Submit
 from forefill_service.prompt import Chat
@@ -67,6 +66,13 @@ class Watched:
     def chat(self) -> Chat:
         return self.engine.chat
 
+    @property
+    def load(self) -> EngineLoad:
+        return self.engine.load
+
+    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        return self.engine.cache_changes()
+
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         asked = Asked(request, self.known(request.prompt_ids))
         self.asked.append(asked)
@@ -111,8 +117,6 @@ class SessionMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(planner, "MOST_PATHS", 1000)  # what is forgotten may be warmed again
         self.loop = asyncio.new_event_loop()
         self.read = 0  # responses that the client has taken in
         self.turn: tuple[ChatMessage, ...] = ()
@@ -303,7 +307,6 @@ class SessionMachine(RuleBasedStateMachine):
         finally:
             self.do(self._stop())
             self.loop.close()
-            self.patch.undo()
 
     async def _come_to_rest(self) -> None:
         for name in GATES:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from forefill_service.engine import Engine, EngineInfo, Output, Priority, Request
+from forefill_service.cached_blocks import CacheChange
+from forefill_service.engine import Engine, EngineInfo, EngineLoad, Output, Priority, Request
 from forefill_service.prompt import Chat
 
 
@@ -26,6 +27,13 @@ class RecordingEngine:
     @property
     def chat(self) -> Chat:
         return self._engine.chat
+
+    @property
+    def load(self) -> EngineLoad:
+        return self._engine.load
+
+    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        return self._engine.cache_changes()
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         self.requests.append(request)

@@ -22,12 +22,25 @@ from forefill_service.events import (
 )
 from forefill_service.metrics import Metrics
 from forefill_service.responses import FlushResult, GenerationFinished, Response, SessionError
-from forefill_service.runner import Service, SessionRunner
+from forefill_service.runner import SessionRunner
+from forefill_service.service import Service
 from forefill_service.settings import Settings
 
 BLOCK = 4
 SYSTEM = ChatMessage("system", "one two three four five six seven eight nine ten eleven")
 OPENING = Open((SYSTEM,))
+FOREVER = 1e12
+UNHURRIED: dict[str, Any] = {
+    "port": 0,
+    "metrics_port": -1,
+    "busy_gap_ms": FOREVER,
+    "idle_gap_ms": FOREVER,
+    "warm_wait_seconds": FOREVER,
+    "assume_cached_seconds": FOREVER,
+    "touch_seconds": 0,
+    "pregeneration": False,
+}
+"""The stage's clock goes on a second each time it is read: nothing depends on time that a test does not ask for."""
 TURNS_OF_THE_LOOP = 60
 """More than anything here needs to come to rest."""
 
@@ -84,6 +97,7 @@ class Stage:
         seam: Callable[[FakeEngine], Engine] = lambda engine: engine,
         inert_reason: str = "",
         piece_tokens: int = 1000,
+        **settings: Any,
     ) -> None:
         self.engine = engine or FakeEngine(block_size=BLOCK)
         self.engine_gate, self.render_gate, self.client_gate = Gate(), Gate(), Gate()
@@ -96,8 +110,15 @@ class Stage:
         self._time = 0.0
         self._events: asyncio.Queue[KeystrokeEvent | Open | Unknown | None] = asyncio.Queue()
         self._writes = asyncio.Lock()
-        settings = Settings(port=0, metrics_port=-1, warm_piece_tokens=piece_tokens)
-        service = Service(seam(self.engine), settings, self.metrics, self._render, inert_reason, self._clock)
+        self.settings = Settings(**{**UNHURRIED, "warm_piece_tokens": piece_tokens, **settings})
+        service = self.service = Service.of(
+            seam(self.engine),
+            self.settings,
+            self.metrics,
+            self._render,
+            warming_inert_reason=inert_reason,
+            clock=self._clock,
+        )
         self.runner = SessionRunner(service, opening, self._send)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 

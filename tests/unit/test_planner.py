@@ -1,6 +1,7 @@
 """Which warm, if any, now."""
 
-from forefill_service.planner import MOST_PATHS, Planner, Warm
+from forefill_service.cached_blocks import CacheChange, CachedBlocks
+from forefill_service.planner import Planner, Wait, Warm
 from forefill_service.token_ids import TokenIds, common_prefix
 
 BLOCK = 4
@@ -14,16 +15,29 @@ def counted(length: int, start: int = 0) -> TokenIds:
     return TokenIds((), tuple(range(start, start + length)))
 
 
-def planner(piece_tokens: int = 1000, context_tokens: int = 1000) -> Planner:
-    return Planner(block_size=BLOCK, piece_tokens=piece_tokens, context_tokens=context_tokens)
+def some_blocks() -> CachedBlocks:
+    return CachedBlocks(keep_seconds=100)
 
 
-def warm_all(plan: Planner, wanted: TokenIds) -> list[Warm]:
+def planner(
+    blocks: CachedBlocks | None = None, *, context_tokens: int = 1000, cache_salt: str | None = None
+) -> Planner:
+    return Planner(
+        block_size=BLOCK, context_tokens=context_tokens, blocks=blocks or some_blocks(), cache_salt=cache_salt
+    )
+
+
+def next_warm(plan: Planner, room: int = 1000, now: float = 0.0) -> Warm | Wait | None:
+    return plan.next_warm(lambda cached_tokens: room, now)
+
+
+def warm_all(plan: Planner, wanted: TokenIds, room: int = 1000, now: float = 0.0) -> list[Warm]:
     plan.want(wanted)
     sent = []
-    while warm := plan.next_warm():
+    while warm := next_warm(plan, room, now):
+        assert isinstance(warm, Warm)
         sent.append(warm)
-        plan.warmed()
+        plan.warmed(now)
     return sent
 
 
@@ -42,28 +56,39 @@ def test_what_completes_no_block_is_not_sent() -> None:
 def test_one_warm_is_in_flight_at_a_time() -> None:
     plan = planner()
     plan.want(counted(8))
-    assert plan.next_warm() is not None
+    assert next_warm(plan) is not None
     plan.want(counted(40))
-    assert plan.next_warm() is None
+    assert next_warm(plan) is None
 
 
 def test_the_latest_wins() -> None:
     plan = planner()
     plan.want(counted(8))
-    plan.next_warm()
+    next_warm(plan)
     plan.want(counted(16))
     plan.want(counted(24))
-    plan.warmed()
-    assert plan.next_warm() == Warm(counted(24), 8)
+    plan.warmed(0.0)
+    assert next_warm(plan) == Warm(counted(24), 8)
 
 
 def test_a_long_prompt_goes_out_in_pieces_of_whole_blocks() -> None:
-    sent = warm_all(planner(piece_tokens=10), counted(22))
+    sent = warm_all(planner(), counted(22), room=10)
     assert [(len(warm.prefix), warm.new_tokens) for warm in sent] == [(8, 8), (16, 8), (20, 4)]
 
 
-def test_a_piece_is_at_least_one_block() -> None:
-    assert len(warm_all(planner(piece_tokens=1), counted(8))) == 2
+def test_where_there_is_no_room_for_a_block_it_waits() -> None:
+    plan = planner()
+    plan.want(counted(8))
+    assert next_warm(plan, room=BLOCK - 1) is Wait.NO_ROOM
+    assert plan.in_flight is None
+    assert next_warm(plan, room=BLOCK) == Warm(counted(4), 0)
+
+
+def test_the_room_is_asked_for_behind_what_is_cached() -> None:
+    plan = planner()
+    warm_all(plan, counted(8))
+    plan.want(counted(32))
+    assert plan.next_warm({8: 12}.__getitem__, 0.0) == Warm(counted(20), 8)
 
 
 def test_a_warm_leaves_room_for_the_token_that_it_must_ask_for() -> None:
@@ -74,7 +99,7 @@ def test_after_an_edit_the_frontier_falls_back_to_the_common_ids() -> None:
     plan = planner()
     warm_all(plan, counted(16))
     edited = ids(*range(9), 90, 91, 92, 93)
-    assert plan.frontier(edited) == 8
+    assert plan.frontier(edited, 0.0) == 8
     assert warm_all(plan, edited) == [Warm(edited.prefix(12), 8)]
 
 
@@ -88,50 +113,87 @@ def test_a_text_that_comes_back_is_not_warmed_again() -> None:
 def test_a_failed_warm_is_not_tried_again_until_something_is_wanted() -> None:
     plan = planner()
     plan.want(counted(8))
-    plan.next_warm()
+    next_warm(plan)
     plan.failed()
-    assert plan.next_warm() is None
+    assert next_warm(plan) is None
     assert warm_all(plan, counted(8)) == [Warm(counted(8), 0)]
 
 
 def test_submit_lets_a_warm_go_on_that_is_a_prefix_of_its_prompt() -> None:
     plan = planner()
     plan.want(counted(8))
-    plan.next_warm()
+    next_warm(plan)
     assert not plan.submit(counted(30))
 
 
 def test_submit_drops_a_warm_that_is_not() -> None:
     plan = planner()
     plan.want(counted(8))
-    plan.next_warm()
+    next_warm(plan)
     assert plan.submit(ids(0, 1, 2, 99, 4, 5, 6, 7, 8))
 
 
 def test_after_submit_nothing_more_is_planned() -> None:
-    plan = planner(piece_tokens=BLOCK)
+    plan = planner()
     plan.want(counted(40))
-    plan.next_warm()
+    next_warm(plan, room=BLOCK)
     plan.submit(counted(40))
-    plan.warmed()
-    assert plan.next_warm() is None
+    plan.warmed(0.0)
+    assert next_warm(plan) is None
 
 
 def test_what_a_generation_computed_is_held() -> None:
     plan = planner()
-    plan.hold(counted(21))
-    assert plan.frontier(counted(40)) == 20
+    plan.hold(counted(21), 0.0)
+    assert plan.frontier(counted(40), 0.0) == 20
 
 
-def test_only_so_many_paths_are_remembered() -> None:
+def test_two_sessions_that_want_the_same_blocks_compute_them_once() -> None:
+    blocks = some_blocks()
+    one, other = planner(blocks), planner(blocks)
+    one.want(counted(12))
+    other.want(counted(15))
+    assert next_warm(one) == Warm(counted(12), 0)
+    assert next_warm(other) is Wait.COMPUTED_BY_ANOTHER
+    one.warmed(0.0)
+    assert next_warm(other) is None
+
+
+def test_what_another_failed_to_compute_is_computed() -> None:
+    blocks = some_blocks()
+    one, other = planner(blocks), planner(blocks)
+    one.want(counted(12))
+    other.want(counted(12))
+    next_warm(one)
+    one.failed()
+    assert next_warm(other) == Warm(counted(12), 0)
+
+
+def test_sessions_of_different_salts_share_nothing() -> None:
+    blocks = some_blocks()
+    warm_all(planner(blocks, cache_salt="one"), counted(12))
+    assert warm_all(planner(blocks, cache_salt="other"), counted(12)) == [Warm(counted(12), 0)]
+
+
+def test_the_next_turn_finds_what_the_last_one_held_under_another_head() -> None:
     plan = planner()
-    for start in range(0, 100 * MOST_PATHS, 100):
-        plan.hold(counted(8, start))
-    plan.hold(counted(12, 100))
-    assert len(plan.held) == MOST_PATHS
-    plan.hold(counted(8, 9000))
-    assert plan.frontier(counted(8, 0)) == 0
-    assert plan.frontier(counted(8, 9000)) == 8
+    plan.hold(TokenIds(tuple(range(10)), tuple(range(10, 22))), 0.0)
+    assert plan.frontier(TokenIds(tuple(range(18)), (18, 19, 20, 21, 22, 23)), 0.0) == 20
+
+
+def test_a_touch_uses_what_is_held_once_more() -> None:
+    plan = planner()
+    warm_all(plan, counted(12))
+    assert plan.touch(lambda cached_tokens: 1000, 50.0) == Warm(counted(12), 8)
+    plan.warmed(50.0)
+    assert plan.frontier(counted(12), 149.0) == 12
+
+
+def test_what_was_evicted_is_not_touched() -> None:
+    plan = planner()
+    warm_all(plan, counted(12))
+    plan.blocks.change(CacheChange(cleared=True), 1.0)
+    assert plan.touch(lambda cached_tokens: 1000, 50.0) is None
 
 
 def test_ids_compare_over_their_head_and_tail() -> None:

@@ -128,13 +128,16 @@ async def test_a_flush_that_a_later_one_overtakes_between_pieces_is_deferred() -
         assert stage.flush_result(last).outcome is FlushOutcome.WARMED
 
 
-async def test_an_edit_into_the_confirmed_text_stops_further_pieces() -> None:
+async def test_after_an_edit_into_the_confirmed_text_only_what_is_left_of_it_is_warmed() -> None:
     async with on_stage(piece_tokens=BLOCK) as stage:
         flush = await in_flight(stage)
         warms = len(stage.warms)
-        await stage.does(CharDelete(5))
+        await stage.does(CharDelete(20))
         await let_go(stage)
-        assert len(stage.warms) == warms
+        left = stage.prompt_ids(user(TEXT[:-20] + "x"))
+        later = [warm.prompt_ids for warm in stage.warms[warms:]]
+        assert later
+        assert all(ids == left[: len(ids)] for ids in later)
         assert stage.flush_result(flush).outcome is FlushOutcome.DEFERRED
         assert stage.engine.aborted == 0, "what is in flight goes on"
 
@@ -148,16 +151,17 @@ async def test_an_edit_behind_the_confirmed_text_stops_nothing() -> None:
         assert stage.flush_result(flush).outcome is FlushOutcome.WARMED
 
 
-async def test_an_edit_during_the_rendering_sends_nothing() -> None:
+async def test_an_edit_during_the_rendering_sends_nothing_of_what_was_edited_away() -> None:
     async with on_stage() as stage:
         await stage.types(TEXT)
         stage.render_gate.held = True
         flush = await stage.flushes()
-        await stage.does(CharDelete(5))
+        await stage.does(CharDelete(20))
         stage.render_gate.open()
         await settle()
         assert stage.flush_result(flush).outcome is FlushOutcome.DEFERRED
-        assert len(stage.warms) == 1
+        left = stage.prompt_ids(user(TEXT[:-20] + "x"))
+        assert all(warm.prompt_ids == left[: len(warm.prompt_ids)] for warm in stage.warms)
 
 
 async def test_an_edit_before_the_rendering_defers_the_flush_at_once() -> None:

@@ -1,6 +1,6 @@
 """What runs the model: one seam (`Engine`), vLLM behind it (`EmbeddedEngine`), and a public fake (`FakeEngine`)."""
 
-from .base import Engine, EngineInfo, Output, Priority, Request, warm
+from .base import Engine, EngineInfo, EngineLoad, Output, Priority, Request, warm
 from .embedded import EmbeddedEngine
 from .fake import FakeChat, FakeEngine, FakeFaults, FakeSpeed
 from .self_test import warming_inert_reason
@@ -9,6 +9,7 @@ __all__ = [
     "EmbeddedEngine",
     "Engine",
     "EngineInfo",
+    "EngineLoad",
     "FakeChat",
     "FakeEngine",
     "FakeFaults",

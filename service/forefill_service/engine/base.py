@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from ..cached_blocks import CacheChange
 from ..events import Sampling
 from ..prompt import Chat
 
@@ -13,16 +14,33 @@ class Priority(IntEnum):
     """Who goes first in the engine's queue: the lower number, as vLLM has it."""
 
     GENERATION = 0
+    PREGENERATION = 5
     WARM = 10
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine serves: the model's name, the unit of caching and the context, both in tokens."""
+    """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
+
+    `cache_blocks` is how many blocks its cache has, None where it does not say.
+    """
 
     model: str
     block_size: int
     context_tokens: int
+    cache_blocks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How an engine is doing, by its own word: requests that run and wait, the share of its cache that running requests
+    hold (0 to 1), and how often one of them has lost its blocks to others since the engine started.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    cache_usage: float = 0.0
+    preemptions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +80,18 @@ class Engine(Protocol):
     def chat(self) -> Chat:
         """The model's chat template and tokenizer."""
 
+    @property
+    def load(self) -> EngineLoad:
+        """How it is doing, as of its last step."""
+
     def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
         Raises EngineRefused where only this request failed, EngineUnavailable where the engine is dead.
         """
+
+    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        """Yield what its cache stores and evicts; nothing, and an end at once, where it does not tell."""
 
     async def close(self) -> None:
         """Stop the engine and free what it holds; a second call does nothing."""

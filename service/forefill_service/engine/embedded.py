@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from ..chat_template import HfChat
 from ..errors import EngineRefused, EngineStartError, EngineUnavailable, Refusal
 from ..events import ChatMessage, Sampling
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
-from .base import EngineInfo, Output, Request
+from .base import EngineInfo, EngineLoad, Output, Request
 from .children import ChildOutput, out_of_reach_of_ctrl_c
+from .kv_events import CacheEvents
+from .load import LoadReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    from ..cached_blocks import CacheChange
     from ..settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,11 +54,16 @@ _SAMPLING_DEFAULTS: dict[str, Any] = {
 class EmbeddedEngine:
     """An `Engine` on vLLM. `vllm` is public for tests that compare with vLLM's own rendering."""
 
-    def __init__(self, vllm: AsyncLLM, model_name: str, chat: HfChat) -> None:
-        config = vllm.vllm_config
-        self.vllm = vllm
-        self.info = EngineInfo(model_name, config.cache_config.block_size, config.model_config.max_model_len)
+    def __init__(self, started: _Started, chat: HfChat) -> None:
+        self.vllm = started.vllm
+        config = self.vllm.vllm_config
+        cache = config.cache_config
+        self.info = EngineInfo(
+            started.model_name, cache.block_size, config.model_config.max_model_len, cache.num_gpu_blocks
+        )
         self.chat = chat
+        self._load = started.load
+        self._cache_events = started.cache_events
         self._sampling_defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
         self._ids = count(1)
         self._closed = False
@@ -68,7 +77,7 @@ class EmbeddedEngine:
         output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
         try:
             with output.captured():
-                vllm, model_name = out_of_reach_of_ctrl_c(partial(_start_vllm, settings))
+                started = out_of_reach_of_ctrl_c(partial(_start_vllm, settings))
         except EngineStartError:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
@@ -79,14 +88,25 @@ class EmbeddedEngine:
                 f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
             ) from error
         try:
-            return cls(vllm, model_name, _chat(vllm, settings))
+            return cls(started, _chat(started.vllm, settings))
         except Refusal as refusal:
-            vllm.shutdown()
+            started.stop()
             cause = f"the model cannot chat: {refusal}; give another template with --chat-template FILE"
             raise EngineStartError(cause) from refusal
         except BaseException:
-            vllm.shutdown()
+            started.stop()
             raise
+
+    @property
+    def load(self) -> EngineLoad:
+        """As vLLM's scheduler told with its last step."""
+        return self._load.latest
+
+    async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        """Yield vLLM's KV events, where they are on."""
+        if self._cache_events is not None:
+            async for change in self._cache_events.changes():
+                yield change
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request on vLLM."""
@@ -120,6 +140,8 @@ class EmbeddedEngine:
         if not self._closed:
             self._closed = True
             await asyncio.to_thread(self.vllm.shutdown)
+            if self._cache_events is not None:
+                self._cache_events.close()
             # Its __del__ shuts down once more, when the interpreter's end has already taken its module apart.
             self.vllm.shutdown = lambda timeout=None: None
 
@@ -140,7 +162,22 @@ class EmbeddedEngine:
         )
 
 
-def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """vLLM, and what we hear from it beside its answers."""
+
+    vllm: AsyncLLM
+    model_name: str
+    load: LoadReader
+    cache_events: CacheEvents | None
+
+    def stop(self) -> None:
+        self.vllm.shutdown()
+        if self.cache_events is not None:
+            self.cache_events.close()
+
+
+def _start_vllm(settings: Settings) -> _Started:
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
@@ -172,8 +209,14 @@ def _start_vllm(settings: Settings) -> tuple[AsyncLLM, str]:
         arguments["block_size"] = settings.block_size
     if settings.context_tokens is not None:
         arguments["max_model_len"] = settings.context_tokens
-    engine_args = AsyncEngineArgs(**arguments | settings.engine_args)
-    return AsyncLLM.from_engine_args(engine_args), name
+    events = CacheEvents() if settings.kv_events and "kv_events_config" not in settings.engine_args else None
+    if events is not None:
+        arguments["kv_events_config"] = events.config()
+    load = LoadReader()
+    vllm = AsyncLLM.from_engine_args(
+        AsyncEngineArgs(**arguments | settings.engine_args), stat_loggers=[load.stat_logger()]
+    )
+    return _Started(vllm, name, load, events)
 
 
 def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from ..cached_blocks import CacheChange
 from ..errors import EngineRefused, EngineUnavailable
 from ..events import ChatMessage
-from .base import EngineInfo, Output, Priority, Request
+from .base import EngineInfo, EngineLoad, Output, Priority, Request
 
 
 class FakeChat:
@@ -62,6 +63,7 @@ class FakeEngine:
 
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
     nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`.
+    `load` is what it says of how it is doing: set it.
     """
 
     def __init__(
@@ -74,9 +76,10 @@ class FakeEngine:
         speed: FakeSpeed = FakeSpeed(),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.info = EngineInfo("fake", block_size, context_tokens)
+        self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
         self.chat = FakeChat()
         self.faults = FakeFaults()
+        self.load = EngineLoad()
         self.requests: list[Request] = []
         self.aborted = 0
         self.answer_tokens = answer_tokens
@@ -116,6 +119,11 @@ class FakeEngine:
             finished = True
         finally:
             self.aborted += not finished
+
+    async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        """Tell nothing."""
+        return
+        yield
 
     async def close(self) -> None:
         """Do nothing: there is nothing to free."""

@@ -1,0 +1,31 @@
+"""Who was given how much lately: what a fair order goes by."""
+
+import math
+
+HALF_LIFE_SECONDS = 10.0
+_FORGOTTEN_TOKENS = 1.0
+_SWEEP_ABOVE = 1024
+
+
+class FairShares:
+    """Tokens given to each name, halved every `HALF_LIFE_SECONDS`; names that were given little are forgotten."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, tuple[float, float]] = {}
+        self._sweep_above = _SWEEP_ABOVE
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def lately(self, name: str, now: float) -> float:
+        """Return the tokens given to a name lately; 0 for a name that is not known."""
+        tokens, at = self._given.get(name, (0.0, now))
+        return tokens * math.pow(0.5, (now - at) / HALF_LIFE_SECONDS)
+
+    def give(self, name: str, tokens: int, now: float) -> None:
+        """Count tokens as given to a name."""
+        self._given[name] = (self.lately(name, now) + tokens, now)
+        if len(self._given) > self._sweep_above:
+            names = [name for name in self._given if self.lately(name, now) >= _FORGOTTEN_TOKENS]
+            self._given = {name: self._given[name] for name in names}
+            self._sweep_above = max(_SWEEP_ABOVE, 2 * len(self._given))
