@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve bench lint proto lock clean
+.PHONY: help setup demo test serve bench stress lint proto lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
@@ -25,6 +25,10 @@ serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model N
 bench: ## measure what a FLUSH costs with 1,000 and 30,000 tokens of base prompt
 	@$(setup) --model
 	@$(python) tests/benchmarks/flush_cost.py $(BENCH_ARGS)
+
+stress: ## measure the service without a model: events a second, memory per stream, latency: make stress STRESS_ARGS=--quick
+	@$(setup)
+	@$(python) -m tests.benchmarks.stress $(STRESS_ARGS)
 
 lint: ## check format, lint, types, proto and scripts
 	@$(setup)
