@@ -2,7 +2,7 @@
 
     throughput   events a second that one server process takes, each in a message of its own, sent as fast as it takes
                  them; counted up to the last answer
-    memory       growth of the server process for each stream that has opened, is warm, and then idles
+    memory       growth of the server process for each stream that has opened, is warm, took its turns, and then idles
     latency      from the instant when a FLUSH or SUBMIT was due to its answer or first token: events come at scheduled
                  instants, whatever became of those before (open loop)
 
@@ -157,14 +157,9 @@ async def measure_throughput(address: str, pid: int, streams: int, seconds: floa
 async def measure_memory(
     address: str, pid: int, row: tuple[str, int, int], streams: Sequence[int]
 ) -> list[StreamMemory]:
-    """Open ever more streams, let each take its turns and confirm a word of the next, then idle.
-
-    The server must be fresh.
-    """
+    """Open ever more streams, let each take its turns, then idle; the server must be fresh."""
     kind, turns_taken, streams_per_connection = row
-    *whole, last = turns(turns_taken + 1)
-    flush = next(position for position, message in enumerate(last) if message.kind == "flush")
-    messages = [*chain(*whole), *last[: flush + 1]]  # a FLUSH is answered when the base prompt is warm
+    messages = list(chain(*turns(turns_taken)))
     rows = []
     async with typists_at(address, streams_per_connection) as typists:
 
