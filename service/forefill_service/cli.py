@@ -94,7 +94,8 @@ def start_engine(settings: Settings) -> Engine:
     Raises EngineStartError with one line of cause.
     """
     if settings.engine == "fake":
-        return FakeEngine(context_tokens=settings.context_tokens or 8192, block_size=settings.block_size or 16)
+        context_tokens, block_size = settings.context_tokens or 8192, settings.block_size or 16
+        return FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "ERROR")

@@ -34,6 +34,13 @@ async def test_an_answer_depends_on_the_prompt_alone() -> None:
     assert [output.text for output in first] != [output.text for output in other]
 
 
+async def test_requests_are_kept_unless_told_otherwise() -> None:
+    for engine, kept in ((FakeEngine(), 2), (FakeEngine(keep_requests=False), 0)):
+        await answer(engine, request())
+        await answer(engine, request())
+        assert len(engine.requests) == kept
+
+
 async def test_the_texts_of_an_answer_have_its_ids() -> None:
     engine = FakeEngine()
     outputs = await answer(engine, request())

@@ -62,8 +62,8 @@ class FakeEngine:
     """An `Engine` without a model.
 
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
-    nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`.
-    `load` is what it says of how it is doing: set it.
+    nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`,
+    unless `keep_requests` is false. `load` is what it says of how it is doing: set it.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class FakeEngine:
         cache_blocks: int = 4096,
         answer_tokens: int = 8,
         speed: FakeSpeed = FakeSpeed(),
+        keep_requests: bool = True,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
@@ -84,6 +85,7 @@ class FakeEngine:
         self.aborted = 0
         self.answer_tokens = answer_tokens
         self.speed = speed
+        self._keep_requests = keep_requests
         self._sleep = sleep
         self._cache_blocks = cache_blocks
         self._cache: OrderedDict[int, None] = OrderedDict()
@@ -91,7 +93,8 @@ class FakeEngine:
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request: wait for the engine, prefill what is not cached, then decode word by word."""
-        self.requests.append(request)
+        if self._keep_requests:
+            self.requests.append(request)
         self._fail(request.priority)
         room = self.info.context_tokens - len(request.prompt_ids)
         if room < 1:
