@@ -32,7 +32,7 @@ class BlockNames:
     def __init__(self, block_size: int, cache_salt: str | None) -> None:
         self._block_size = block_size
         self._root = hash(cache_salt)
-        self._head: tuple[int, ...] = ()
+        self._head: Sequence[int] = ()
         self._head_names: list[BlockName] = []
 
     def of(self, ids: TokenIds) -> list[BlockName]:

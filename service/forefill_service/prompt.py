@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from .errors import Reason, Refusal
 from .events import ChatMessage
-from .token_ids import TokenIds, common_length, common_prefix
+from .token_ids import TokenIds, common_length, common_prefix, compact
 
 PROBES = ("a", " 7", ".)", "\nx", "的")
 """Continuations of a confirmed text. None ends in white space, which some templates trim."""
@@ -81,23 +81,23 @@ class TurnPrompt:
         head, rest = self._cut(text)
         return TokenIds(head, tuple(self._chat.encode(rest)))
 
-    def _cut(self, text: str) -> tuple[tuple[int, ...], str]:
+    def _cut(self, text: str) -> tuple[Sequence[int], str]:
         """Return the ids of the head and the text behind it; no ids and all of the text where it has another head."""
         if self._head and text.startswith(self._head_text):
             return self._head, text[len(self._head_text) :]
         return (), text
 
-    def _split(self, text: str, before: str) -> tuple[str, tuple[int, ...]]:
+    def _split(self, text: str, before: str) -> tuple[str, Sequence[int]]:
         """Return the text and the ids of the head, or nothing where the text cannot be cut."""
         split_texts = self._chat.split_texts
         cut = max((before.rfind(special) for special in split_texts), default=-1)
         header = before[cut:]
         if cut <= 0 or any(longer.startswith(header) and longer != header for longer in split_texts):
             return "", ()
-        head = tuple(self._chat.encode(text[:cut]))
+        head = self._chat.encode(text[:cut])
         if [*head, *self._chat.encode(text[cut:])] != self._chat.encode(text):
             return "", ()
-        return text[:cut], head
+        return text[:cut], compact(head)
 
     def _check_room(self, ids: TokenIds) -> None:
         if len(ids) >= self._context_tokens:

@@ -1,9 +1,11 @@
 """The ids of a prompt, as a head that all renderings of a turn share and a tail of its own.
 
-The head is the base prompt up to the last special token before the draft. It is kept as one tuple, so that what is done
-at each FLUSH (compare, count, cut) does not grow with it.
+The head is the base prompt up to the last special token before the draft. It is kept as one sequence, so that what is
+done at each FLUSH (compare, count, cut) does not grow with it, and as a compact one, since an idle session holds it for
+as long as it is open.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,7 +17,7 @@ _CHUNK = 1024
 class TokenIds:
     """An immutable sequence of token ids: the first `head_tokens` of `head` (-1: all of them), then `tail`."""
 
-    head: tuple[int, ...]
+    head: Sequence[int]
     tail: tuple[int, ...]
     head_tokens: int = -1
 
@@ -48,6 +50,11 @@ class TokenIds:
         if min(self.head_tokens, other.head_tokens) < len(self.head):
             return min(self.head_tokens, other.head_tokens)  # one ends within the head
         return len(self.head) + common_length(self.tail, other.tail)
+
+
+def compact(ids: Sequence[int]) -> Sequence[int]:
+    """Return ids in four bytes each: a tuple of them takes ten times as much. Nobody may change it."""
+    return array("I", ids)
 
 
 def common_prefix(sequences: Sequence[TokenIds]) -> TokenIds:

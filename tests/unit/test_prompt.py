@@ -1,5 +1,6 @@
 """The ids of a turn's prompts, by templates of every temper."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,12 @@ def test_renderings_of_a_turn_share_their_head() -> None:
     prompt = turn(FakeChat(), SYSTEM)
     assert prompt.stable("Show ").head is prompt.final(DRAFT).head
     assert len(prompt.stable("Show ").tail) < 10
+
+
+def test_a_head_takes_four_bytes_a_token() -> None:
+    base = turn(FakeChat(), ChatMessage("system", "word " * 10_000)).base
+    assert len(base.head) > 10_000
+    assert sys.getsizeof(base.head) < 4 * len(base.head) + 100
 
 
 def test_a_template_that_cannot_be_cut_still_gives_the_right_ids() -> None:
