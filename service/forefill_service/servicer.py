@@ -74,11 +74,11 @@ class KeystrokeServicer:
         for runner in list(self._runners):
             runner.stop()
 
-    async def Compose(self, requests: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
-        """Serve one stream."""
+    async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
+        """Serve one stream, read by `context.read`: the iterator keeps each request until the next one comes."""
         self._streams += 1
         try:
-            await self._serve(requests, context)
+            await self._serve(context)
         except Refusal as refusal:
             await self._abort(context, refusal)
         except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
@@ -88,12 +88,12 @@ class KeystrokeServicer:
         finally:
             self._streams -= 1
 
-    async def _serve(self, requests: AsyncIterator[Incoming], context: Context) -> None:
+    async def _serve(self, context: Context) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
         if self._streams > self._service.settings.max_sessions:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
-        events = _events(requests)
+        events = _events(context)
         opening = await self._first(events)
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
@@ -159,16 +159,22 @@ class KeystrokeServicer:
         await context.abort(code, str(refusal), (*status.trailing_metadata, *plain))
 
 
-async def _events(requests: AsyncIterator[Incoming]) -> AsyncIterator[Event]:
+async def _events(context: Context) -> AsyncIterator[Event]:
     opened = False
-    async for request in requests:
-        if isinstance(request, Refusal):
-            raise request
-        if opened and request.WhichOneof("request") == "open":
-            yield Open()  # refused as a second Open, whatever it holds
-        else:
-            yield event_from(request)
+    while (event := _event(await context.read(), opened)) is not None:
         opened = True
+        yield event
+
+
+def _event(request: Incoming | object, opened: bool) -> Event | None:
+    """Return a request as an event, gRPC's EOF as None."""
+    if isinstance(request, Refusal):
+        raise request
+    if not isinstance(request, pb.ComposeRequest):
+        return None
+    if opened and request.HasField("open"):
+        return Open()  # refused as a second Open, whatever it holds
+    return event_from(request)
 
 
 def _parse(data: bytes) -> Incoming:

@@ -1,9 +1,10 @@
 """A whole server in this process, on the fake engine: what all its sessions share, and how it stops."""
 
 import asyncio
+import sys
 import threading
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -203,9 +204,20 @@ class Aborted(Exception):
 
 
 class Context:
-    """The server's end of a stream whose client is gone; remembers how the stream was ended."""
+    """The server's end of a stream whose client opens and is gone; remembers how the stream was ended."""
 
-    code: grpc.StatusCode | None = None
+    def __init__(self, before_open: Callable[[], None] = lambda: None) -> None:
+        self.code: grpc.StatusCode | None = None
+        self.opening = pb.ComposeRequest(open=pb.Open())
+        self.reads = 0
+        self._before_open = before_open
+
+    async def read(self) -> pb.ComposeRequest:
+        self.reads += 1
+        if self.reads > 1:
+            await asyncio.Event().wait()
+        self._before_open()
+        return self.opening
 
     async def write(self, message: object) -> None:
         raise grpc.aio.InternalError
@@ -216,16 +228,31 @@ class Context:
 
 
 async def test_a_write_to_a_client_that_is_gone_is_an_abort(caplog: pytest.LogCaptureFixture) -> None:
-    async def requests() -> AsyncIterator[pb.ComposeRequest]:
-        yield pb.ComposeRequest(open=pb.Open())
-        await asyncio.Event().wait()
-
     async with served() as server:
         context: Any = Context()
         with pytest.raises(Aborted):
-            await server.running.servicer.Compose(requests(), context)
+            await server.running.servicer.Compose(context, context)
         assert context.code is grpc.StatusCode.CANCELLED
     assert "a session failed" not in caplog.text
+
+
+class OpenContext(Context):
+    """The server's end of a stream whose client opens and idles."""
+
+    async def write(self, message: object) -> None:
+        pass
+
+
+async def test_an_idle_stream_does_not_keep_the_request_that_opened_it() -> None:
+    async with served() as server:
+        context: Any = OpenContext()
+        before = sys.getrefcount(context.opening)
+        stream = asyncio.create_task(server.running.servicer.Compose(context, context))
+        await until(lambda: context.reads == 2)
+        now = sys.getrefcount(context.opening)
+        assert now == before
+        stream.cancel()
+        await asyncio.wait({stream})
 
 
 async def test_many_sessions_leave_nothing_behind() -> None:
@@ -322,15 +349,9 @@ async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stop
 
 async def test_a_stream_that_opens_as_the_server_stops_is_told_so() -> None:
     async with served() as server:
-
-        async def requests() -> AsyncIterator[pb.ComposeRequest]:
-            server.running.servicer.stop()
-            yield pb.ComposeRequest(open=pb.Open())
-            await asyncio.Event().wait()
-
-        context: Any = Context()
+        context: Any = Context(before_open=server.running.servicer.stop)
         with pytest.raises(Aborted):
-            await server.running.servicer.Compose(requests(), context)
+            await server.running.servicer.Compose(context, context)
         assert context.code is grpc.StatusCode.UNAVAILABLE
 
 
