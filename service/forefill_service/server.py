@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from .calibration import calibrate
 from .engine import Engine, warming_inert_reason
 from .errors import EngineError, EngineStartError, ServiceError
+from .health import Health
 from .metrics import Metrics
 from .prefill_times import PrefillTimes
 from .service import Service
@@ -66,12 +67,11 @@ async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[Ru
         server, healthy, port = _grpc_server(servicer, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
-            await _report_serving(healthy)
             looking_after = [asyncio.create_task(work) for work in (service.keeper.run(), _follow_cache(service))]
             try:
                 yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
             finally:
-                await healthy.enter_graceful_shutdown()  # not serving, from now on
+                healthy.stop()
                 servicer.stop()
                 await server.stop(settings.stop_grace_seconds)
                 for task in looking_after:
@@ -133,7 +133,7 @@ async def _self_test(engine: Engine, times: PrefillTimes) -> str:
     return reason
 
 
-def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, Any, int]:
+def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, Health, int]:
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes ahead of what is read.
@@ -149,7 +149,7 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
         ]
     )
     servicer.add_to(server)
-    healthy = health.aio.HealthServicer()
+    healthy = Health("", SERVICE_NAME)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
@@ -157,11 +157,6 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
     except RuntimeError as error:
         raise ListenError(f"cannot listen on {settings.host}:{settings.port}; choose another with --port") from error
     return server, healthy, port
-
-
-async def _report_serving(healthy: Any) -> None:
-    for name in ("", SERVICE_NAME):
-        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
 
 
 @contextlib.contextmanager

@@ -91,6 +91,29 @@ async def test_the_health_service_serves_the_server_and_the_service() -> None:
             assert response.status == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_the_health_service_knows_no_other_name() -> None:
+    async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Check(health_pb2.HealthCheckRequest(service="other"))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="other"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+async def test_watchers_of_health_are_told_of_the_stop_and_do_not_hold_it_up() -> None:
+    async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAME)) for _ in range(3)]
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        watches.pop().cancel()  # of one that leaves the others take no notice
+        await server.begins_to_stop()
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert await watch.read() is grpc.aio.EOF
+
+
 async def test_health_says_that_the_server_stops_while_an_answer_runs() -> None:
     async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -104,7 +127,6 @@ async def test_health_says_that_the_server_stops_while_an_answer_runs() -> None:
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
             server.gate.open()
             await typist.answer()
-        watch.cancel()
         await stopping
 
 
