@@ -15,7 +15,7 @@ class Reason(Enum):
     """Why an event or a stream is refused; the names are those of `ErrorReason` on the wire, the values tell people."""
 
     MALFORMED_MESSAGE = "the message could not be parsed; send well-formed protobuf with UTF-8 text"
-    NOT_OPEN = "an event came before Open; send Open first"
+    NOT_OPEN = "the stream did not begin with Open; send Open first"
     ALREADY_OPEN = "the session is open already and this Open is ignored; start a new stream for a new session"
     EVENT_MISSING = "the message has no kind that this server knows and is ignored; set one"
     SEQUENCE_REPEATED = "this event number was used before and the event is ignored; number events 1, 2, 3, ..."

@@ -129,14 +129,17 @@ class KeystrokeServicer:
         return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
-        """Wait for the first event, for as long as it takes; raises Refusal where the server stops before."""
-        waiting = asyncio.timeout(None)
+        """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
+        seconds = self._service.settings.open_timeout_seconds
+        waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
                 self._unopened.add(waiting)
                 return await anext(events, None)
         except TimeoutError:
-            raise Refusal(Reason.SERVER_STOPPING) from None
+            if self._stopping:
+                raise Refusal(Reason.SERVER_STOPPING) from None
+            raise Refusal(Reason.NOT_OPEN, f"nothing came within {seconds:g} s") from None
         finally:
             self._unopened.discard(waiting)
 

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     max_sessions: int = Field(1000, ge=1, description="most sessions open at once; more are refused")
     max_draft_code_points: int = Field(65536, ge=1, description="longest draft, in Unicode code points")
     max_message_bytes: int = Field(4 * 1024 * 1024, ge=4096, description="largest message on the wire, in bytes")
+    open_timeout_seconds: float = Field(
+        30, gt=0, description="how long a new stream may wait before it sends Open; then it is ended"
+    )
     write_timeout_seconds: float = Field(
         10, gt=0, description="how long one write may wait for a client that does not read before its stream is ended"
     )

@@ -277,6 +277,16 @@ async def test_an_idle_stream_does_not_keep_the_request_that_opened_it() -> None
         await asyncio.wait({stream})
 
 
+async def test_a_stream_that_does_not_open_in_time_is_ended_and_leaves_its_place() -> None:
+    settings = SETTINGS.model_copy(update={"open_timeout_seconds": 0.01})
+    async with served(settings=settings) as server, grpc.aio.insecure_channel(server.address) as channel:
+        error = await ended_by(Typist(KeystrokeServiceStub(channel).Compose()))
+        assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert error_reason(error) == "NOT_OPEN"
+        assert "0.01 s" in (error.details() or "")
+        await until(lambda: not server.running.servicer._streams)
+
+
 async def test_many_sessions_leave_nothing_behind() -> None:
     async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
         stub: Any = KeystrokeServiceStub(channel)

@@ -229,7 +229,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MALFORMED_MESSAGE: _ErrorReason.ValueType  # 1
     """Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Mend the client."""
     ERROR_REASON_NOT_OPEN: _ErrorReason.ValueType  # 2
-    """Stream ends, FAILED_PRECONDITION: an event came before Open. Send Open first."""
+    """Stream ends, FAILED_PRECONDITION: an event came before Open, or nothing in time. Send Open first."""
     ERROR_REASON_ALREADY_OPEN: _ErrorReason.ValueType  # 3
     """Goes on: a second Open is ignored. Start a new stream for a new session."""
     ERROR_REASON_EVENT_MISSING: _ErrorReason.ValueType  # 4
@@ -285,7 +285,7 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_MALFORMED_MESSAGE: ErrorReason.ValueType  # 1
 """Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Mend the client."""
 ERROR_REASON_NOT_OPEN: ErrorReason.ValueType  # 2
-"""Stream ends, FAILED_PRECONDITION: an event came before Open. Send Open first."""
+"""Stream ends, FAILED_PRECONDITION: an event came before Open, or nothing in time. Send Open first."""
 ERROR_REASON_ALREADY_OPEN: ErrorReason.ValueType  # 3
 """Goes on: a second Open is ignored. Start a new stream for a new session."""
 ERROR_REASON_EVENT_MISSING: ErrorReason.ValueType  # 4
