@@ -75,10 +75,14 @@ QUICK = Plan(
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Events that one server process took; `_cores` are processor seconds a second."""
+    """Events that one server process took; `_cores` are processor seconds a second.
+
+    `server_us_per_event`, the server's processor time, says what a whole core would take where others had a share.
+    """
 
     streams: int
     events_per_second: float
+    server_us_per_event: float
     server_cores: float
     typists_cores: float
 
@@ -150,8 +154,9 @@ async def measure_throughput(address: str, pid: int, streams: int, seconds: floa
         await typists.open([f"You answer typist {n}." for n in range(streams)])
         watch = Stopwatch(pid)
         events = await typists.type_flat_out(turns(TURNS_PER_SESSION), seconds)
-        elapsed, *cores = watch.read()
-        return Throughput(streams, round(events / elapsed), *cores)
+        elapsed, server_cores, typists_cores = watch.read()
+        server_us = round(server_cores * elapsed / events * 1e6, 1)
+        return Throughput(streams, round(events / elapsed), server_us, server_cores, typists_cores)
 
 
 async def measure_memory(
