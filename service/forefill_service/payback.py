@@ -20,7 +20,7 @@ MOST_ACCOUNTS = 10_000
 class _Account:
     computed: float = START_CREDIT_TOKENS
     used: float = START_CREDIT_TOKENS
-    admitted_share: float = 1.0
+    admitted_share: float = 0.0
 
     @property
     def used_share(self) -> float:

@@ -97,6 +97,8 @@ class Stage:
         seam: Callable[[FakeEngine], Engine] = lambda engine: engine,
         inert_reason: str = "",
         piece_tokens: int = 1000,
+        tenant: str = "",
+        service: Service | None = None,
         **settings: Any,
     ) -> None:
         self.engine = engine or FakeEngine(block_size=BLOCK)
@@ -111,7 +113,7 @@ class Stage:
         self._events: asyncio.Queue[KeystrokeEvent | Open | Unknown | None] = asyncio.Queue()
         self._writes = asyncio.Lock()
         self.settings = Settings(**{**UNHURRIED, "warm_piece_tokens": piece_tokens, **settings})
-        service = self.service = Service.of(
+        self.service = service or Service.of(
             seam(self.engine),
             self.settings,
             self.metrics,
@@ -119,7 +121,7 @@ class Stage:
             warming_inert_reason=inert_reason,
             clock=self._clock,
         )
-        self.runner = SessionRunner(service, opening, self._send)
+        self.runner = SessionRunner(self.service, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 
     def _clock(self) -> float:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from forefill_service.engine import FakeEngine, Output, Priority, Request
+from forefill_service.cached_blocks import CacheChange
+from forefill_service.engine import EngineLoad, FakeEngine, Output, Priority, Request
 from forefill_service.events import CharAdd, CharDelete, Open, Replace
-from forefill_service.responses import FlushOutcome, FlushResult
+from forefill_service.ledger import Balance
+from forefill_service.responses import FlushOutcome, FlushResult, Opened, ShedReason
 from forefill_service.token_ids import common_length
 
 from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle, user
@@ -278,3 +280,95 @@ async def test_warms_ask_for_one_token_below_every_generation() -> None:
         await stage.submits()
         assert {warm.sampling.max_tokens for warm in stage.warms} == {1}
         assert all(warm.priority > stage.generations[0].priority for warm in stage.warms)
+
+
+# --- what sessions share, and what they may
+
+
+async def test_sessions_that_open_one_prompt_at_once_compute_it_once() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    async with on_stage(engine=engine) as first:
+        service = first.service
+        others = [Stage(engine=engine, service=service) for _ in range(5)]
+        await settle()
+        assert len(first.warms) == 1
+        for other in others:
+            other.task.cancel()
+            await asyncio.gather(other.task, return_exceptions=True)
+
+
+async def test_a_flush_that_is_shed_says_why_and_submit_works() -> None:
+    async with on_stage() as stage:
+        stage.engine.load = EngineLoad(waiting=100)
+        await stage.types(TEXT)
+        result = stage.flush_result(await stage.flushes())
+        assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.LOAD)
+        submit = await stage.submits()
+        assert stage.finished(submit).completion_tokens == 8
+
+
+async def test_a_warm_that_the_engine_refuses_is_shed_as_failed() -> None:
+    async with on_stage() as stage:
+        stage.engine.faults.refuse = {Priority.WARM: 1}
+        await stage.types(TEXT)
+        result = stage.flush_result(await stage.flushes())
+        assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.FAILED)
+
+
+async def test_a_session_whose_warms_are_wasted_is_warmed_less() -> None:
+    async with on_stage() as stage:
+        stage.service.payback.settled(Balance(edited_away=10**6), f"session {stage.all(Opened)[0].session_id}")
+        await stage.types(TEXT)
+        result = stage.flush_result(await stage.flushes())
+        assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.PAYBACK)
+
+
+async def test_wasted_turns_are_booked_to_the_session_and_its_tenant() -> None:
+    async with on_stage(tenant="tenant") as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        session = stage.all(Opened)[0].session_id
+        await stage.hangs_up()
+        accounts = stage.service.payback._accounts
+        assert {name for name, account in accounts.items() if account.used_share < 1} == {
+            f"session {session}",
+            "tenant tenant",
+        }
+
+
+# --- pauses and evictions
+
+
+async def test_what_a_silent_session_holds_is_touched_and_booked_as_kept() -> None:
+    async with on_stage(touch_seconds=1, touch_limit_seconds=10**6) as stage:
+        await stage.types(TEXT)
+        held = stage.flush_result(await stage.flushes()).cached_tokens
+        warms = len(stage.warms)
+        stage.service.keeper.look()
+        await settle()
+        assert [len(warm.prompt_ids) for warm in stage.warms[warms:]] == [held]
+        submit = await stage.submits()
+        assert stage.finished(submit).ledger.kept == BLOCK
+
+
+async def test_a_session_silent_for_too_long_is_not_touched() -> None:
+    async with on_stage(touch_seconds=1, touch_limit_seconds=5) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        warms = len(stage.warms)
+        for _ in range(10):
+            stage._clock()
+        stage.service.keeper.look()
+        await settle()
+        assert len(stage.warms) == warms
+
+
+async def test_what_the_engine_evicted_is_warmed_again_when_the_user_types_on() -> None:
+    async with on_stage() as stage:
+        await stage.types(TEXT)
+        whole = stage.flush_result(await stage.flushes())
+        stage.engine.evict()
+        stage.service.blocks.change(CacheChange(cleared=True), 0.0)
+        await stage.types(MORE)
+        again = stage.flush_result(await stage.flushes())
+        assert again.computed_tokens == again.cached_tokens > whole.cached_tokens
