@@ -115,7 +115,12 @@ class Admission:
     @property
     def pressure(self) -> Pressure:
         """How hard the engine is pressed now."""
-        return self._gauge.read(self._load(), len(self._prefilling) + len(self._pregenerating), self._clock())
+        return self._gauge.read(self._load(), self.speculative, self._clock())
+
+    @property
+    def speculative(self) -> int:
+        """How many warms and pre-generations are in the engine now."""
+        return len(self._prefilling | self._pregenerating)
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:

@@ -1,10 +1,12 @@
 """What the operator sees: Prometheus metrics, in the units their names say. They hold nothing that was typed."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .errors import Reason
 from .ledger import Balance
-from .responses import FlushOutcome, Source
+from .responses import FlushOutcome, ShedReason, Source
 
 _TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -32,6 +34,15 @@ class Metrics:
         self._warm_tokens = Counter(
             "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
         )
+        self._sheds = Counter("forefill_sheds", "FLUSH events not warmed, by why.", ["reason"], registry=registry)
+        self._pressure = Gauge(
+            "forefill_pressure",
+            "What is shed now: 0 nothing, 1 warms, 2 pre-generations too.",
+            registry=registry,
+        )
+        self._speculative = Gauge(
+            "forefill_speculative_requests", "Warms and pre-generations in the engine now.", registry=registry
+        )
         self._pregenerations = Counter("forefill_pregenerations", "Answers begun before SUBMIT.", registry=registry)
         self._pregenerated_tokens = Counter(
             "forefill_pregenerated_tokens",
@@ -57,9 +68,16 @@ class Metrics:
         """Count a session out."""
         self._sessions.dec()
 
-    def flushed(self, outcome: FlushOutcome) -> None:
+    def watch(self, pressure: Callable[[], float], speculative: Callable[[], float]) -> None:
+        """Ask these whenever the metrics are read."""
+        self._pressure.set_function(pressure)
+        self._speculative.set_function(speculative)
+
+    def flushed(self, outcome: FlushOutcome, shed_reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
         """Count the answer to a FLUSH."""
         self._flushes.labels(outcome.name.lower()).inc()
+        if outcome is FlushOutcome.SHED:
+            self._sheds.labels(shed_reason.name.lower()).inc()
 
     def started(self, ttft_seconds: float, source: Source) -> None:
         """Count an answer's first token."""

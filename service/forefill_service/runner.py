@@ -200,7 +200,7 @@ class SessionRunner:
         self.end(None)
 
     async def _answer_flush(self, result: FlushResult) -> None:
-        self._service.metrics.flushed(result.outcome)
+        self._service.metrics.flushed(result.outcome, result.shed_reason)
         await self._send(result)
 
     async def _generate(self, generate: Generate, received_at: float) -> None:

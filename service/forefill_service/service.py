@@ -59,15 +59,17 @@ class Service:
             cache_usage=settings.shed_cache_usage,
             after_preemption_seconds=settings.shed_after_preemption_seconds,
         )
+        admission = Admission(
+            engine.info.block_size, limits, times or PrefillTimes(), gauge, lambda: engine.load, clock
+        )
+        metrics.watch(lambda: admission.pressure, lambda: admission.speculative)
         return cls(
             engine=engine,
             settings=settings,
             metrics=metrics,
             render=render,
             clock=clock,
-            admission=Admission(
-                engine.info.block_size, limits, times or PrefillTimes(), gauge, lambda: engine.load, clock
-            ),
+            admission=admission,
             blocks=CachedBlocks(keep_seconds=settings.assume_cached_seconds, room=engine.info.cache_blocks),
             payback=Payback(settings.least_used_share),
             keeper=Keeper(max(1.0, settings.touch_seconds / 4), clock),

@@ -3,7 +3,7 @@
 from forefill_service.errors import Reason
 from forefill_service.ledger import Balance
 from forefill_service.metrics import Metrics
-from forefill_service.responses import FlushOutcome, Source
+from forefill_service.responses import FlushOutcome, ShedReason, Source
 from prometheus_client import generate_latest
 
 
@@ -23,9 +23,17 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
     metrics = Metrics()
     for outcome in FlushOutcome:
         metrics.flushed(outcome)
-    metrics.flushed(FlushOutcome.SHED)
+    metrics.flushed(FlushOutcome.SHED, ShedReason.LOAD)
     assert value(metrics, "flushes_total", outcome="nothing_new") == 1
     assert value(metrics, "flushes_total", outcome="shed") == 2
+    assert value(metrics, "sheds_total", reason="load") == 1
+
+
+def test_what_is_shed_now_is_asked_for_when_it_is_read() -> None:
+    metrics = Metrics()
+    metrics.watch(lambda: 2, lambda: 3)
+    assert value(metrics, "pressure") == 2
+    assert value(metrics, "speculative_requests") == 3
 
 
 def test_an_answer_is_cold_or_warm() -> None:
