@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from . import demo, type_command
+from . import arguments, demo, type_command
+from .bench.command import add_bench
 from .errors import ForefillError
 from .keystrokes import SAMPLE_QUERIES
 from .options import Sampling
@@ -24,6 +25,7 @@ examples:
   forefill demo                                  start a server, ask it sample questions, compare
   forefill type "Show me all patients"           type at the server on this machine
   forefill type "And by ward?" --system @db.sql  with a system prompt from a file
+  forefill bench --workloads context --queries 5 measure all ways of serving
 """
 TYPE_EXAMPLES = """\
 The answer goes to standard output, everything else to standard error.
@@ -44,9 +46,9 @@ examples:
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the program; return 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. A wrong call exits with 2."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(argv)
     try:
         return asyncio.run(_stoppable(options.start(options)))
     except KeyboardInterrupt:
@@ -86,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_type(commands)
     _add_demo(commands)
+    add_bench(commands)
     return parser
 
 
@@ -97,30 +100,36 @@ def _add_type(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         epilog=TYPE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("text", metavar="TEXT", type=_text, help="what is typed, and submitted at its end")
+    parser.add_argument("text", metavar="TEXT", type=arguments.text, help="what is typed, and submitted at its end")
     parser.add_argument(
         "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="the server (default: %(default)s)"
     )
-    parser.add_argument("--system", metavar="TEXT|@FILE", type=_text_or_file, help="system prompt; @FILE reads it")
+    parser.add_argument(
+        "--system", metavar="TEXT|@FILE", type=arguments.text_or_file, help="system prompt; @FILE reads it"
+    )
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--wpm", type=_positive, metavar="N", help="words a minute, of five characters each")
+    pace.add_argument("--wpm", type=arguments.positive, metavar="N", help="words a minute, of five characters each")
     pace.add_argument(
         "--mean-delay-ms",
-        type=_positive,
+        type=arguments.positive,
         default=150.0,
         metavar="MS",
         help="time from key to key (default: %(default)g)",
     )
     parser.add_argument(
         "--typo-rate",
-        type=_share,
+        type=arguments.share,
         default=0.02,
         metavar="P",
         help="share of letters mistyped first (default: %(default)g)",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="makes the typing repeatable")
     parser.add_argument(
-        "--max-tokens", type=_count, default=128, metavar="N", help="most tokens to answer with (default: %(default)s)"
+        "--max-tokens",
+        type=arguments.count,
+        default=128,
+        metavar="N",
+        help="most tokens to answer with (default: %(default)s)",
     )
     parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: the model's own)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -139,13 +148,17 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
     parser.add_argument(
         "--queries",
-        type=_queries,
+        type=arguments.queries,
         default=5,
         metavar="N",
         help=f"1 to {len(SAMPLE_QUERIES)} questions (default: %(default)s)",
     )
     parser.add_argument(
-        "--max-tokens", type=_count, default=32, metavar="N", help="most tokens of an answer (default: %(default)s)"
+        "--max-tokens",
+        type=arguments.count,
+        default=32,
+        metavar="N",
+        help="most tokens of an answer (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="makes the typing repeatable (default: %(default)s)"
@@ -186,48 +199,6 @@ def _version() -> str:
         return version("forefill")
     except PackageNotFoundError:
         return "(not installed)"
-
-
-def _text(value: str) -> str:
-    if not value:
-        raise argparse.ArgumentTypeError("give a text that is not empty")
-    return value
-
-
-def _text_or_file(value: str) -> str:
-    if not value.startswith("@"):
-        return value
-    try:
-        return Path(value[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"cannot read {value[1:]}: {error}") from None
-
-
-def _positive(value: str) -> float:
-    return _number(value, lambda number: 0 < number < float("inf"), "a number above 0")
-
-
-def _share(value: str) -> float:
-    return _number(value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
-
-
-def _count(value: str) -> int:
-    return int(_number(value, lambda number: number >= 1 and number == int(number), "a whole number from 1"))
-
-
-def _queries(value: str) -> int:
-    most = len(SAMPLE_QUERIES)
-    return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
-
-
-def _number(value: str, is_valid: Any, wanted: str) -> float:
-    try:
-        number = float(value)
-        if is_valid(number):
-            return number
-    except (ValueError, OverflowError):
-        pass
-    raise argparse.ArgumentTypeError(f"give {wanted}, not {value!r}")
 
 
 if __name__ == "__main__":

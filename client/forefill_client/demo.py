@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from .bench import ARMS, Outcome, Question
 from .client import AsyncClient
+from .demo_arms import ARMS, Outcome, Question
 from .keystrokes import SAMPLE_QUERIES, SAMPLE_SCHEMA
 from .local_server import local_server
 from .options import Sampling

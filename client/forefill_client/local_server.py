@@ -1,4 +1,4 @@
-"""A forefill-server of one's own, for as long as a block runs."""
+"""A server of one's own, for as long as a block runs: forefill's, or another one that says when it listens."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -27,24 +27,41 @@ class ServerNotStarted(ForefillError):
     """Raised when a server of one's own does not come up."""
 
 
+Process = asyncio.subprocess.Process
+
+
+async def says_where(server: Process) -> str:
+    """Return the address that a forefill-server prints once it listens; empty where it ends without one."""
+    assert server.stdout is not None  # noqa: S101 (we asked for a pipe)
+    while line := await server.stdout.readline():
+        text = line.decode(errors="replace").strip()
+        if text.startswith(LISTENING):
+            return text.removeprefix(LISTENING)
+    await server.wait()
+    return ""
+
+
 @asynccontextmanager
 async def local_server(
     waiting: Callable[[float], None],
     *,
     command: Sequence[str] = COMMAND,
+    environment: Mapping[str, str] | None = None,
+    listening: Callable[[Process], Awaitable[str]] = says_where,
     start_timeout_seconds: float = START_TIMEOUT_SECONDS,
 ) -> AsyncIterator[str]:
     """Start a server and yield its address once it listens; `waiting` is called every second with the seconds so far.
 
-    The log goes to a file, which is named in a note on an error and removed otherwise.
+    `environment` is added to ours. `listening` waits until the server listens, and returns its address, or "" where the
+    server ends instead. The log goes to a file, which is named in a note on an error and removed otherwise.
     """
-    if command is COMMAND and importlib.util.find_spec("forefill_service") is None:
+    if command[: len(COMMAND)] == COMMAND and importlib.util.find_spec("forefill_service") is None:
         raise ServerNotStarted("the service is not installed here: install forefill[cpu], or use --target")
     log = _log_file()
-    server = await _start(command, log)
+    server = await _start(command, environment or {}, log)
     keep_log = listens = False
     try:
-        address = await _address(server, log, waiting, start_timeout_seconds)
+        address = await _address(server, listening, log, waiting, start_timeout_seconds)
         listens = True
         async with _drained(server):
             yield address
@@ -64,49 +81,43 @@ def _log_file() -> Path:
     return Path(name)
 
 
-async def _start(command: Sequence[str], log: Path) -> asyncio.subprocess.Process:
+async def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            env={**os.environ, **environment},
             start_new_session=True,  # Ctrl-C is for us: the server is then stopped in good order
         )
 
 
 async def _address(
-    server: asyncio.subprocess.Process, log: Path, waiting: Callable[[float], None], timeout_seconds: float
+    server: Process,
+    listening: Callable[[Process], Awaitable[str]],
+    log: Path,
+    waiting: Callable[[float], None],
+    timeout_seconds: float,
 ) -> str:
     began = time.monotonic()
-    listening = asyncio.create_task(_listening(server))
+    listens = asyncio.ensure_future(listening(server))
     try:
-        while not listening.done():
+        while not listens.done():
             seconds = time.monotonic() - began
             if seconds > timeout_seconds:
                 raise ServerNotStarted(f"the server did not listen within {timeout_seconds:g} s: see its log")
             waiting(seconds)
-            await asyncio.wait({listening}, timeout=1.0)
+            await asyncio.wait({listens}, timeout=1.0)
     finally:
-        listening.cancel()
-    if address := listening.result():
+        listens.cancel()
+    if address := listens.result():
         return address
     raise ServerNotStarted(f"the server did not start: {_last_line(log)}")
 
 
-async def _listening(server: asyncio.subprocess.Process) -> str:
-    """Return the address that the server prints; empty where it ends without one."""
-    assert server.stdout is not None  # noqa: S101 (we asked for a pipe)
-    while line := await server.stdout.readline():
-        text = line.decode(errors="replace").strip()
-        if text.startswith(LISTENING):
-            return text.removeprefix(LISTENING)
-    await server.wait()
-    return ""
-
-
 @asynccontextmanager
-async def _drained(server: asyncio.subprocess.Process) -> AsyncIterator[None]:
+async def _drained(server: Process) -> AsyncIterator[None]:
     """Read and forget what else the server prints, so that it never waits for us."""
 
     async def drain() -> None:
@@ -120,7 +131,7 @@ async def _drained(server: asyncio.subprocess.Process) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _stop(server: asyncio.subprocess.Process, timeout_seconds: float) -> None:
+async def _stop(server: Process, timeout_seconds: float) -> None:
     """Ask the server to stop; where it does not, or where we are hurried, kill it and the processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         server.terminate()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from forefill_client import FinishReason, ForefillError, GenerationSource, Ledger, Report
-from forefill_client.bench import ARMS, Outcome, Question
 from forefill_client.demo import DemoCommand, Row, as_json, run, table
+from forefill_client.demo_arms import ARMS, Outcome, Question
 from forefill_client.local_server import local_server
 from forefill_client.terminal import columns
 

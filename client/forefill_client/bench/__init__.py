@@ -1,5 +1,15 @@
-"""Measuring what forefill does for the time to the first token."""
+"""Measuring what forefill does, against every other way of serving the same SUBMIT, and what it costs the neighbours.
 
-from .arms import ARMS, Arm, Outcome, Question
+arms, workloads    what is compared, as two tables
+schedule, script   who does what when: pure, seeded
+trial, load        do it: one session, one window of many
+doors, servers     where plain generations go; the servers of a run's own
+results, summary   what came out: rows, then figures with their spread (`spread`)
+table, plots       for people
+"""
 
-__all__ = ["ARMS", "Arm", "Outcome", "Question"]
+from .arms import ARMS, Arm
+from .run import BenchCommand, run
+from .workloads import WORKLOADS, Workload
+
+__all__ = ["ARMS", "WORKLOADS", "Arm", "BenchCommand", "Workload", "run"]

@@ -1,93 +1,66 @@
-"""The ways of serving one and the same SUBMIT.
+"""The ways of serving one and the same SUBMIT, as one table.
 
-    cold      nothing is cached
-    static    the base prompt is cached, as plain prefix caching gives to the second user of a shared prompt
-    typed     forefill: the text is warmed while it is typed
-
-Each arm opens a stream of its own whose cached blocks no other stream can hit, so that arms can be interleaved in any
-order, and all send the same prompt.
+All send the same prompt, but for a nonce at its very beginning, by which no trial hits what another one cached.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
-from ..client import AsyncClient
-from ..options import CacheScope, MessageLike, Sampling, WarmMode
-from ..report import Report
-from ..session import Session
-from ..typist import type_and_submit
-
-GREEDY: Final = Sampling(temperature=0.0)
+from ..options import PregenerationMode, WarmMode
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, over what, and how it is typed."""
+class Prepared(Enum):
+    """What is cached beforehand; this costs the arm nothing."""
 
-    text: str
-    #: The conversation before it.
-    messages: tuple[MessageLike, ...] = ()
-    sampling: Sampling = GREEDY
-    mean_delay_ms: float = 150.0
-    std_delay_ms: float = 50.0
-    typo_rate: float = 0.0
-    #: Makes the typing repeatable.
-    seed: int | None = None
+    NOTHING = auto()
+    #: All before the draft, by somebody else's question on it.
+    BASE = auto()
+    #: The final prompt.
+    WHOLE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One answer."""
+class Arm:
+    """One way of serving."""
 
-    text: str
-    report: Report
+    name: str
+    about: str
+    warm_mode: WarmMode = WarmMode.OFF
+    pregeneration: PregenerationMode = PregenerationMode.OFF
+    prepared: Prepared = Prepared.NOTHING
+    #: At every flush a plain generation of one token of the whole text so far, at once, however many run already.
+    warms_naively: bool = False
+    #: Straight to vLLM's own endpoint.
+    over_http: bool = False
+    #: Stays still before Enter for as long as a pre-generation wants.
+    pauses: bool = False
 
+    @property
+    def needs_keys(self) -> bool:
+        """Whether what happens before Enter matters."""
+        return self.warms_naively or self.warm_mode is WarmMode.AUTO
 
-Arm = Callable[[AsyncClient, Question], Awaitable[Outcome]]
-
-
-async def cold(client: AsyncClient, question: Question) -> Outcome:
-    """Submit at once, with warming off."""
-    async with _session(client, question, WarmMode.OFF) as session:
-        return await _submit(session, question.text)
-
-
-async def static(client: AsyncClient, question: Question) -> Outcome:
-    """Submit the whole text at once when the base prompt is warm."""
-    async with _session(client, question, WarmMode.AUTO) as session:
-        await session.flushed(await session.flush())  # of the empty draft: all that there is to warm is the base prompt
-        return await _submit(session, question.text)
-
-
-async def typed(client: AsyncClient, question: Question) -> Outcome:
-    """Type the text, flush at every word boundary, and submit."""
-    async with _session(client, question, WarmMode.AUTO) as session:
-        text, report = await type_and_submit(
-            session,
-            question.text,
-            mean_delay_ms=question.mean_delay_ms,
-            std_delay_ms=question.std_delay_ms,
-            typo_rate=question.typo_rate,
-            seed=question.seed,
-        )
-        return Outcome(text, report)
+    @property
+    def stays_uncached(self) -> bool:
+        """Whether every SUBMIT is to find nothing cached at all."""
+        return not self.needs_keys and self.prepared is Prepared.NOTHING
 
 
-ARMS: Final[dict[str, Arm]] = {"cold": cold, "static": static, "typed": typed}
-"""Every arm by its name."""
-
-
-def _session(client: AsyncClient, question: Question, warm_mode: WarmMode) -> Session:
-    return client.session(
-        question.messages,
-        sampling=question.sampling,
-        warm_mode=warm_mode,
-        cache_scope=CacheScope.SESSION,
-        auto_flush=False,
-    )
-
-
-async def _submit(session: Session, text: str) -> Outcome:
-    answer = await session.submit(text)
-    return Outcome(await answer.text(), answer.report)
+_ALL = (
+    Arm("cold", "nothing cached"),
+    Arm("static", "what stands before the draft is cached, as plain prefix caching has it", prepared=Prepared.BASE),
+    Arm("naive", "a plain request of one token of the text so far at every word", warms_naively=True),
+    Arm("typed", "forefill", warm_mode=WarmMode.AUTO),
+    Arm(
+        "pregen",
+        "forefill with pre-generation, and a pause before Enter",
+        warm_mode=WarmMode.AUTO,
+        pregeneration=PregenerationMode.ON,
+        pauses=True,
+    ),
+    Arm("oracle", "the whole prompt cached beforehand", prepared=Prepared.WHOLE),
+    Arm("direct", "vLLM's own HTTP endpoint without forefill, nothing cached", over_http=True),
+)
+ARMS: Final = {arm.name: arm for arm in _ALL}
+"""Every arm by its name, in the order in which tables show them."""

@@ -1,0 +1,78 @@
+"""What the commands' arguments may be: functions from text to value, for argparse."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .keystrokes import SAMPLE_QUERIES
+
+
+def text(value: str) -> str:
+    """Take a text that is not empty."""
+    if not value:
+        raise argparse.ArgumentTypeError("give a text that is not empty")
+    return value
+
+
+def text_or_file(value: str) -> str:
+    """Take a text, or with @ in front the name of a file that holds it."""
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {value[1:]}: {error}") from None
+
+
+def positive(value: str) -> float:
+    """Take a number above 0."""
+    return _number(value, lambda number: 0 < number < float("inf"), "a number above 0")
+
+
+def not_negative(value: str) -> float:
+    """Take 0 or a number above it."""
+    return _number(value, lambda number: 0 <= number < float("inf"), "0 or a number above it")
+
+
+def share(value: str) -> float:
+    """Take a number from 0 to 1."""
+    return _number(value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def count(value: str) -> int:
+    """Take a whole number from 1."""
+    return int(_number(value, lambda number: number >= 1 and number == int(number), "a whole number from 1"))
+
+
+def counts(value: str) -> tuple[int, ...]:
+    """Take whole numbers from 1, with commas between them."""
+    return tuple(count(part) for part in value.split(","))
+
+
+def queries(value: str) -> int:
+    """Take how many of the sample queries are used."""
+    most = len(SAMPLE_QUERIES)
+    return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
+
+
+def names_of(known: Any) -> Any:
+    """Make a function that takes some of the known names, with commas between them."""
+
+    def names(value: str) -> tuple[str, ...]:
+        given = tuple(value.split(","))
+        for name in given:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"there is no {name!r}: choose from {', '.join(known)}")
+        return given
+
+    return names
+
+
+def _number(value: str, is_valid: Any, wanted: str) -> float:
+    try:
+        number = float(value)
+        if is_valid(number):
+            return number
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"give {wanted}, not {value!r}")

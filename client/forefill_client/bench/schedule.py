@@ -1,0 +1,200 @@
+"""Who does what when: pure, seeded, and the same for every arm. Nothing here depends on how a server answers."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from ..keystrokes import FlushRule, TypingModel
+from . import texts
+from .arms import Arm
+from .script import Script, only_submitted, paused, typed
+from .workloads import Workload
+
+TYPO_RATE: Final = 0.02
+STD_SHARE: Final = 100 / 239
+"""Standard deviation of the time between keys, as a share of its mean: as people have it."""
+
+
+def typing_model(mean_delay_ms: float) -> TypingModel:
+    """Return a typist of that pace."""
+    return TypingModel(
+        mean_delay_ms=mean_delay_ms,
+        std_delay_ms=mean_delay_ms * STD_SHARE,
+        typo_rate=TYPO_RATE,
+        flush_rule=FlushRule.WORD,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One session of one arm: a script for each of its turns. `index` is -1 where it only wakes the engine up."""
+
+    workload: Workload
+    arm: Arm
+    index: int
+    scripts: tuple[Script, ...]
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is measured."""
+        return self.index >= 0
+
+    @property
+    def typing_seconds(self) -> float:
+        """How long the user takes, answers left out."""
+        return sum(script[-1].at_ms for script in self.scripts) / 1000
+
+
+def plan_trials(
+    workload: Workload, arms: list[Arm], queries: int, model: TypingModel, pause_ms: float, seed: int
+) -> list[Trial]:
+    """Plan a workload of one user: a round that wakes up, then every query in every arm, in an order drawn anew.
+
+    All arms of one query have the same keys at the same times, but for the pause of those that pause.
+    """
+    trials = [_wake_up(workload, arm, pause_ms) for arm in arms]
+    for index in range(max(1, queries // workload.turns) * workload.repeats):
+        scripts = workload.write(index, model, _random(seed, workload.name, index))
+        order = _random(seed, workload.name, index, "order").sample(arms, len(arms))
+        trials += [Trial(workload, arm, index, _as_seen(scripts, arm, pause_ms)) for arm in order]
+    return trials
+
+
+def _wake_up(workload: Workload, arm: Arm, pause_ms: float) -> Trial:
+    scripts = (typed(texts.READY, typing_model(20.0), Random(0)),)  # noqa: S311
+    return Trial(workload, arm, -1, _as_seen(scripts, arm, pause_ms))
+
+
+def _as_seen(scripts: tuple[Script, ...], arm: Arm, pause_ms: float) -> tuple[Script, ...]:
+    """Leave out what an arm does nothing with, and let it pause where it pauses."""
+    if not arm.needs_keys:
+        return tuple(map(only_submitted, scripts))
+    return tuple(paused(script, pause_ms) for script in scripts) if arm.pauses else scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a load window runs; times in seconds."""
+
+    #: How long SUBMITs and arrivals are counted.
+    seconds: float = 60.0
+    #: From one session of a typist to its next one.
+    cycle_seconds: float = 30.0
+    #: Plain generations that are not ours, a second, at random (Poisson).
+    background_rate: float = 0.7
+    mean_delay_ms: float = 239.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """One session of one typist."""
+
+    typist: int
+    index: int
+    #: Milliseconds from the window's beginning to the script's.
+    begins_ms: float
+    script: Script
+    counted: bool
+
+    @property
+    def submits_ms(self) -> float:
+        """When Enter is pressed."""
+        return self.begins_ms + self.script[-1].at_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One plain generation that is not ours."""
+
+    at_ms: float
+    text: str
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """All that happens in one window of load, whatever the server does.
+
+    It begins with a lead-in, as long as the longest typing: by then the first SUBMITs come, and everything is as it is
+    later. Counted are SUBMITs and arrivals behind it. Sessions that are still typed at the window's end are there for
+    their warming; they are cut off.
+    """
+
+    typists: int
+    lead_ms: float
+    ends_ms: float
+    sessions: tuple[PlannedSession, ...]
+    arrivals: tuple[Arrival, ...]
+
+    def paused(self, pause_ms: float) -> "Window":
+        """Return the window with a pause before every Enter; what is counted stays the same."""
+        sessions = tuple(
+            PlannedSession(one.typist, one.index, one.begins_ms, paused(one.script, pause_ms), one.counted)
+            for one in self.sessions
+        )
+        return Window(self.typists, self.lead_ms, self.ends_ms, sessions, self.arrivals)
+
+
+def plan_window(typists: int, pace: Pace, seed: int) -> Window:
+    """Plan a window: each typist's Enters are one cycle apart, from an offset drawn within the first cycle."""
+    model = typing_model(pace.mean_delay_ms)
+    drafts = []
+    for typist in range(typists):
+        offset = _random(seed, "offset", typist).uniform(0, pace.cycle_seconds)
+        for cycle in range(int((pace.seconds - offset) // pace.cycle_seconds) + 2):
+            index = typist + cycle * typists
+            script = typed(texts.question(index), model, _random(seed, "load", typist, cycle))
+            drafts.append((typist, index, (offset + cycle * pace.cycle_seconds) * 1000, script))
+    lead_ms = max((script[-1].at_ms for *_, script in drafts), default=0.0)
+    ends_ms = lead_ms + pace.seconds * 1000
+    sessions = [
+        PlannedSession(typist, index, lead_ms + enter_ms - script[-1].at_ms, script, lead_ms + enter_ms < ends_ms)
+        for typist, index, enter_ms, script in drafts
+    ]
+    return Window(
+        typists,
+        lead_ms,
+        ends_ms,
+        tuple(sorted((one for one in sessions if one.begins_ms < ends_ms), key=lambda one: one.begins_ms)),
+        tuple(_arrivals(pace.background_rate, lead_ms, ends_ms, _random(seed, "background"))),
+    )
+
+
+def _arrivals(rate: float, lead_ms: float, ends_ms: float, rng: Random) -> list[Arrival]:
+    arrivals: list[Arrival] = []
+    at_ms = 0.0
+    while rate > 0 and (at_ms := at_ms + rng.expovariate(rate) * 1000) < ends_ms:
+        arrivals.append(Arrival(at_ms, texts.background_prompt(rng), at_ms >= lead_ms))
+    return arrivals
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm's window with one number of typists."""
+
+    round: int
+    window: Window
+    arm: Arm
+
+
+def plan_load(arms: list[Arm], typists: list[int], rounds: int, pace: Pace, pause_ms: float, seed: int) -> list[Cell]:
+    """Plan all windows: round by round, with each number of typists every arm in an order drawn anew.
+
+    The arms of one round and number of typists have the same keys and arrivals at the same times.
+    """
+    cells = []
+    for turn in range(rounds):
+        for number in typists:
+            window = plan_window(number, pace, hash_free_seed(seed, turn, number))
+            for arm in _random(seed, "cells", turn, number).sample(arms, len(arms)):
+                cells.append(Cell(turn, window.paused(pause_ms) if arm.pauses else window, arm))
+    return cells
+
+
+def hash_free_seed(*parts: object) -> int:
+    """Return a seed made of several values, the same in every process."""
+    return _random(*parts).getrandbits(32)
+
+
+def _random(*parts: object) -> Random:
+    return Random(" ".join(map(str, parts)))  # noqa: S311 (typing is no secret)

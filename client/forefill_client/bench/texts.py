@@ -1,0 +1,66 @@
+"""What is asked and over what: made from the packaged sample queries and schema, so that a run needs no data."""
+
+from random import Random, SystemRandom
+from typing import Final
+
+from ..keystrokes import SAMPLE_QUERIES, SAMPLE_SCHEMA
+
+INSTRUCTIONS: Final = "You write one SQL query that answers the user's question, and nothing else."
+SCHEMA_SYSTEM: Final = f"{INSTRUCTIONS} The schema:\n\n{SAMPLE_SCHEMA}"
+"""About 1,200 tokens."""
+PLAIN_SYSTEM: Final = "You are a helpful assistant. You answer in one sentence."
+PASTED: Final = "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:9]) + "\n\n"
+"""About 800 tokens, and nothing typed yet."""
+READY: Final = "Are you ready? "
+"""Asked to prepare and to wake up; never measured."""
+WORDS: Final = tuple(sorted({word for query in SAMPLE_QUERIES for word in query.split() if word.isalpha()}))
+_TOPICS: Final = (
+    "a lighthouse",
+    "the first railway",
+    "a market",
+    "bees",
+    "an old clock",
+    "the deep sea",
+    "bread",
+    "maps",
+)
+NONCE_DIGITS: Final = 8
+
+
+def question(index: int) -> str:
+    """Return the question of that number, each another one."""
+    rounds, place = divmod(index, len(SAMPLE_QUERIES))
+    query = SAMPLE_QUERIES[place]
+    return f"{query} (at most {rounds * 10} rows)" if rounds else query
+
+
+def background_prompt(rng: Random) -> str:
+    """Return a short prompt that calls for a long answer: with template and nonce about 60 to 100 tokens."""
+    topic, words = rng.choice(_TOPICS), " ".join(rng.choices(WORDS, k=rng.randint(4, 30)))
+    return f"Write a long story about {topic}, in many sentences. Use these words in it: {words}."
+
+
+class Nonces:
+    """Texts of equal length that were not used before, to put in front of prompts that must share no cached block.
+
+    Digits are one token each for most tokenizers. They come from the system's randomness, not from the run's seed: a
+    second run against the same server must not hit what the first one cached.
+    """
+
+    def __init__(self, rng: Random | None = None) -> None:
+        self._rng = rng or SystemRandom()
+        self._used: set[str] = set()
+        self._kept: dict[object, str] = {}
+
+    def fresh(self) -> str:
+        """Return one that nobody has."""
+        while (nonce := str(self._rng.randrange(10 ** (NONCE_DIGITS - 1), 10**NONCE_DIGITS))) in self._used:
+            pass
+        self._used.add(nonce)
+        return nonce
+
+    def kept(self, owner: object) -> str:
+        """Return the one of an owner, always the same."""
+        if owner not in self._kept:
+            self._kept[owner] = self.fresh()
+        return self._kept[owner]

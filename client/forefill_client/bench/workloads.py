@@ -1,0 +1,83 @@
+"""What is served: for each workload what stands before the draft, and how the draft comes about."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from ..keystrokes import TypingModel
+from . import texts
+from .arms import ARMS, Arm, Prepared
+from .script import Script, edited, pasted, typed
+
+TURNS: Final = 3
+EDITING_TYPO_RATE: Final = 0.1
+EDITING_WRONG_WORDS: Final = 0.2
+CACHED_DIRECT: Final = replace(
+    ARMS["direct"], about="vLLM's own HTTP endpoint without forefill, the same prompt cached", prepared=Prepared.WHOLE
+)
+
+Write = Callable[[int, TypingModel, Random], tuple[Script, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One kind of use. `write` returns the scripts of a trial, one for each of its turns."""
+
+    name: str
+    about: str
+    write: Write
+    system: str = texts.SCHEMA_SYSTEM
+    #: All trials of an arm have the same system prompt, so that one finds what another one cached.
+    shared: bool = False
+    #: The only arms that it compares.
+    arms: tuple[Arm, ...] = tuple(ARMS.values())
+    turns: int = 1
+    #: How often each query is asked.
+    repeats: int = 1
+
+    def arms_among(self, names: Iterable[str]) -> list[Arm]:
+        """Return its arms of these names, in the order of tables."""
+        return [arm for arm in self.arms if arm.name in set(names)]
+
+
+def _one_question(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    return (typed(texts.question(index), model, rng),)
+
+
+def _same_question(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    return _one_question(0, model, rng)
+
+
+def _paste(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    return (pasted(texts.PASTED, texts.question(index), model, rng),)
+
+
+def _editing(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    model = replace(model, typo_rate=EDITING_TYPO_RATE)
+    return (edited(texts.question(index), texts.WORDS, EDITING_WRONG_WORDS, model, rng),)
+
+
+def _turns(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    return tuple(typed(texts.question(index * TURNS + turn), model, rng) for turn in range(TURNS))
+
+
+_ALL = (
+    Workload("short", "a short question on a system prompt that all sessions share", _one_question, shared=True),
+    Workload("context", "a context of about 1,200 tokens of its own for every session", _one_question),
+    Workload("paste", "about 800 tokens pasted, then a question typed behind them", _paste, system=texts.PLAIN_SYSTEM),
+    Workload("editing", "heavy editing: typos, words deleted as a whole, a late edit in the middle", _editing),
+    Workload("turns", f"{TURNS} turns in one session", _turns, turns=TURNS),
+    Workload(
+        "overhead",
+        "one stream, the same cached prompt with forefill and without",
+        _same_question,
+        shared=True,
+        arms=(ARMS["oracle"], CACHED_DIRECT),
+        repeats=4,
+    ),
+    Workload("load", "typists with contexts of their own beside plain generations that are not ours", _one_question),
+)
+WORKLOADS: Final = {workload.name: workload for workload in _ALL}
+"""Every workload by its name."""
+LOAD: Final = "load"
