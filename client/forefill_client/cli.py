@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import arguments, demo, type_command
-from .bench.command import add_bench
+from .bench.flags import add_bench
 from .errors import ForefillError
 from .keystrokes import SAMPLE_QUERIES
 from .options import Sampling

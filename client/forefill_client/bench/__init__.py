@@ -9,7 +9,7 @@ table, plots       for people
 """
 
 from .arms import ARMS, Arm
-from .run import BenchCommand, run
+from .command import BenchCommand, run
 from .workloads import WORKLOADS, Workload
 
 __all__ = ["ARMS", "WORKLOADS", "Arm", "BenchCommand", "Workload", "run"]

@@ -1,105 +1,209 @@
-"""The flags of `forefill bench`."""
+"""`forefill bench`: every workload in every arm, in one run; tables, a result file, plots."""
 
-import argparse
-from collections.abc import Coroutine
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from .. import arguments
-from .arms import ARMS
-from .run import BenchCommand, run
-from .schedule import Pace
-from .workloads import WORKLOADS
+from ..client import AsyncClient
+from ..errors import ForefillError
+from ..terminal import Terminal, write_result
+from . import meta
+from .arms import ARMS, Arm, Prepared
+from .doors import check_httpx, http_door
+from .load import FAILURES, LoadWindow, told
+from .plots import check_matplotlib, write_plots
+from .progress import Progress
+from .results import BackgroundRow, RequestRow, Served
+from .schedule import Cell, Pace, Trial, plan_load, plan_trials, typing_model
+from .servers import forefill_server, vllm_server
+from .summary import Summary, summarise
+from .table import tables
+from .texts import Nonces
+from .trial import Site, run_trial
+from .workloads import LOAD, WORKLOADS
 
-EXAMPLES = """\
-examples:
-  forefill bench                                            start what is needed, measure everything: about an hour
-  forefill bench --workloads context --arms cold,static,typed --queries 5
-  forefill bench --workloads load --typists 12 --rounds 3 --json out.json --plot out
-  forefill bench --target HOST:50051 --direct http://HOST:8000   use running servers
-"""
-_DEFAULTS = BenchCommand()
-
-
-def add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the program."""
-    parser = commands.add_parser(
-        "bench",
-        help="measure every way of serving, alone and under load",
-        description=_description(),
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_servers(parser)
-    _add_measures(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every request and the summary there")
-    parser.add_argument(
-        "--plot", type=Path, metavar="PREFIX", help="draw PREFIX-ttft and PREFIX-neighbours, PNG and SVG"
-    )
-    parser.set_defaults(start=_start)
+SECONDS_A_SUBMIT: Final = 2.0
+"""About what a SUBMIT takes with all around it: for the progress bar alone."""
 
 
-def _description() -> str:
-    lines = ["Serve the same SUBMITs in several ways, interleaved in one run, and compare.", "", "arms:"]
-    lines += [f"  {name:10}{arm.about}" for name, arm in ARMS.items()]
-    lines += ["", "workloads:", *(f"  {name:10}{workload.about}" for name, workload in WORKLOADS.items())]
-    return "\n".join(lines)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchCommand:
+    """What is asked of the benchmark; without a target it starts what it needs."""
+
+    target: str | None = None
+    direct: str | None = None
+    direct_model: str | None = None
+    server_args: str = ""
+    vllm_args: str = ""
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    arms: tuple[str, ...] = tuple(ARMS)
+    #: Queries of each arm and workload; a load window's number comes from `pace`.
+    queries: int = 12
+    #: From key to key where one user types alone, in milliseconds.
+    mean_delay_ms: float = 100.0
+    typists: tuple[int, ...] = (1, 4, 12)
+    pace: Pace = Pace()
+    rounds: int = 1
+    #: How long `pregen` waits before Enter, in milliseconds.
+    pause_ms: float = 1500.0
+    max_tokens: int = 32
+    seed: int = 1
+    json_file: Path | None = None
+    plot_prefix: Path | None = None
+
+    def arms_of(self, workload: str) -> list[Arm]:
+        """Return the arms that a workload runs."""
+        return WORKLOADS[workload].arms_among(self.arms)
+
+    @property
+    def needs_endpoint(self) -> bool:
+        """Whether anything goes to vLLM's own endpoint."""
+        return any(arm.over_http for workload in self.workloads for arm in self.arms_of(workload))
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """What was asked for, without files and addresses."""
+        left_out = {"target", "direct", "json_file", "plot_prefix", "seed"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
 
 
-def _add_servers(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--target", metavar="HOST:PORT", help="a running forefill-server (default: start one)")
-    add("--direct", metavar="URL", help="a running vLLM for the arm `direct` (default: start one where it is needed)")
-    add("--direct-model", metavar="NAME", help="the model's name there (default: the first that it serves)")
-    add("--server-args", default="", metavar="ARGS", help="more arguments for our own forefill-server, in one text")
-    add("--vllm-args", default="", metavar="ARGS", help="more arguments for our own vLLM, in one text")
+@dataclass(slots=True)
+class Rows:
+    """What was measured so far."""
+
+    requests: list[RequestRow] = field(default_factory=list)
+    background: list[BackgroundRow] = field(default_factory=list)
 
 
-def _add_measures(parser: argparse.ArgumentParser) -> None:
-    def add(flag: str, kind: Any, metavar: str, text: str, default: Any) -> None:
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default:g}"
-        parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=f"{text} (default: {shown})")
+async def run(command: BenchCommand) -> int:
+    """Measure, print the tables, write the files, and return the exit status."""
+    _check(command)
+    about = {"started_at": meta.now(), "complete": False, "seed": command.seed, "flags": command.flags}
+    about |= {"hardware": meta.hardware(), "versions": meta.versions()}
+    rows = Rows()
+    try:
+        with Terminal() as terminal:
+            async with _site(command, terminal, about) as site:
+                await _measure(site, command, Progress(terminal, _planned_seconds(command)), rows)
+        about["complete"] = True
+    finally:  # what an hour has measured is kept, whatever ends it
+        summary = summarise(rows.requests, rows.background, command.seed)
+        if command.json_file is not None and rows.requests:
+            command.json_file.write_text(json.dumps(as_json(about, rows, summary), indent=1) + "\n", encoding="utf-8")
+    write_result(tables(summary) + "\n")
+    if command.plot_prefix is not None:
+        for file in write_plots(summary, command.plot_prefix):
+            write_result(f"wrote {file}\n")
+    return 0 if any(not row.served.error for row in rows.requests) else 1
 
-    names, pace, ours = arguments.names_of, _DEFAULTS.pace, _DEFAULTS
-    add("--workloads", names(WORKLOADS), "A,B", "what is served", ours.workloads)
-    add("--arms", names(ARMS), "A,B", "how it is served", ours.arms)
-    add("--queries", arguments.count, "N", "queries of each arm, where one user types alone", ours.queries)
-    add("--mean-delay-ms", arguments.positive, "MS", "from key to key, where one user types alone", ours.mean_delay_ms)
-    add("--typists", arguments.counts, "N,N", "load: how many type at the same time", ours.typists)
-    add("--seconds", arguments.positive, "S", "load: how long a window is counted", pace.seconds)
-    add("--rounds", arguments.count, "N", "load: windows of each arm and number of typists", ours.rounds)
-    add("--cycle-seconds", arguments.positive, "S", "load: from one Enter of a typist to the next", pace.cycle_seconds)
-    add("--background-rate", arguments.not_negative, "R", "load: plain generations a second", pace.background_rate)
-    add("--load-mean-delay-ms", arguments.positive, "MS", "load: from key to key, as people type", pace.mean_delay_ms)
-    add("--pause-ms", arguments.not_negative, "MS", "how long `pregen` waits before Enter", ours.pause_ms)
-    add("--max-tokens", arguments.count, "N", "most tokens of an answer", ours.max_tokens)
-    add("--seed", int, "N", "makes keys, arrivals and order repeatable", ours.seed)
+
+def as_json(about: dict[str, Any], rows: Rows, summary: Summary) -> dict[str, Any]:
+    """Return the run for programs."""
+    return {
+        "meta": about | {"finished_at": meta.now()},
+        "requests": [row.as_json() for row in rows.requests],
+        "background": [row.as_json() for row in rows.background],
+        "summary": summary,
+    }
 
 
-def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    return run(
-        BenchCommand(
-            target=options.target,
-            direct=options.direct,
-            direct_model=options.direct_model,
-            server_args=options.server_args,
-            vllm_args=options.vllm_args,
-            workloads=options.workloads,
-            arms=options.arms,
-            queries=options.queries,
-            mean_delay_ms=options.mean_delay_ms,
-            typists=options.typists,
-            pace=Pace(
-                seconds=options.seconds,
-                cycle_seconds=options.cycle_seconds,
-                background_rate=options.background_rate,
-                mean_delay_ms=options.load_mean_delay_ms,
-            ),
-            rounds=options.rounds,
-            pause_ms=options.pause_ms,
-            max_tokens=options.max_tokens,
-            seed=options.seed,
-            json_file=options.json,
-            plot_prefix=options.plot,
-        )
-    )
+def _check(command: BenchCommand) -> None:
+    """Raise what is better known now than in an hour."""
+    if not any(command.arms_of(workload) for workload in command.workloads):
+        raise ForefillError("these workloads have none of these arms: choose others with --workloads and --arms")
+    for path in (command.json_file, command.plot_prefix):
+        if path is not None:
+            path.parent.stat()
+    if command.plot_prefix is not None:
+        check_matplotlib()
+    if command.needs_endpoint:
+        check_httpx()
+
+
+@asynccontextmanager
+async def _site(command: BenchCommand, terminal: Terminal, about: dict[str, Any]) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        target = await stack.enter_async_context(forefill_server(command.target, command.server_args, terminal))
+        client = await stack.enter_async_context(AsyncClient.connect(target))
+        http = None
+        if command.needs_endpoint:
+            url = command.direct
+            if url is None:
+                url = await stack.enter_async_context(vllm_server(command.vllm_args, terminal))
+            http = await stack.enter_async_context(http_door(url, command.direct_model))
+        async with client.session() as session:
+            about["model"], about["block_size"] = session.opened.model, session.opened.block_size
+            about["warming_inert_reason"] = session.opened.warming_inert_reason
+        about["direct_model"] = http.model if http else None
+        yield Site(client, http, Nonces(), command.max_tokens)
+        terminal.draw("stopping the servers")
+
+
+async def _measure(site: Site, command: BenchCommand, progress: Progress, rows: Rows) -> None:
+    for trial in _trials(command):
+        await _run_trial(site, trial, progress, rows)
+    for cell in _cells(command):
+        await _run_cell(site, cell, progress, rows)
+
+
+def _trials(command: BenchCommand) -> Iterator[Trial]:
+    model = typing_model(command.mean_delay_ms)
+    for name in command.workloads:
+        if name != LOAD:
+            arms = command.arms_of(name)
+            yield from plan_trials(WORKLOADS[name], arms, command.queries, model, command.pause_ms, command.seed)
+
+
+def _cells(command: BenchCommand) -> list[Cell]:
+    if LOAD not in command.workloads:
+        return []
+    arms, typists = command.arms_of(LOAD), list(command.typists)
+    return plan_load(arms, typists, command.rounds, command.pace, command.pause_ms, command.seed)
+
+
+async def _run_trial(site: Site, trial: Trial, progress: Progress, rows: Rows) -> None:
+    place = f"{trial.workload.name} {trial.index + 1}, {trial.arm.name}" if trial.counted else "waking up"
+    progress.draw(place)
+    try:
+        results = await run_trial(site, trial)
+    except FAILURES as error:
+        if not trial.counted:  # what does not work at all ends the run
+            raise
+        results = [Served(error=told(error)) for _ in trial.scripts]
+    progress.did(_trial_seconds(trial))
+    if trial.counted:
+        name, arm, index = trial.workload.name, trial.arm.name, trial.index
+        for turn, (script, served) in enumerate(zip(trial.scripts, results, strict=True)):
+            rows.requests.append(RequestRow(name, 1, arm, script[-1].draft, index, turn, served))
+        progress.say(f"{place}: {', '.join(map(_shown, results))}")
+
+
+async def _run_cell(site: Site, cell: Cell, progress: Progress, rows: Rows) -> None:
+    place = f"load, {cell.window.typists} typists, {cell.arm.name}"
+    progress.draw(place)
+    measured = await LoadWindow(site, cell).run(lambda seconds: progress.draw(place, seconds))
+    progress.did(_cell_seconds(cell))
+    rows.requests += measured.requests
+    rows.background += measured.background
+    progress.say(f"{place}: {', '.join(_shown(row.served) for row in measured.requests)}")
+
+
+def _shown(served: Served) -> str:
+    return f"failed ({served.error})" if served.ttft_ms is None else f"{served.ttft_ms:.0f} ms"
+
+
+def _trial_seconds(trial: Trial) -> float:
+    return trial.typing_seconds + SECONDS_A_SUBMIT * len(trial.scripts)
+
+
+def _cell_seconds(cell: Cell) -> float:
+    prepared = 0 if cell.arm.prepared is Prepared.NOTHING else len(cell.window.sessions)
+    return cell.window.ends_ms / 1000 + SECONDS_A_SUBMIT * (1 + prepared)
+
+
+def _planned_seconds(command: BenchCommand) -> float:
+    return sum(map(_trial_seconds, _trials(command))) + sum(map(_cell_seconds, _cells(command)))

@@ -13,6 +13,8 @@ from .workloads import Workload
 TYPO_RATE: Final = 0.02
 STD_SHARE: Final = 100 / 239
 """Standard deviation of the time between keys, as a share of its mean: as people have it."""
+PAUSE_SHARE: Final = 0.2
+"""Extra time before a word, as a share of the same mean."""
 
 
 def typing_model(mean_delay_ms: float) -> TypingModel:
@@ -21,6 +23,7 @@ def typing_model(mean_delay_ms: float) -> TypingModel:
         mean_delay_ms=mean_delay_ms,
         std_delay_ms=mean_delay_ms * STD_SHARE,
         typo_rate=TYPO_RATE,
+        pause_after_boundary=mean_delay_ms * PAUSE_SHARE,
         flush_rule=FlushRule.WORD,
     )
 
@@ -61,7 +64,7 @@ def plan_trials(
 
 
 def _wake_up(workload: Workload, arm: Arm, pause_ms: float) -> Trial:
-    scripts = (typed(texts.READY, typing_model(20.0), Random(0)),)  # noqa: S311
+    scripts = (typed(texts.READY, typing_model(5.0), Random(0)),)  # noqa: S311
     return Trial(workload, arm, -1, _as_seen(scripts, arm, pause_ms))
 
 

@@ -48,8 +48,8 @@ Script = tuple[Stroke, ...]
 
 DELETE_KEY_MS: Final = 60.0
 """From delete to delete while the key is held down."""
-MOVE_CURSOR_MS: Final = 600.0
-"""To see what is wrong in the middle and to go there."""
+MOVE_CURSOR_KEYS: Final = 5
+"""To see what is wrong in the middle and to go there takes as long as so many keys."""
 _KINDS: Final = {
     EventType.CHAR_ADD: Kind.TYPE,
     EventType.CHAR_DELETE: Kind.DELETE,
@@ -88,11 +88,11 @@ class Author:
         for _ in range(count):
             self._draft = self._draft[:-1]
             self._add(Kind.DELETE)
-            self._now_ms += DELETE_KEY_MS
+            self._now_ms += min(DELETE_KEY_MS, self._model.mean_delay_ms)
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Go into the middle and put `text` there."""
-        self._now_ms += MOVE_CURSOR_MS
+        self._now_ms += MOVE_CURSOR_KEYS * self._model.mean_delay_ms
         self._draft = self._draft[:start] + text + self._draft[end:]
         self._strokes.append(Stroke(self._now_ms, Kind.REPLACE, self._draft, text, start, end))
         self._add(Kind.FLUSH)

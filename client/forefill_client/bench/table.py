@@ -17,9 +17,10 @@ _NEIGHBOURS_HEAD: Final = (
     + "answer".rjust(9) + "ttft p95".rjust(14) + "gap p99".rjust(9) + "answer".rjust(8)
 )  # fmt: skip
 LEGEND: Final = (
-    "Time to the first token at the client from the instant Enter was due, in ms, with the 95 % bootstrap interval of\n"
-    "its median; tokens and time to the whole answer (ms): medians. sent: requests to vLLM for one SUBMIT (mean).\n"
-    "waste: tokens warmed that the answer did not find. x cold, x static: how many times sooner (medians)."
+    "p50, p95, p99: time to the first token at the client, from the instant when Enter was due, in ms,\n"
+    "with the 95 % bootstrap interval of the median. Tokens and ms to the whole answer: medians.\n"
+    "sent: requests to vLLM for one SUBMIT (mean). waste: share of the warmed tokens that the answer did\n"
+    "not find. x cold, x static: how many times sooner than these (medians)."
 )
 
 
@@ -41,6 +42,7 @@ def _table(workload: str, typists: str, arms: dict[str, Figures]) -> str:
     if workload == LOAD:
         title += f"; {typists} typist{'s' * (typists != '1')}"
     lines = [title, _HEAD, "-" * len(_HEAD), *(_line(name, figures) for name, figures in arms.items())]
+    lines += [_failed(name, figures) for name, figures in arms.items()]
     if workload == "overhead":
         lines.append(_overhead(arms))
     return "\n".join(line for line in lines if line)
@@ -65,8 +67,7 @@ def _line(name: str, figures: Figures) -> str:
         _times(faster, "than_static"),
     ]
     widths = [width for _, width in _COLUMNS + _MORE]
-    failed = f"  {figures['failures']} FAILED" * bool(figures["failures"])
-    return name.ljust(8) + "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + failed
+    return name.ljust(8) + "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 def _overhead(arms: dict[str, Figures]) -> str:
@@ -80,7 +81,12 @@ def _neighbours(typists: str, arms: dict[str, Figures]) -> str:
     title = f"plain generations beside {typists} typist{'s' * (typists != '1')}, ms"
     head = pad(title, len(_NEIGHBOURS_HEAD) - 26) + "as a share of direct's".rjust(26)
     lines = [_neighbour(name, figures["background"]) for name, figures in arms.items() if "background" in figures]
-    return "\n".join([head, _NEIGHBOURS_HEAD, "-" * len(_NEIGHBOURS_HEAD), *lines])
+    lines += [_failed(name, figures.get("background", {})) for name, figures in arms.items()]
+    return "\n".join(line for line in (head, _NEIGHBOURS_HEAD, "-" * len(_NEIGHBOURS_HEAD), *lines) if line)
+
+
+def _failed(name: str, told: Figures) -> str:
+    return f"{name}: {told['failures']} of {told['requests']} requests FAILED" if told.get("failures") else ""
 
 
 def _neighbour(name: str, told: Figures) -> str:
@@ -89,11 +95,10 @@ def _neighbour(name: str, told: Figures) -> str:
     ttft, gap, answer = told["ttft_ms"], told.get("gap_ms") or {}, told["answer_ms"]
     against = told.get("against_direct", {})
     shares = [_share(against, *which) for which in (("ttft_ms", "p95"), ("gap_ms", "p99"), ("answer_ms", "mean"))]
-    failed = f"  {told['failures']} FAILED" * bool(told["failures"])
     return (
         name.ljust(8) + _ms(ttft["p50"]).rjust(10) + _ms(ttft["p95"]).rjust(8)
         + _ms(gap.get("p50")).rjust(10) + _ms(gap.get("p95")).rjust(7) + _ms(gap.get("p99")).rjust(7)
-        + _ms(answer["mean"]).rjust(9) + shares[0].rjust(14) + shares[1].rjust(9) + shares[2].rjust(8) + failed
+        + _ms(answer["mean"]).rjust(9) + shares[0].rjust(14) + shares[1].rjust(9) + shares[2].rjust(8)
     )  # fmt: skip
 
 
@@ -104,7 +109,10 @@ def _ms(value: float | None) -> str:
 
 
 def _times(faster: Figures, than: str) -> str:
-    return f"{faster[than]['p50']:.1f}" if than in faster else ""
+    if than not in faster:
+        return ""
+    ratio = faster[than]["p50"]
+    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
 
 
 def _share(against: Figures, name: str, figure: str) -> str:

@@ -76,7 +76,7 @@ _ALL = (
         arms=(ARMS["oracle"], CACHED_DIRECT),
         repeats=4,
     ),
-    Workload("load", "typists with contexts of their own beside plain generations that are not ours", _one_question),
+    Workload("load", "contexts of their own, beside plain generations that are not ours", _one_question),
 )
 WORKLOADS: Final = {workload.name: workload for workload in _ALL}
 """Every workload by its name."""

@@ -1,0 +1,61 @@
+"""A tiny HTTP server that answers as vLLM's chat endpoint does, from canned events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+ANSWER = ("SELECT", " 1")
+
+
+def chat_events(prompt_tokens: int = 40, cached_tokens: int = 32) -> list[dict[str, Any]]:
+    """Return the events of one whole answer."""
+    pieces = [{"choices": [{"delta": {"role": "assistant", "content": ""}}]}]
+    pieces += [{"choices": [{"delta": {"content": piece}}]} for piece in ANSWER]
+    usage = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": len(ANSWER),
+        "prompt_tokens_details": {"cached_tokens": cached_tokens},
+    }
+    ending: list[dict[str, Any]] = [
+        {"choices": [{"delta": {"content": ""}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": usage},
+    ]
+    return [*pieces, *ending]
+
+
+@dataclass
+class Endpoint:
+    """What the server says, and what it was asked."""
+
+    url: str = ""
+    status: int = 200
+    events: list[dict[str, Any]] = field(default_factory=chat_events)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next((int(line[15:]) for line in head.splitlines() if line.lower().startswith("content-length:")), 0)
+        body = await reader.readexactly(length)
+        if head.startswith("GET"):
+            told = json.dumps({"data": [{"id": "canned"}]})
+        else:
+            self.asked.append(json.loads(body))
+            told = "".join(f"data: {json.dumps(event)}\n\n" for event in self.events) + "data: [DONE]\n\n"
+        writer.write(
+            f"HTTP/1.1 {self.status} OK\r\nconnection: close\r\ncontent-length: {len(told)}\r\n\r\n{told}".encode()
+        )
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def openai_endpoint() -> AsyncIterator[Endpoint]:
+    """Serve on a free loopback port for the time of the block."""
+    endpoint = Endpoint()
+    server = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0)
+    async with server:
+        endpoint.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield endpoint

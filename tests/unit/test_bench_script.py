@@ -1,0 +1,91 @@
+"""What a typist does, stroke by stroke."""
+
+from random import Random
+
+import pytest
+from forefill_client.bench.schedule import typing_model
+from forefill_client.bench.script import Kind, Script, edited, only_submitted, pasted, paused, typed
+from forefill_client.bench.texts import PASTED, WORDS
+
+TEXT = "How many beds are free on each ward right now?"
+MODEL = typing_model(100.0)
+
+
+def scripts(seed: int) -> dict[str, Script]:
+    return {
+        "typed": typed(TEXT, MODEL, Random(seed)),
+        "pasted": pasted(PASTED, TEXT, MODEL, Random(seed)),
+        "edited": edited(TEXT, WORDS, 0.6, MODEL, Random(seed)),
+    }
+
+
+def replayed(script: Script) -> str:
+    """Do to a text what the strokes do to the draft, checking each one's own account of it."""
+    draft = ""
+    for stroke in script:
+        match stroke.kind:
+            case Kind.TYPE:
+                draft += stroke.text
+            case Kind.DELETE:
+                draft = draft[:-1]
+            case Kind.REPLACE:
+                draft = draft[: stroke.start] + stroke.text + draft[stroke.end :]
+        assert stroke.draft == draft
+    return draft
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["typed", "pasted", "edited"])
+def test_the_strokes_lead_to_the_text_whatever_is_mistyped_on_the_way(name: str, seed: int) -> None:
+    script = scripts(seed)[name]
+    assert replayed(script) == (PASTED if name == "pasted" else "") + TEXT
+    assert [stroke.kind for stroke in script].count(Kind.SUBMIT) == 1
+    assert script[-1].kind is Kind.SUBMIT
+
+
+@pytest.mark.parametrize("name", ["typed", "pasted", "edited"])
+def test_time_never_goes_back_and_a_seed_repeats_it(name: str) -> None:
+    script = scripts(1)[name]
+    times = [stroke.at_ms for stroke in script]
+    assert times == sorted(times)
+    assert script == scripts(1)[name]
+    assert script != scripts(2)[name]
+
+
+def test_every_word_end_is_flushed_and_confirms_up_to_it() -> None:
+    flushes = [stroke for stroke in scripts(1)["typed"] if stroke.kind is Kind.FLUSH]
+    assert [stroke.draft[: stroke.confirmed] for stroke in flushes][:3] == ["How ", "How many ", "How many beds "]
+    assert all(stroke.confirmed == len(stroke.draft) for stroke in flushes)
+
+
+def test_a_paste_is_one_stroke_and_is_flushed_at_once() -> None:
+    first, second, *_ = scripts(1)["pasted"]
+    assert (first.kind, first.text) == (Kind.TYPE, PASTED)
+    assert (second.kind, second.at_ms) == (Kind.FLUSH, first.at_ms)
+
+
+def test_heavy_editing_deletes_words_and_edits_in_the_middle() -> None:
+    script = scripts(1)["edited"]
+    kinds = [stroke.kind for stroke in script]
+    assert kinds.count(Kind.REPLACE) == 1
+    assert kinds.count(Kind.DELETE) > 5
+    edit = script[kinds.index(Kind.REPLACE)]
+    assert 0 < edit.start < edit.end < len(TEXT) + 20
+    assert edit.text in TEXT.split()
+
+
+def test_a_text_of_one_word_can_be_edited_too() -> None:
+    assert replayed(edited("ward", WORDS, 0.5, MODEL, Random(1))) == "ward"
+
+
+def test_who_is_not_seen_typing_only_submits() -> None:
+    (stroke,) = only_submitted(scripts(1)["typed"])
+    assert (stroke.kind, stroke.at_ms, stroke.draft) == (Kind.SUBMIT, 0.0, TEXT)
+
+
+def test_a_pause_comes_before_enter_and_changes_nothing_else() -> None:
+    script = scripts(1)["typed"]
+    waiting = paused(script, 5000)
+    assert waiting[:-1] == script[:-1]
+    assert waiting[-1].at_ms == script[-2].at_ms + 5000
+    assert paused(script, 0) == script
