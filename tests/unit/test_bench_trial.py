@@ -7,11 +7,12 @@ from random import Random
 
 import pytest
 from forefill_client import AsyncClient
-from forefill_client.bench import ARMS, WORKLOADS
+from forefill_client.bench import ARMS, WORKLOADS, trial
 from forefill_client.bench.doors import http_door
 from forefill_client.bench.load import LoadWindow, Measured
 from forefill_client.bench.results import Served
 from forefill_client.bench.schedule import Cell, Pace, Trial, plan_trials, plan_window, typing_model
+from forefill_client.bench.script import Stroke
 from forefill_client.bench.texts import Nonces
 from forefill_client.bench.trial import Site, run_trial
 from forefill_service.engine import FakeEngine, Priority
@@ -34,7 +35,24 @@ class Stage:
         chosen = WORKLOADS[workload]
         plan = plan_trials(chosen, chosen.arms_among([arm]), (index + 1) * chosen.turns, MODEL, 20, seed=1)
         self.engine.requests.clear()
-        return await run_trial(self.site, next(trial for trial in plan if trial.index == index))
+        return await run_trial(self.site, next(planned for planned in plan if planned.index == index))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_types_faster_than_the_server_warms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a typist wait for what became of each flush, so that what is cached at Enter is no matter of speed."""
+
+    async def flush(self: trial._Flush, stroke: Stroke) -> None:
+        if self._active:
+            await self._session.flushed(await self._session.flush(confirmed=stroke.confirmed))
+
+    async def flush_naively(self: trial._NaiveFlush, stroke: Stroke) -> None:
+        await at_once(self, stroke)
+        await self.settled()
+
+    at_once = trial._NaiveFlush.__call__
+    monkeypatch.setattr(trial._Flush, "__call__", flush)
+    monkeypatch.setattr(trial._NaiveFlush, "__call__", flush_naively)
 
 
 @asynccontextmanager
@@ -188,6 +206,6 @@ async def test_a_failure_in_a_window_is_a_row_and_the_window_goes_on() -> None:
 async def test_a_trial_of_a_dead_server_raises() -> None:
     async with stage() as on:
         on.engine.faults.dead = True
-        trial = Trial(WORKLOADS["context"], ARMS["cold"], 0, WORKLOADS["context"].write(0, MODEL, Random(1)))
+        planned = Trial(WORKLOADS["context"], ARMS["cold"], 0, WORKLOADS["context"].write(0, MODEL, Random(1)))
         with pytest.raises(Exception, match="engine"):
-            await run_trial(on.site, trial)
+            await run_trial(on.site, planned)
