@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm, warming_inert_reason
 from forefill_service.errors import EngineRefused, EngineUnavailable
-from forefill_service.events import Sampling
+from forefill_service.events import ChatMessage, Sampling
 
 from tests.support.stage import Gate, settle
 
@@ -39,6 +39,18 @@ async def test_requests_are_kept_unless_told_otherwise() -> None:
         await answer(engine, request())
         await answer(engine, request())
         assert len(engine.requests) == kept
+
+
+@pytest.mark.parametrize("said", range(1, 8))
+async def test_asked_to_go_on_behind_its_own_words_it_says_the_rest(said: int) -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    prompt = engine.chat.encode(engine.chat.render([ChatMessage("user", "Is it so?")], {}))
+    whole = await answer(engine, request(prompt, max_tokens=8))
+    head = [token for output in whole[:said] for token in output.token_ids]
+    rest = await answer(engine, request([*prompt, *head], max_tokens=8))
+    assert [(output.text, output.finish_reason) for output in rest] == [
+        (output.text, output.finish_reason) for output in whole[said:]
+    ]
 
 
 async def test_the_texts_of_an_answer_have_its_ids() -> None:

@@ -1,14 +1,16 @@
 """An engine without a model: deterministic, as fast or as slow as asked, and able to fail on request.
 
 It has what forefill depends on: whole cached blocks found again by their ids, least-recently-used eviction, a prefill
-and a decode that take time, priorities, refusals and death. Its answers depend on the prompt's ids alone. It is for
-speed and faults; claims about vLLM are tested on vLLM.
+and a decode that take time, priorities, refusals and death. Each token of an answer depends on all ids before it and on
+nothing else, as a greedy model's does: asked to go on behind its own words, it says the rest. It is for speed and faults;
+claims about vLLM are tested on vLLM.
 """
 
 import asyncio
 import heapq
 import re
 import zlib
+from array import array
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -37,6 +39,19 @@ class FakeChat:
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, below 2**31."""
         return [zlib.crc32(token.encode()) >> 1 for token in self._TOKEN.findall(text)]
+
+
+[_NEWLINE] = FakeChat().encode("\n")
+
+
+def _state(ids: Sequence[int], before: int = 0) -> int:
+    """Return what stands for these ids behind others."""
+    return zlib.crc32(array("Q", ids).tobytes(), before)
+
+
+def _answered(ids: Sequence[int]) -> int:
+    """Return how many tokens of the answer a prompt already holds: those behind the template's last line."""
+    return ids[::-1].index(_NEWLINE) if _NEWLINE in ids else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +122,19 @@ class FakeEngine:
                 self._fail_if_dead()
                 self._store(request.prompt_ids, request.cache_salt)
             wanted = min(request.sampling.max_tokens or room, room)
-            length = min(wanted, self.answer_tokens)
-            computed = list(request.prompt_ids)
+            rest = max(1, self.answer_tokens - _answered(request.prompt_ids))
+            length = min(wanted, rest)
+            computed, state = list(request.prompt_ids), _state(request.prompt_ids)
             for position in range(length):
                 await self._work(1, self.speed.decode)
                 self._fail_if_dead()
                 last = position == length - 1
-                reason = ("stop" if self.answer_tokens <= wanted else "length") if last else None
-                output = self._token(request.prompt_ids, position, cached, reason)
+                reason = ("stop" if rest <= wanted else "length") if last else None
+                output = self._token(computed[-1], state, cached, reason)
                 if last:
                     self._store(computed, request.cache_salt)
                 computed.extend(output.token_ids)
+                state = _state(output.token_ids, state)
                 yield output
             finished = True
         finally:
@@ -135,8 +152,8 @@ class FakeEngine:
         """Forget all cached blocks."""
         self._cache.clear()
 
-    def _token(self, prompt: list[int], position: int, cached: int, reason: str | None) -> Output:
-        word = f"{' ' if position else ''}w{zlib.crc32(repr((prompt, position)).encode()) % 1000}"
+    def _token(self, before: int, state: int, cached: int, reason: str | None) -> Output:
+        word = f"{'' if before == _NEWLINE else ' '}w{state % 1000}"
         return Output(word, tuple(self.chat.encode(word)), cached, reason)
 
     async def _work(self, tokens: int, tokens_per_second: float | None) -> None:
