@@ -1,4 +1,4 @@
-"""Where every warmed token went.
+"""Where every token went that was computed ahead.
 
 A warm computes the tokens from what the engine found cached to its end. When SUBMIT's prompt and the engine's count of
 cached tokens are known, each of them ends in one row:
@@ -8,16 +8,19 @@ cached tokens are known, each of them ends in one row:
     part of it otherwise                           evicted (or computed too late, or twice)
     the warm failed, or nobody submitted           abandoned
     computed again in a pause, to keep the rest    kept
+
+A pre-generation computes the rest of a prompt as a warm does, and its tokens stand in the same rows. What it generates
+before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .token_ids import TokenIds
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The tokens from `start` to before the end of `prefix`, computed by one warm."""
+    """The tokens from `start` to before the end of `prefix`, computed by one warm or pre-generation."""
 
     prefix: TokenIds
     start: int
@@ -64,6 +67,9 @@ class Ledger:
     warms: int = 0
     lost: int = 0
     kept_tokens: int = 0
+    pregenerations: int = 0
+    adopted: int = 0
+    discarded: int = 0
 
     def warmed(self, prefix: TokenIds, cached_tokens: int) -> int:
         """Book a warm whose first `cached_tokens` the engine found cached; return the tokens it computed."""
@@ -83,8 +89,27 @@ class Ledger:
         self.kept_tokens += tokens
         return tokens
 
+    def pregenerated(self, prompt: TokenIds, cached_tokens: int | None, new_tokens: int = 0) -> None:
+        """Book a pre-generation whose first `cached_tokens` the engine found cached.
+
+        None where it failed before anybody knew: all of the `new_tokens` that it was to compute count.
+        """
+        self.pregenerations += 1
+        if cached_tokens is None:
+            self.lost += new_tokens
+        else:
+            self.entries.append(Entry(prompt, cached_tokens))
+
+    def generated(self, *, adopted: int = 0, discarded: int = 0) -> None:
+        """Book tokens that were generated before SUBMIT."""
+        self.adopted += adopted
+        self.discarded += discarded
+
     def settle(self, prompt: TokenIds, cached_tokens: int) -> Balance:
-        """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached."""
+        """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached.
+
+        For an adopted answer that is all of it: what the pre-generation did not find it computed.
+        """
         used = edited_away = evicted = 0
         unclaimed = cached_tokens  # later warms stand on earlier ones: the last to compute a token claims it
         for entry in sorted(self.entries, key=lambda entry: entry.start, reverse=True):
@@ -102,5 +127,7 @@ class Ledger:
         return self._close(Balance(self.warms, abandoned=lost, kept=self.kept_tokens))
 
     def _close(self, balance: Balance) -> Balance:
+        generated = {"pregenerations": self.pregenerations, "adopted": self.adopted, "discarded": self.discarded}
         self.entries, self.warms, self.lost, self.kept_tokens = [], 0, 0, 0
-        return balance
+        self.pregenerations, self.adopted, self.discarded = 0, 0, 0
+        return replace(balance, **generated)

@@ -63,3 +63,36 @@ def test_every_turn_has_books_of_its_own() -> None:
     ledger.settle(counted(30), cached_tokens=16)
     assert ledger.settle(counted(60), cached_tokens=30) == Balance()
     assert ledger.abandon() == Balance()
+
+
+def test_the_prompt_of_an_adopted_pregeneration_is_used_to_its_end() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0)
+    ledger.pregenerated(counted(30), cached_tokens=16)
+    ledger.generated(adopted=5, discarded=1)
+    balance = ledger.settle(counted(30), cached_tokens=30)
+    assert balance == Balance(warms=1, used=30, pregenerations=1, adopted=5, discarded=1)
+    assert (balance.computed, balance.pregenerated) == (30, 6)
+
+
+def test_the_prompt_of_a_pregeneration_is_used_as_far_as_submit_finds_it() -> None:
+    ledger = Ledger()
+    ledger.pregenerated(edited(20, 30), cached_tokens=0)
+    ledger.generated(discarded=3)
+    assert ledger.settle(counted(40), cached_tokens=16) == Balance(
+        used=16, edited_away=10, evicted=4, pregenerations=1, discarded=3
+    )
+
+
+def test_a_pregeneration_that_failed_before_its_first_token_is_abandoned_work() -> None:
+    ledger = Ledger()
+    ledger.pregenerated(counted(30), None, new_tokens=14)
+    assert ledger.settle(counted(30), cached_tokens=0) == Balance(abandoned=14, pregenerations=1)
+    assert ledger.settle(counted(30), cached_tokens=0) == Balance()
+
+
+def test_without_submit_a_pregeneration_is_abandoned_and_discarded() -> None:
+    ledger = Ledger()
+    ledger.pregenerated(counted(30), cached_tokens=16)
+    ledger.generated(discarded=4)
+    assert ledger.abandon() == Balance(abandoned=14, pregenerations=1, discarded=4)
