@@ -63,6 +63,13 @@ class Unconfirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft of a turn that no answer runs for is this now; after a pause its answer may be begun."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
     """SUBMIT: answer this text."""
 
@@ -84,7 +91,7 @@ class Close:
     """The session is over."""
 
 
-Action = BeginTurn | Confirm | Defer | Unconfirm | Generate | Refuse | Close
+Action = BeginTurn | Confirm | Defer | Unconfirm | Drafted | Generate | Refuse | Close
 
 
 class Session:
@@ -143,7 +150,11 @@ class Session:
             self.phase = Phase.CLOSED
             return [Close()]
         self.phase = Phase.COMPOSING
-        return [BeginTurn(self.messages, self.confirmed)]
+        return self._begin_turn()
+
+    def _begin_turn(self) -> list[Action]:
+        drafted: list[Action] = [Drafted(self.draft)] if self.draft else []
+        return [BeginTurn(self.messages, self.confirmed), *drafted]
 
     def _refuse(self, reason: Reason, seq: int) -> Refuse:
         return Refuse(reason, seq, len(self.draft))
@@ -158,15 +169,19 @@ class Session:
         self.confirmed_code_points = last_boundary(self.draft)
         self.messages = opening.messages
         self.phase = Phase.COMPOSING
-        return [BeginTurn(self.messages, self.confirmed)]
+        return self._begin_turn()
 
     def _edit(self, seq: int, edit: Edit) -> list[Action]:
         text, changed_from = edited(self.draft, edit)
-        self.draft = self._check_length(text)
-        if changed_from >= self.confirmed_code_points:
-            return []
-        self.confirmed_code_points = changed_from
-        return [Unconfirm()]
+        same = self._check_length(text) == self.draft
+        self.draft = text
+        actions: list[Action] = []
+        if changed_from < self.confirmed_code_points:
+            self.confirmed_code_points = changed_from
+            actions.append(Unconfirm())
+        if self.phase is Phase.COMPOSING and not same:
+            actions.append(Drafted(text))
+        return actions
 
     def _flush(self, seq: int, flush: Flush) -> list[Action]:
         if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != checksum(self.draft):

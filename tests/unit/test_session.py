@@ -24,6 +24,7 @@ from forefill_service.session import (
     Close,
     Confirm,
     Defer,
+    Drafted,
     Generate,
     Phase,
     Refuse,
@@ -75,7 +76,7 @@ def test_open_begins_the_first_turn() -> None:
 
 def test_a_resumed_draft_is_confirmed_to_its_last_word_boundary() -> None:
     session = Session(1000)
-    assert session.receive(Open((SYSTEM,), draft="Show me al")) == [BeginTurn((SYSTEM,), "Show me ")]
+    assert session.receive(Open((SYSTEM,), draft="Show me al"))[0] == BeginTurn((SYSTEM,), "Show me ")
     assert session.draft == "Show me al"
 
 
@@ -139,12 +140,27 @@ def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
         assert {kind for p, kind in RULES if p is phase} == kinds
 
 
-def test_typing_changes_the_draft_and_nothing_else() -> None:
+def test_typing_changes_the_draft_and_says_what_it_is() -> None:
     typist = Typist()
-    assert typist.does(CharAdd("Show")) == []
-    assert typist.does(CharDelete()) == []
-    assert typist.does(Replace(0, 3, "List")) == []
+    assert typist.does(CharAdd("Show")) == [Drafted("Show")]
+    assert typist.does(CharDelete()) == [Drafted("Sho")]
+    assert typist.does(Replace(0, 3, "List")) == [Drafted("List")]
     assert typist.session.draft == "List"
+
+
+def test_a_draft_to_resume_from_is_said_with_the_turn() -> None:
+    opening = Open((SYSTEM,), draft="Show me al")
+    assert Session(1000).receive(opening) == [BeginTurn((SYSTEM,), "Show me "), Drafted("Show me al")]
+
+
+def test_an_edit_that_leaves_the_same_text_is_none() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.does(Replace(8, 10, "al")) == []
+    assert typist.does(CharAdd("")) == []
+
+
+def test_an_emptied_draft_is_said_too() -> None:
+    assert Typist(draft="S").does(CharDelete()) == [Drafted("")]
 
 
 def test_deleting_in_an_empty_draft_does_nothing() -> None:
@@ -165,15 +181,15 @@ def test_a_flush_confirms_what_the_client_says() -> None:
 
 def test_an_edit_behind_the_confirmed_text_leaves_it_confirmed() -> None:
     typist = Typist(draft="Show me ")
-    assert typist.does(CharAdd("all")) == []
-    assert typist.does(CharDelete(3)) == []
+    assert typist.does(CharAdd("all")) == [Drafted("Show me all")]
+    assert typist.does(CharDelete(3)) == [Drafted("Show me ")]
     assert typist.session.confirmed == "Show me "
 
 
 @pytest.mark.parametrize("edit", [CharDelete(), Replace(5, 7, "us"), Replace(0, 0, "Please ")])
 def test_an_edit_into_the_confirmed_text_takes_it_back(edit: Kind) -> None:
     typist = Typist(draft="Show me ")
-    assert typist.does(edit) == [Unconfirm()]
+    assert typist.does(edit) == [Unconfirm(), Drafted(typist.session.draft)]
     assert typist.session.draft.startswith(typist.session.confirmed)
 
 
@@ -201,8 +217,9 @@ def test_the_next_turn_may_be_typed_while_the_answer_runs() -> None:
     typist.does(Submit("Show me all"))
     assert typist.does(CharAdd("And now ")) == []
     assert typist.flushes() == [Defer(3, 8)]
-    [begin] = typist.session.answered("SELECT 1")
+    [begin, drafted] = typist.session.answered("SELECT 1")
     assert isinstance(begin, BeginTurn)
+    assert drafted == Drafted("And now ")
     assert begin.confirmed == "And now "
     assert typist.session.draft == "And now "
 
@@ -231,17 +248,17 @@ def test_a_number_that_repeats_is_ignored() -> None:
     assert typist.session.receive(KeystrokeEvent(1, CharAdd("b"))) == [Refuse(Reason.SEQUENCE_REPEATED, 1, 1)]
     assert typist.session.receive(KeystrokeEvent(0, CharAdd("b"))) == [Refuse(Reason.SEQUENCE_REPEATED, 0, 1)]
     assert typist.session.draft == "a"
-    assert typist.does(CharAdd("b")) == []
+    assert typist.does(CharAdd("b")) == [Drafted("ab")]
 
 
 def test_a_number_that_jumps_is_reported_and_the_event_carried_out() -> None:
     typist = Typist()
-    assert typist.session.receive(KeystrokeEvent(5, CharAdd("a"))) == [Refuse(Reason.SEQUENCE_GAP, 5, 0)]
+    assert typist.session.receive(KeystrokeEvent(5, CharAdd("a"))) == [Refuse(Reason.SEQUENCE_GAP, 5, 0), Drafted("a")]
     assert typist.session.draft == "a"
-    assert typist.session.receive(KeystrokeEvent(6, CharAdd("b"))) == []
+    assert typist.session.receive(KeystrokeEvent(6, CharAdd("b"))) == [Drafted("ab")]
 
 
 def test_a_refused_event_uses_up_its_number() -> None:
     typist = Typist()
     typist.does(Replace(5, 6, "x"))
-    assert typist.does(CharAdd("a")) == []
+    assert typist.does(CharAdd("a")) == [Drafted("a")]
