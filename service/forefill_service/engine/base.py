@@ -22,13 +22,15 @@ class Priority(IntEnum):
 class EngineInfo:
     """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
 
-    `cache_blocks` is how many blocks its cache has, None where it does not say.
+    `cache_blocks` is how many blocks its cache has, None where it does not say; `default_answer_tokens` the most that
+    an answer gets where the caller asks for no limit, None where that is what the context leaves.
     """
 
     model: str
     block_size: int
     context_tokens: int
     cache_blocks: int | None = None
+    default_answer_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

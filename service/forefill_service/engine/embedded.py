@@ -58,13 +58,17 @@ class EmbeddedEngine:
         self.vllm = started.vllm
         config = self.vllm.vllm_config
         cache = config.cache_config
+        self._sampling_defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
         self.info = EngineInfo(
-            started.model_name, cache.block_size, config.model_config.max_model_len, cache.num_gpu_blocks
+            started.model_name,
+            cache.block_size,
+            config.model_config.max_model_len,
+            cache.num_gpu_blocks,
+            self._sampling_defaults.get("max_tokens"),
         )
         self.chat = chat
         self._load = started.load
         self._cache_events = started.cache_events
-        self._sampling_defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
         self._ids = count(1)
         self._closed = False
 
