@@ -1,7 +1,7 @@
 """Drives one session on one engine: tasks, locks and awaits live here, rules do not.
 
-Three kinds of tasks belong to a session: one reads events, one warms (`Warmer`), and one per SUBMIT answers. All of
-them end with `run`, which returns after END, or raises the Refusal that ended the session.
+Four kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one begins answers (`Pregenerator`),
+and one per SUBMIT answers. All end with `run`, which returns after END, or raises the Refusal that ended the session.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from typing import Any
 from .engine import Output, Priority, Request
 from .errors import EngineRefused, EngineUnavailable, Reason, Refusal
 from .events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
+from .pregenerator import Pregenerator
 from .prompt import TurnPrompt
 from .responses import (
     FlushOutcome,
@@ -30,7 +31,7 @@ from .responses import (
     Source,
 )
 from .service import Service
-from .session import Action, BeginTurn, Close, Confirm, Defer, Generate, Phase, Refuse, Session, Unconfirm
+from .session import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session, Unconfirm
 from .token_ids import TokenIds
 from .warmer import Owner, Warmer
 
@@ -51,9 +52,16 @@ class _Answer:
     rendered_at: float = 0.0
     first_token_at: float = 0.0
     cached_tokens: int = 0
+    adopted: bool = False
     texts: list[str] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: str | None = None
+
+    @property
+    def source(self) -> Source:
+        if self.adopted:
+            return Source.PREGENERATED
+        return Source.WARM if self.cached_tokens else Source.COLD
 
     def take(self, output: Output) -> None:
         self.texts.append(output.text)
@@ -82,6 +90,7 @@ class SessionRunner:
         self._cache_salt = _cache_salt(opening.cache_scope, tenant)
         owner = Owner(self._session_id, tenant, self._cache_salt)
         self._warmer = Warmer(service, owner, self._answer_flush, active=not self._inert_reason)
+        self._pregenerator = Pregenerator(service, owner, self._warmer, opening.sampling, opening.pregeneration_mode)
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
         self._changing = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -92,6 +101,7 @@ class SessionRunner:
             Confirm: self._confirm,
             Defer: self._defer,
             Unconfirm: self._unconfirm,
+            Drafted: self._drafted,
             Generate: self._generate,
             Refuse: self._refuse,
             Close: self._close,
@@ -114,6 +124,7 @@ class SessionRunner:
                         task.cancel()
         finally:
             self._service.keeper.discard(self._warmer)
+            self._pregenerator.abandon()
             self._warmer.abandon()
         if refusal is not None:
             raise refusal
@@ -152,6 +163,7 @@ class SessionRunner:
         base = (await self._prompt).base
         await self._send(Opened(self._session_id, len(base), self._inert_reason))
         self._spawn(self._warmer.run)
+        self._spawn(self._pregenerator.run)
         async for event in events:
             await self._receive(event)
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
@@ -177,6 +189,7 @@ class SessionRunner:
         self._prompt.add_done_callback(lambda made: made.cancelled() or made.exception())  # SUBMIT will tell
         self._own(self._prompt)
         self._warmer.begin_turn(self._prompt)
+        self._pregenerator.begin_turn(self._prompt)
         await self._warmer.confirm(Confirm(0, turn.confirmed))
 
     async def _confirm(self, confirm: Confirm, received_at: float) -> None:
@@ -188,6 +201,9 @@ class SessionRunner:
 
     async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:
         await self._warmer.confirm(Confirm(0, self._session.confirmed))
+
+    async def _drafted(self, drafted: Drafted, received_at: float) -> None:
+        self._pregenerator.drafted(drafted.text, received_at)
 
     async def _refuse(self, refuse: Refuse, received_at: float) -> None:
         await self._tell_refusal(Refusal(refuse.reason), refuse.seq, refuse.draft_code_points)
@@ -204,13 +220,14 @@ class SessionRunner:
         await self._send(result)
 
     async def _generate(self, generate: Generate, received_at: float) -> None:
+        self._pregenerator.submitting()
         await self._warmer.stop_wanting()
         self._spawn(partial(self._answer, generate, _Answer(generate.seq, received_at)))
 
     async def _answer(self, generate: Generate, answer: _Answer) -> None:
         try:
             with self._service.admission.generation() as first_token:
-                prompt: TokenIds = await self._service.render((await self._prompt).final, generate.text)
+                prompt = self._pregenerator.prompt_of(generate.text) or await self._render(generate.text)
                 answer.rendered_at = self._service.clock()
                 self._warmer.submit(prompt)
                 await self._stream(answer, prompt, first_token)
@@ -223,26 +240,34 @@ class SessionRunner:
         else:
             await self._finish(answer, prompt)
 
+    async def _render(self, text: str) -> TokenIds:
+        prompt: TokenIds = await self._service.render((await self._prompt).final, text)
+        return prompt
+
     async def _stream(self, answer: _Answer, prompt: TokenIds, first_token: Callable[[], None]) -> None:
         """Send an answer's tokens as they come."""
+        adopted = self._pregenerator.adopt(prompt)
+        answer.adopted = adopted is not None
         request = Request(prompt.to_list(), self._opening.sampling, Priority.GENERATION, self._cache_salt)
-        async with aclosing(self._service.engine.generate(request)) as outputs:
+        async with aclosing(adopted or self._service.engine.generate(request)) as outputs:
             async for output in outputs:
                 answer.take(output)
                 if not answer.first_token_at:
                     first_token()
                     answer.first_token_at = self._service.clock()
                     ttft = answer.first_token_at - answer.received_at
-                    source = Source.WARM if answer.cached_tokens else Source.COLD
-                    self._service.metrics.started(ttft, source)
-                    await self._send(GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens, source))
+                    self._service.metrics.started(ttft, answer.source)
+                    await self._send(
+                        GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens, answer.source)
+                    )
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
 
     async def _finish(self, answer: _Answer, prompt: TokenIds) -> None:
-        balance = await self._warmer.settle(prompt, answer.cached_tokens, answer.token_ids)
+        found = len(prompt) if answer.adopted else answer.cached_tokens
+        balance = await self._warmer.settle(prompt, found, answer.token_ids)
         now = self._service.clock()
         finished = GenerationFinished(
             answer.seq,

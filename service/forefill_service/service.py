@@ -1,8 +1,10 @@
 """What all sessions of a server share."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from .admission import Admission, Limits
 from .cached_blocks import CachedBlocks
@@ -16,6 +18,7 @@ from .settings import Settings
 from .warmer import Render
 
 Clock = Callable[[], float]
+Sleep = Callable[[float], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Service:
     payback: Payback
     keeper: Keeper
     warming_inert_reason: str = ""
+    sleep: Sleep = asyncio.sleep
 
     @classmethod
     def of(
@@ -44,6 +48,7 @@ class Service:
         times: PrefillTimes | None = None,
         warming_inert_reason: str = "",
         clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
     ) -> "Service":
         """Put together what the settings ask for; `times` is what is known of the engine already."""
         limits = Limits(
@@ -74,4 +79,5 @@ class Service:
             payback=Payback(settings.least_used_share),
             keeper=Keeper(max(1.0, settings.touch_seconds / 4), clock),
             warming_inert_reason=warming_inert_reason,
+            sleep=sleep,
         )

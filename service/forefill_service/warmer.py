@@ -58,7 +58,7 @@ class Warmer:
         self._admission: Admission = service.admission
         self._clock = service.clock
         self._owner = owner
-        self._planner = Planner(
+        self.planner = Planner(
             block_size=service.engine.info.block_size,
             context_tokens=service.engine.info.context_tokens,
             blocks=service.blocks,
@@ -66,7 +66,7 @@ class Warmer:
         )
         self._answer = answer
         self._active = active
-        self._ledger = Ledger()
+        self.ledger = Ledger()
         self._prompt: Awaitable[TurnPrompt]  # set by `begin_turn`
         self._next: Confirm | None = None
         self._current: Confirm | None = None
@@ -94,7 +94,7 @@ class Warmer:
         """Send nothing more for what is confirmed so far; the warm in flight goes on."""
         waiting, self._next = self._next, None
         working, self._current = self._current, None
-        self._planner.drop_wants()
+        self.planner.drop_wants()
         if working is not None:
             self._admission.withdraw(Work.WARM, self._owner.session)
         if waiting is not None:
@@ -102,7 +102,7 @@ class Warmer:
 
     def submit(self, prompt: TokenIds) -> None:
         """Make way for the generation of this prompt: a warm in flight that is no prefix of it is dropped."""
-        if self._planner.submit(prompt) and self._in_flight is not None:
+        if self.planner.submit(prompt) and self._in_flight is not None:
             self._in_flight.cancel()
 
     async def settle(self, prompt: TokenIds, cached_tokens: int, output_ids: list[int]) -> Balance:
@@ -111,12 +111,12 @@ class Warmer:
             self._in_flight.cancel()
             await self._idle.wait()
         self._active_at = self._used_at = self._clock()
-        self._planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
-        return self._booked(self._ledger.settle(prompt, cached_tokens))
+        self.planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
+        return self._booked(self.ledger.settle(prompt, cached_tokens))
 
     def abandon(self) -> Balance:
         """Close the books of a turn that nobody submitted."""
-        return self._booked(self._ledger.abandon())
+        return self._booked(self.ledger.abandon())
 
     def touch_if_due(self, now: float) -> None:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
@@ -154,25 +154,25 @@ class Warmer:
         computed, outcome, reason = 0, FlushOutcome.NOTHING_NEW, ShedReason.UNSPECIFIED
         try:
             if self._current is confirm:
-                self._planner.want(stable)
+                self.planner.want(stable)
                 self._check_payback(stable)
             while self._lacks(stable):
-                if self._planner.wanted is None:  # something came first that made it want nothing
+                if self.planner.wanted is None:  # something came first that made it want nothing
                     outcome = FlushOutcome.DEFERRED
                     break
-                if (tokens := await self._send(self._planner.next_warm)) is not None:
+                if (tokens := await self._send(self.planner.next_warm)) is not None:
                     computed, outcome = computed + tokens, FlushOutcome.WARMED
         except Shed as shed:
             outcome, reason = FlushOutcome.SHED, shed.reason
             if self._current is confirm:
-                self._planner.drop_wants()
+                self.planner.drop_wants()
             else:
                 outcome, reason = FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
         await self._tell(confirm, outcome, stable, computed, reason)
 
     def _lacks(self, stable: TokenIds) -> bool:
         """Return whether a whole block of these ids is not believed cached."""
-        return self._planner.goal(stable) > self._planner.frontier(stable, self._clock())
+        return self.planner.goal(stable) > self.planner.frontier(stable, self._clock())
 
     def _check_payback(self, stable: TokenIds) -> None:
         if self._lacks(stable) and not self._service.payback.admits(*self._owner.accounts):
@@ -181,7 +181,7 @@ class Warmer:
     async def _touch(self) -> None:
         """Use what the session holds once more."""
         with suppress(Shed):
-            await self._send(self._planner.touch, kept=True)
+            await self._send(self.planner.touch, kept=True)
         self._used_at = self._clock()
 
     async def _send(self, plan: Plan, *, kept: bool = False) -> int | None:
@@ -193,8 +193,8 @@ class Warmer:
             async with self._admission.turn(Work.WARM, self._owner.tenant, self._owner.session, plan) as turn:
                 return None if turn.warm is None else await self._compute(turn, turn.warm, kept)
         finally:
-            if self._planner.in_flight is not None:  # we were cancelled before we could send it
-                self._planner.failed()
+            if self.planner.in_flight is not None:  # we were cancelled before we could send it
+                self.planner.failed()
 
     async def _compute(self, turn: Turn, planned: Warm, kept: bool) -> int:
         began = False
@@ -224,20 +224,20 @@ class Warmer:
 
     def _book(self, turn: Turn, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
         if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
-            self._planner.failed()
-            self._ledger.warmed(planned.prefix, planned.frontier)
+            self.planner.failed()
+            self.ledger.warmed(planned.prefix, planned.frontier)
             return None
         if error := task.exception():
             log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
-            self._planner.failed()
-            self._ledger.failed(planned.new_tokens)
+            self.planner.failed()
+            self.ledger.failed(planned.new_tokens)
             return None
         self._admission.prefilled(turn, task.result())
         self._used_at = self._clock()
-        self._planner.warmed(self._used_at)
+        self.planner.warmed(self._used_at)
         if kept:
-            return self._ledger.kept(len(planned.prefix) - task.result())
-        return self._ledger.warmed(planned.prefix, task.result())
+            return self.ledger.kept(len(planned.prefix) - task.result())
+        return self.ledger.warmed(planned.prefix, task.result())
 
     def _booked(self, balance: Balance) -> Balance:
         self._service.payback.settled(balance, *self._owner.accounts)
@@ -254,5 +254,5 @@ class Warmer:
     ) -> None:
         if not confirm.seq:
             return
-        tokens = (len(stable), self._planner.frontier(stable, self._clock())) if stable is not None else (0, 0)
+        tokens = (len(stable), self.planner.frontier(stable, self._clock())) if stable is not None else (0, 0)
         await self._answer(FlushResult(confirm.seq, len(confirm.confirmed), outcome, *tokens, computed, reason))

@@ -30,6 +30,7 @@ BLOCK = 4
 SYSTEM = ChatMessage("system", "one two three four five six seven eight nine ten eleven")
 OPENING = Open((SYSTEM,))
 FOREVER = 1e12
+PAUSE_SECONDS = 1e6
 UNHURRIED: dict[str, Any] = {
     "port": 0,
     "metrics_port": -1,
@@ -39,6 +40,7 @@ UNHURRIED: dict[str, Any] = {
     "assume_cached_seconds": FOREVER,
     "touch_seconds": 0,
     "pregeneration": False,
+    "pregeneration_pause_ms": PAUSE_SECONDS * 1000,
 }
 """The stage's clock goes on a second each time it is read: nothing depends on time that a test does not ask for."""
 TURNS_OF_THE_LOOP = 60
@@ -102,7 +104,8 @@ class Stage:
         **settings: Any,
     ) -> None:
         self.engine = engine or FakeEngine(block_size=BLOCK)
-        self.engine_gate, self.render_gate, self.client_gate = Gate(), Gate(), Gate()
+        self.engine_gate, self.render_gate, self.client_gate, self.time_gate = Gate(), Gate(), Gate(), Gate()
+        self.time_gate.held = True  # whoever waits for a time to pass waits for the test
         self.engine._sleep = self.engine_gate
         self.said: list[Response] = []
         self.draft = opening.draft
@@ -120,6 +123,7 @@ class Stage:
             self._render,
             warming_inert_reason=inert_reason,
             clock=self._clock,
+            sleep=self.time_gate,
         )
         self.runner = SessionRunner(self.service, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
@@ -160,6 +164,12 @@ class Stage:
 
     async def flushes(self, confirmed: int | None = None) -> int:
         return await self.does(Flush(len(self.draft), checksum(self.draft), confirmed))
+
+    async def pauses(self, share: float = 1.0) -> None:
+        """Type nothing for this share of the pause in which an answer is begun."""
+        self._time += share * PAUSE_SECONDS
+        self.time_gate.step()
+        await settle()
 
     async def submits(self, text: str | None = None) -> int:
         self.draft = ""
@@ -202,6 +212,10 @@ class Stage:
     @property
     def generations(self) -> list[Request]:
         return [request for request in self.engine.requests if request.priority is Priority.GENERATION]
+
+    @property
+    def pregenerations(self) -> list[Request]:
+        return [request for request in self.engine.requests if request.priority is Priority.PREGENERATION]
 
     def prompt_ids(self, *messages: ChatMessage) -> list[int]:
         """Return the ids of a whole prompt, as the engine's chat makes them."""

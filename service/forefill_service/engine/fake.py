@@ -1,9 +1,9 @@
 """An engine without a model: deterministic, as fast or as slow as asked, and able to fail on request.
 
 It has what forefill depends on: whole cached blocks found again by their ids, least-recently-used eviction, a prefill
-and a decode that take time, priorities, refusals and death. Each token of an answer depends on all ids before it and on
-nothing else, as a greedy model's does: asked to go on behind its own words, it says the rest. It is for speed and faults;
-claims about vLLM are tested on vLLM.
+and a decode that take time, priorities, refusals and death. Each token of an answer depends on all ids before it and
+on nothing else, as a greedy model's does: asked to go on behind its own words, it says the rest. It is for speed and
+faults; claims about vLLM are tested on vLLM.
 """
 
 import asyncio
