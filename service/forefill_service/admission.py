@@ -4,8 +4,8 @@ vLLM's own priorities order its queue alone; a long warm in the running batch ma
 that is speculation asks here first:
 
     a generation waits for its first token     nothing speculative starts
-    generations run                            pieces whose expected time fits `busy_seconds`, all in flight together
-    nothing else runs                          pieces whose expected time fits `idle_seconds`
+    generations run                            pieces that add at most `busy_seconds` to a step, all in flight together
+    nothing else runs                          pieces that add at most `idle_seconds`
     the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
 
 Who waits is served in this order: pre-generations before warms, then the tenant, then the session that was given least
@@ -44,7 +44,7 @@ _SHED_AT = {Work.WARM: Pressure.WARMS, Work.PREGENERATION: Pressure.PREGENERATIO
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What speculation may take: expected seconds of all pieces in flight, tokens of one, numbers, and waiting time."""
+    """What speculation may take: seconds that pieces in flight add to a step together, tokens of one, numbers, waits."""
 
     busy_seconds: float = 0.05
     idle_seconds: float = 0.15
@@ -69,7 +69,7 @@ class Turn:
     work: Work
     warm: Warm | None
     began_at: float
-    expected_seconds: float
+    added_seconds: float
     alone: bool
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -218,7 +218,7 @@ class Admission:
         who.turn.set_result(self._begin(who, planned, now))
 
     def _begin(self, who: _Waiting, planned: Warm | None, now: float) -> Turn:
-        seconds = 0.0 if planned is None else self.times.seconds(planned.new_tokens, planned.frontier)
+        seconds = 0.0 if planned is None else self.times.added_seconds(planned.new_tokens, planned.frontier)
         alone = not (self._prefilling or self._pregenerating or self._generations)
         turn = Turn(who.work, planned, now, seconds, alone)
         if planned is None:
@@ -234,7 +234,7 @@ class Admission:
     def _room(self, cached_tokens: int) -> int:
         """Return how many new tokens a piece may have now, behind so many cached ones."""
         seconds = self.limits.busy_seconds if self._generations else self.limits.idle_seconds
-        seconds -= sum(turn.expected_seconds for turn in self._prefilling)
+        seconds -= sum(turn.added_seconds for turn in self._prefilling)
         most = max(self.limits.piece_tokens, self._block_size)
         tokens = int(min(self.times.tokens_within(seconds, cached_tokens), most))
         if self._generations or self._prefilling:

@@ -2,9 +2,10 @@
 
     seconds(n, f) = fixed + per_token * n + per_pair * n * (f + n / 2)
 
-The last term is attention: each new token looks at all before it. The three are fitted by least squares over what was
-measured, where older measurements fade, held near what was known before by a small weight: warms of one size alone say
-nothing about others.
+The first term is what any step of the engine takes, also one that only goes on with running answers; what a piece adds
+to such a step is the rest (`added_seconds`). The last term is attention: each new token looks at all before it. The
+three are fitted by least squares over what was measured, where older measurements fade, held near what was known before
+by a small weight: warms of one size alone say nothing about others.
 """
 
 import math
@@ -51,17 +52,19 @@ class PrefillTimes:
         fixed, tokens, pairs = _features(new_tokens, cached_tokens)
         return known.fixed * fixed + known.per_token * tokens + known.per_thousand_pairs * pairs
 
+    def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
+        """Return by how much one piece is expected to lengthen a step that the engine does anyway."""
+        return self.seconds(new_tokens, cached_tokens) - self.coefficients.fixed
+
     def tokens_within(self, seconds: float, cached_tokens: int) -> float:
-        """Return how many new tokens behind the cached ones take so many seconds; infinite while nothing is known."""
-        known = self.coefficients
-        room = seconds - known.fixed
-        if room <= 0:
+        """Return how many new tokens behind the cached ones add so many seconds; infinite while nothing is known."""
+        if seconds <= 0:
             return 0.0
-        pair = known.per_thousand_pairs / _THOUSAND
-        linear = known.per_token + pair * cached_tokens
+        pair = self.coefficients.per_thousand_pairs / _THOUSAND
+        linear = self.coefficients.per_token + pair * cached_tokens
         if pair > 0:
-            return (math.sqrt(linear * linear + 2 * pair * room) - linear) / pair
-        return room / linear if linear > 0 else math.inf
+            return (math.sqrt(linear * linear + 2 * pair * seconds) - linear) / pair
+        return seconds / linear if linear > 0 else math.inf
 
     def _fitted(self, prior: Coefficients) -> Coefficients:
         known = (prior.fixed, prior.per_token, prior.per_thousand_pairs)

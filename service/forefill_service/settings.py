@@ -49,10 +49,10 @@ class Settings(BaseSettings):
     warms_in_flight: int = Field(4, ge=1, description="most warms in the engine at once, over all sessions")
     warm_wait_seconds: float = Field(5, gt=0, description="how long a warm may wait for its turn before it is shed")
     busy_gap_ms: float = Field(
-        50, gt=0, description="expected time of warms in the engine at once while answers run: what their gaps grow to"
+        50, gt=0, description="how much warms may lengthen the gaps between the tokens of running answers"
     )
     idle_gap_ms: float = Field(
-        150, gt=0, description="the same while no answer runs: how long one that comes may have to wait"
+        150, gt=0, description="the same while no answer runs: how long one that comes then may have to wait"
     )
     shed_waiting_requests: int = Field(
         4, ge=1, description="warms are shed while so many requests wait in the engine; pre-generations at twice that"

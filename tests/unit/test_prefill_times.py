@@ -29,7 +29,7 @@ def test_it_learns_fixed_cost_tokens_and_attention(new: int, cached: int) -> Non
 def test_what_fits_a_budget_takes_that_long(cached: int) -> None:
     times = taught()
     tokens = times.tokens_within(0.15, cached)
-    assert times.seconds(round(tokens), cached) == pytest.approx(0.15, rel=0.05)
+    assert times.added_seconds(round(tokens), cached) == pytest.approx(0.15, rel=0.05)
 
 
 def test_a_piece_behind_more_context_is_shorter() -> None:
@@ -37,8 +37,10 @@ def test_a_piece_behind_more_context_is_shorter() -> None:
     assert times.tokens_within(0.1, 4000) < times.tokens_within(0.1, 0)
 
 
-def test_nothing_fits_below_the_fixed_cost() -> None:
-    assert taught().tokens_within(0.01, 0) == 0
+def test_what_any_step_takes_is_not_counted_as_added() -> None:
+    times = taught()
+    assert times.seconds(64, 0) - times.added_seconds(64, 0) == pytest.approx(FIXED, rel=0.05)
+    assert times.tokens_within(0.0, 0) == 0
 
 
 def test_who_knows_nothing_allows_everything() -> None:

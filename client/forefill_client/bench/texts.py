@@ -25,6 +25,9 @@ _TOPICS: Final = (
     "maps",
 )
 NONCE_DIGITS: Final = 8
+ENDING_WORDS: Final = 32
+ENDING_STEP: Final = 13
+"""No common divisor with the number of words: a few queries already spread over a block."""
 
 
 def question(index: int) -> str:
@@ -32,6 +35,15 @@ def question(index: int) -> str:
     rounds, place = divmod(index, len(SAMPLE_QUERIES))
     query = SAMPLE_QUERIES[place]
     return f"{query} (at most {rounds * 10} rows)" if rounds else query
+
+
+def ending(index: int) -> str:
+    """Return an ending for the context of that number, of 0 to 31 words.
+
+    Engines cache in blocks (32 tokens on a CPU), so how much of a question completes a block depends on where the
+    context happens to end in one: here it ends everywhere equally often.
+    """
+    return "\nNote:" + " one" * (index * ENDING_STEP % ENDING_WORDS)
 
 
 def background_prompt(rng: Random) -> str:

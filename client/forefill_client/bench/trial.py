@@ -45,7 +45,8 @@ class Site:
         """Return the trial's system message: with a nonce of its own, unless its arm is to find a shared one cached."""
         shares = trial.workload.shared and not trial.arm.stays_uncached
         nonce = self.nonces.kept((trial.workload.name, trial.arm.name)) if shares else self.nonces.fresh()
-        return "system", f"{nonce} {trial.workload.system}"
+        ending = "" if trial.workload.shared else texts.ending(max(0, trial.index))
+        return "system", f"{nonce} {trial.workload.system}{ending}"
 
 
 async def run_trial(site: Site, trial: Trial) -> list[Served]:
