@@ -44,7 +44,7 @@ _SHED_AT = {Work.WARM: Pressure.WARMS, Work.PREGENERATION: Pressure.PREGENERATIO
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What speculation may take: seconds that pieces in flight add to a step together, tokens of one, numbers, waits."""
+    """What speculation may take: seconds that all in flight add to a step, tokens of one piece, numbers, waits."""
 
     busy_seconds: float = 0.05
     idle_seconds: float = 0.15

@@ -132,7 +132,7 @@ async def test_what_typing_cost_comes_from_the_ledger() -> None:
     async with stage() as on:
         (served,) = await on.run("context", "typed")
         warms = [request for request in on.engine.requests if request.priority is Priority.WARM]
-    assert served.requests_sent == 1 + len(warms) > 2
+    assert served.requests_sent == 1 + len(warms) >= 2
     assert served.warm_computed_tokens >= served.cached_tokens > 1000
     assert (served.warm_wasted_tokens, served.source) == (0, "warm")
 
