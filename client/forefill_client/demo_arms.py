@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .client import AsyncClient
-from .options import CacheScope, MessageLike, Sampling, WarmMode
+from .options import CacheScope, MessageLike, PregenerationMode, Sampling, WarmMode
 from .report import Report
 from .session import Session
 from .typist import type_and_submit
@@ -84,6 +84,7 @@ def _session(client: AsyncClient, question: Question, warm_mode: WarmMode) -> Se
         sampling=question.sampling,
         warm_mode=warm_mode,
         cache_scope=CacheScope.SESSION,
+        pregeneration=PregenerationMode.OFF,
         auto_flush=False,
     )
 

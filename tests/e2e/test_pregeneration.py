@@ -80,15 +80,15 @@ class Side:
 
     async def pregenerated(self, text: str, sampling: pb.Sampling, tokens: int) -> Answer:
         """Return the answer to a SUBMIT that comes when so many tokens are made."""
-        async with typing_at(self.address, [("system", SYSTEM)], sampling=sampling) as typist:
+        async with typing_at(
+            self.address, [("system", SYSTEM)], sampling=sampling, pregeneration_mode=pb.PREGENERATION_MODE_ON
+        ) as typist:
             await self.type(typist, text, tokens)
             return await typist.submit()
 
     async def plain(self, text: str, sampling: pb.Sampling) -> Answer:
         """Return the answer of a session that begins nothing before SUBMIT."""
-        async with typing_at(
-            self.address, [("system", SYSTEM)], sampling=sampling, pregeneration_mode=pb.PREGENERATION_MODE_OFF
-        ) as typist:
+        async with typing_at(self.address, [("system", SYSTEM)], sampling=sampling) as typist:
             return await typist.submit(text)
 
 
@@ -136,7 +136,10 @@ async def test_an_adopted_answer_is_told_at_once(side: Side) -> None:
 async def test_an_edit_aborts_what_runs_within_a_step(side: Side, embedded_engine: EmbeddedEngine) -> None:
     states = embedded_engine.vllm.output_processor
     async with typing_at(
-        side.address, [("system", SYSTEM)], sampling=pb.Sampling(temperature=0.5, seed=1, max_tokens=2000)
+        side.address,
+        [("system", SYSTEM)],
+        sampling=pb.Sampling(temperature=0.5, seed=1, max_tokens=2000),
+        pregeneration_mode=pb.PREGENERATION_MODE_ON,
     ) as typist:
         await side.type(typist, "Tell me a very long story", 2)
         assert states.get_num_unfinished_requests() == 1

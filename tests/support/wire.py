@@ -130,12 +130,17 @@ async def typing_at(
     *,
     sampling: pb.Sampling = GREEDY,
     chat_template_kwargs: dict[str, Any] | None = None,
+    pregeneration_mode: pb.PregenerationMode = pb.PREGENERATION_MODE_OFF,
     **opening: Any,
 ) -> AsyncIterator[Typist]:
-    """Open one session at a server; what still runs is aborted when the block ends."""
+    """Open one session at a server; what still runs is aborted when the block ends.
+
+    A slow machine makes pauses of its own, so answers are begun in them only where a test asks for it.
+    """
     request = pb.Open(
         messages=[pb.ChatMessage(role=role, content=content) for role, content in messages],
         sampling=sampling,
+        pregeneration_mode=pregeneration_mode,
         **opening,
     )
     json_format.ParseDict(chat_template_kwargs or {}, request.chat_template_kwargs)
