@@ -130,7 +130,7 @@ async def typing_at(
     *,
     sampling: pb.Sampling = GREEDY,
     chat_template_kwargs: dict[str, Any] | None = None,
-    pregeneration_mode: pb.PregenerationMode = pb.PREGENERATION_MODE_OFF,
+    pregeneration_mode: pb.PregenerationMode.ValueType = pb.PREGENERATION_MODE_OFF,
     **opening: Any,
 ) -> AsyncIterator[Typist]:
     """Open one session at a server; what still runs is aborted when the block ends.
