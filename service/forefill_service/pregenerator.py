@@ -4,7 +4,7 @@ One task does it all in turn, so a session never has two of them. The next edit 
 costs the engine nothing, and is kept until another is begun or SUBMIT asks for something else. When SUBMIT comes:
 
     it asks for other ids                           what runs is stopped, a plain generation is sent
-    for these, and no token is there yet            the same: vLLM cannot raise the priority of a running request, and
+    for these, no token is there yet, others queue  the same: vLLM cannot raise the priority of what it has, and
                                                     what is computed of the prompt is found cached
     for these, and it runs                          what is there is told at once, the rest as it comes
     for these, and it ended before the answer did   what is there is told at once, a new request goes on with it
@@ -88,7 +88,7 @@ class Pregenerator:
         begun = self._begun
         if begun is not None and begun.prompt == prompt:
             self._guesses.came_true()
-            if begun.adoptable:
+            if begun.adoptable or (not begun.ended and self._service.engine.load.waiting == 0):
                 begun.adopt()
                 return self._answer(begun)
         self._drop()
@@ -192,11 +192,12 @@ class Pregenerator:
                 else:
                     await self._news.wait()
             if not begun.complete:
-                if not begun.continuable:
+                if begun.told_ids and not begun.continuable:
                     raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
                 async with aclosing(self._request(begun, begun.rest_tokens, Priority.GENERATION)) as outputs:
                     async for output in outputs:
-                        yield replace(output, cached_tokens=begun.outputs[0].cached_tokens)
+                        first = begun.outputs[0] if begun.outputs else output
+                        yield replace(output, cached_tokens=first.cached_tokens)
             answered = True
         finally:
             self._close(begun, answered=answered)

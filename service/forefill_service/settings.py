@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     pregeneration: bool = Field(
         True, description="whether answers may be begun in typing pauses, held back until SUBMIT asks for exactly them"
     )
-    pregeneration_pause_ms: float = Field(400, gt=0, description="how long a pause in typing must be for it")
+    pregeneration_pause_ms: float = Field(600, gt=0, description="how long a pause in typing must be for it")
     pregeneration_tokens: int = Field(64, ge=1, description="most tokens generated for one before SUBMIT")
     pregeneration_tries: int = Field(3, ge=1, description="most of them for one draft, from its first key to SUBMIT")
     pregeneration_seconds: float = Field(10, gt=0, description="how long one may run before SUBMIT")

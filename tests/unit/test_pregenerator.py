@@ -360,10 +360,25 @@ async def test_submit_of_another_text_aborts_it_and_is_answered_as_always(tokens
         assert "".join(deltas(stage, seq)) == await plain_answer("List them")
 
 
-async def test_submit_before_the_first_token_aborts_it_and_sends_a_plain_generation_at_once() -> None:
+async def test_submit_before_the_first_token_waits_for_it_where_nothing_queues_in_the_engine() -> None:
     async with pausing() as stage:
         await begins(stage)
         await steps(stage, 1)  # its prompt is computed
+        seq = await stage.submits()
+        assert (stage.engine.aborted, len(stage.generations)) == (0, 0)
+        stage.engine_gate.open()
+        await settle()
+        assert stage.all(GenerationStarted)[0].source is Source.PREGENERATED
+        assert "".join(deltas(stage, seq)) == await plain_answer()
+        ledger = stage.finished(seq).ledger
+        assert (ledger.pregenerations, ledger.pregenerated) == (1, 0), "all of it was generated after SUBMIT"
+
+
+async def test_submit_before_the_first_token_aborts_it_where_others_queue_and_sends_a_plain_generation() -> None:
+    async with pausing() as stage:
+        await begins(stage)
+        await steps(stage, 1)  # its prompt is computed
+        stage.engine.load = EngineLoad(waiting=1)
         seq = await stage.submits()
         assert stage.engine.aborted == 1
         assert len(stage.generations) == 1
@@ -664,4 +679,4 @@ async def test_a_session_that_ends_leaves_nothing_running(submitted: bool, token
         assert stage.engine.aborted >= 1
         samples = stage.samples()
         assert samples["forefill_pregenerations_total"] == 1
-        assert samples["forefill_pregenerated_tokens_total discarded"] >= tokens
+        assert samples.get("forefill_pregenerated_tokens_total discarded", 0) >= tokens
