@@ -8,7 +8,22 @@ from pathlib import Path
 import forefill_service.session
 import pytest
 
-PURE = ("session", "planner", "ledger", "pregeneration", "draft", "events", "errors", "token_ids", "prompt")
+PURE = (
+    "session",
+    "planner",
+    "cached_blocks",
+    "prefill_times",
+    "pressure",
+    "payback",
+    "fair_shares",
+    "ledger",
+    "pregeneration",
+    "draft",
+    "events",
+    "errors",
+    "token_ids",
+    "prompt",
+)
 FORBIDDEN = {"asyncio", "grpc", "vllm", "time", "threading", "forefill"}
 
 
