@@ -8,9 +8,10 @@ that is speculation asks here first:
     nothing else runs                          pieces that add at most `idle_seconds`
     the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
 
-Who waits is served in this order: pre-generations before warms, then the tenant, then the session that was given least
-lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no longer wanted; who
-waits longer than `wait_seconds` is shed.
+Who waits is served in this order: pre-generations before warms, then the tenant that was given least lately, then who
+lacks little (what a FLUSH confirmed just now; base prompts have the time of the typing), then the session that was given
+least lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no longer wanted;
+who waits longer than `wait_seconds` is shed.
 """
 
 import asyncio
@@ -82,6 +83,7 @@ class _Waiting:
     tenant: str
     session: str
     plan: Plan
+    lacks_little: bool
     since: float
     turn: asyncio.Future[Turn]
 
@@ -145,13 +147,15 @@ class Admission:
             self.look()
 
     @asynccontextmanager
-    async def turn(self, work: Work, tenant: str, session: str, plan: Plan) -> AsyncIterator[Turn]:
-        """Wait for a turn and hold it for the time of the block.
+    async def turn(
+        self, work: Work, tenant: str, session: str, plan: Plan, *, lacks_little: bool = False
+    ) -> AsyncIterator[Turn]:
+        """Wait for a turn and hold it for the time of the block; `lacks_little`: a piece or so, and all is cached.
 
         Raises Shed instead where the engine is under pressure, or where the turn does not come in time.
         """
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(work, tenant, session, plan, self._clock(), future)
+        waiting = _Waiting(work, tenant, session, plan, lacks_little, self._clock(), future)
         self._waiting.append(waiting)
         try:
             self.look()
@@ -198,7 +202,7 @@ class Admission:
 
     def _rank(self, who: _Waiting, now: float) -> tuple[float, ...]:
         tenant, session = self._tenants.lately(who.tenant, now), self._sessions.lately(who.session, now)
-        return who.work, tenant, session, who.since
+        return who.work, tenant, not who.lacks_little, session, who.since
 
     def _serve(self, who: _Waiting, pressure: Pressure, now: float) -> None:
         if who.turn.done():

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LITTLE_BLOCKS = 2
+"""What completes so many blocks is done before longer work: it is what the user has typed just now."""
+
 Render = Callable[..., Awaitable[Any]]
 """Runs a function of `prompt` off the event loop."""
 
@@ -156,11 +159,12 @@ class Warmer:
             if self._current is confirm:
                 self.planner.want(stable)
                 self._check_payback(stable)
-            while self._lacks(stable):
+            while self._lacking_tokens(stable):
                 if self.planner.wanted is None:  # something came first that made it want nothing
                     outcome = FlushOutcome.DEFERRED
                     break
-                if (tokens := await self._send(self.planner.next_warm)) is not None:
+                little = self._lacking_tokens(stable) <= LITTLE_BLOCKS * self.planner.block_size
+                if (tokens := await self._send(self.planner.next_warm, lacks_little=little)) is not None:
                     computed, outcome = computed + tokens, FlushOutcome.WARMED
         except Shed as shed:
             outcome, reason = FlushOutcome.SHED, shed.reason
@@ -170,12 +174,12 @@ class Warmer:
                 outcome, reason = FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
         await self._tell(confirm, outcome, stable, computed, reason)
 
-    def _lacks(self, stable: TokenIds) -> bool:
-        """Return whether a whole block of these ids is not believed cached."""
-        return self.planner.goal(stable) > self.planner.frontier(stable, self._clock())
+    def _lacking_tokens(self, stable: TokenIds) -> int:
+        """Return how many tokens of these ids can be warmed and are not believed cached, in whole blocks."""
+        return max(0, self.planner.goal(stable) - self.planner.frontier(stable, self._clock()))
 
     def _check_payback(self, stable: TokenIds) -> None:
-        if self._lacks(stable) and not self._service.payback.admits(*self._owner.accounts):
+        if self._lacking_tokens(stable) and not self._service.payback.admits(*self._owner.accounts):
             raise Shed(ShedReason.PAYBACK)
 
     async def _touch(self) -> None:
@@ -184,13 +188,16 @@ class Warmer:
             await self._send(self.planner.touch, kept=True)
         self._used_at = self._clock()
 
-    async def _send(self, plan: Plan, *, kept: bool = False) -> int | None:
+    async def _send(self, plan: Plan, *, kept: bool = False, lacks_little: bool = False) -> int | None:
         """Wait for a turn and have what is planned then computed; return its computed tokens, None for nothing to do.
 
         Raises Shed where the engine is under pressure, or refused it.
         """
+        owner = self._owner
         try:
-            async with self._admission.turn(Work.WARM, self._owner.tenant, self._owner.session, plan) as turn:
+            async with self._admission.turn(
+                Work.WARM, owner.tenant, owner.session, plan, lacks_little=lacks_little
+            ) as turn:
                 return None if turn.warm is None else await self._compute(turn, turn.warm, kept)
         finally:
             if self.planner.in_flight is not None:  # we were cancelled before we could send it

@@ -48,25 +48,29 @@ class Gateway:
         self._leave: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def asks(
-        self, session: str, tokens: int = 1000, *, tenant: str = "", work: Work = Work.WARM, cached: int = 0
-    ) -> None:
+    async def asks(self, session: str, tokens: int = 1000, *, cached: int = 0, **request: Any) -> None:
         """Let a session ask for a turn to compute so many tokens, as far as there is room."""
 
         def plan(room: Room, now: float) -> Warm | Wait | None:
             new = min(tokens, room(cached)) // BLOCK * BLOCK
             return Warm(TokenIds((), (1,) * (cached + new)), cached) if new else Wait.NO_ROOM
 
-        await self.asks_with(session, plan, tenant=tenant, work=work)
+        await self.asks_with(session, plan, **request)
 
     async def asks_with(
-        self, session: str, plan: Callable[[Room, float], Any], *, tenant: str = "", work: Work = Work.WARM
+        self,
+        session: str,
+        plan: Callable[[Room, float], Any],
+        *,
+        tenant: str = "",
+        work: Work = Work.WARM,
+        lacks_little: bool = False,
     ) -> None:
         leave = self._leave[session] = asyncio.Event()
 
         async def ask() -> None:
             try:
-                async with self.admission.turn(work, tenant, session, plan) as turn:
+                async with self.admission.turn(work, tenant, session, plan, lacks_little=lacks_little) as turn:
                     self.turns[session] = turn
                     await leave.wait()
             except Shed as shed:
@@ -215,6 +219,15 @@ async def test_the_session_that_was_given_least_comes_first() -> None:
         await gate.asks("new")
         await gate.leaves("busy")
         assert gate.granted == ["new"]
+
+
+async def test_who_lacks_little_comes_before_who_lacks_much() -> None:
+    async with gateway(in_flight=1) as gate:
+        await gate.asks("first")
+        await gate.asks("base prompt")
+        await gate.asks("flush", BLOCK, lacks_little=True)
+        await gate.leaves("first")
+        assert gate.granted == ["flush"]
 
 
 async def test_a_tenant_with_many_sessions_does_not_crowd_out_one_with_few() -> None:
