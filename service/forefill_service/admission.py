@@ -9,8 +9,8 @@ that is speculation asks here first:
     the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
 
 Who waits is served in this order: pre-generations before warms, then the tenant that was given least lately, then who
-lacks little (what a FLUSH confirmed just now; base prompts have the time of the typing), then the session that was given
-least lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no longer wanted;
+lacks little (what a FLUSH confirmed just now; base prompts have the time of the typing), then the session given least
+lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no longer wanted;
 who waits longer than `wait_seconds` is shed.
 """
 
