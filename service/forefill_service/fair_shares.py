@@ -14,9 +14,6 @@ class FairShares:
         self._given: dict[str, tuple[float, float]] = {}
         self._sweep_above = _SWEEP_ABOVE
 
-    def __len__(self) -> int:
-        return len(self._given)
-
     def lately(self, name: str, now: float) -> float:
         """Return the tokens given to a name lately; 0 for a name that is not known."""
         tokens, at = self._given.get(name, (0.0, now))

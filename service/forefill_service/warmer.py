@@ -159,11 +159,11 @@ class Warmer:
             if self._current is confirm:
                 self.planner.want(stable)
                 self._check_payback(stable)
-            while self._lacking_tokens(stable):
+            while lacking_tokens := self._lacking_tokens(stable):
                 if self.planner.wanted is None:  # something came first that made it want nothing
                     outcome = FlushOutcome.DEFERRED
                     break
-                little = self._lacking_tokens(stable) <= LITTLE_BLOCKS * self.planner.block_size
+                little = lacking_tokens <= LITTLE_BLOCKS * self.planner.block_size
                 if (tokens := await self._send(self.planner.next_warm, lacks_little=little)) is not None:
                     computed, outcome = computed + tokens, FlushOutcome.WARMED
         except Shed as shed:

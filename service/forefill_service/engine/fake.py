@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from ..cached_blocks import CacheChange
+from ..cached_blocks import CacheChange, chained
 from ..errors import EngineRefused, EngineUnavailable
 from ..events import ChatMessage
 from .base import EngineInfo, EngineLoad, Output, Priority, Request
@@ -172,11 +172,7 @@ class FakeEngine:
 
     def _blocks(self, ids: list[int], cache_salt: str | None) -> list[int]:
         """Return one hash for each whole block: of its ids and all before it."""
-        size, parent, hashes = self.info.block_size, hash(cache_salt), []
-        for end in range(size, len(ids) + 1, size):
-            parent = hash((parent, *ids[end - size : end]))
-            hashes.append(parent)
-        return hashes
+        return chained(hash(cache_salt), ids, self.info.block_size)
 
     def _cached_tokens(self, request: Request) -> int:
         hits = 0
