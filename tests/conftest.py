@@ -28,5 +28,5 @@ async def embedded_engine() -> AsyncIterator[EmbeddedEngine]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def embedded_server(embedded_engine: EmbeddedEngine) -> AsyncIterator[RunningServer]:
     """forefill on loopback in front of real vLLM."""
-    async with running_server(embedded_engine, LOOPBACK) as server:
+    async with running_server([embedded_engine], LOOPBACK) as server:
         yield server

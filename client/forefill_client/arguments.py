@@ -44,6 +44,11 @@ def count(value: str) -> int:
     return int(_number(value, lambda number: number >= 1 and number == int(number), "a whole number from 1"))
 
 
+def whole(value: str) -> int:
+    """Take a whole number from 0."""
+    return int(_number(value, lambda number: number >= 0 and number == int(number), "a whole number from 0"))
+
+
 def counts(value: str) -> tuple[int, ...]:
     """Take whole numbers from 1, with commas between them."""
     return tuple(count(part) for part in value.split(","))

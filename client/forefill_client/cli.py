@@ -62,21 +62,23 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
-    """Let SIGTERM and SIGHUP end the work as Ctrl-C does, so that a server of our own is stopped too."""
+    """Let signals end the work, so that a server of our own is stopped too; a second Ctrl-C ends it at once."""
     task = asyncio.ensure_future(work)
-    terminated = asyncio.Event()
+    stopped_by: list[signal.Signals] = []
 
-    def terminate() -> None:
-        terminated.set()
+    def stop(number: signal.Signals) -> None:
+        if stopped_by:
+            raise KeyboardInterrupt
+        stopped_by.append(number)
         task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         return await task
-    except asyncio.CancelledError:
-        if terminated.is_set():
-            return 143
+    except (asyncio.CancelledError, ForefillError):  # what is cancelled may tell it as an error of its own
+        if stopped_by:
+            return 130 if stopped_by[0] is signal.SIGINT else 143
         raise
 
 

@@ -14,7 +14,8 @@ ForefillError
 │   ├── DraftTooLong          longer than the server accepts
 │   └── EmptySubmit           nothing to submit
 ├── GenerationRunning         an answer is still running
-├── GenerationFailed          the engine refused this generation
+├── GenerationFailed          the engine did not generate
+├── GenerationInterrupted     the engine was lost in mid-answer; `text` is what came
 ├── DraftDiverged             the server's draft could not be brought back into step
 ├── ClientTooSlow             answers were not read
 ├── ProtocolError             client and server do not speak alike
@@ -116,9 +117,17 @@ class GenerationRunning(ForefillError):
 
 
 class GenerationFailed(ForefillError):
-    """Raised when the engine refused this generation; submit again."""
+    """Raised when the engine did not generate; submit again."""
 
     retryable = True
+
+
+class GenerationInterrupted(ForefillError):
+    """Raised when the engine was lost in mid-answer; keep what came, or submit again for a whole answer."""
+
+    retryable = True
+    #: What of the answer came before.
+    text: str = ""
 
 
 class DraftDiverged(ForefillError):
@@ -179,6 +188,7 @@ REASONS: dict[str, Reason] = {
     "INVALID_OPEN": Reason(InvalidRequest),
     "SESSION_ENDED": Reason(SessionEnded),
     "GENERATION_FAILED": Reason(GenerationFailed),
+    "GENERATION_INTERRUPTED": Reason(GenerationInterrupted),
     "ENGINE_UNAVAILABLE": Reason(EngineUnavailable),
     "SERVER_STOPPING": Reason(ServerStopping),
     "TOO_MANY_SESSIONS": Reason(TooManySessions),
@@ -211,6 +221,8 @@ def from_session_error(error: pb.SessionError) -> ForefillError:
     exception = cls(error.message or f"the server refused an event: {reason}", reason=reason)
     exception.seq = error.seq or None
     exception.session_continues = True
+    if isinstance(exception, GenerationInterrupted):
+        exception.text = error.sent_text
     return exception
 
 

@@ -8,10 +8,9 @@ that is speculation asks here first:
     nothing else runs                          pieces that add at most `idle_seconds`
     the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
 
-Who waits is served in this order: pre-generations before warms, then the tenant that was given least lately, then who
-lacks little (what a FLUSH confirmed just now; base prompts have the time of the typing), then the session given least
-lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no longer wanted;
-who waits longer than `wait_seconds` is shed.
+Who waits is served in this order: pre-generations before warms, then the tenant that was given least lately, then the
+session given least lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no
+longer wanted; who waits longer than `wait_seconds` is shed.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from .engine.base import EngineLoad
+from .engine.base import Engine
 from .fair_shares import FairShares
 from .planner import Room, Wait, Warm
 from .prefill_times import PrefillTimes
@@ -83,28 +82,21 @@ class _Waiting:
     tenant: str
     session: str
     plan: Plan
-    lacks_little: bool
     since: float
     turn: asyncio.Future[Turn]
 
 
 class Admission:
-    """The gate of one engine, for one event loop. `load` is the engine's word on how it is doing."""
+    """The gate of one engine, for one event loop. Times are those of `clock`, in seconds."""
 
     def __init__(
-        self,
-        block_size: int,
-        limits: Limits,
-        times: PrefillTimes,
-        gauge: PressureGauge,
-        load: Callable[[], EngineLoad],
-        clock: Callable[[], float],
+        self, engine: Engine, limits: Limits, times: PrefillTimes, gauge: PressureGauge, clock: Callable[[], float]
     ) -> None:
         self.limits = limits
         self.times = times
-        self._block_size = block_size
+        self._engine = engine
+        self._block_size = engine.info.block_size
         self._gauge = gauge
-        self._load = load
         self._clock = clock
         self._tenants, self._sessions = FairShares(), FairShares()
         self._waiting: list[_Waiting] = []
@@ -117,7 +109,7 @@ class Admission:
     @property
     def pressure(self) -> Pressure:
         """How hard the engine is pressed now."""
-        return self._gauge.read(self._load(), self.speculative, self._clock())
+        return self._gauge.read(self._engine.load, self.speculative, self._clock())
 
     @property
     def speculative(self) -> int:
@@ -147,15 +139,13 @@ class Admission:
             self.look()
 
     @asynccontextmanager
-    async def turn(
-        self, work: Work, tenant: str, session: str, plan: Plan, *, lacks_little: bool = False
-    ) -> AsyncIterator[Turn]:
-        """Wait for a turn and hold it for the time of the block; `lacks_little`: a piece or so, and all is cached.
+    async def turn(self, work: Work, tenant: str, session: str, plan: Plan) -> AsyncIterator[Turn]:
+        """Wait for a turn and hold it for the time of the block.
 
         Raises Shed instead where the engine is under pressure, or where the turn does not come in time.
         """
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(work, tenant, session, plan, lacks_little, self._clock(), future)
+        waiting = _Waiting(work, tenant, session, plan, self._clock(), future)
         self._waiting.append(waiting)
         try:
             self.look()
@@ -175,11 +165,11 @@ class Admission:
             if waiting.session == session and waiting.work is work and not waiting.turn.done():
                 waiting.turn.set_result(Turn(work, None, self._clock(), 0.0, alone=False))
 
-    def prefilled(self, turn: Turn, cached_tokens: int) -> None:
-        """Take it that a turn's prompt is computed, of which the engine found `cached_tokens` cached."""
+    def prefilled(self, turn: Turn, cached_tokens: int | None) -> None:
+        """Take it that a turn's prompt is computed, of which the engine found `cached_tokens` cached, if it tells."""
         if turn in self._prefilling:
             self._prefilling.remove(turn)
-            if turn.alone and turn.warm is not None:
+            if turn.alone and turn.warm is not None and cached_tokens is not None:
                 computed = len(turn.warm.prefix) - cached_tokens
                 self.times.observe(computed, cached_tokens, self._clock() - turn.began_at)
             self.look()
@@ -202,14 +192,16 @@ class Admission:
 
     def _rank(self, who: _Waiting, now: float) -> tuple[float, ...]:
         tenant, session = self._tenants.lately(who.tenant, now), self._sessions.lately(who.session, now)
-        return who.work, tenant, not who.lacks_little, session, who.since
+        return who.work, tenant, session, who.since
 
     def _serve(self, who: _Waiting, pressure: Pressure, now: float) -> None:
         if who.turn.done():
             return
+        if not self._engine.up:
+            self._shed(who, ShedReason.FAILED)
+            return
         if pressure >= _SHED_AT[who.work] or now - who.since > self.limits.wait_seconds:
-            self._waiting.remove(who)
-            who.turn.set_exception(Shed(ShedReason.LOAD))
+            self._shed(who, ShedReason.LOAD)
             return
         if self._without_first_token or len(self._prefilling) >= self.limits.in_flight:
             return
@@ -221,9 +213,13 @@ class Admission:
         self._waiting.remove(who)
         who.turn.set_result(self._begin(who, planned, now))
 
+    def _shed(self, who: _Waiting, reason: ShedReason) -> None:
+        self._waiting.remove(who)
+        who.turn.set_exception(Shed(reason))
+
     def _begin(self, who: _Waiting, planned: Warm | None, now: float) -> Turn:
         seconds = 0.0 if planned is None else self.times.added_seconds(planned.new_tokens, planned.frontier)
-        alone = not (self._prefilling or self._pregenerating or self._generations)
+        alone = not (self._prefilling or self._pregenerating or self._answers_run)
         turn = Turn(who.work, planned, now, seconds, alone)
         if planned is None:
             return turn
@@ -237,13 +233,20 @@ class Admission:
 
     def _room(self, cached_tokens: int) -> int:
         """Return how many new tokens a piece may have now, behind so many cached ones."""
-        seconds = self.limits.busy_seconds if self._generations else self.limits.idle_seconds
+        seconds = self.limits.busy_seconds if self._answers_run else self.limits.idle_seconds
         seconds -= sum(turn.added_seconds for turn in self._prefilling)
         most = max(self.limits.piece_tokens, self._block_size)
         tokens = int(min(self.times.tokens_within(seconds, cached_tokens), most))
-        if self._generations or self._prefilling:
+        if self._answers_run or self._prefilling:
             return tokens
         return max(tokens, self._block_size)  # on an engine this slow, too, something must go on
+
+    @property
+    def _answers_run(self) -> bool:
+        """Whether anyone's answer runs, as far as is known: of requests that are not ours the engine tells."""
+        if self._generations:
+            return True
+        return self._engine.info.shared and self._engine.load.running > self.speculative
 
     def _disturb(self) -> None:
         """Take it that what is in flight is not alone on the engine: its time says nothing."""

@@ -7,7 +7,7 @@ tells what it stores and evicts (`change`), that counts instead. A wrong belief 
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .token_ids import TokenIds
@@ -27,11 +27,14 @@ class CacheChange:
 
 
 class BlockNames:
-    """Names the whole blocks of one turn's prompts after another; their common head is named once."""
+    """Names the whole blocks of one turn's prompts after another; their common head is named once.
 
-    def __init__(self, block_size: int, cache_salt: str | None) -> None:
+    `root` is what all of them stand on: the cache salt, and whatever else sets them apart.
+    """
+
+    def __init__(self, block_size: int, root: Hashable) -> None:
         self._block_size = block_size
-        self._root = hash(cache_salt)
+        self._root = hash(root)
         self._head: Sequence[int] = ()
         self._head_names: list[BlockName] = []
 
@@ -98,8 +101,8 @@ class CachedBlocks:
         self._forget(now)
 
     def change(self, change: CacheChange, now: float) -> None:
-        """Take the engine's word on what it holds; from now on it counts alone."""
-        self.told_by_engine = True
+        """Take the engine's word on what it holds; once it has told of single blocks, it counts alone."""
+        self.told_by_engine |= bool(change.stored or change.removed)
         if change.cleared:
             self._used_at.clear()
         for name in change.removed:

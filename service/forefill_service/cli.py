@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
 
-from .engine import EmbeddedEngine, Engine, FakeEngine
+from .engine import EmbeddedEngine, Engine, FakeEngine, connect
 from .errors import ServiceError
 from .settings import Settings
 
@@ -32,6 +32,7 @@ class ServerCommand(Settings):
       forefill-server
       forefill-server --model Qwen/Qwen3-8B
       forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
+      forefill-server --engine remote --engine-url http://10.0.0.7:8000
       forefill-server --engine fake        no model: to try a client against
       forefill-server --version
     """
@@ -42,6 +43,7 @@ class ServerCommand(Settings):
         cli_hide_none_type=True,
         cli_avoid_json=True,
         cli_exit_on_error=False,
+        cli_implicit_flags=True,
     )
 
 
@@ -53,7 +55,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = super()._get_help_string(action) or ""
-        return re.sub(r" \(default(: None| factory: dict)?:? ?\)$", "", text)
+        return re.sub(r" \(default(: None| factory: (dict|list))?:? ?\)$", "", text)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -79,13 +81,21 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
+        if settings.engine == "remote":
+            return asyncio.run(_serve_remote(settings))
         engine = start_engine(settings)
-        return asyncio.run(serve(engine, settings))
+        return asyncio.run(serve([engine], settings))
     except ServiceError as error:
         print(f"forefill-server: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+async def _serve_remote(settings: Settings) -> int:
+    from .server import serve
+
+    return await serve(await connect(settings), settings)
 
 
 def start_engine(settings: Settings) -> Engine:

@@ -212,6 +212,7 @@ def response_to_message(response: Response, info: EngineInfo, settings: Settings
                     message=response.message,
                     seq=response.seq,
                     draft_code_points=response.draft_code_points,
+                    sent_text=response.sent_text,
                 )
             )
 

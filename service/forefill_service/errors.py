@@ -4,8 +4,11 @@ ServiceError
 ├── Refusal            an event or a stream is refused, for one `Reason`
 └── EngineError        the engine did not do its work
     ├── EngineStartError       Raised when no engine comes up: bad model, no memory
-    ├── EngineUnavailable      Raised when the engine has died; nothing will work any more
-    └── EngineRefused          Raised when the engine refuses one request: full queue, unusable prompt
+    ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost while it answers
+    │   ├── EngineSlow             Raised when it did not answer in time
+    │   └── EngineDied             Raised when it will never come back: this process has nothing to serve with
+    └── EngineRefused          Raised when the engine refuses one request: an unusable prompt
+        └── EngineBusy             Raised when it has no room for one more request
 """
 
 from enum import Enum
@@ -30,7 +33,8 @@ class Reason(Enum):
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
-    GENERATION_FAILED = "the engine refused the generation; SUBMIT again"
+    GENERATION_FAILED = "the engine did not generate; SUBMIT again"
+    GENERATION_INTERRUPTED = "the engine was lost in mid-answer; keep what came, or SUBMIT again for a whole answer"
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server stops; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server has all the sessions it takes; open again later, or on another server"
@@ -61,8 +65,20 @@ class EngineStartError(EngineError):
 
 
 class EngineUnavailable(EngineError):
-    """Raised when the engine has died."""
+    """Raised when the engine cannot be reached, or is lost while it answers; it may come back."""
+
+
+class EngineSlow(EngineUnavailable):
+    """Raised when the engine did not answer in time: it hangs, or has much to do."""
+
+
+class EngineDied(EngineUnavailable):
+    """Raised when the engine will never come back."""
 
 
 class EngineRefused(EngineError):
     """Raised when the engine refuses one request and lives on."""
+
+
+class EngineBusy(EngineRefused):
+    """Raised when the engine has no room for one more request: another engine may."""

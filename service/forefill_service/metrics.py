@@ -1,12 +1,17 @@
 """What the operator sees: Prometheus metrics, in the units their names say. They hold nothing that was typed."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .errors import Reason
 from .ledger import Balance
 from .responses import FlushOutcome, ShedReason, Source
+
+if TYPE_CHECKING:
+    from .replicas import Replica
 
 _TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -38,10 +43,21 @@ class Metrics:
         self._pressure = Gauge(
             "forefill_pressure",
             "What is shed now: 0 nothing, 1 warms, 2 pre-generations too.",
+            ["replica"],
             registry=registry,
         )
         self._speculative = Gauge(
-            "forefill_speculative_requests", "Warms and pre-generations in the engine now.", registry=registry
+            "forefill_speculative_requests",
+            "Warms and pre-generations in the engine now.",
+            ["replica"],
+            registry=registry,
+        )
+        self._up = Gauge("forefill_replica_up", "1 where an engine answers.", ["replica"], registry=registry)
+        self._lost = Counter(
+            "forefill_generations_lost",
+            "Generations that an engine failed before their first token, by what became of them.",
+            ["replica", "outcome"],
+            registry=registry,
         )
         self._pregenerations = Counter("forefill_pregenerations", "Answers begun before SUBMIT.", registry=registry)
         self._pregenerated_tokens = Counter(
@@ -68,10 +84,17 @@ class Metrics:
         """Count a session out."""
         self._sessions.dec()
 
-    def watch(self, pressure: Callable[[], float], speculative: Callable[[], float]) -> None:
+    def watch(self, replicas: Sequence["Replica"]) -> None:
         """Ask these whenever the metrics are read."""
-        self._pressure.set_function(pressure)
-        self._speculative.set_function(speculative)
+        for replica in replicas:
+            admission = replica.admission
+            self._pressure.labels(replica.name).set_function(partial(getattr, admission, "pressure"))
+            self._speculative.labels(replica.name).set_function(partial(getattr, admission, "speculative"))
+            self._up.labels(replica.name).set_function(partial(getattr, replica, "up"))
+
+    def lost(self, replica: str, *, retried: bool) -> None:
+        """Count a generation that an engine failed before its first token."""
+        self._lost.labels(replica, "retried" if retried else "failed").inc()
 
     def flushed(self, outcome: FlushOutcome, shed_reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
         """Count the answer to a FLUSH."""

@@ -54,7 +54,16 @@ class Planner:
         self.wanted: TokenIds | None = None
         self.in_flight: Warm | None = None
         self.held: TokenIds | None = None
+        self._cache_salt = cache_salt
+        self._apart = ""
         self._names = BlockNames(block_size, cache_salt)
+
+    def move(self, blocks: CachedBlocks, apart: str = "") -> None:
+        """Plan for another cache from now on, unless a warm is in flight; `apart` sets off caches of one belief."""
+        if self.in_flight is not None or (blocks is self.blocks and apart == self._apart):
+            return
+        self.blocks, self._apart, self.held = blocks, apart, None
+        self._names = BlockNames(self.block_size, (self._cache_salt, apart) if apart else self._cache_salt)
 
     def frontier(self, ids: TokenIds, now: float) -> int:
         """Return how many leading tokens of a prompt are believed cached, in whole blocks."""

@@ -26,6 +26,11 @@ class Coefficients:
     per_token: float = 0.0
     per_thousand_pairs: float = 0.0
 
+    def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
+        """Return by how much so many new tokens behind so many cached ones lengthen a step."""
+        _, tokens, pairs = _features(new_tokens, cached_tokens)
+        return self.per_token * tokens + self.per_thousand_pairs * pairs
+
 
 class PrefillTimes:
     """Learns from `observe`; until then it knows nothing and expects 0 seconds, whatever is asked."""
@@ -48,13 +53,11 @@ class PrefillTimes:
 
     def seconds(self, new_tokens: int, cached_tokens: int) -> float:
         """Return the expected seconds of one piece."""
-        known = self.coefficients
-        fixed, tokens, pairs = _features(new_tokens, cached_tokens)
-        return known.fixed * fixed + known.per_token * tokens + known.per_thousand_pairs * pairs
+        return self.coefficients.fixed + self.added_seconds(new_tokens, cached_tokens)
 
     def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
         """Return by how much one piece is expected to lengthen a step that the engine does anyway."""
-        return self.seconds(new_tokens, cached_tokens) - self.coefficients.fixed
+        return self.coefficients.added_seconds(new_tokens, cached_tokens)
 
     def tokens_within(self, seconds: float, cached_tokens: int) -> float:
         """Return how many new tokens behind the cached ones add so many seconds; infinite while nothing is known."""

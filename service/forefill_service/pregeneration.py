@@ -76,6 +76,11 @@ class Pregeneration:
         return self.adopted_at_tokens is not None
 
     @property
+    def cached_tokens(self) -> int | None:
+        """What the engine found cached of its prompt, if it has told by now."""
+        return next((part.cached_tokens for part in self.outputs if part.cached_tokens is not None), None)
+
+    @property
     def finish_reason(self) -> str | None:
         """Why the engine ended it; None while it runs, or where it was stopped."""
         return self.outputs[-1].finish_reason if self.outputs else None
@@ -117,7 +122,7 @@ class Pregeneration:
         token_ids = tuple(token for part in parts for token in part.token_ids)
         self.told_ids.extend(token_ids)
         reason = parts[-1].finish_reason if self.complete else None
-        return Output("".join(part.text for part in parts), token_ids, self.outputs[0].cached_tokens, reason)
+        return Output("".join(part.text for part in parts), token_ids, self.cached_tokens, reason)
 
     def split(self, *, answered: bool) -> tuple[int, int]:
         """Return how many of the tokens generated before SUBMIT were adopted, and how many discarded.

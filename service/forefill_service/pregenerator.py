@@ -22,11 +22,12 @@ from typing import Any
 
 from .admission import Work
 from .engine import Output, Priority, Request
-from .errors import EngineError, EngineRefused, EngineUnavailable
+from .errors import EngineDied, EngineError, EngineRefused
 from .events import PregenerationMode, Sampling
 from .planner import Room, Wait, Warm
 from .pregeneration import Guesses, Pregeneration
 from .prompt import TurnPrompt
+from .replicas import Place
 from .service import Service
 from .token_ids import TokenIds
 from .warmer import Owner, Warmer
@@ -43,7 +44,7 @@ class Pregenerator:
         settings = service.settings
         self._service = service
         self._owner = owner
-        self._ledger, self._planner = warmer.ledger, warmer.planner
+        self._warmer, self._ledger, self._planner = warmer, warmer.ledger, warmer.planner
         self._sampling = sampling
         self._active = (
             mode is not PregenerationMode.OFF and settings.pregeneration and settings.pregenerations_in_flight > 0
@@ -54,6 +55,7 @@ class Pregenerator:
         self._changed_at = 0.0
         self._sent = False
         self._begun: Pregeneration | None = None
+        self._begun_at: Place  # set with it
         self._attempt: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
@@ -83,16 +85,24 @@ class Pregenerator:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
         return self._begun.prompt if self._begun is not None and self._begun.text == text else None
 
-    def adopt(self, prompt: TokenIds) -> AsyncGenerator[Output, None] | None:
-        """Return the answer to exactly this prompt, what is there as its first part; None where nothing is."""
+    def adopt(self, prompt: TokenIds, place: Place) -> AsyncGenerator[Output, None] | None:
+        """Return the answer to exactly this prompt, what is there as its first part; None where nothing is.
+
+        What has ended is gone on with at `place`; what runs on an engine that is down is not waited for.
+        """
         begun = self._begun
         if begun is not None and begun.prompt == prompt:
             self._guesses.came_true()
-            if begun.adoptable or (not begun.ended and self._service.engine.load.waiting == 0):
+            runs_on = not begun.ended and self._begun_at.replica.up
+            if (begun.adoptable and (begun.ended or runs_on)) or (runs_on and self._nobody_waits):
                 begun.adopt()
-                return self._answer(begun)
+                return self._answer(begun, place)
         self._drop()
         return None
+
+    @property
+    def _nobody_waits(self) -> bool:
+        return self._begun_at.replica.engine.load.waiting == 0
 
     def abandon(self) -> None:
         """Book what nobody asked for."""
@@ -101,7 +111,7 @@ class Pregenerator:
     async def run(self) -> None:
         """Pre-generate until cancelled.
 
-        Raises EngineUnavailable where the engine has died.
+        Raises EngineDied.
         """
         while self._active:
             await self._typing_pause()
@@ -127,7 +137,7 @@ class Pregenerator:
                     await asyncio.wait({attempt})
             self._attempt = None
         error = None if attempt.cancelled() else attempt.exception()
-        if isinstance(error, EngineUnavailable):
+        if isinstance(error, EngineDied):
             raise error
         if error is not None:
             log.debug("nothing was begun before SUBMIT: %s", type(error).__name__)
@@ -137,10 +147,10 @@ class Pregenerator:
         prompt: TokenIds = await self._service.render(turn_prompt.final, text)
         if self._begun is not None and self._begun.prompt == prompt:
             return  # an earlier pause has brought it
-        begun = self._pregeneration(text, prompt)
+        begun, place = self._pregeneration(text, prompt), self._warmer.locate()
         try:
-            async with aclosing(self._request(begun, begun.asked_tokens, Priority.PREGENERATION)) as outputs:
-                await self._hold_back(begun, outputs)
+            async with aclosing(self._request(begun, place, begun.asked_tokens, Priority.PREGENERATION)) as outputs:
+                await self._hold_back(begun, place, outputs)
                 async for output in outputs:  # SUBMIT has asked for it
                     self._take(begun, output)
         except EngineError as error:
@@ -149,12 +159,12 @@ class Pregenerator:
         finally:
             self._end(begun)
 
-    async def _hold_back(self, begun: Pregeneration, outputs: AsyncGenerator[Output, None]) -> None:
+    async def _hold_back(self, begun: Pregeneration, place: Place, outputs: AsyncGenerator[Output, None]) -> None:
         """Wait for a turn and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
-        settings, admission, owner = self._service.settings, self._service.admission, self._owner
+        settings, admission, owner = self._service.settings, place.replica.admission, self._owner
         plan = partial(self._plan, begun.prompt)
         async with admission.turn(Work.PREGENERATION, owner.tenant, owner.session, plan) as turn:
-            self._begin(begun)
+            self._begin(begun, place)
             async with self._stopped_by(turn.revoked.wait(), self._service.sleep(settings.pregeneration_seconds)):
                 async for output in outputs:
                     if not begun.outputs:
@@ -179,7 +189,7 @@ class Pregenerator:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
 
-    async def _answer(self, begun: Pregeneration) -> AsyncGenerator[Output, None]:
+    async def _answer(self, begun: Pregeneration, place: Place) -> AsyncGenerator[Output, None]:
         """Tell what is there as one output, then the rest as it comes, from a new request if need be."""
         answered = False
         try:
@@ -194,10 +204,9 @@ class Pregenerator:
             if not begun.complete:
                 if begun.told_ids and not begun.continuable:
                     raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
-                async with aclosing(self._request(begun, begun.rest_tokens, Priority.GENERATION)) as outputs:
+                async with aclosing(self._request(begun, place, begun.rest_tokens, Priority.GENERATION)) as outputs:
                     async for output in outputs:
-                        first = begun.outputs[0] if begun.outputs else output
-                        yield replace(output, cached_tokens=first.cached_tokens)
+                        yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
             answered = True
         finally:
             self._close(begun, answered=answered)
@@ -209,21 +218,24 @@ class Pregenerator:
         return planned if planned.new_tokens <= room(planned.frontier) else Wait.NO_ROOM
 
     def _pregeneration(self, text: str, prompt: TokenIds) -> Pregeneration:
-        info, settings = self._service.engine.info, self._service.settings
+        info, settings = self._service.info, self._service.settings
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
         return Pregeneration(text, prompt, self._sampling, answer_tokens, settings.pregeneration_tokens)
 
-    def _request(self, begun: Pregeneration, max_tokens: int, priority: Priority) -> AsyncGenerator[Output, None]:
+    def _request(
+        self, begun: Pregeneration, place: Place, max_tokens: int, priority: Priority
+    ) -> AsyncGenerator[Output, None]:
         """Ask for what follows the prompt and what was told of its answer."""
         ids = [*begun.prompt.to_list(), *begun.told_ids]
         sampling = replace(self._sampling, max_tokens=max_tokens)
-        return self._service.engine.generate(Request(ids, sampling, priority, self._owner.cache_salt))
+        request = Request(ids, sampling, priority, self._owner.cache_salt, place.route)
+        return place.replica.engine.generate(request)
 
-    def _begin(self, begun: Pregeneration) -> None:
+    def _begin(self, begun: Pregeneration, place: Place) -> None:
         self._drop()
         self._sent = True
-        self._begun = begun
+        self._begun, self._begun_at = begun, place
         self._guesses.begun()
         begun.believed_tokens = self._planner.frontier(begun.prompt, self._service.clock())
 
@@ -270,7 +282,8 @@ class Pregenerator:
         adopted, discarded = begun.split(answered=answered)
         self._ledger.generated(adopted=adopted, discarded=discarded)
         if begun.outputs:
-            self._ledger.pregenerated(begun.prompt, begun.outputs[0].cached_tokens)
+            found = begun.cached_tokens
+            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found)
         elif begun.failure is not None:
             self._ledger.pregenerated(begun.prompt, None, len(begun.prompt) - begun.believed_tokens)
         else:  # nobody knows how far it came: all that it was to compute is booked

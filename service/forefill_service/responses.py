@@ -92,12 +92,13 @@ class GenerationFinished:
 
 @dataclass(frozen=True, slots=True)
 class SessionError:
-    """An event was not carried out."""
+    """An event was not carried out; `sent_text` is what of an interrupted answer was sent before."""
 
     reason: Reason
     message: str
     seq: int
     draft_code_points: int
+    sent_text: str = ""
 
 
 Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError

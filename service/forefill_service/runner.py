@@ -9,26 +9,22 @@ import hashlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .engine import Output, Priority, Request
-from .errors import EngineRefused, EngineUnavailable, Reason, Refusal
+from .answering import Answer, Answerer
+from .errors import EngineBusy, EngineDied, EngineError, EngineUnavailable, Reason, Refusal
 from .events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
 from .pregenerator import Pregenerator
 from .prompt import TurnPrompt
+from .replicas import Place, Route
 from .responses import (
     FlushOutcome,
     FlushResult,
-    GenerationDelta,
     GenerationFinished,
-    GenerationStarted,
     Opened,
     Response,
     SessionError,
-    Source,
 )
 from .service import Service
 from .session import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session, Unconfirm
@@ -41,33 +37,6 @@ Event = Open | KeystrokeEvent | Unknown
 
 _OF_AN_ANSWER = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED)
 """Refusals of a prompt: the session goes on. Others, from our writes, end it."""
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One running answer: what is known of it so far; times by the service's clock."""
-
-    seq: int
-    received_at: float
-    rendered_at: float = 0.0
-    first_token_at: float = 0.0
-    cached_tokens: int = 0
-    adopted: bool = False
-    texts: list[str] = field(default_factory=list)
-    token_ids: list[int] = field(default_factory=list)
-    finish_reason: str | None = None
-
-    @property
-    def source(self) -> Source:
-        if self.adopted:
-            return Source.PREGENERATED
-        return Source.WARM if self.cached_tokens else Source.COLD
-
-    def take(self, output: Output) -> None:
-        self.texts.append(output.text)
-        self.token_ids.extend(output.token_ids)
-        self.cached_tokens = output.cached_tokens
-        self.finish_reason = output.finish_reason
 
 
 class SessionRunner:
@@ -84,13 +53,14 @@ class SessionRunner:
         self._send = send
         self._session = Session(service.settings.max_draft_code_points)
         self._session_id = opening.session_key or secrets.token_hex(8)
-        self._inert_reason = service.warming_inert_reason
+        route = Route(service.replicas, self._route_key(tenant))
+        self._inert_reason = route.now.replica.inert_reason
         if opening.warm_mode is WarmMode.OFF:
             self._inert_reason = "this session asked for WARM_MODE_OFF"
-        self._cache_salt = _cache_salt(opening.cache_scope, tenant)
-        owner = Owner(self._session_id, tenant, self._cache_salt)
+        owner = Owner(self._session_id, tenant, _cache_salt(opening.cache_scope, tenant), route)
         self._warmer = Warmer(service, owner, self._answer_flush, active=not self._inert_reason)
         self._pregenerator = Pregenerator(service, owner, self._warmer, opening.sampling, opening.pregeneration_mode)
+        self._answerer = Answerer(service, owner, self._warmer, self._pregenerator, opening.sampling, send)
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
         self._changing = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -129,6 +99,13 @@ class SessionRunner:
         if refusal is not None:
             raise refusal
 
+    def _route_key(self, tenant: str) -> str:
+        """Return what decides where this session's requests go."""
+        if self._service.settings.affinity == "session":
+            return f"{tenant}/{self._session_id}"
+        said = [(message.role, message.content) for message in self._opening.messages]
+        return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
+
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
@@ -148,7 +125,7 @@ class SessionRunner:
                 await work()
             except Refusal as refusal:
                 self.end(refusal)
-            except EngineUnavailable:
+            except EngineDied:
                 self.end(Refusal(Reason.ENGINE_UNAVAILABLE))
 
         self._own(self._group.create_task(guarded()))
@@ -181,10 +158,10 @@ class SessionRunner:
     async def _begin_turn(self, turn: BeginTurn, received_at: float) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        context_tokens = self._service.engine.info.context_tokens
+        context_tokens = self._service.info.context_tokens
         kwargs = self._opening.chat_template_kwargs
         self._prompt = asyncio.ensure_future(
-            self._service.render(TurnPrompt, self._service.engine.chat, turn.messages, kwargs, context_tokens)
+            self._service.render(TurnPrompt, self._service.replicas.chat, turn.messages, kwargs, context_tokens)
         )
         self._prompt.add_done_callback(lambda made: made.cancelled() or made.exception())  # SUBMIT will tell
         self._own(self._prompt)
@@ -208,9 +185,9 @@ class SessionRunner:
     async def _refuse(self, refuse: Refuse, received_at: float) -> None:
         await self._tell_refusal(Refusal(refuse.reason), refuse.seq, refuse.draft_code_points)
 
-    async def _tell_refusal(self, refusal: Refusal, seq: int, draft_code_points: int) -> None:
+    async def _tell_refusal(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._service.metrics.refused(refusal.reason)
-        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points))
+        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
 
     async def _close(self, close: Close, received_at: float) -> None:
         self.end(None)
@@ -222,52 +199,33 @@ class SessionRunner:
     async def _generate(self, generate: Generate, received_at: float) -> None:
         self._pregenerator.submitting()
         await self._warmer.stop_wanting()
-        self._spawn(partial(self._answer, generate, _Answer(generate.seq, received_at)))
+        self._spawn(partial(self._answer, generate, Answer(generate.seq, received_at)))
 
-    async def _answer(self, generate: Generate, answer: _Answer) -> None:
+    async def _answer(self, generate: Generate, answer: Answer) -> None:
         try:
-            with self._service.admission.generation() as first_token:
-                prompt = self._pregenerator.prompt_of(generate.text) or await self._render(generate.text)
-                answer.rendered_at = self._service.clock()
-                self._warmer.submit(prompt)
-                await self._stream(answer, prompt, first_token)
+            prompt, place = await self._answerer.run(answer, partial(self._final, generate.text))
         except Refusal as refusal:
             if refusal.reason not in _OF_AN_ANSWER:
                 raise
             await self._fail_answer(refusal, answer)
-        except EngineRefused as error:
-            await self._fail_answer(Refusal(Reason.GENERATION_FAILED, str(error)), answer)
+        except EngineDied:
+            raise
+        except EngineError as error:
+            log.info("an answer failed: %s", error)
+            reason = Reason.GENERATION_INTERRUPTED if answer.first_token_at else Reason.GENERATION_FAILED
+            await self._fail_answer(Refusal(reason, _for_the_client(error)), answer)
         else:
-            await self._finish(answer, prompt)
+            await self._finish(answer, prompt, place)
 
-    async def _render(self, text: str) -> TokenIds:
+    async def _final(self, text: str) -> TokenIds:
+        if (begun := self._pregenerator.prompt_of(text)) is not None:
+            return begun
         prompt: TokenIds = await self._service.render((await self._prompt).final, text)
         return prompt
 
-    async def _stream(self, answer: _Answer, prompt: TokenIds, first_token: Callable[[], None]) -> None:
-        """Send an answer's tokens as they come."""
-        adopted = self._pregenerator.adopt(prompt)
-        answer.adopted = adopted is not None
-        request = Request(prompt.to_list(), self._opening.sampling, Priority.GENERATION, self._cache_salt)
-        async with aclosing(adopted or self._service.engine.generate(request)) as outputs:
-            async for output in outputs:
-                answer.take(output)
-                if not answer.first_token_at:
-                    first_token()
-                    answer.first_token_at = self._service.clock()
-                    ttft = answer.first_token_at - answer.received_at
-                    self._service.metrics.started(ttft, answer.source)
-                    await self._send(
-                        GenerationStarted(answer.seq, ttft, len(prompt), answer.cached_tokens, answer.source)
-                    )
-                if output.text:
-                    await self._send(GenerationDelta(answer.seq, output.text))
-        if answer.finish_reason in (None, "abort", "error"):
-            raise EngineRefused("the engine stopped before the answer was complete")
-
-    async def _finish(self, answer: _Answer, prompt: TokenIds) -> None:
+    async def _finish(self, answer: Answer, prompt: TokenIds, place: Place) -> None:
         found = len(prompt) if answer.adopted else answer.cached_tokens
-        balance = await self._warmer.settle(prompt, found, answer.token_ids)
+        balance = await self._warmer.settle(place, prompt, found, answer.token_ids)
         now = self._service.clock()
         finished = GenerationFinished(
             answer.seq,
@@ -284,10 +242,16 @@ class SessionRunner:
             await self._send(finished)
             await self._perform(self._session.answered("".join(answer.texts)), now)
 
-    async def _fail_answer(self, refusal: Refusal, answer: _Answer) -> None:
+    async def _fail_answer(self, refusal: Refusal, answer: Answer) -> None:
         async with self._changing:
-            await self._tell_refusal(refusal, answer.seq, len(self._session.draft))
+            sent_text = "".join(answer.texts) if refusal.reason is Reason.GENERATION_INTERRUPTED else ""
+            await self._tell_refusal(refusal, answer.seq, len(self._session.draft), sent_text)
             await self._perform(self._session.answer_failed(), answer.received_at)
+
+
+def _for_the_client(error: EngineError) -> str:
+    """Return what an engine said of a request; where servers are, and how they failed, is the operator's alone."""
+    return "" if isinstance(error, EngineUnavailable | EngineBusy) else str(error)
 
 
 def _cache_salt(scope: CacheScope, tenant: str) -> str | None:

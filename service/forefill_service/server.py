@@ -5,10 +5,9 @@ import contextlib
 import logging
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +16,14 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
-from .calibration import calibrate
-from .engine import Engine, warming_inert_reason
-from .errors import EngineError, EngineStartError, ServiceError
+from .engine import Engine
+from .errors import ServiceError
 from .health import Health
 from .metrics import Metrics
-from .prefill_times import PrefillTimes
 from .service import Service
 from .servicer import SERVICE_NAME, KeystrokeServicer
 from .settings import Settings
+from .upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +46,10 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[RunningServer]:
-    """Serve an engine for the time of the block; then refuse what is new, let answers finish, and stop.
+async def running_server(engines: Sequence[Engine], settings: Settings) -> AsyncIterator[RunningServer]:
+    """Serve engines of one model for the time of the block; then refuse what is new, let answers finish, and stop.
 
-    The engine stays the caller's. Raises ListenError, and EngineStartError where the engine fails its self-test.
+    The engines stay the caller's. Raises ListenError, and EngineStartError where no engine passes its self-test.
     """
     with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="forefill-render") as threads:
 
@@ -59,15 +57,14 @@ async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[Ru
             return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
         metrics = Metrics()
-        times = PrefillTimes()
-        inert = await _self_test(engine, times)
-        service = Service.of(engine, settings, metrics, render, times=times, warming_inert_reason=inert)
-        metrics.inert(inert)
-        servicer = KeystrokeServicer(service)
-        server, healthy, port = _grpc_server(servicer, settings)
+        service = Service.of(engines, settings, metrics, render, ready=False)
+        servicer, healthy = KeystrokeServicer(service), Health("", SERVICE_NAME)
+        upkeep = Upkeep(service, healthy, servicer.engine_died)
+        await upkeep.prepare()
+        server, port = _grpc_server(servicer, healthy, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
-            looking_after = [asyncio.create_task(work) for work in (service.keeper.run(), _follow_cache(service))]
+            looking_after = [asyncio.create_task(work) for work in (service.keeper.run(), upkeep.run())]
             try:
                 yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
             finally:
@@ -79,7 +76,7 @@ async def running_server(engine: Engine, settings: Settings) -> AsyncIterator[Ru
                 await asyncio.gather(*looking_after, return_exceptions=True)
 
 
-async def serve(engine: Engine, settings: Settings) -> int:
+async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C, then return 0; return 1 once the engine has died.
 
     Prints `forefill-server listening on HOST:PORT` on standard output when streams are accepted.
@@ -88,7 +85,7 @@ async def serve(engine: Engine, settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with running_server(engine, settings) as server:
+        async with running_server(engines, settings) as server:
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for who started it
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
@@ -98,7 +95,7 @@ async def serve(engine: Engine, settings: Settings) -> int:
             log.error("the engine has died; start the server again")
             return 1
     finally:
-        await engine.close()
+        await asyncio.gather(*(engine.close() for engine in engines))
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:
@@ -109,31 +106,7 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
     return waits[next(iter(done))]
 
 
-async def _follow_cache(service: Service) -> None:
-    """Believe what the engine tells of its cache. Without it, or where it fails, what is cached is guessed."""
-    try:
-        async with aclosing(service.engine.cache_changes()) as changes:
-            async for change in changes:
-                service.blocks.change(change, service.clock())
-    except Exception:
-        log.exception("what the engine tells of its cache cannot be read; it is guessed from now on")
-        service.blocks.told_by_engine = False
-
-
-async def _self_test(engine: Engine, times: PrefillTimes) -> str:
-    try:
-        reason = await warming_inert_reason(engine)
-        await calibrate(engine, times, time.monotonic)
-    except EngineError as error:
-        raise EngineStartError(f"the engine came up but does not answer: {error}") from error
-    info = engine.info
-    log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
-    if reason:
-        log.warning("warming is inert here, answers will come as without forefill: %s", reason)
-    return reason
-
-
-def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.aio.Server, Health, int]:
+def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Settings) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes ahead of what is read.
@@ -149,14 +122,13 @@ def _grpc_server(servicer: KeystrokeServicer, settings: Settings) -> tuple[grpc.
         ]
     )
     servicer.add_to(server)
-    healthy = Health("", SERVICE_NAME)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on {settings.host}:{settings.port}; choose another with --port") from error
-    return server, healthy, port
+    return server, port
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ class KeystrokeServicer:
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
-            message = response_to_message(response, self._service.engine.info, self._service.settings)
+            message = response_to_message(response, self._service.info, self._service.settings)
             try:
                 async with asyncio.timeout(self._service.settings.write_timeout_seconds), writes:
                     await context.write(message)

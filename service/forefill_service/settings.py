@@ -1,8 +1,9 @@
 """What an operator can set, by flag, by environment (`FOREFILL_…`), or not at all."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath
+from pydantic import Field, FilePath, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,11 +22,63 @@ class Settings(BaseSettings):
         le=65535,
         description="port of the Prometheus metrics, on the same address; 0 takes a free one, -1 none",
     )
-    engine: Literal["embedded", "fake"] = Field(
-        "embedded", description="what runs the model: vLLM in this process's charge, or a fake without a model"
+    engine: Literal["embedded", "remote", "fake"] = Field(
+        "embedded",
+        description="what runs the model: vLLM in this process's charge, vLLM servers that are there already, or a "
+        "fake without a model",
     )
     model: str = Field(
-        "", description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M"
+        "",
+        description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M; with remote "
+        "engines, where its tokenizer is: default as their server names it",
+    )
+    engine_url: list[str] = Field(
+        default_factory=list,
+        description="vLLM servers of one model, or a router in front of them: http://HOST:PORT,http://HOST:PORT",
+    )
+    served_model: str = Field("", description="which of the models that the servers serve; default: the first")
+    engine_api_key: SecretStr = Field(
+        SecretStr(""), description="API key of the servers; better set by FOREFILL_ENGINE_API_KEY"
+    )
+    engine_headers: dict[str, str] = Field(
+        default_factory=dict, description="more headers of each request to the servers, as JSON"
+    )
+    engine_ca_file: FilePath | None = Field(
+        None, description="certificates to trust for https:// servers; default: the system's"
+    )
+    router: bool = Field(
+        False, description="the one --engine-url is a router, which keeps a session together by --affinity-header"
+    )
+    router_workers: int = Field(1, ge=1, description="how many servers stand behind the router")
+    affinity: Literal["session", "prompt"] = Field(
+        "session",
+        description="what is kept on one server: a session, or all sessions that open with the same messages",
+    )
+    affinity_header: str = Field("X-Session-ID", description="header in which a router is told what that is")
+    data_parallel_size: int = Field(
+        1, ge=1, description="engines inside each server (vLLM's --data-parallel-size); a session stays with one"
+    )
+    engine_wait_seconds: float = Field(
+        600, ge=0, description="how long to wait at the start until one of the servers answers"
+    )
+    connect_timeout_seconds: float = Field(5, gt=0, description="how long a connection to a server may take")
+    first_token_timeout_seconds: float = Field(
+        120, gt=0, description="how long a server may take for the first token of an answer"
+    )
+    token_timeout_seconds: float = Field(30, gt=0, description="how long it may take from one token to the next")
+    warm_timeout_seconds: float = Field(10, gt=0, description="how long it may take for a warm")
+    probe_seconds: float = Field(
+        5, gt=0, description="after how long a silence a server is probed by a request of one token"
+    )
+    probe_timeout_seconds: float = Field(
+        5, gt=0, description="how long that may take before the server counts as down, unless it works for others"
+    )
+    retry_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="how many generations, as a share of all, may be sent once more to another server if theirs fails "
+        "before the first token",
     )
     chat_template: FilePath | None = Field(
         None, description="file with a chat template to use in place of the model's own"
@@ -107,3 +160,15 @@ class Settings(BaseSettings):
     )
     stop_grace_seconds: float = Field(10, ge=0, description="how long running answers may go on when the server stops")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+
+    @model_validator(mode="after")
+    def _check_engines(self) -> Self:
+        if (self.engine == "remote") is not bool(self.engine_url):
+            raise ValueError("--engine remote and --engine-url belong together")
+        for url in self.engine_url:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+                raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
+        if self.router and (len(self.engine_url) != 1 or self.data_parallel_size > 1):
+            raise ValueError("--router is for one --engine-url, and knows nothing of --data-parallel-size")
+        return self

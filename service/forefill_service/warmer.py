@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .admission import Admission, Plan, Shed, Turn, Work
-from .engine import Engine, warm
-from .errors import EngineError, EngineUnavailable, Refusal
+from .admission import Plan, Shed, Turn, Work
+from .engine import warm
+from .errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, Refusal
 from .ledger import Balance, Ledger
 from .planner import Planner, Warm
 from .prompt import TurnPrompt
+from .replicas import Place, Route
 from .responses import FlushOutcome, FlushResult, ShedReason
 from .session import Confirm
 from .token_ids import TokenIds
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LITTLE_BLOCKS = 2
-"""What completes so many blocks is done before longer work: it is what the user has typed just now."""
+HANGS_AFTER_TIMEOUTS = 2
 
 Render = Callable[..., Awaitable[Any]]
 """Runs a function of `prompt` off the event loop."""
@@ -40,6 +40,7 @@ class Owner:
     session: str
     tenant: str
     cache_salt: str | None
+    route: Route
 
     @property
     def accounts(self) -> tuple[str, str]:
@@ -57,16 +58,16 @@ class Warmer:
         self, service: "Service", owner: Owner, answer: Callable[[FlushResult], Awaitable[None]], *, active: bool
     ) -> None:
         self._service = service
-        self._engine: Engine = service.engine
-        self._admission: Admission = service.admission
         self._clock = service.clock
         self._owner = owner
+        self._place = owner.route.now
         self.planner = Planner(
-            block_size=service.engine.info.block_size,
-            context_tokens=service.engine.info.context_tokens,
-            blocks=service.blocks,
+            block_size=service.info.block_size,
+            context_tokens=service.info.context_tokens,
+            blocks=self._place.replica.blocks,
             cache_salt=owner.cache_salt,
         )
+        self.locate()
         self._answer = answer
         self._active = active
         self.ledger = Ledger()
@@ -78,10 +79,17 @@ class Warmer:
         self._idle = asyncio.Event()
         self._active_at = self._used_at = self._clock()
         self._touch_due = False
+        self._timeouts = 0
 
     def begin_turn(self, prompt: Awaitable[TurnPrompt]) -> None:
         """Take the prompts of a new turn; they may still be in the making."""
         self._prompt = prompt
+
+    def locate(self) -> Place:
+        """Return where requests go now, and plan for what is cached there."""
+        place = self._owner.route.now
+        self.planner.move(place.replica.blocks, place.apart)
+        return place
 
     async def confirm(self, confirm: Confirm) -> None:
         """Warm what is confirmed now instead of what was to be warmed before; `seq` 0 is answered to nobody."""
@@ -99,7 +107,7 @@ class Warmer:
         working, self._current = self._current, None
         self.planner.drop_wants()
         if working is not None:
-            self._admission.withdraw(Work.WARM, self._owner.session)
+            self._place.replica.admission.withdraw(Work.WARM, self._owner.session)
         if waiting is not None:
             await self._tell(waiting, FlushOutcome.DEFERRED)
 
@@ -108,11 +116,17 @@ class Warmer:
         if self.planner.submit(prompt) and self._in_flight is not None:
             self._in_flight.cancel()
 
-    async def settle(self, prompt: TokenIds, cached_tokens: int, output_ids: list[int]) -> Balance:
-        """Close the turn's books on its answer; what the generation computed is held from now on."""
+    def believed_tokens(self, prompt: TokenIds, place: Place) -> int:
+        """Return how many leading tokens of a prompt are believed cached at a place."""
+        self.planner.move(place.replica.blocks, place.apart)
+        return self.planner.frontier(prompt, self._clock())
+
+    async def settle(self, place: Place, prompt: TokenIds, cached_tokens: int, output_ids: list[int]) -> Balance:
+        """Close the turn's books on its answer; what the generation computed is held there from now on."""
         if self._in_flight is not None:
             self._in_flight.cancel()
             await self._idle.wait()
+        self.planner.move(place.replica.blocks, place.apart)
         self._active_at = self._used_at = self._clock()
         self.planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
         return self._booked(self.ledger.settle(prompt, cached_tokens))
@@ -133,7 +147,7 @@ class Warmer:
     async def run(self) -> None:
         """Warm until cancelled.
 
-        Raises EngineUnavailable where the engine has died.
+        Raises EngineDied.
         """
         while True:
             await self._wake.wait()
@@ -159,12 +173,11 @@ class Warmer:
             if self._current is confirm:
                 self.planner.want(stable)
                 self._check_payback(stable)
-            while lacking_tokens := self._lacking_tokens(stable):
+            while self._lacking_tokens(stable):
                 if self.planner.wanted is None:  # something came first that made it want nothing
                     outcome = FlushOutcome.DEFERRED
                     break
-                little = lacking_tokens <= LITTLE_BLOCKS * self.planner.block_size
-                if (tokens := await self._send(self.planner.next_warm, lacks_little=little)) is not None:
+                if (tokens := await self._send(self.planner.next_warm)) is not None:
                     computed, outcome = computed + tokens, FlushOutcome.WARMED
         except Shed as shed:
             outcome, reason = FlushOutcome.SHED, shed.reason
@@ -188,28 +201,28 @@ class Warmer:
             await self._send(self.planner.touch, kept=True)
         self._used_at = self._clock()
 
-    async def _send(self, plan: Plan, *, kept: bool = False, lacks_little: bool = False) -> int | None:
+    async def _send(self, plan: Plan, *, kept: bool = False) -> int | None:
         """Wait for a turn and have what is planned then computed; return its computed tokens, None for nothing to do.
 
         Raises Shed where the engine is under pressure, or refused it.
         """
-        owner = self._owner
+        owner, self._place = self._owner, self.locate()
         try:
-            async with self._admission.turn(
-                Work.WARM, owner.tenant, owner.session, plan, lacks_little=lacks_little
-            ) as turn:
-                return None if turn.warm is None else await self._compute(turn, turn.warm, kept)
+            async with self._place.replica.admission.turn(Work.WARM, owner.tenant, owner.session, plan) as turn:
+                return None if turn.warm is None else await self._compute(self._place, turn, turn.warm, kept)
         finally:
             if self.planner.in_flight is not None:  # we were cancelled before we could send it
                 self.planner.failed()
 
-    async def _compute(self, turn: Turn, planned: Warm, kept: bool) -> int:
+    async def _compute(self, place: Place, turn: Turn, planned: Warm, kept: bool) -> int:
         began = False
 
         async def work() -> int:
             nonlocal began
             began = True
-            return await warm(self._engine, planned.prefix.to_list(), self._owner.cache_salt)
+            found = await warm(place.replica.engine, planned.prefix.to_list(), self._owner.cache_salt, place.route)
+            place.replica.admission.prefilled(turn, found)
+            return planned.frontier if found is None else found
 
         self._in_flight = task = asyncio.create_task(work())
         self._idle.clear()
@@ -220,16 +233,21 @@ class Warmer:
             while not task.done():  # though we are cancelled twice: what was computed is booked
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({task})
-            computed = self._book(turn, planned, task, kept) if began else None
+            computed = self._book(planned, task, kept) if began else None
             self._in_flight = None
             self._idle.set()
-        if isinstance(error := None if task.cancelled() else task.exception(), EngineUnavailable):
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, EngineDied):
             raise error
+        self._timeouts = self._timeouts + 1 if isinstance(error, EngineSlow) else 0
+        lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineSlow)
+        if lost or self._timeouts >= HANGS_AFTER_TIMEOUTS:  # one alone says that it has much to do
+            self._owner.route.leave(place)
         if computed is None:
-            raise Shed(ShedReason.FAILED)
+            raise Shed(ShedReason.LOAD if isinstance(error, EngineBusy) else ShedReason.FAILED)
         return computed
 
-    def _book(self, turn: Turn, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
+    def _book(self, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
         if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
             self.planner.failed()
             self.ledger.warmed(planned.prefix, planned.frontier)
@@ -239,7 +257,6 @@ class Warmer:
             self.planner.failed()
             self.ledger.failed(planned.new_tokens)
             return None
-        self._admission.prefilled(turn, task.result())
         self._used_at = self._clock()
         self.planner.warmed(self._used_at)
         if kept:

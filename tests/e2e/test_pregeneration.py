@@ -95,7 +95,7 @@ class Side:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def side(embedded_engine: EmbeddedEngine) -> AsyncIterator[Side]:
     engine = CountingEngine(embedded_engine)
-    async with running_server(engine, SETTINGS) as server:
+    async with running_server([engine], SETTINGS) as server:
         yield Side(server.address, engine)
 
 

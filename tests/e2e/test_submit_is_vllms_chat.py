@@ -67,7 +67,7 @@ class Side:
 async def side(embedded_engine: EmbeddedEngine) -> AsyncIterator[Side]:
     recording = RecordingEngine(embedded_engine)
     async with (
-        running_server(recording, Settings(port=0, metrics_port=-1)) as server,
+        running_server([recording], Settings(port=0, metrics_port=-1)) as server,
         chat_endpoint(embedded_engine) as endpoint,
     ):
         yield Side(server.address, recording, endpoint)

@@ -52,7 +52,7 @@ async def start_a_warm(engine: GatedEngine, typist: Typist) -> Request:
 
 async def test_a_warm_that_leads_the_prompt_is_neither_waited_for_nor_dropped() -> None:
     engine = GatedEngine()
-    async with running_server(engine, LOOPBACK) as server, typing_at(server.address) as typist:
+    async with running_server([engine], LOOPBACK) as server, typing_at(server.address) as typist:
         warm = await start_a_warm(engine, typist)
         await typist.send_submit()
         generation = await engine.next_request()
@@ -67,7 +67,7 @@ async def test_a_warm_that_leads_the_prompt_is_neither_waited_for_nor_dropped() 
 
 async def test_a_warm_that_does_not_lead_the_prompt_is_dropped() -> None:
     engine = GatedEngine()
-    async with running_server(engine, LOOPBACK) as server, typing_at(server.address) as typist:
+    async with running_server([engine], LOOPBACK) as server, typing_at(server.address) as typist:
         await start_a_warm(engine, typist)
         await typist.send_submit("Something else.")
         generation = await engine.next_request()

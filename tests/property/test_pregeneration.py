@@ -115,7 +115,7 @@ async def befall(stage: Stage, kind: str) -> None:
             stage.render_gate.held = True
         case "load" | "calm":
             stage.engine.load = EngineLoad(waiting=1000 if kind == "load" else 0)
-            stage.service.admission.look()
+            stage.replica.admission.look()
     await settle()
 
 

@@ -58,6 +58,12 @@ class Watched:
     asked: list[Asked] = field(default_factory=list)
     blocks: set[tuple[int, ...]] = field(default_factory=set)
 
+    name: str = "watched"
+
+    @property
+    def up(self) -> bool:
+        return self.engine.up
+
     @property
     def info(self) -> EngineInfo:
         return self.engine.info
@@ -90,6 +96,9 @@ class Watched:
             raise
         finally:
             asked.running = False
+
+    async def watch(self) -> None:
+        await self.engine.watch()
 
     async def close(self) -> None:
         """Leave the engine to the test."""

@@ -21,6 +21,14 @@ class RecordingEngine:
         self.arrived: asyncio.Queue[Request] = asyncio.Queue()
 
     @property
+    def name(self) -> str:
+        return self._engine.name
+
+    @property
+    def up(self) -> bool:
+        return self._engine.up
+
+    @property
     def info(self) -> EngineInfo:
         return self._engine.info
 
@@ -41,6 +49,9 @@ class RecordingEngine:
         async with aclosing(self._engine.generate(request)) as outputs:
             async for output in outputs:
                 yield output
+
+    async def watch(self) -> None:
+        await self._engine.watch()
 
     async def close(self) -> None:
         await self._engine.close()

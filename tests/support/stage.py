@@ -1,7 +1,7 @@
 """One session on a fake engine, every wait of which the test releases: no clock, no wire, no thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from forefill_service.events import (
     Unknown,
 )
 from forefill_service.metrics import Metrics
+from forefill_service.replicas import Replica
 from forefill_service.responses import FlushResult, GenerationFinished, Response, SessionError
 from forefill_service.runner import SessionRunner
 from forefill_service.service import Service
@@ -101,6 +102,7 @@ class Stage:
         piece_tokens: int = 1000,
         tenant: str = "",
         service: Service | None = None,
+        others: Sequence[FakeEngine] = (),
         **settings: Any,
     ) -> None:
         self.engine = engine or FakeEngine(block_size=BLOCK)
@@ -117,7 +119,7 @@ class Stage:
         self._writes = asyncio.Lock()
         self.settings = Settings(**{**UNHURRIED, "warm_piece_tokens": piece_tokens, **settings})
         self.service = service or Service.of(
-            seam(self.engine),
+            [seam(self.engine), *others],
             self.settings,
             self.metrics,
             self._render,
@@ -127,6 +129,11 @@ class Stage:
         )
         self.runner = SessionRunner(self.service, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
+
+    @property
+    def replica(self) -> Replica:
+        """The engine as the session's service knows it."""
+        return self.service.replicas.all[0]
 
     def _clock(self) -> float:
         self._time += 1

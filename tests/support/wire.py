@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def cached_tokens(self) -> int:
-        return self.started.cached_tokens
+        return self.finished.usage.cached_tokens
 
 
 class SubmitRefused(AssertionError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from forefill_service.admission import Admission, Limits, Shed, Turn, Work
-from forefill_service.engine import EngineLoad
+from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.planner import Room, Wait, Warm
 from forefill_service.prefill_times import PrefillTimes
 from forefill_service.pressure import PressureGauge
@@ -33,14 +33,13 @@ class Gateway:
 
     def __init__(self, **limits: Any) -> None:
         self.now = 0.0
-        self.load = EngineLoad()
+        self.engine = FakeEngine(block_size=BLOCK)
         gauge = PressureGauge(waiting_requests=4, cache_usage=0.9, after_preemption_seconds=5)
         self.admission = Admission(
-            BLOCK,
+            self.engine,
             Limits(**{"busy_seconds": 0.05, "idle_seconds": 0.2, **limits}),
             known_times(),
             gauge,
-            lambda: self.load,
             lambda: self.now,
         )
         self.turns: dict[str, Turn] = {}
@@ -64,13 +63,12 @@ class Gateway:
         *,
         tenant: str = "",
         work: Work = Work.WARM,
-        lacks_little: bool = False,
     ) -> None:
         leave = self._leave[session] = asyncio.Event()
 
         async def ask() -> None:
             try:
-                async with self.admission.turn(work, tenant, session, plan, lacks_little=lacks_little) as turn:
+                async with self.admission.turn(work, tenant, session, plan) as turn:
                     self.turns[session] = turn
                     await leave.wait()
             except Shed as shed:
@@ -221,15 +219,6 @@ async def test_the_session_that_was_given_least_comes_first() -> None:
         assert gate.granted == ["new"]
 
 
-async def test_who_lacks_little_comes_before_who_lacks_much() -> None:
-    async with gateway(in_flight=1) as gate:
-        await gate.asks("first")
-        await gate.asks("base prompt")
-        await gate.asks("flush", BLOCK, lacks_little=True)
-        await gate.leaves("first")
-        assert gate.granted == ["flush"]
-
-
 async def test_a_tenant_with_many_sessions_does_not_crowd_out_one_with_few() -> None:
     async with gateway(in_flight=1) as gate:
         await gate.asks("many 0", tenant="many")
@@ -242,7 +231,7 @@ async def test_a_tenant_with_many_sessions_does_not_crowd_out_one_with_few() -> 
 
 async def test_under_pressure_warms_are_shed_and_pregenerations_are_not() -> None:
     async with gateway() as gate:
-        gate.load = EngineLoad(waiting=4)
+        gate.engine.load = EngineLoad(waiting=4)
         await gate.asks("warm")
         await gate.asks("pregeneration", BLOCK, work=Work.PREGENERATION)
         assert gate.shed == {"warm": ShedReason.LOAD}
@@ -253,7 +242,7 @@ async def test_under_more_of_it_pregenerations_must_make_way() -> None:
     async with gateway() as gate:
         await gate.asks("running", BLOCK, work=Work.PREGENERATION)
         assert not gate.turns["running"].revoked.is_set()
-        gate.load = EngineLoad(preemptions=1)
+        gate.engine.load = EngineLoad(preemptions=1)
         await gate.passes(0.1)
         assert gate.turns["running"].revoked.is_set()
         await gate.asks("new", BLOCK, work=Work.PREGENERATION)

@@ -32,10 +32,11 @@ QUICK: dict[str, Any] = {
 
 async def bench(**options: Any) -> int:
     async with (
-        running_server(FakeEngine(), Settings(port=0, metrics_port=-1)) as server,
+        running_server([FakeEngine()], Settings(port=0, metrics_port=-1)) as server,
         openai_endpoint() as endpoint,
     ):
-        return await run(BenchCommand(target=server.address, direct=endpoint.url, **QUICK | options))
+        servers = {"target": server.address, "remote": server.address, "direct": endpoint.url}
+        return await run(BenchCommand(**servers | QUICK | options))
 
 
 async def test_a_run_has_every_workload_and_arm_in_file_and_table(

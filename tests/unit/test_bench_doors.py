@@ -16,7 +16,7 @@ TALK = [("system", "You write SQL for a clinic. " * 8)]
 
 async def test_both_doors_tell_the_same_things() -> None:
     async with (
-        running_server(FakeEngine(answer_tokens=2), Settings(port=0, metrics_port=-1)) as server,
+        running_server([FakeEngine(answer_tokens=2)], Settings(port=0, metrics_port=-1)) as server,
         AsyncClient.connect(server.address) as client,
         openai_endpoint() as endpoint,
         http_door(endpoint.url, None) as direct,
@@ -32,7 +32,7 @@ async def test_both_doors_tell_the_same_things() -> None:
 async def test_through_forefill_nothing_is_warmed_and_a_second_ask_finds_the_first_ones_blocks() -> None:
     engine = FakeEngine()
     async with (
-        running_server(engine, Settings(port=0, metrics_port=-1)) as server,
+        running_server([engine], Settings(port=0, metrics_port=-1)) as server,
         AsyncClient.connect(server.address) as client,
     ):
         asked_before = len(engine.requests)

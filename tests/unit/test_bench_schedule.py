@@ -72,6 +72,7 @@ def test_overhead_asks_the_same_cached_prompt_both_ways() -> None:
     assert {trial.scripts[0][-1].draft for trial in counted} == {question(0)}
     assert {(trial.arm.name, trial.arm.prepared) for trial in counted} == {
         ("oracle", Prepared.WHOLE),
+        ("remote", Prepared.WHOLE),
         ("direct", Prepared.WHOLE),
     }
 

@@ -118,6 +118,8 @@ def test_the_tables_fit_100_columns_and_name_both_comparisons() -> None:
 def test_what_forefill_adds_is_told() -> None:
     rows = [row("oracle", 52.0, workload="overhead"), row("direct", 50.5, workload="overhead")]
     assert "forefill adds +1.5 ms" in tables(summarise(rows, [], 1))
+    rows.append(row("remote", 55.0, workload="overhead"))
+    assert "forefill in front of it adds +4.5 ms" in tables(summarise(rows, [], 1))
 
 
 def test_a_row_for_programs_has_what_was_asked_and_what_it_cost_and_no_answer() -> None:

@@ -59,12 +59,12 @@ def _nobody_types_faster_than_the_server_warms(monkeypatch: pytest.MonkeyPatch) 
 async def stage() -> AsyncIterator[Stage]:
     engine = FakeEngine(cache_blocks=100_000)
     async with (
-        running_server(engine, Settings(port=0, metrics_port=-1)) as server,
+        running_server([engine], Settings(port=0, metrics_port=-1)) as server,
         AsyncClient.connect(server.address) as client,
         openai_endpoint() as endpoint,
         http_door(endpoint.url, None) as http,
     ):
-        yield Stage(Site(client, http, Nonces(), MAX_TOKENS), engine, endpoint)
+        yield Stage(Site(client, http, Nonces(), MAX_TOKENS, remote=client), engine, endpoint)
 
 
 def whole_blocks(tokens: int) -> int:

@@ -65,6 +65,7 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
             "GENERATION_RUNNING",
             "SESSION_ENDED",
             "GENERATION_FAILED",
+            "GENERATION_INTERRUPTED",
         )
     }
 

@@ -3,9 +3,20 @@
 import asyncio
 
 import pytest
-from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm, warming_inert_reason
-from forefill_service.errors import EngineRefused, EngineUnavailable
+from forefill_service.engine import (
+    FakeEngine,
+    FakeSpeed,
+    Output,
+    Priority,
+    Request,
+    Step,
+    StepModel,
+    warm,
+    warming_inert_reason,
+)
+from forefill_service.errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable
 from forefill_service.events import ChatMessage, Sampling
+from forefill_service.prefill_times import Coefficients
 
 from tests.support.stage import Gate, settle
 
@@ -23,6 +34,7 @@ async def answer(engine: FakeEngine, asked: Request) -> list[Output]:
 
 async def cached(engine: FakeEngine, ids: list[int], salt: str | None = None) -> int:
     [output] = await answer(engine, Request(ids, Sampling(max_tokens=1), Priority.GENERATION, salt))
+    assert output.cached_tokens is not None
     return output.cached_tokens
 
 
@@ -205,7 +217,7 @@ async def test_refusals_are_counted_down() -> None:
     await answer(engine, request())
     with pytest.raises(EngineRefused):
         await warm(engine, PROMPT)
-    assert await warm(engine, PROMPT) >= 0
+    assert await warm(engine, PROMPT) is not None
 
 
 async def test_a_dead_engine_fails_what_runs_and_what_comes() -> None:
@@ -216,10 +228,34 @@ async def test_a_dead_engine_fails_what_runs_and_what_comes() -> None:
     await settle()
     engine.faults.dead = True
     gate.open()
+    with pytest.raises(EngineDied):
+        await running
+    with pytest.raises(EngineDied):
+        await answer(engine, request())
+
+
+async def test_an_engine_that_is_down_loses_what_runs_and_comes_back() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(sleep=gate)
+    running = asyncio.create_task(answer(engine, request()))
+    await settle()
+    engine.faults.down = True
+    gate.open()
     with pytest.raises(EngineUnavailable):
         await running
-    with pytest.raises(EngineUnavailable):
+    assert not engine.up
+    engine.faults.down = False
+    assert engine.up
+    assert await answer(engine, request())
+
+
+async def test_requests_without_room_are_counted_down() -> None:
+    engine = FakeEngine()
+    engine.faults.busy = 1
+    with pytest.raises(EngineBusy):
         await answer(engine, request())
+    assert await answer(engine, request())
 
 
 async def test_the_self_test_finds_that_warming_helps() -> None:
@@ -234,3 +270,101 @@ async def test_the_self_test_finds_that_prefix_caching_is_off() -> None:
 
 async def test_the_self_test_finds_blocks_larger_than_the_context() -> None:
     assert "does not fit" in await warming_inert_reason(FakeEngine(block_size=528, context_tokens=512))
+
+
+STEPS = StepModel(Coefficients(fixed=1.0, per_token=0.5), max_batched_tokens=32)
+"""Seconds that are sums of powers of two, so that times can be compared."""
+
+
+async def test_with_a_step_model_all_requests_share_the_steps() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=sleep)
+    alone = await answer(engine, request(max_tokens=2))
+    assert slept == [1 + 0.5 * 32, 1 + 0.5 * (len(PROMPT) - 32), 1 + 0.5]
+    slept.clear()
+    both = await asyncio.gather(answer(engine, request([1], max_tokens=2)), answer(engine, request([2], max_tokens=2)))
+    assert slept == [1 + 0.5 * 2, 1 + 0.5 * 2]
+    assert [len(outputs) for outputs in (alone, *both)] == [2, 2, 2]
+
+
+async def test_with_a_step_model_the_answers_are_the_same() -> None:
+    for ids in (PROMPT, PROMPT[:5]):
+        by_steps = await answer(FakeEngine(speed=STEPS, sleep=Gate()), request(ids))
+        assert by_steps == await answer(FakeEngine(), request(ids))
+
+
+async def test_with_a_step_model_it_tells_its_load() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=8, speed=STEPS, sleep=gate)
+    running = asyncio.create_task(answer(engine, request(PROMPT[:BLOCK], max_tokens=BLOCK + 1)))
+    await settle()
+    gate.step()
+    await settle()
+    assert (engine.load.running, engine.load.waiting, engine.load.cache_usage) == (1, 0, 0.25)
+    gate.open()
+    await running
+    assert engine.load.running == 0
+
+
+async def test_with_a_step_model_a_request_that_is_stopped_makes_room_at_once() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS, sleep=gate)
+    stopped = asyncio.create_task(answer(engine, request(PROMPT[: 2 * BLOCK], max_tokens=1)))
+    await settle()
+    waits = asyncio.create_task(answer(engine, request(PROMPT[1 : 2 * BLOCK], max_tokens=1)))
+    await settle()
+    stopped.cancel()
+    gate.open()
+    assert len(await waits) == 1
+    assert engine.aborted == 1
+
+
+async def test_with_a_step_model_a_prompt_larger_than_the_cache_is_refused() -> None:
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS)
+    with pytest.raises(EngineRefused, match="more blocks than the cache has"):
+        await answer(engine, request())
+
+
+async def test_with_a_step_model_every_step_is_told_when_it_is_done() -> None:
+    told: list[Step] = []
+    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate(), on_step=told.append)
+    await answer(engine, request(priority=Priority.WARM, max_tokens=1))
+    assert [[(part.job.priority, part.new_tokens) for part in step.parts] for step in told] == [
+        [(Priority.WARM, 32)],
+        [(Priority.WARM, len(PROMPT) - 32)],
+    ]
+
+
+async def test_with_a_step_model_a_request_is_on_its_way_first() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    model = StepModel(Coefficients(fixed=1.0, per_token=0.5), on_the_way=0.25)
+    await answer(FakeEngine(speed=model, sleep=sleep), request([1], max_tokens=1))
+    assert slept == [0.25, 1.5]
+
+
+async def test_with_a_step_model_closing_it_fails_what_runs() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(speed=STEPS, sleep=gate)
+    running = asyncio.create_task(answer(engine, request()))
+    await settle()
+    await engine.close()
+    with pytest.raises(EngineUnavailable):
+        await running
+
+
+async def test_what_it_is_told_to_hold_is_found() -> None:
+    for engine in (FakeEngine(block_size=BLOCK), FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate())):
+        engine.hold(PROMPT)
+        assert await cached(engine, PROMPT) == 3 * BLOCK

@@ -1,14 +1,23 @@
 """What the operator sees."""
 
+from typing import Any
+
+from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.errors import Reason
 from forefill_service.ledger import Balance
 from forefill_service.metrics import Metrics
 from forefill_service.responses import FlushOutcome, ShedReason, Source
+from forefill_service.service import Service
+from forefill_service.settings import Settings
 from prometheus_client import generate_latest
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"forefill_{name}", labels)
+
+
+async def unused(*_: Any) -> None:
+    """Render nothing."""
 
 
 def test_sessions_are_counted_in_and_out() -> None:
@@ -30,10 +39,21 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
 
 
 def test_what_is_shed_now_is_asked_for_when_it_is_read() -> None:
+    metrics, engine = Metrics(), FakeEngine(name="one")
+    Service.of([engine], Settings(), metrics, unused)
+    assert [value(metrics, name, replica="one") for name in ("pressure", "replica_up")] == [0, 1]
+    engine.load, engine.faults.down = EngineLoad(waiting=1000), True
+    assert [value(metrics, name, replica="one") for name in ("pressure", "replica_up")] == [2, 0]
+    assert value(metrics, "speculative_requests", replica="one") == 0
+
+
+def test_generations_that_an_engine_lost_are_counted_by_what_became_of_them() -> None:
     metrics = Metrics()
-    metrics.watch(lambda: 2, lambda: 3)
-    assert value(metrics, "pressure") == 2
-    assert value(metrics, "speculative_requests") == 3
+    metrics.lost("one", retried=True)
+    metrics.lost("one", retried=False)
+    metrics.lost("two", retried=True)
+    assert value(metrics, "generations_lost_total", replica="one", outcome="retried") == 1
+    assert value(metrics, "generations_lost_total", replica="one", outcome="failed") == 1
 
 
 def test_an_answer_is_cold_or_warm() -> None:

@@ -23,7 +23,7 @@ async def test_the_sample_runs_and_prints_the_answer_and_its_report(capsys: pyte
     assert len(sample.split("async def main", 1)[1].strip().splitlines()) <= 16, "about ten lines of SDK"
     names: dict[str, object] = {}
     engine = FakeEngine()
-    async with running_server(engine, Settings(port=0, metrics_port=-1)) as server:
+    async with running_server([engine], Settings(port=0, metrics_port=-1)) as server:
         code = sample.replace("127.0.0.1:50051", server.address).replace("asyncio.run(main())", "")
         exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
         await names["main"]()  # type: ignore[operator]

@@ -58,7 +58,7 @@ def test_base_prompts_are_shared_or_not_as_their_kind_says(kind: str, different:
 
 
 async def test_each_part_measures_a_server() -> None:
-    async with running_server(FakeEngine(), SETTINGS) as server:
+    async with running_server([FakeEngine()], SETTINGS) as server:
         at = (server.address, os.getpid())
         throughput = await stress.measure_throughput(*at, streams=2, seconds=0)
         assert throughput.events_per_second > 0
@@ -74,7 +74,7 @@ async def test_each_part_measures_a_server() -> None:
 
 async def test_a_stream_that_is_refused_fails_the_measurement() -> None:
     one = SETTINGS.model_copy(update={"max_sessions": 1})
-    async with running_server(FakeEngine(), one) as server, typists_at(server.address) as typists:
+    async with running_server([FakeEngine()], one) as server, typists_at(server.address) as typists:
         with pytest.raises(ExceptionGroup) as failed:
             await typists.open(["", ""])
         assert failed.group_contains(grpc.aio.AioRpcError, match="RESOURCE_EXHAUSTED")

@@ -81,7 +81,7 @@ async def server(engine: FakeEngine) -> AsyncIterator[RunningServer]:
         max_draft_code_points=200,
         max_sessions=MAX_SESSIONS,
     )
-    async with running_server(engine, settings) as running:
+    async with running_server([engine], settings) as running:
         yield running
 
 

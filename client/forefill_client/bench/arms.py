@@ -33,6 +33,8 @@ class Arm:
     warms_naively: bool = False
     #: Straight to vLLM's own endpoint.
     over_http: bool = False
+    #: To a forefill in front of that endpoint.
+    over_remote: bool = False
     #: Stays still before Enter for as long as a pre-generation wants.
     pauses: bool = False
 
@@ -60,6 +62,7 @@ _ALL = (
         pauses=True,
     ),
     Arm("oracle", "the whole prompt cached beforehand", prepared=Prepared.WHOLE),
+    Arm("remote", "forefill in front of vLLM's own HTTP endpoint", warm_mode=WarmMode.AUTO, over_remote=True),
     Arm("direct", "vLLM's own HTTP endpoint without forefill, nothing cached", over_http=True),
 )
 ARMS: Final = {arm.name: arm for arm in _ALL}

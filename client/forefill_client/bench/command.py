@@ -19,7 +19,7 @@ from .plots import check_matplotlib, write_plots
 from .progress import Progress
 from .results import BackgroundRow, RequestRow, Served
 from .schedule import Cell, Pace, Trial, plan_load, plan_trials, typing_model
-from .servers import forefill_server, vllm_server
+from .servers import forefill_before, forefill_server, vllm_server
 from .summary import Summary, summarise
 from .table import tables
 from .texts import Nonces
@@ -37,6 +37,7 @@ class BenchCommand:
     target: str | None = None
     direct: str | None = None
     direct_model: str | None = None
+    remote: str | None = None
     server_args: str = ""
     vllm_args: str = ""
     workloads: tuple[str, ...] = tuple(WORKLOADS)
@@ -62,12 +63,17 @@ class BenchCommand:
     @property
     def needs_endpoint(self) -> bool:
         """Whether anything goes to vLLM's own endpoint."""
-        return any(arm.over_http for workload in self.workloads for arm in self.arms_of(workload))
+        return self.needs_remote or any(arm.over_http for name in self.workloads for arm in self.arms_of(name))
+
+    @property
+    def needs_remote(self) -> bool:
+        """Whether anything goes to a forefill in front of that endpoint."""
+        return any(arm.over_remote for name in self.workloads for arm in self.arms_of(name))
 
     @property
     def flags(self) -> dict[str, Any]:
         """What was asked for, without files and addresses."""
-        left_out = {"target", "direct", "json_file", "plot_prefix", "seed"}
+        left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
 
 
@@ -129,17 +135,20 @@ async def _site(command: BenchCommand, terminal: Terminal, about: dict[str, Any]
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(forefill_server(command.target, command.server_args, terminal))
         client = await stack.enter_async_context(AsyncClient.connect(target))
-        http = None
+        http, remote = None, None
         if command.needs_endpoint:
             url = command.direct
             if url is None:
                 url = await stack.enter_async_context(vllm_server(command.vllm_args, terminal))
             http = await stack.enter_async_context(http_door(url, command.direct_model))
+            if command.needs_remote:
+                before = await stack.enter_async_context(forefill_before(url, http.model, command.remote, terminal))
+                remote = await stack.enter_async_context(AsyncClient.connect(before))
         async with client.session() as session:
             about["model"], about["block_size"] = session.opened.model, session.opened.block_size
             about["warming_inert_reason"] = session.opened.warming_inert_reason
         about["direct_model"] = http.model if http else None
-        yield Site(client, http, Nonces(), command.max_tokens)
+        yield Site(client, http, Nonces(), command.max_tokens, remote)
         terminal.draw("stopping the servers")
 
 

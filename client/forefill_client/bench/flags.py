@@ -49,7 +49,8 @@ def _description() -> str:
 def _add_servers(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--target", metavar="HOST:PORT", help="a running forefill-server (default: start one)")
-    add("--direct", metavar="URL", help="a running vLLM for the arm `direct` (default: start one where it is needed)")
+    add("--direct", metavar="URL", help="a running vLLM for `direct` and `remote` (default: start one where needed)")
+    add("--remote", metavar="HOST:PORT", help="a running forefill-server in front of that one, for the arm `remote`")
     add("--direct-model", metavar="NAME", help="the model's name there (default: the first that it serves)")
     add("--server-args", default="", metavar="ARGS", help="more arguments for our own forefill-server, in one text")
     add("--vllm-args", default="", metavar="ARGS", help="more arguments for our own vLLM, in one text")
@@ -82,6 +83,7 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             target=options.target,
             direct=options.direct,
             direct_model=options.direct_model,
+            remote=options.remote,
             server_args=options.server_args,
             vllm_args=options.vllm_args,
             workloads=options.workloads,

@@ -48,26 +48,9 @@ class LoadWindow:
             for session, system in zip(window.sessions, prepared, strict=True)
         ]
         works += [(self._background(index, arrival), arrival.counted) for index, arrival in enumerate(window.arrivals)]
-        await self._run_all(works, progress)
+        over = wait_until(self._began_at + window.ends_ms / 1000)
+        await run_counted(works, over, lambda: progress(time.perf_counter() - self._began_at))
         return self._measured
-
-    async def _run_all(
-        self, works: list[tuple[Coroutine[Any, Any, None], bool]], progress: Callable[[float], None]
-    ) -> None:
-        """Run all at once, and cut off what is not counted when the rest is done and the window is over."""
-        tasks = [(asyncio.create_task(work), counted) for work, counted in works]
-        over = asyncio.create_task(wait_until(self._began_at + self._cell.window.ends_ms / 1000))
-        awaited = {over, *(task for task, counted in tasks if counted)}
-        try:
-            while awaited:
-                progress(time.perf_counter() - self._began_at)
-                done, awaited = await asyncio.wait(awaited, timeout=1.0)
-                for task in done:
-                    task.result()
-        finally:
-            for task in (over, *(task for task, _ in tasks)):
-                task.cancel()
-            await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
 
     async def _prepared(self, session: PlannedSession) -> Message:
         """Return the session's system message, with all cached that its arm wants cached."""
@@ -118,6 +101,28 @@ class LoadWindow:
             )
         if arrival.counted:
             self._measured.background.append(row)
+
+
+async def run_counted(
+    works: list[tuple[Coroutine[Any, Any, None], bool]], window: Coroutine[Any, Any, None], tick: Callable[[], None]
+) -> None:
+    """Run works, counted or not, all at once; cut off what is not counted when the rest and the window are over.
+
+    `tick` is called every second; what it raises ends the run.
+    """
+    tasks = [(asyncio.create_task(work), counted) for work, counted in works]
+    over = asyncio.create_task(window)
+    awaited = {over, *(task for task, counted in tasks if counted)}
+    try:
+        while awaited:
+            tick()
+            done, awaited = await asyncio.wait(awaited, timeout=1.0)
+            for task in done:
+                task.result()
+    finally:
+        for task in (over, *(task for task, _ in tasks)):
+            task.cancel()
+        await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
 
 
 def told(error: BaseException) -> str:

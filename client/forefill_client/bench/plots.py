@@ -21,10 +21,11 @@ COLOURS: Final = {
     "typed": "#0072B2",
     "pregen": "#009E73",
     "oracle": "#56B4E9",
+    "remote": "#888888",
     "direct": "#000000",
 }
 """Okabe and Ito's palette, which most people with a colour vision deficiency can tell apart."""
-MARKERS: Final = dict(zip(ARMS, "osv^D*X", strict=True))
+MARKERS: Final = dict(zip(ARMS, "osv^D*PX", strict=True))
 GROUP_WIDTH: Final = 0.76
 INCHES_A_GROUP: Final = 1.35
 
@@ -61,7 +62,7 @@ def ttft_figure(summary: Summary) -> "Figure | None":
     groups = {name: arms for name, arms in groups.items() if arms}
     if not groups:
         return None
-    figure, (axes,) = _new_figure(max(6.0, 1.6 + INCHES_A_GROUP * len(groups)), 4.6, 1)
+    figure, (axes,) = new_figure(max(6.0, 1.6 + INCHES_A_GROUP * len(groups)), 4.6, 1)
     for place, arm in enumerate(arm for arm in ARMS if any(arm in arms for arms in groups.values())):
         points = [(index, arms[arm]) for index, arms in enumerate(groups.values()) if arm in arms]
         axes.errorbar(
@@ -79,8 +80,8 @@ def ttft_figure(summary: Summary) -> "Figure | None":
     axes.set_xlim(-0.5, len(groups) - 0.5)
     for edge in range(1, len(groups)):
         axes.axvline(edge - 0.5, color="0.85", linewidth=0.8)
-    _label(axes, "Time to first token at the client: median, whisker to p95", "", "ms (log scale)")
-    _plain_numbers(axes)
+    label_axes(axes, "Time to first token at the client: median, whisker to p95", "", "ms (log scale)")
+    plain_numbers(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(ARMS), frameon=False)
     return figure
 
@@ -92,7 +93,7 @@ def neighbours_figure(summary: Summary) -> "Figure | None":
     arms = [arm for arm in ARMS if any("ttft_ms" in _background(cells, count, arm) for count in counts)]
     if not arms:
         return None
-    figure, panels = _new_figure(11.0, 4.2, 3)
+    figure, panels = new_figure(11.0, 4.2, 3)
     drawn = (
         ("ttft_ms", "p95", "Time to first token, p95"),
         ("gap_ms", "p99", "Gap between tokens, p99"),
@@ -119,7 +120,7 @@ def neighbours_figure(summary: Summary) -> "Figure | None":
             )
         axes.set_xticks(range(len(counts)), [str(count) for count in counts])
         axes.set_ylim(bottom=0)
-        _label(axes, title, "typists", "ms")
+        label_axes(axes, title, "typists", "ms")
     figure.suptitle("Plain generations beside typists (bars: 95 % bootstrap intervals)", fontsize=11)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ARMS), frameon=False)
     return figure
@@ -134,7 +135,8 @@ def _group_name(workload: str, typists: str) -> str:
     return f"{workload}\n{typists} typist{'s' * (typists != '1')}" if workload == LOAD else workload
 
 
-def _new_figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
+def new_figure(width: float, height: float, panels: int) -> "tuple[Figure, list[Axes]]":
+    """Return a figure of that size, in inches, and its panels from left to right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -143,7 +145,8 @@ def _new_figure(width: float, height: float, panels: int) -> "tuple[Figure, list
     return figure, [figure.add_subplot(1, panels, 1 + panel) for panel in range(panels)]
 
 
-def _label(axes: "Axes", title: str, x: str, y: str) -> None:
+def label_axes(axes: "Axes", title: str, x: str, y: str) -> None:
+    """Give a panel its title and labels, and no more lines than it needs."""
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -153,7 +156,7 @@ def _label(axes: "Axes", title: str, x: str, y: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _plain_numbers(axes: "Axes") -> None:
+def plain_numbers(axes: "Axes") -> None:
     """Write 10, 20, 50, 100 ... on a log axis."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 

@@ -30,6 +30,17 @@ async def forefill_server(target: str | None, arguments: str, terminal: Terminal
 
 
 @asynccontextmanager
+async def forefill_before(url: str, model: str, target: str | None, terminal: Terminal) -> AsyncIterator[str]:
+    """Yield the address of a forefill in front of a running vLLM: `target`, or a server of our own."""
+    if target is not None:
+        yield target
+        return
+    command = (*COMMAND, "--engine", "remote", "--engine-url", url, "--served-model", model)
+    async with local_server(_waiting("forefill before it", terminal), command=command) as address:
+        yield address
+
+
+@asynccontextmanager
 async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
     """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
     check_httpx()
@@ -66,6 +77,7 @@ def _vllm_command(url: str) -> Sequence[str]:
         "port": url.rpartition(":")[2],
         "enable_prefix_caching": True,
         "enable_prompt_tokens_details": True,
+        "scheduling_policy": "priority",
         "disable_uvicorn_access_log": True,
     }
     if _is_for_cpu():

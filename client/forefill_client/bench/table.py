@@ -71,10 +71,13 @@ def _line(name: str, figures: Figures) -> str:
 
 
 def _overhead(arms: dict[str, Figures]) -> str:
-    ours, plain = (arms.get(name, {}).get("ttft_ms") for name in ("oracle", "direct"))
-    if not ours or not plain:
-        return ""
-    return f"forefill adds {ours['p50'] - plain['p50']:+.1f} ms (medians; direct: {CACHED_DIRECT.about})"
+    p50 = {name: figures["ttft_ms"]["p50"] for name, figures in arms.items() if figures["ttft_ms"]}
+    lines = []
+    for name, ours in (("oracle", "forefill"), ("remote", "forefill in front of it")):
+        if name in p50 and "direct" in p50:
+            added = p50[name] - p50["direct"]
+            lines.append(f"{ours} adds {added:+.1f} ms (medians; direct: {CACHED_DIRECT.about})")
+    return "\n".join(lines)
 
 
 def _neighbours(typists: str, arms: dict[str, Figures]) -> str:

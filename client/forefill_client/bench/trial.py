@@ -32,11 +32,21 @@ class Site:
     nonces: texts.Nonces
     #: Most tokens of an answer.
     max_tokens: int
+    #: A forefill in front of that endpoint.
+    remote: AsyncClient | None = None
+
+    def forefill(self, arm: Arm) -> AsyncClient:
+        """Return the forefill that serves an arm."""
+        if not arm.over_remote:
+            return self.client
+        if self.remote is None:
+            raise ForefillError("the arm `remote` needs vLLM's own endpoint: pass --direct URL")
+        return self.remote
 
     def door(self, arm: Arm) -> Door:
         """Return where this arm's plain generations go."""
         if not arm.over_http:
-            return ForefillDoor(self.client)
+            return ForefillDoor(self.forefill(arm))
         if self.http is None:
             raise ForefillError("the arm `direct` needs vLLM's own endpoint: pass --direct URL")
         return self.http
@@ -80,7 +90,7 @@ async def prepare(site: Site, arm: Arm, talk: list[Message], text: str) -> None:
 
 def open_session(site: Site, arm: Arm, talk: list[Message]) -> Session:
     """Make the session of a user of this arm; its blocks may be hit by whoever has the same nonce."""
-    return site.client.session(
+    return site.forefill(arm).session(
         talk,
         sampling=Sampling(temperature=0.0, max_tokens=site.max_tokens),
         warm_mode=arm.warm_mode,

@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from ..keystrokes import TypingModel
+from ..options import WarmMode
 from . import texts
 from .arms import ARMS, Arm, Prepared
 from .script import Script, edited, pasted, typed
@@ -15,6 +16,13 @@ EDITING_TYPO_RATE: Final = 0.1
 EDITING_WRONG_WORDS: Final = 0.2
 CACHED_DIRECT: Final = replace(
     ARMS["direct"], about="vLLM's own HTTP endpoint without forefill, the same prompt cached", prepared=Prepared.WHOLE
+)
+
+CACHED_REMOTE: Final = replace(
+    ARMS["remote"],
+    about="forefill in front of vLLM's own HTTP endpoint, the same prompt cached",
+    prepared=Prepared.WHOLE,
+    warm_mode=WarmMode.OFF,
 )
 
 Write = Callable[[int, TypingModel, Random], tuple[Script, ...]]
@@ -70,10 +78,10 @@ _ALL = (
     Workload("turns", f"{TURNS} turns in one session", _turns, turns=TURNS),
     Workload(
         "overhead",
-        "one stream, the same cached prompt with forefill and without",
+        "one stream, the same cached prompt with forefill, embedded and remote, and without",
         _same_question,
         shared=True,
-        arms=(ARMS["oracle"], CACHED_DIRECT),
+        arms=(ARMS["oracle"], CACHED_REMOTE, CACHED_DIRECT),
         repeats=4,
     ),
     Workload("load", "contexts of their own, beside plain generations that are not ours", _one_question),

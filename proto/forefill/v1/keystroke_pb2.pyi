@@ -261,7 +261,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SESSION_ENDED: _ErrorReason.ValueType  # 16
     """Goes on: an event after END is ignored. Start a new stream."""
     ERROR_REASON_GENERATION_FAILED: _ErrorReason.ValueType  # 17
-    """Goes on: the engine refused the generation (a full queue, an unusable prompt). SUBMIT again."""
+    """Goes on: the engine did not generate (a full queue, an unusable prompt, nobody there). SUBMIT again."""
     ERROR_REASON_ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
@@ -274,6 +274,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Stream ends, CANCELLED: the client closed the stream without END. Send END to finish in good order."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 23
     """Stream ends, INTERNAL: a defect of the server; the metadata holds the id under which its log has it. Open again."""
+    ERROR_REASON_GENERATION_INTERRUPTED: _ErrorReason.ValueType  # 24
+    """Goes on: the engine was lost when part of the answer had been sent: SessionError.sent_text. Keep that part, or SUBMIT
+    again for a whole answer.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names every error of a session. Each says whether the session goes on (SessionError) or the stream ends
@@ -317,7 +321,7 @@ ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 16
 """Goes on: an event after END is ignored. Start a new stream."""
 ERROR_REASON_GENERATION_FAILED: ErrorReason.ValueType  # 17
-"""Goes on: the engine refused the generation (a full queue, an unusable prompt). SUBMIT again."""
+"""Goes on: the engine did not generate (a full queue, an unusable prompt, nobody there). SUBMIT again."""
 ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
@@ -330,6 +334,10 @@ ERROR_REASON_ABORTED: ErrorReason.ValueType  # 22
 """Stream ends, CANCELLED: the client closed the stream without END. Send END to finish in good order."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 23
 """Stream ends, INTERNAL: a defect of the server; the metadata holds the id under which its log has it. Open again."""
+ERROR_REASON_GENERATION_INTERRUPTED: ErrorReason.ValueType  # 24
+"""Goes on: the engine was lost when part of the answer had been sent: SessionError.sent_text. Keep that part, or SUBMIT
+again for a whole answer.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -971,7 +979,9 @@ class GenerationStarted(_message.Message):
     prompt_tokens: _builtins.int
     """Tokens of the prompt. Set by the server."""
     cached_tokens: _builtins.int
-    """Tokens of them that the engine found cached, as the engine itself says. Set by the server."""
+    """Tokens of them that the engine found cached, as the engine itself says, or, where it tells only at the end, as they
+    were believed cached: Usage.cached_tokens has its word then. Set by the server.
+    """
     source: Global___GenerationSource.ValueType
     """Where the first token came from. Set by the server."""
     def __init__(
@@ -1195,6 +1205,7 @@ class SessionError(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     SEQ_FIELD_NUMBER: _builtins.int
     DRAFT_CODE_POINTS_FIELD_NUMBER: _builtins.int
+    SENT_TEXT_FIELD_NUMBER: _builtins.int
     reason: Global___ErrorReason.ValueType
     """What is wrong. Set by the server."""
     message: _builtins.str
@@ -1203,6 +1214,10 @@ class SessionError(_message.Message):
     """The event that it answers; 0 where it answers none. Set by the server."""
     draft_code_points: _builtins.int
     """Length of the server's draft now, in code points: what a repairing Replace must cover. Set by the server."""
+    sent_text: _builtins.str
+    """What of the answer was sent before it broke off: the GenerationDeltas put together. Set by the server; only with
+    ERROR_REASON_GENERATION_INTERRUPTED.
+    """
     def __init__(
         self,
         *,
@@ -1210,10 +1225,11 @@ class SessionError(_message.Message):
         message: _builtins.str = ...,
         seq: _builtins.int = ...,
         draft_code_points: _builtins.int = ...,
+        sent_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_code_points", b"draft_code_points", "message", b"message", "reason", b"reason", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_code_points", b"draft_code_points", "message", b"message", "reason", b"reason", "sent_text", b"sent_text", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

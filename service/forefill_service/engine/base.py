@@ -23,7 +23,8 @@ class EngineInfo:
     """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
 
     `cache_blocks` is how many blocks its cache has, None where it does not say; `default_answer_tokens` the most that
-    an answer gets where the caller asks for no limit, None where that is what the context leaves.
+    an answer gets where the caller asks for no limit, None where that is what the context leaves. `shared` says that
+    others, too, send it requests that we do not see; `caches` is how many caches stand behind it, each found by route.
     """
 
     model: str
@@ -31,6 +32,8 @@ class EngineInfo:
     context_tokens: int
     cache_blocks: int | None = None
     default_answer_tokens: int | None = None
+    shared: bool = False
+    caches: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +52,39 @@ class EngineLoad:
 class Request:
     """One request: `max_tokens` at least 1, the rest of `sampling` as the engine's defaults have it where it is None.
 
-    Blocks are shared only between requests of one `cache_salt`.
+    Blocks are shared only between requests of one `cache_salt`. Where several caches stand behind one engine, requests
+    of one `route` are to find the same one.
     """
 
     prompt_ids: list[int]
     sampling: Sampling
     priority: Priority
     cache_salt: str | None = None
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
 
-    `cached_tokens` is the engine's own count of prompt tokens that it found cached, the same in every part.
+    `cached_tokens` is the engine's own count of prompt tokens that it found cached; None where it does not tell, or
+    tells with the last part alone.
     """
 
     text: str
     token_ids: tuple[int, ...]
-    cached_tokens: int
+    cached_tokens: int | None
     finish_reason: str | None = None
 
 
 class Engine(Protocol):
-    """An engine that is up. Public implementations: `EmbeddedEngine` and, for tests and trials, `FakeEngine`."""
+    """What runs the model. Public implementations: `EmbeddedEngine`, `RemoteEngine`, and, for tests and trials,
+    `FakeEngine`.
+    """
+
+    @property
+    def name(self) -> str:
+        """What tells it apart from the others that serve the same."""
 
     @property
     def info(self) -> EngineInfo:
@@ -86,14 +98,25 @@ class Engine(Protocol):
     def load(self) -> EngineLoad:
         """How it is doing, as of its last step."""
 
+    @property
+    def up(self) -> bool:
+        """Whether it is worth asking now; True for one that has died for good, which says so itself."""
+
     def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
-        Raises EngineRefused where only this request failed, EngineUnavailable where the engine is dead.
+        Raises EngineRefused where only this request failed (EngineBusy: for want of room), EngineUnavailable where the
+        engine cannot be reached or was lost, EngineDied where it will never come back.
         """
 
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        """Yield what its cache stores and evicts; nothing, and an end at once, where it does not tell."""
+        """Yield what its cache stores and evicts, as far as it tells, and when it starts anew with an empty one."""
+
+    async def watch(self) -> None:
+        """Find out whether it is up, again and again, until cancelled.
+
+        Raises EngineDied where it will never come back.
+        """
 
     async def close(self) -> None:
         """Stop the engine and free what it holds; a second call does nothing."""
@@ -103,12 +126,12 @@ WARM_SAMPLING = Sampling(max_tokens=1, temperature=0.0)
 """The least that an engine can be asked for: it refuses 0 tokens."""
 
 
-async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None) -> int:
-    """Have the engine compute and cache these ids; return how many of them it found cached.
+async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None, route: str = "") -> int | None:
+    """Have the engine compute and cache these ids; return how many of them it found cached, None if it does not tell.
 
     Raises EngineRefused, EngineUnavailable.
     """
-    cached_tokens = 0
-    async for output in engine.generate(Request(prefix, WARM_SAMPLING, Priority.WARM, cache_salt)):
+    cached_tokens = None
+    async for output in engine.generate(Request(prefix, WARM_SAMPLING, Priority.WARM, cache_salt, route)):
         cached_tokens = output.cached_tokens
     return cached_tokens

@@ -13,9 +13,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..chat_template import HfChat
-from ..errors import EngineRefused, EngineStartError, EngineUnavailable, Refusal
+from ..errors import EngineDied, EngineRefused, EngineStartError, Refusal
 from ..events import ChatMessage, Sampling
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
+from ..rendezvous import ranked
 from .base import EngineInfo, EngineLoad, Output, Request
 from .children import ChildOutput, out_of_reach_of_ctrl_c
 from .kv_events import CacheEvents
@@ -38,6 +39,9 @@ CPU_DEFAULTS = {
     "max_num_batched_tokens": 512,  # a step of the engine stays short: a running answer waits for it
 }
 CPU_CACHE_GIB = 1.0
+ROUND_TRIP_EVERY_SECONDS = 5.0
+ROUND_TRIP_SECONDS = 60.0
+"""A round trip takes milliseconds, but waits for the step that runs."""
 
 _SAMPLING_DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
@@ -65,8 +69,11 @@ class EmbeddedEngine:
             config.model_config.max_model_len,
             cache.num_gpu_blocks,
             self._sampling_defaults.get("max_tokens"),
+            caches=config.parallel_config.data_parallel_size,
         )
+        self.name = "embedded"
         self.chat = chat
+        self._ranks = [str(rank) for rank in range(config.parallel_config.data_parallel_size)]
         self._load = started.load
         self._cache_events = started.cache_events
         self._ids = count(1)
@@ -106,6 +113,23 @@ class EmbeddedEngine:
         """As vLLM's scheduler told with its last step."""
         return self._load.latest
 
+    @property
+    def up(self) -> bool:
+        """Always: whether it has died is found out by asking it."""
+        return True
+
+    async def watch(self) -> None:
+        """Make a round trip to vLLM's processes, again and again: their own health check does not see a hang."""
+        while True:
+            await asyncio.sleep(ROUND_TRIP_EVERY_SECONDS)
+            try:
+                async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                    await self.vllm.is_sleeping()
+            except TimeoutError:
+                raise EngineDied(f"vLLM's engine process has not answered for {ROUND_TRIP_SECONDS:g} s") from None
+            except Exception as error:
+                raise EngineDied("vLLM's engine process has died") from error
+
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield vLLM's KV events, where they are on."""
         if self._cache_events is not None:
@@ -125,16 +149,17 @@ class EmbeddedEngine:
             self._sampling_params(request.sampling, len(request.prompt_ids)),
             f"forefill-{next(self._ids)}",
             priority=int(request.priority),
+            data_parallel_rank=self._rank(request.route),
         )
         try:
             async for output in outputs:
                 part = output.outputs[0]
                 yield Output(part.text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
         except EngineDeadError as error:
-            raise EngineUnavailable("vLLM's engine process has died") from error
+            raise EngineDied("vLLM's engine process has died") from error
         except (VLLMClientError, VLLMError, ValueError) as error:
             if self.vllm.errored:
-                raise EngineUnavailable("vLLM's engine process has died") from error
+                raise EngineDied("vLLM's engine process has died") from error
             raise EngineRefused(_one_line(error)) from error
         finally:
             await outputs.aclose()
@@ -148,6 +173,10 @@ class EmbeddedEngine:
                 self._cache_events.close()
             # Its __del__ shuts down once more, when the interpreter's end has already taken its module apart.
             self.vllm.shutdown = lambda timeout=None: None
+
+    def _rank(self, route: str) -> int | None:
+        """Return which of vLLM's data-parallel engines a route falls to; each has a cache of its own."""
+        return int(ranked(route, self._ranks)[0]) if len(self._ranks) > 1 and route else None
 
     def _sampling_params(self, sampling: Sampling, prompt_tokens: int) -> SamplingParams:
         from vllm import SamplingParams
@@ -213,7 +242,9 @@ def _start_vllm(settings: Settings) -> _Started:
         arguments["block_size"] = settings.block_size
     if settings.context_tokens is not None:
         arguments["max_model_len"] = settings.context_tokens
-    events = CacheEvents() if settings.kv_events and "kv_events_config" not in settings.engine_args else None
+    several_caches = settings.engine_args.get("data_parallel_size", 1) > 1
+    tells = settings.kv_events and not several_caches and "kv_events_config" not in settings.engine_args
+    events = CacheEvents() if tells else None
     if events is not None:
         arguments["kv_events_config"] = events.config()
     load = LoadReader()

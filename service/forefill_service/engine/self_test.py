@@ -10,8 +10,9 @@ _BLOCKS = 2
 async def warming_inert_reason(engine: Engine) -> str:
     """Warm a prefix, submit an extension of it, and return "" if its blocks were hit, else one line that says why not.
 
-    Sliding-window and hybrid models, or prefix caching turned off, hit nothing in exactly this pattern. The prompts
-    stand under a salt of their own, so that what they leave in the cache is in nobody's way.
+    Sliding-window and hybrid models, or prefix caching turned off, hit nothing in exactly this pattern. An engine that
+    does not tell what it found cached gets the benefit of the doubt. The prompts stand under a salt of their own, so
+    that what they leave in the cache is in nobody's way.
     """
     block_size, context = engine.info.block_size, engine.info.context_tokens
     blocks = min(_BLOCKS, (context - 2) // block_size)
@@ -20,11 +21,12 @@ async def warming_inert_reason(engine: Engine) -> str:
     salt = secrets.token_hex(8)
     some_text = engine.chat.encode("a b c d e f g h ")
     prefix = (some_text * (blocks * block_size))[: blocks * block_size]
-    await warm(engine, prefix, salt)
-    cached_tokens = 0
-    async for output in engine.generate(Request([*prefix, *some_text[:1]], WARM_SAMPLING, Priority.GENERATION, salt)):
+    await warm(engine, prefix, salt, route=salt)
+    cached_tokens: int | None = None
+    longer = Request([*prefix, *some_text[:1]], WARM_SAMPLING, Priority.GENERATION, salt, route=salt)
+    async for output in engine.generate(longer):
         cached_tokens = output.cached_tokens
-    if cached_tokens >= len(prefix):
+    if cached_tokens is None or cached_tokens >= len(prefix):
         return ""
     return (
         f"the engine found {cached_tokens} of {len(prefix)} warmed tokens again: prefix caching is off, or this model "

@@ -1,0 +1,131 @@
+"""forefill in front of two real vLLM servers: each session finds its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.events import ChatMessage
+from forefill_service.prompt import TurnPrompt
+
+from tests.support.replicas import Front, forefill_before, new_context, touched, worked
+from tests.support.texts import AWKWARD_TEXTS
+from tests.support.vllm_server import HttpProcess, running, vllm_server
+from tests.support.wire import Answer, typing_at
+
+pytestmark = [pytest.mark.vllm, pytest.mark.replicas, pytest.mark.asyncio(loop_scope="session")]
+
+Servers = tuple[HttpProcess, HttpProcess]
+
+QUESTION = "Show the names of all makers that sold more than three models "
+TALK = [
+    ("system", "You translate questions into SQL.\n\nCREATE TABLE cars (id INT, make TEXT);\n"),
+    ("user", "How many cars are there? "),
+    ("assistant", " SELECT COUNT(*) FROM cars;\n"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def front(started_servers: Servers) -> AsyncIterator[Front]:
+    async with forefill_before(*started_servers) as front:
+        yield front
+
+
+async def typed_and_submitted(front: Front, **opening: Any) -> tuple[pb.FlushResult, Answer]:
+    """Type a question into a session of its own; return what its FLUSH and its SUBMIT said."""
+    async with typing_at(front.address, new_context(), **opening) as typist:
+        await typist.type(QUESTION)
+        flushed = await typist.flush()
+        answer = await typist.submit()
+        await typist.end()
+    return flushed, answer
+
+
+async def their_ids(server: HttpProcess, talk: list[tuple[str, str]]) -> list[int]:
+    """Return the ids that the server's `/tokenize` makes of messages."""
+    body = {"messages": [{"role": role, "content": content} for role, content in talk]}
+    async with aiohttp.ClientSession() as http, http.post(f"{server.url}/tokenize", json=body) as response:
+        ids: list[int] = (await response.json())["tokens"]
+        return ids
+
+
+async def test_what_a_server_does_not_need_to_be_told_is_asked_of_it(front: Front) -> None:
+    info = front.running.service.info
+    assert (info.block_size, info.context_tokens) == (32, 8192)
+    assert info.model == "SmolLM2-135M-Instruct"
+    assert info.cache_blocks is not None
+    assert [replica.inert_reason for replica in front.running.service.replicas.all] == ["", ""]
+
+
+@pytest.mark.parametrize("name", AWKWARD_TEXTS)
+async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_servers: Servers, name: str) -> None:
+    text = AWKWARD_TEXTS[name]
+    chat = front.running.service.replicas.chat
+    prompt = TurnPrompt(chat, [ChatMessage(role, content) for role, content in TALK], {}, 8192)
+    assert prompt.final(text).to_list() == await their_ids(two_servers[0], [*TALK, ("user", text)])
+
+
+async def test_session_after_session_hits_its_own_server_and_both_have_some(front: Front, two_servers: Servers) -> None:
+    seen = set()
+    for _ in range(8):
+        before = await worked(two_servers)
+        flushed, answer = await typed_and_submitted(front)
+        [server] = await touched(two_servers, before)
+        seen.add(server)
+        assert answer.cached_tokens >= flushed.cached_tokens > 200
+        assert answer.started.source == pb.GENERATION_SOURCE_WARM
+    assert seen == {0, 1}
+
+
+async def test_many_sessions_at_once_find_what_they_have_warmed(front: Front) -> None:
+    results = await asyncio.gather(*(typed_and_submitted(front) for _ in range(6)))
+    for flushed, answer in results:
+        assert answer.cached_tokens >= flushed.cached_tokens
+
+
+async def test_the_next_turn_goes_there_too(front: Front, two_servers: Servers) -> None:
+    async with typing_at(front.address, new_context()) as typist:
+        before = await worked(two_servers)
+        for _ in range(3):
+            await typist.type(QUESTION)
+            flushed = await typist.flush()
+            answer = await typist.submit()
+            assert answer.cached_tokens >= flushed.cached_tokens > 0
+        assert len(await touched(two_servers, before)) == 1
+
+
+async def test_two_copies_of_forefill_give_the_same_hits(front: Front, two_servers: Servers) -> None:
+    async with forefill_before(*two_servers[::-1]) as copy:
+        for number in range(4):
+            context, key = new_context(), f"moved-{number}"
+            async with typing_at(front.address, context, session_key=key) as typist:
+                await typist.type(QUESTION)
+                flushed = await typist.flush()
+            async with typing_at(copy.address, context, session_key=key, draft=QUESTION) as typist:
+                answer = await typist.submit()
+            assert answer.cached_tokens >= flushed.cached_tokens > 200
+
+
+async def test_sessions_that_share_a_prompt_can_be_kept_on_one_server(two_servers: Servers) -> None:
+    async with forefill_before(*two_servers, affinity="prompt") as front:
+        context, before = new_context(), await worked(two_servers)
+        for _ in range(4):
+            async with typing_at(front.address, context) as typist:
+                await typist.type(QUESTION)
+                await typist.flush()
+                assert (await typist.submit()).cached_tokens > 200
+        assert len(await touched(two_servers, before)) == 1
+
+
+async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_same() -> None:
+    plain = vllm_server(plain=True)
+    async with running(plain), forefill_before(plain) as front:
+        [engine] = front.engines.values()
+        assert not engine._served.cached_tokens
+        flushed, answer = await typed_and_submitted(front)
+        assert answer.started.cached_tokens == flushed.cached_tokens > 200, "as it is believed"
+        hits = (await plain.told()).hits
+        assert hits >= flushed.cached_tokens, "and as it is"

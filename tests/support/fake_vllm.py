@@ -1,0 +1,183 @@
+"""A vLLM server without a model: HTTP as vLLM speaks it, on a fake engine, able to fail in every way that we know."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from forefill_service.engine import FakeChat, FakeEngine, Priority, RemoteEngine, Request
+from forefill_service.engine.discovery import Served
+from forefill_service.engine.endpoint import Endpoint
+from forefill_service.events import Sampling
+from forefill_service.settings import Settings
+
+METRICS = """\
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{{engine="0"}} {running}
+# TYPE vllm:generation_tokens counter
+vllm:generation_tokens_total{{engine="0"}} {tokens}
+# TYPE vllm:cache_config_info gauge
+vllm:cache_config_info{{block_size="{block_size}",enable_prefix_caching="True",num_gpu_blocks="4096"}} 1.0
+"""
+
+
+@dataclass
+class Faults:
+    """What the server does wrong; set and reset at any time.
+
+    `status` answers every completion with that; `cut_after` ends streams behind so many parts, and behind `stall_after`
+    they fall silent; nothing at all is answered while `flowing` is not set; `tells_cached` is
+    `--enable-prompt-tokens-details`.
+    """
+
+    status: int | None = None
+    cut_after: int | None = None
+    stall_after: int | None = None
+    priorities: bool = True
+    tells_cached: bool = True
+    tells_metrics: bool = True
+    flowing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FakeVllm:
+    """The server; `headers` and `bodies` hold what completions were asked with, oldest first."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.faults = Faults()
+        self.faults.flowing.set()
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.cookies: list[dict[str, str]] = []
+        self.running = 0
+        self.tokens = 0
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Listen; on the same port once more after `stop`."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/v1/models", self._models),
+                web.get("/metrics", self._metrics),
+                web.get("/moved", self._moved),
+                web.post("/v1/completions", self._completions),
+            ]
+        )
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls)
+        await site.start()
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Be gone: new connections are refused, those that are open break."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def _models(self, _: web.Request) -> web.Response:
+        await self.faults.flowing.wait()
+        card = {"id": "fake", "max_model_len": self.engine.info.context_tokens}
+        return web.json_response({"data": [card]})
+
+    async def _moved(self, http: web.Request) -> web.Response:
+        self.cookies.append(dict(http.cookies))
+        return web.Response(status=307, headers={"Location": "/v1/models", "Set-Cookie": "worker=1"})
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        await self.faults.flowing.wait()
+        if not self.faults.tells_metrics:
+            return web.Response(status=404)
+        block_size = self.engine.info.block_size
+        return web.Response(text=METRICS.format(running=self.running, tokens=self.tokens, block_size=block_size))
+
+    async def _completions(self, http: web.Request) -> web.StreamResponse:
+        asked = await http.json()
+        self.bodies.append(asked)
+        self.headers.append(dict(http.headers))
+        await self.faults.flowing.wait()
+        status = self.faults.status
+        if asked.get("priority") and not self.faults.priorities:
+            status = 400
+        if status is not None:
+            return web.json_response({"error": {"message": "no"}}, status=status)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(http)
+        await self._stream(response, asked)
+        return response
+
+    async def _stream(self, response: web.StreamResponse, asked: dict[str, Any]) -> None:
+        sampling = Sampling(max_tokens=asked["max_tokens"])
+        priority = Priority(asked.get("priority", 0))
+        request = Request(asked["prompt"], sampling, priority, asked.get("cache_salt"))
+        cached, parts = None, 0
+        async with aclosing(self.engine.generate(request)) as outputs:
+            async for output in outputs:
+                if parts == self.faults.cut_after:
+                    return
+                if parts == self.faults.stall_after:
+                    await asyncio.Event().wait()
+                parts, cached = parts + 1, output.cached_tokens
+                choice = {"index": 0, "text": output.text, "finish_reason": output.finish_reason}
+                if asked.get("return_token_ids"):
+                    choice["token_ids"] = list(output.token_ids)
+                await _say(response, {"choices": [choice]})
+        details = {"cached_tokens": cached} if self.faults.tells_cached else None
+        await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
+        await response.write(b"data: [DONE]\n\n")
+
+
+async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:
+    await response.write(f"data: {json.dumps(event)}\n\n".encode())
+
+
+@asynccontextmanager
+async def fake_vllm(**engine: Any) -> AsyncIterator[FakeVllm]:
+    """Serve on a free loopback port for the time of the block."""
+    server = FakeVllm(FakeEngine(**engine))
+    await server.start()
+    try:
+        yield server
+    finally:
+        server.faults.flowing.set()
+        await server.stop()
+
+
+def remote_settings(*urls: str, **settings: Any) -> Settings:
+    """Return settings for remote engines, quick to give up."""
+    return Settings(
+        **{
+            "engine": "remote",
+            "engine_url": list(urls),
+            "port": 0,
+            "metrics_port": -1,
+            "connect_timeout_seconds": 2,
+            "probe_seconds": 0.2,
+            "probe_timeout_seconds": 0.5,
+            **settings,
+        }
+    )
+
+
+@asynccontextmanager
+async def remote_engine(server: FakeVllm, **settings: Any) -> AsyncIterator[RemoteEngine]:
+    """Connect to a fake server as to one that was discovered, and probe it once."""
+    asked = remote_settings(server.url, **settings)
+    endpoint = Endpoint(server.url, connect_seconds=asked.connect_timeout_seconds)
+    served = Served(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
+    engine = RemoteEngine(endpoint, served, asked)
+    try:
+        await engine.probe()
+        yield engine
+    finally:
+        await engine.close()

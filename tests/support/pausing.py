@@ -1,0 +1,43 @@
+"""A session whose typing pauses count, on its stage."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from forefill_service.events import Open, Sampling
+from forefill_service.responses import GenerationDelta
+
+from .stage import SYSTEM, Stage, on_stage, settle
+
+TEXT = "Show me all the patients that were seen in May"
+ANSWER_TOKENS = 8
+SEEDED = Open((SYSTEM,), sampling=Sampling(temperature=0.8, seed=1))
+
+
+def pausing(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Stage]:
+    """A session whose pauses count."""
+    return on_stage(*args, **{"pregeneration": True, **kwargs})
+
+
+def deltas(stage: Stage, seq: int) -> list[str]:
+    return [delta.text for delta in stage.all(GenerationDelta) if delta.seq == seq]
+
+
+async def plain_answer(text: str = TEXT) -> str:
+    async with on_stage() as stage:
+        return "".join(deltas(stage, await stage.submits(text)))
+
+
+async def steps(stage: Stage, count: int) -> None:
+    """Let the engine do so much; the first step of a request is its prefill."""
+    for _ in range(count):
+        stage.engine_gate.step()
+        await settle()
+
+
+async def begins(stage: Stage, text: str = TEXT, tokens: int = 0) -> None:
+    """Type, pause, and have so many tokens of the answer made."""
+    await stage.types(text)
+    stage.engine_gate.held = True
+    await stage.pauses()
+    if tokens:
+        await steps(stage, 1 + tokens)

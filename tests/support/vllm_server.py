@@ -1,0 +1,135 @@
+"""Real vLLM servers and the real router, as processes on free loopback ports; each is ended by its id."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from forefill_service.engine.embedded import CPU_DEFAULTS
+from forefill_service.engine.vllm_metrics import Told, told
+from forefill_service.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
+
+START_SECONDS = 150
+CACHE_BYTES = 2**29
+ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class HttpProcess:
+    """One process, with all its children, that serves HTTP on a port of its own."""
+
+    def __init__(self, command: Sequence[str], port: int, ready_path: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = command
+        self._ready_path = ready_path
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with tempfile.TemporaryFile() as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env={**os.environ, **ENVIRONMENT},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await self._answering(self._process)
+            except (TimeoutError, AssertionError) as error:
+                log.seek(0)
+                said = log.read().decode(errors="replace")[-3000:]
+                raise AssertionError(f"{self._command[0]} does not come up ({error}); it said: {said}") from None
+
+    async def _answering(self, process: asyncio.subprocess.Process) -> None:
+        limit = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(timeout=limit) as http:
+            while process.returncode is None:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with http.get(self.url + self._ready_path) as response:
+                        if response.status == 200:
+                            return
+                await asyncio.sleep(0.2)
+        raise AssertionError(f"it ended with {process.returncode}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it and all its children."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    async def kill(self) -> None:
+        """End it at once, as a machine that loses its power does."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+            self._process = None
+
+    async def told(self) -> Told:
+        """Return what its metrics say."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/metrics") as response:
+            return told(await response.text())
+
+
+def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
+    """Make a vLLM server of the packaged model; `plain`: without the flags that forefill would like."""
+    port = free_port()
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in CPU_DEFAULTS.items() if value is not True]
+    wishes = () if plain else ("--scheduling-policy=priority", "--enable-prompt-tokens-details")
+    command = (
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host=127.0.0.1", f"--port={port}"),
+        *(f"--model={packaged_model_path()}", f"--served-model-name={PACKAGED_MODEL_NAME}"),
+        *("--enforce-eager", f"--kv-cache-memory-bytes={CACHE_BYTES}", "--disable-uvicorn-access-log"),
+        *(*flags, *wishes, *more),
+    )
+    return HttpProcess(command, port, "/health")
+
+
+def router(*workers: str, policy: str = "consistent_hash") -> HttpProcess:
+    """Make a vllm-router in front of these servers, set up as our documents advise."""
+    port = free_port()
+    command = (
+        router_program() or "vllm-router",
+        *("--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port())),
+        *("--policy", policy, "--health-check-interval-secs", "1", "--health-failure-threshold", "2"),
+        *("--disable-retries", "--worker-urls", *workers),
+    )
+    return HttpProcess(command, port, "/v1/models")
+
+
+def router_program() -> str | None:
+    """Return where vllm-router is; None where it is not installed."""
+    beside = Path(sys.executable).with_name("vllm-router")
+    return str(beside) if beside.exists() else shutil.which("vllm-router")
+
+
+@asynccontextmanager
+async def running(*processes: HttpProcess) -> AsyncIterator[None]:
+    """Run processes for the time of the block; whatever state they are in then, they end."""
+    try:
+        for process in processes:  # one after the other: their start is work for all processors
+            await process.start()
+        yield
+    finally:
+        await asyncio.gather(*(process.kill() for process in processes))
