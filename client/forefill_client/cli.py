@@ -15,6 +15,7 @@ from .bench.flags import add_bench
 from .errors import ForefillError
 from .keystrokes import SAMPLE_QUERIES
 from .options import Sampling
+from .plan.flags import add_plan
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 CHARACTERS_A_WORD = 5
@@ -26,6 +27,7 @@ examples:
   forefill type "Show me all patients"           type at the server on this machine
   forefill type "And by ward?" --system @db.sql  with a system prompt from a file
   forefill bench --workloads context --queries 5 measure all ways of serving
+  forefill plan --typists 500                    how many replicas they need, by simulation
 """
 TYPE_EXAMPLES = """\
 The answer goes to standard output, everything else to standard error.
@@ -91,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_type(commands)
     _add_demo(commands)
     add_bench(commands)
+    add_plan(commands)
     return parser
 
 

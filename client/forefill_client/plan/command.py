@@ -1,0 +1,168 @@
+"""`forefill plan`: how many replicas a fleet of typists needs, by simulating one; tables, a result file, a figure."""
+
+import asyncio
+import dataclasses
+import importlib
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+from ..bench import meta
+from ..bench.plots import check_matplotlib
+from ..errors import ForefillError
+from ..keystrokes import SAMPLE_QUERIES
+from ..terminal import Terminal, write_result
+from .capacity import Capacity, Fleet, plan_fleet
+from .paper import QUESTION_TOKENS, Paper, on_paper
+from .plots import write_plots
+from .scenario import ARMS, Outcome, Replica, Use
+from .table import LEGEND, alone_table, fleet_table, replica_table
+
+DECADES: Final = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+DIGITS: Final = 3
+
+
+class Stopped(Exception):
+    """Raised in a simulation that nobody waits for any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCommand:
+    """What is asked of the plan."""
+
+    typists: tuple[int, ...] = DECADES
+    replica: Replica = Replica()
+    use: Use = Use()
+    #: What the 95th percentile of the time to the first token may be, in milliseconds.
+    target_ms: float = 300.0
+    #: SUBMITs that each simulation counts, at least.
+    submits: int = 200
+    seed: int = 1
+    json_file: Path | None = None
+    plot_prefix: Path | None = None
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """What was asked for, without files."""
+        left_out = {"json_file", "plot_prefix", "seed"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What came out: on paper, simulated, what one replica carries in each arm, and the fleets."""
+
+    paper: Paper
+    outcomes: tuple[Outcome, ...]
+    most: dict[str, int]
+    fleets: tuple[Fleet, ...]
+
+
+async def run(command: PlanCommand) -> int:
+    """Plan, print the tables, write the files, and return the exit status."""
+    _check(command)
+    began_at = meta.now()
+    stopped = threading.Event()
+    with Terminal() as terminal:
+        try:  # in a thread, so that Ctrl-C is heard here
+            plan = await asyncio.to_thread(make_plan, command, terminal, stopped)
+        finally:
+            stopped.set()
+    write_result(_tables(command, plan) + "\n")
+    if command.json_file is not None:
+        command.json_file.write_text(json.dumps(_as_json(command, plan, began_at), indent=1) + "\n", encoding="utf-8")
+    if command.plot_prefix is not None and plan.fleets:
+        for file in write_plots(plan.fleets, command.target_ms, command.plot_prefix):
+            write_result(f"wrote {file}\n")
+    return 0
+
+
+def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event) -> Plan:
+    """Simulate what is needed; raises Stopped soon after `stopped` is set."""
+    from .simulate import busy_gap_ms, simulate
+
+    def simulated(arm: str, typists: int) -> Outcome:
+        place = f"{arm}, {typists} typist{'s' * (typists != 1)} on a replica"
+        window = command.use.window(typists, command.submits, command.seed)
+
+        def progress(seconds: float) -> None:
+            if stopped.is_set():
+                raise Stopped
+            terminal.draw(f"simulating {place}: {min(1.0, 1000 * seconds / window.ends_ms):.0%}")
+
+        outcome = simulate(command.replica, command.use, window, arm, progress)
+        if not terminal.live:
+            terminal.say(f"{place}: p50 {outcome.ttft(0.5):.0f} ms, p95 {outcome.ttft(0.95):.0f} ms")
+        return outcome
+
+    capacity = Capacity(simulated, command.target_ms)
+    typed = capacity.most_typists("typed")
+    most = {arm: typed if arm == "typed" else capacity.most_typists(arm) for arm in ARMS}
+    for load in capacity.loads("typed"):
+        for arm in ARMS:
+            capacity.outcome(arm, load)
+    return Plan(
+        on_paper(command.replica, command.use, busy_gap_ms()),
+        tuple(capacity.outcomes[place] for place in sorted(capacity.outcomes)),
+        most,
+        tuple(plan_fleet(capacity, most, typists) for typists in command.typists) if typed else (),
+    )
+
+
+def _check(command: PlanCommand) -> None:
+    """Raise what is better known now than in a minute."""
+    replica, use = command.replica, command.use
+    for path in (command.json_file, command.plot_prefix):
+        if path is not None:
+            path.parent.stat()
+    if command.plot_prefix is not None:
+        check_matplotlib()
+    typing = fmean(session.script[-1].at_ms for session in use.window(1, len(SAMPLE_QUERIES), 1).sessions) / 1000
+    if typing > use.cycle_seconds:
+        raise ForefillError(f"typing a question takes {typing:.0f} s at that pace: raise --cycle-seconds or --wpm")
+    whole = use.context_tokens + use.answer_tokens + 4 * QUESTION_TOKENS + 2 * replica.block_size
+    if whole > replica.cache_tokens:
+        raise ForefillError(f"a cache of {replica.cache_tokens} tokens does not hold one prompt: raise --cache-tokens")
+    try:
+        importlib.import_module(".simulate", __package__)
+    except ImportError as error:
+        raise ForefillError(
+            f"the service, which is what is simulated, is not installed here ({error}): pip install 'forefill[service]'"
+        ) from None
+
+
+def _tables(command: PlanCommand, plan: Plan) -> str:
+    alone = {told.arm: told for told in plan.outcomes if told.typists == 1}
+    parts = [
+        alone_table(plan.paper, {arm: alone[arm] for arm in ARMS}),
+        replica_table(plan.paper, plan.outcomes, plan.most, command.target_ms),
+        fleet_table(plan.fleets) if plan.fleets else "one typist alone waits longer than that: raise --target-ms",
+        LEGEND,
+    ]
+    return "\n\n".join(parts)
+
+
+def _as_json(command: PlanCommand, plan: Plan, began_at: str) -> dict[str, Any]:
+    about = {"started_at": began_at, "finished_at": meta.now(), "seed": command.seed, "flags": command.flags}
+    return {
+        "meta": about | {"versions": meta.versions()},
+        "paper": dataclasses.asdict(plan.paper),
+        "replica": [_told(outcome) for outcome in plan.outcomes],
+        "most_typists": plan.most,
+        "fleets": [dataclasses.asdict(fleet) for fleet in plan.fleets],
+    }
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """Return a simulation's figures, without every single value."""
+    figures = {
+        "ttft_ms": {"n": len(outcome.ttft_ms)} | {f"p{share}": outcome.ttft(share / 100) for share in (50, 95)},
+        "hit_share": outcome.hit_share,
+        "warm_tokens_per_second": outcome.warm_tokens_per_second,
+        "busy_share": outcome.busy_share,
+        "warm_share": outcome.warm_share,
+    }
+    return {"arm": outcome.arm, "typists": outcome.typists, "failures": outcome.failures} | figures

@@ -1,0 +1,259 @@
+"""Plays a window of typists against the service itself, on the fake engine, at virtual time.
+
+Sessions, planner, admission, and what is believed cached are the service's own code, unchanged; only the engine is a
+model (`forefill_service.engine.steps`), and the time. The service must be installed: import this where it is used.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from forefill_service.calibration import calibrate
+from forefill_service.draft import checksum
+from forefill_service.engine import FakeEngine, Priority, Step, StepModel
+from forefill_service.events import (
+    CharAdd,
+    CharDelete,
+    ChatMessage,
+    End,
+    Flush,
+    KeystrokeEvent,
+    Open,
+    PregenerationMode,
+    Replace,
+    Sampling,
+    Submit,
+    WarmMode,
+)
+from forefill_service.metrics import Metrics
+from forefill_service.prefill_times import Coefficients
+from forefill_service.prompt import TurnPrompt
+from forefill_service.responses import GenerationDelta, GenerationStarted, Response
+from forefill_service.runner import SessionRunner
+from forefill_service.service import Service
+from forefill_service.settings import Settings
+
+from ..bench.arms import ARMS, Arm, Prepared
+from ..bench.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
+from ..bench.schedule import Arrival, PlannedSession, Window
+from ..bench.script import Kind, Script, Stroke
+from .scenario import Outcome, Replica, Use
+from .virtual_time import run_at_virtual_time
+
+TEMPLATE_TOKENS: Final = 8
+"""What the fake engine's template puts around the system message and before the draft."""
+ENDING_STEP: Final = 13
+"""No common divisor with a block size: a few contexts already end everywhere in a block."""
+ROOM_TOKENS: Final = 4096
+"""More than any question and its answer takes."""
+ENDLESS: Final = 1_000_000
+"""Answers end by their `max_tokens` alone."""
+
+Progress = Callable[[float], None]
+
+
+def simulate(
+    replica: Replica,
+    use: Use,
+    window: Window,
+    arm: str,
+    progress: Progress = lambda seconds: None,
+    *,
+    contexts: Mapping[int, int] = {},
+) -> Outcome:
+    """Return how a window comes out; `progress` is called with the simulated seconds now and then, and may raise.
+
+    `contexts` holds the tokens before the draft of sessions, by their number, where those of `use` are not meant.
+    """
+    return run_at_virtual_time(_Simulation(replica, use, window, ARMS[arm], contexts).run(progress))
+
+
+def busy_gap_ms() -> float:
+    """Return by how much the service lets warms lengthen the steps of running answers."""
+    return Settings().busy_gap_ms
+
+
+@dataclass(slots=True)
+class _Books:
+    """What was counted so far."""
+
+    ttft_ms: list[float] = field(default_factory=list)
+    submits: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    busy_seconds: float = 0.0
+    warm_seconds: float = 0.0
+    warm_tokens: int = 0
+    neighbours_ttft_ms: list[float] = field(default_factory=list)
+    neighbours_gaps_ms: list[float] = field(default_factory=list)
+
+    def step(self, step: Step) -> None:
+        """Count a step; its fixed part is booked on warms only where nothing else is in it."""
+        self.busy_seconds += step.seconds
+        warms = [part.job.priority is Priority.WARM for part in step.parts]
+        self.warm_seconds += step.fixed_seconds * all(warms)
+        for part, seconds, warm in zip(step.parts, step.added_seconds, warms, strict=True):
+            self.warm_seconds += seconds * warm
+            self.warm_tokens += part.new_tokens * warm
+
+
+class _Simulation:
+    """One window in one arm, on one replica, run once."""
+
+    def __init__(self, replica: Replica, use: Use, window: Window, arm: Arm, contexts: Mapping[int, int]) -> None:
+        self._use = use
+        self._window = window
+        self._arm = arm
+        self._contexts = contexts
+        self._block_size = replica.block_size
+        self._books = _Books()
+        self._began_at = float("inf")
+        self._engine = FakeEngine(
+            block_size=replica.block_size,
+            context_tokens=use.context_tokens + replica.block_size + use.answer_tokens + ROOM_TOKENS,
+            cache_blocks=replica.cache_tokens // replica.block_size,
+            answer_tokens=ENDLESS,
+            speed=_step_model(replica),
+            keep_requests=False,
+            on_step=self._step,
+        )
+
+    async def run(self, progress: Progress) -> Outcome:
+        self._clock = asyncio.get_running_loop().time
+        self._service = Service.of([self._engine], Settings(), Metrics(), _render, clock=self._clock)
+        [replica] = self._service.replicas.all
+        await calibrate(self._engine, replica.admission.times, self._clock)
+        self._engine.evict()
+        self._began_at = self._clock()
+        window = self._window
+        works = [(self._session(session), session.counted) for session in window.sessions]
+        works += [(self._background(index, arrival), arrival.counted) for index, arrival in enumerate(window.arrivals)]
+        try:
+            await run_counted(works, self._until(window.ends_ms), lambda: progress(self._clock() - self._began_at))
+        finally:
+            await self._engine.close()
+        return self._outcome()
+
+    async def _session(self, planned: PlannedSession) -> None:
+        """Open a session, type, submit, and take the answer in."""
+        await self._until(planned.begins_ms - OPEN_EARLY_MS)
+        opening = Open(
+            (ChatMessage("system", self._context(planned.index)),),
+            Sampling(self._use.answer_tokens),
+            warm_mode=WarmMode[self._arm.warm_mode.name],
+            pregeneration_mode=PregenerationMode.OFF,
+        )
+        self._prepare(opening, planned.script[-1].draft)
+        books, due_at = self._books, self._began_at + planned.submits_ms / 1000
+
+        async def heard(response: Response) -> None:
+            if isinstance(response, GenerationStarted) and planned.counted:
+                books.ttft_ms.append((self._clock() - due_at) * 1000)
+                books.prompt_tokens += response.prompt_tokens
+                books.cached_tokens += response.cached_tokens
+
+        books.submits += planned.counted
+        script = planned.script if self._arm.needs_keys else planned.script[-1:]
+        await SessionRunner(self._service, opening, heard).run(self._events(script, planned.begins_ms))
+
+    async def _background(self, index: int, arrival: Arrival) -> None:
+        """Ask for one plain generation that is not a typist's."""
+        await self._until(arrival.at_ms)
+        opening = Open(
+            (ChatMessage("system", f"b{index} {BACKGROUND_SYSTEM}"),),
+            Sampling(self._use.background_tokens),
+            warm_mode=WarmMode.OFF,
+            pregeneration_mode=PregenerationMode.OFF,
+        )
+        told_at: list[float] = []
+
+        async def heard(response: Response) -> None:
+            if isinstance(response, GenerationDelta):
+                told_at.append(self._clock())
+
+        script = (Stroke(0.0, Kind.SUBMIT, arrival.text),)
+        await SessionRunner(self._service, opening, heard).run(self._events(script, arrival.at_ms))
+        if arrival.counted:
+            due_at = self._began_at + arrival.at_ms / 1000
+            self._books.neighbours_ttft_ms.append((told_at[0] - due_at) * 1000)
+            self._books.neighbours_gaps_ms += [(later - earlier) * 1000 for earlier, later in pairwise(told_at)]
+
+    async def _events(self, script: Script, begins_ms: float) -> AsyncIterator[KeystrokeEvent]:
+        """Yield every stroke at its instant, then END."""
+        for seq, stroke in enumerate(script, start=1):
+            await self._until(begins_ms + stroke.at_ms)
+            yield KeystrokeEvent(seq, _event(stroke))
+        yield KeystrokeEvent(len(script) + 1, End())
+
+    def _prepare(self, opening: Open, draft: str) -> None:
+        """Have cached what the arm wants cached beforehand, at no cost."""
+        if self._arm.prepared is Prepared.NOTHING:
+            return
+        prompt = TurnPrompt(self._engine.chat, opening.messages, {}, self._engine.info.context_tokens)
+        whole = self._arm.prepared is Prepared.WHOLE
+        self._engine.hold((prompt.final(draft) if whole else prompt.base).to_list())
+
+    def _context(self, index: int) -> str:
+        """Return the system message of that number: what all share, then words of its own."""
+        size = self._block_size
+        anywhere = self._use.context_tokens + index * ENDING_STEP % size - size // 2
+        tokens = self._contexts.get(index, anywhere) - TEMPLATE_TOKENS
+        shared = ["all"] * min(self._use.shared_tokens, tokens)
+        return " ".join([*shared, f"n{index}", *["own"] * (tokens - len(shared) - 1)])
+
+    def _step(self, step: Step) -> None:
+        at_ms = (self._clock() - self._began_at) * 1000
+        if self._window.lead_ms <= at_ms <= self._window.ends_ms:
+            self._books.step(step)
+
+    async def _until(self, at_ms: float) -> None:
+        await asyncio.sleep(max(0.0, self._began_at + at_ms / 1000 - self._clock()))
+
+    def _outcome(self) -> Outcome:
+        books, window = self._books, self._window
+        return Outcome(
+            arm=self._arm.name,
+            typists=window.typists,
+            ttft_ms=tuple(books.ttft_ms),
+            failures=books.submits - len(books.ttft_ms),
+            prompt_tokens=books.prompt_tokens,
+            cached_tokens=books.cached_tokens,
+            seconds=(window.ends_ms - window.lead_ms) / 1000,
+            busy_seconds=books.busy_seconds,
+            warm_seconds=books.warm_seconds,
+            warm_tokens=books.warm_tokens,
+            neighbours_ttft_ms=tuple(books.neighbours_ttft_ms),
+            neighbours_gaps_ms=tuple(books.neighbours_gaps_ms),
+        )
+
+
+def _step_model(replica: Replica) -> StepModel:
+    return StepModel(
+        Coefficients(replica.step_ms / 1000, 1 / replica.prefill_tokens_per_second, replica.attention_ms / 1000),
+        per_request=replica.request_ms / 1000,
+        per_thousand_read=replica.read_ms / 1000,
+        on_the_way=replica.overhead_ms / 1000,
+        max_batched_tokens=replica.max_batched_tokens,
+        max_sequences=replica.max_sequences,
+    )
+
+
+async def _render(function: Callable[..., Any], *args: Any) -> Any:
+    """Call it here: threads know nothing of virtual time."""
+    return function(*args)
+
+
+def _event(stroke: Stroke) -> CharAdd | CharDelete | Replace | Flush | Submit:
+    match stroke.kind:
+        case Kind.TYPE:
+            return CharAdd(stroke.text)
+        case Kind.DELETE:
+            return CharDelete()
+        case Kind.REPLACE:
+            return Replace(stroke.start, stroke.end, stroke.text)
+        case Kind.FLUSH:
+            return Flush(len(stroke.draft), checksum(stroke.draft), stroke.confirmed)
+        case Kind.SUBMIT:
+            return Submit(stroke.draft)
