@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.replicas, pytest.mark.asyncio(loop_s
 
 Servers = tuple[HttpProcess, HttpProcess]
 QUESTION = "Show the names of all makers that sold more than three models "
-LONG = pb.Sampling(temperature=0, max_tokens=2000)
+LONG = pb.Sampling(temperature=0, max_tokens=800)
 
 
 def key_of(server: HttpProcess, servers: Servers) -> str:

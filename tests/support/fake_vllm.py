@@ -40,6 +40,7 @@ class Faults:
     priorities: bool = True
     tells_cached: bool = True
     tells_metrics: bool = True
+    metrics_hang: bool = False
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -96,6 +97,8 @@ class FakeVllm:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         await self.faults.flowing.wait()
+        if self.faults.metrics_hang:
+            await asyncio.Event().wait()
         if not self.faults.tells_metrics:
             return web.Response(status=404)
         block_size = self.engine.info.block_size

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from forefill_service.packaged_model import PACKAGED_MODEL_NAME, packaged_model_
 START_SECONDS = 150
 CACHE_BYTES = 2**29
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
+CPUS = itertools.cycle(sorted(os.sched_getaffinity(0)))
+"""A processor for each server in turn: vLLM left to itself binds all of them to the same, and one starves another."""
 
 
 def free_port() -> int:
@@ -32,9 +35,10 @@ def free_port() -> int:
 class HttpProcess:
     """One process, with all its children, that serves HTTP on a port of its own."""
 
-    def __init__(self, command: Sequence[str], port: int, ready_path: str) -> None:
+    def __init__(self, command: Sequence[str], port: int, ready_path: str, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._command = command
+        self._environment = {**ENVIRONMENT, **environment}
         self._ready_path = ready_path
         self._process: asyncio.subprocess.Process | None = None
 
@@ -48,7 +52,7 @@ class HttpProcess:
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                env={**os.environ, **ENVIRONMENT},
+                env={**os.environ, **self._environment},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -103,7 +107,7 @@ def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
         *("--enforce-eager", f"--kv-cache-memory-bytes={CACHE_BYTES}", "--disable-uvicorn-access-log"),
         *(*flags, *wishes, *more),
     )
-    return HttpProcess(command, port, "/health")
+    return HttpProcess(command, port, "/health", VLLM_CPU_OMP_THREADS_BIND=str(next(CPUS)))
 
 
 def router(*workers: str, policy: str = "consistent_hash") -> HttpProcess:

@@ -156,11 +156,24 @@ async def test_a_hung_server_is_found_out_and_those_who_wait_are_told(server: Fa
 
 async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm) -> None:
     async with remote_engine(server, probe_timeout_seconds=0.2) as engine:
-        await engine._look()
+        watch = asyncio.create_task(engine.watch())
         server.faults.stall_after = 0  # our probe gets no turn
-        server.tokens += 100
-        await engine.probe()
+        probe = asyncio.create_task(engine.probe())
+        while not probe.done():
+            server.tokens += 100
+            await asyncio.sleep(0.01)
         assert engine.up
+        watch.cancel()
+
+
+async def test_probes_do_not_wait_for_metrics_that_hang(server: FakeVllm) -> None:
+    server.faults.metrics_hang = True
+    async with remote_engine(server, probe_timeout_seconds=10 * WAIT_SECONDS) as engine:
+        asked = len(server.bodies)
+        watch = asyncio.create_task(engine.watch())
+        await until(lambda: len(server.bodies) > asked + 1)
+        assert engine.up
+        watch.cancel()
 
 
 async def test_one_that_comes_back_has_lost_its_cache(server: FakeVllm) -> None:

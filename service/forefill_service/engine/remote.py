@@ -100,17 +100,13 @@ class RemoteEngine:
             yield CacheChange(cleared=True)
 
     async def watch(self) -> None:
-        """Ask how it is doing, and probe it when nothing was heard of it for a while, until cancelled."""
-        while True:
-            await self._look()
-            silent_since = max(self._pulse.heard_at, self._probed_at)
-            due = self._clock() - silent_since >= self._settings.probe_seconds
-            if due or self._doubts.is_set() or self._pulse.misses or not self._pulse.up:
-                self._doubts.clear()
-                await self.probe()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._doubts.wait()
+        """Ask how it is doing, and probe it when nothing was heard of it for a while, until cancelled.
+
+        Neither waits for the other: a server that hangs keeps both waiting for as long as they may take.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_looking())
+            tasks.create_task(self._keep_probing())
 
     async def probe(self) -> None:
         """Have one token generated, and take it from there whether the server is up."""
@@ -125,7 +121,6 @@ class RemoteEngine:
                         pass
         except TimeoutError:
             why = f"no token within {self._settings.probe_timeout_seconds:g} s"
-            await self._look()
             self._pulse.unserved(asked_at)
         except EngineRefused as refused:  # it has no room, or no worker: busy engines are heard of
             why = str(refused)
@@ -165,10 +160,25 @@ class RemoteEngine:
             headers[RANK_HEADER] = str(self._rank)
         return headers
 
+    async def _keep_probing(self) -> None:
+        while True:
+            silent_since = max(self._pulse.heard_at, self._probed_at)
+            due = self._clock() - silent_since >= self._settings.probe_seconds
+            if due or self._doubts.is_set() or self._pulse.misses or not self._pulse.up:
+                self._doubts.clear()
+                await self.probe()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._doubts.wait()
+
+    async def _keep_looking(self) -> None:
+        every = min(LOOK_SECONDS, self._settings.probe_timeout_seconds / 2)  # a probe's verdict rests on it, too
+        while not self._settings.router:
+            await self._look()
+            await asyncio.sleep(every)
+
     async def _look(self) -> None:
         """Read the server's metrics: its load, and whether it has worked for anyone since."""
-        if self._settings.router:
-            return
         try:
             told = await metrics_of(self._endpoint, self._settings.probe_timeout_seconds, self._rank)
         except EngineUnavailable:
