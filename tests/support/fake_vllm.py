@@ -45,7 +45,10 @@ class Faults:
 
 
 class FakeVllm:
-    """The server; `headers` and `bodies` hold what completions were asked with, oldest first."""
+    """The server; `headers` and `bodies` hold what completions were asked with, oldest first.
+
+    `model`, `context_tokens` and `block_size` are what it says of itself, `renders` the ids of every conversation.
+    """
 
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
@@ -54,6 +57,10 @@ class FakeVllm:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.cookies: list[dict[str, str]] = []
+        self.model = engine.info.model
+        self.context_tokens = engine.info.context_tokens
+        self.block_size = engine.info.block_size
+        self.renders: list[int] | None = None
         self.running = 0
         self.tokens = 0
         self.url = ""
@@ -67,6 +74,7 @@ class FakeVllm:
                 web.get("/v1/models", self._models),
                 web.get("/metrics", self._metrics),
                 web.get("/moved", self._moved),
+                web.post("/tokenize", self._tokenize),
                 web.post("/v1/completions", self._completions),
             ]
         )
@@ -88,7 +96,7 @@ class FakeVllm:
 
     async def _models(self, _: web.Request) -> web.Response:
         await self.faults.flowing.wait()
-        card = {"id": "fake", "max_model_len": self.engine.info.context_tokens}
+        card = {"id": self.model, "max_model_len": self.context_tokens}
         return web.json_response({"data": [card]})
 
     async def _moved(self, http: web.Request) -> web.Response:
@@ -101,8 +109,12 @@ class FakeVllm:
             await asyncio.Event().wait()
         if not self.faults.tells_metrics:
             return web.Response(status=404)
-        block_size = self.engine.info.block_size
-        return web.Response(text=METRICS.format(running=self.running, tokens=self.tokens, block_size=block_size))
+        return web.Response(text=METRICS.format(running=self.running, tokens=self.tokens, block_size=self.block_size))
+
+    async def _tokenize(self, _: web.Request) -> web.Response:
+        if self.renders is None:
+            return web.Response(status=404)
+        return web.json_response({"tokens": self.renders})
 
     async def _completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()

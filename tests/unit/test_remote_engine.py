@@ -167,8 +167,8 @@ async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm)
 
 
 async def test_probes_do_not_wait_for_metrics_that_hang(server: FakeVllm) -> None:
-    server.faults.metrics_hang = True
     async with remote_engine(server, probe_timeout_seconds=10 * WAIT_SECONDS) as engine:
+        server.faults.metrics_hang = True
         asked = len(server.bodies)
         watch = asyncio.create_task(engine.watch())
         await until(lambda: len(server.bodies) > asked + 1)
@@ -190,6 +190,35 @@ async def test_one_that_comes_back_has_lost_its_cache(server: FakeVllm) -> None:
         assert engine.up
         async with asyncio.timeout(WAIT_SECONDS):
             assert await anext(changes) == CacheChange(cleared=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"model": "other"}, "does not serve fake"),
+        ({"context_tokens": 100}, "context is 100 tokens"),
+        ({"block_size": 2 * BLOCK}, f"blocks have {2 * BLOCK} tokens, not {BLOCK}"),
+        ({"renders": [1, 2, 3]}, "other token ids"),
+    ],
+)
+async def test_one_that_comes_back_as_another_is_not_used(
+    server: FakeVllm, caplog: pytest.LogCaptureFixture, told: dict[str, Any], says: str
+) -> None:
+    async with remote_engine(server) as engine:
+        server.faults.status = 500
+        await engine.probe()
+        server.faults.status = None
+        before = {name: getattr(server, name) for name in told}
+        for name, value in told.items():
+            setattr(server, name, value)
+        await engine.probe()
+        await engine.probe()
+        assert not engine.up
+        assert len([line for line in caplog.messages if says in line]) == 1, "said once"
+        for name, value in before.items():
+            setattr(server, name, value)
+        await engine.probe()
+        assert engine.up
 
 
 async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:

@@ -16,7 +16,7 @@ from ..events import Sampling
 from .base import EngineInfo, Priority, Request
 from .completions import body
 from .endpoint import Endpoint, completed
-from .served_chat import SECONDS, served_chat
+from .served_chat import SECONDS, renders_as, served_chat
 from .vllm_metrics import Told, told
 
 if TYPE_CHECKING:
@@ -53,6 +53,26 @@ async def discover(endpoint: Endpoint, settings: Settings) -> Served:
         raise EngineUnavailable(str(busy)) from busy
     except EngineRefused as refused:
         raise EngineStartError(f"{endpoint.url} refuses what forefill needs: {refused}") from refused
+
+
+async def difference(endpoint: Endpoint, served: Served, settings: Settings) -> str:
+    """Say in what a server that has come up differs from what is served; "" where it can stand in for the others.
+
+    Raises EngineError where it cannot be asked.
+    """
+    card = next((card for card in await _cards(endpoint) if card.get("id") == served.info.model), None)
+    if card is None:
+        return f"it does not serve {served.info.model}"
+    context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
+    if 0 < context_tokens < needed:
+        return f"its context is {context_tokens} tokens, not {needed}; --context-tokens can lower it for all"
+    metrics = None if settings.router else await metrics_of(endpoint, SECONDS)
+    block_size = metrics and metrics.block_size
+    if block_size and not settings.block_size and block_size != served.info.block_size:
+        return f"its cache blocks have {block_size} tokens, not {served.info.block_size}"
+    if await renders_as(endpoint, served.info.model, served.chat) is False:
+        return "it makes other token ids of the same messages"
+    return ""
 
 
 async def metrics_of(endpoint: Endpoint, seconds: float, rank: int | None = None) -> Told | None:
@@ -96,11 +116,11 @@ class _Discovery:
 
     async def _card(self) -> dict[str, str | int]:
         """Return what the server says of the model that is meant."""
-        cards = (await self._endpoint.json("/v1/models", SECONDS)).get("data") or []
+        cards = await _cards(self._endpoint)
         wanted = self._settings.served_model
         for card in cards:
             if not wanted or card.get("id") == wanted:
-                return dict(card)
+                return card
         names = ", ".join(str(card.get("id")) for card in cards) or "nothing"
         raise EngineStartError(f"{self._endpoint.url} serves {names}, not {wanted!r}; set --served-model")
 
@@ -149,6 +169,11 @@ class _Discovery:
                 "ledgers hold what forefill believes, and evictions go unnoticed",
                 url,
             )
+
+
+async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+    """Return what a server says of each of its models."""
+    return (await endpoint.json("/v1/models", SECONDS)).get("data") or []
 
 
 def block_size_of(found: dict[int, int]) -> int | None:

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cached_blocks import CacheChange
-from ..errors import EngineRefused, EngineStartError, EngineUnavailable
+from ..errors import EngineError, EngineRefused, EngineStartError, EngineUnavailable
 from ..events import Sampling
 from .base import EngineLoad, Output, Priority, Request
 from .completions import body
-from .discovery import Served, discover, metrics_of
+from .discovery import Served, difference, discover, metrics_of
 from .endpoint import Endpoint, Unreachable, completed
 from .pulse import Pulse
 
@@ -57,6 +57,7 @@ class RemoteEngine:
         self._restarts = asyncio.Event()
         self._told: Told | None = None
         self._probed_at = float("-inf")
+        self._odd = ""
 
     @property
     def up(self) -> bool:
@@ -129,9 +130,8 @@ class RemoteEngine:
             why = str(error)
             self._pulse.failed(asked_at - self._settings.probe_seconds)
         else:
-            if self._pulse.answered(self._clock()):
-                self._restarts.set()
-                log.info("%s is up", self.name)
+            if was_up or await self._stands_in():
+                self._answered()
         if was_up and not self._pulse.up:
             log.warning("%s does not answer (%s); its sessions go elsewhere until it does", self.name, why)
             if self._pulse.decisive:
@@ -159,6 +159,23 @@ class RemoteEngine:
         if self._rank is not None:
             headers[RANK_HEADER] = str(self._rank)
         return headers
+
+    def _answered(self) -> None:
+        if self._pulse.answered(self._clock()):
+            self._restarts.set()
+            log.info("%s is up", self.name)
+
+    async def _stands_in(self) -> bool:
+        """Look whether what has come up is what is served; another model under this address is not used."""
+        try:
+            odd = await difference(self._endpoint, self._served, self._settings)
+        except EngineError as error:
+            log.debug("%s cannot be asked what it serves: %s", self.name, error)
+            return False
+        if odd and odd != self._odd:
+            log.error("%s is up and is not used: %s", self.name, odd)
+        self._odd = odd
+        return not odd
 
     async def _keep_probing(self) -> None:
         while True:

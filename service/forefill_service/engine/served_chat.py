@@ -17,6 +17,7 @@ from .completions import NotOffered
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..prompt import Chat
     from .endpoint import Endpoint
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     if all(_ids(chats[0], talk) == _ids(chats[1], talk) for talk in _CONVERSATIONS):
         chats = chats[:1]
     for chat in chats:
-        if (same := await _renders_as(endpoint, model, chat)) is None:
+        if (same := await renders_as(endpoint, model, chat)) is None:
             log.warning(
                 "%s has no /tokenize, so forefill cannot check that it renders chats as that server does; make sure "
                 "that --model and --chat-template are the server's own",
@@ -78,7 +79,7 @@ def _template(tokenizer: Any, file: Path | None) -> str:
         raise EngineStartError("the model has no chat template; give one with --chat-template FILE") from error
 
 
-async def _renders_as(endpoint: Endpoint, model: str, chat: HfChat) -> bool | None:
+async def renders_as(endpoint: Endpoint, model: str, chat: Chat) -> bool | None:
     """Tell whether the server makes the same ids of all conversations; None where it does not tell."""
     for talk in _CONVERSATIONS:
         messages = [{"role": message.role, "content": message.content} for message in talk]
@@ -95,7 +96,7 @@ async def _renders_as(endpoint: Endpoint, model: str, chat: HfChat) -> bool | No
     return True
 
 
-def _ids(chat: HfChat, talk: tuple[ChatMessage, ...]) -> list[int] | None:
+def _ids(chat: Chat, talk: tuple[ChatMessage, ...]) -> list[int] | None:
     try:
         return chat.encode(chat.render(talk, {}))
     except Refusal:
