@@ -71,8 +71,8 @@ class Metrics:
         )
         self._inert = Gauge(
             "forefill_warming_inert",
-            "1 where warming does nothing on this engine, by cause.",
-            ["cause"],
+            "1 where warming does nothing; the log and every Opened say why.",
+            ["replica"],
             registry=registry,
         )
 
@@ -90,6 +90,7 @@ class Metrics:
             admission = replica.admission
             self._pressure.labels(replica.name).set_function(partial(getattr, admission, "pressure"))
             self._speculative.labels(replica.name).set_function(partial(getattr, admission, "speculative"))
+            self._inert.labels(replica.name).set_function(partial(getattr, replica, "inert"))
             self._up.labels(replica.name).set_function(partial(getattr, replica, "up"))
 
     def lost(self, replica: str, *, retried: bool) -> None:
@@ -120,7 +121,3 @@ class Metrics:
     def refused(self, reason: Reason) -> None:
         """Count an error."""
         self._errors.labels(reason.name.lower()).inc()
-
-    def inert(self, cause: str) -> None:
-        """Say whether warming does anything here; "" is yes."""
-        self._inert.labels(cause or "none").set(1 if cause else 0)

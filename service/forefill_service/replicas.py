@@ -35,6 +35,11 @@ class Replica:
     ready: bool = True
 
     @property
+    def inert(self) -> bool:
+        """Whether warming does nothing there."""
+        return bool(self.inert_reason)
+
+    @property
     def up(self) -> bool:
         """Whether it is worth asking now."""
         return self.ready and self.engine.up

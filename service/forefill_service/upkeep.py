@@ -87,7 +87,6 @@ class Upkeep:
         reason = await warming_inert_reason(engine)
         await calibrate(engine, replicas[0].admission.times, self._service.clock)
         _ready(replicas, reason)
-        self._service.metrics.inert(reason)
         if reason:
             log.warning("warming is inert on %s, answers will come as without forefill: %s", engine.name, reason)
 

@@ -41,9 +41,10 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
 def test_what_is_shed_now_is_asked_for_when_it_is_read() -> None:
     metrics, engine = Metrics(), FakeEngine(name="one")
     Service.of([engine], Settings(), metrics, unused)
-    assert [value(metrics, name, replica="one") for name in ("pressure", "replica_up")] == [0, 1]
+    asked = ("pressure", "replica_up", "warming_inert")
+    assert [value(metrics, name, replica="one") for name in asked] == [0, 1, 0]
     engine.load, engine.faults.down = EngineLoad(waiting=1000), True
-    assert [value(metrics, name, replica="one") for name in ("pressure", "replica_up")] == [2, 0]
+    assert [value(metrics, name, replica="one") for name in asked] == [2, 0, 0]
     assert value(metrics, "speculative_requests", replica="one") == 0
 
 
@@ -83,15 +84,6 @@ def test_errors_are_counted_by_reason() -> None:
     metrics = Metrics()
     metrics.refused(Reason.DRAFT_DIVERGED)
     assert value(metrics, "errors_total", reason="draft_diverged") == 1
-
-
-def test_the_inert_gauge_says_whether_and_why() -> None:
-    metrics = Metrics()
-    metrics.inert("prefix caching is off")
-    assert value(metrics, "warming_inert", cause="prefix caching is off") == 1
-    working = Metrics()
-    working.inert("")
-    assert value(working, "warming_inert", cause="none") == 0
 
 
 def test_two_servers_have_metrics_of_their_own() -> None:
