@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.engine import FakeChat
+from forefill_service.engine.discovery import difference
 from forefill_service.events import ChatMessage
 from forefill_service.prompt import TurnPrompt
 
@@ -66,6 +69,20 @@ async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_serv
     chat = front.running.service.replicas.chat
     prompt = TurnPrompt(chat, [ChatMessage(role, content) for role, content in TALK], {}, 8192)
     assert prompt.final(text).to_list() == await their_ids(two_servers[0], [*TALK, ("user", text)])
+
+
+async def test_a_server_that_cannot_stand_in_for_the_others_is_told_apart(front: Front, two_servers: Servers) -> None:
+    engine = front.engines[two_servers[0].url]
+    endpoint, served, settings = engine._endpoint, engine._served, front.running.service.settings
+
+    async def odd(**info: Any) -> str:
+        return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings)
+
+    assert not await odd()
+    assert "does not serve other" in await odd(model="other")
+    assert "context is 8192 tokens, not 16384" in await odd(context_tokens=16384)
+    assert "blocks have 32 tokens, not 16" in await odd(block_size=16)
+    assert "other token ids" in await difference(endpoint, replace(served, chat=FakeChat()), settings)
 
 
 async def test_session_after_session_hits_its_own_server_and_both_have_some(front: Front, two_servers: Servers) -> None:
