@@ -54,11 +54,9 @@ class SessionRunner:
         self._session = Session(service.settings.max_draft_code_points)
         self._session_id = opening.session_key or secrets.token_hex(8)
         route = Route(service.replicas, self._route_key(tenant))
-        self._inert_reason = route.now.replica.inert_reason
-        if opening.warm_mode is WarmMode.OFF:
-            self._inert_reason = "this session asked for WARM_MODE_OFF"
+        off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         owner = Owner(self._session_id, tenant, _cache_salt(opening.cache_scope, tenant), route)
-        self._warmer = Warmer(service, owner, self._answer_flush, active=not self._inert_reason)
+        self._warmer = Warmer(service, owner, self._answer_flush, off_reason=off_reason)
         self._pregenerator = Pregenerator(service, owner, self._warmer, opening.sampling, opening.pregeneration_mode)
         self._answerer = Answerer(service, owner, self._warmer, self._pregenerator, opening.sampling, send)
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
@@ -138,7 +136,7 @@ class SessionRunner:
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         await self._receive(self._opening)
         base = (await self._prompt).base
-        await self._send(Opened(self._session_id, len(base), self._inert_reason))
+        await self._send(Opened(self._session_id, len(base), self._warmer.inert_reason))
         self._spawn(self._warmer.run)
         self._spawn(self._pregenerator.run)
         async for event in events:
@@ -173,7 +171,7 @@ class SessionRunner:
         await self._warmer.confirm(confirm)
 
     async def _defer(self, defer: Defer, received_at: float) -> None:
-        outcome = FlushOutcome.INERT if self._inert_reason else FlushOutcome.DEFERRED
+        outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED
         await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _unconfirm(self, unconfirm: Unconfirm, received_at: float) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from .calibration import calibrate
 from .engine import Engine, warming_inert_reason
 from .errors import EngineDied, EngineError, EngineStartError
 from .health import Health
-from .replicas import Replica
 from .service import Service
+
+if TYPE_CHECKING:
+    from .replicas import Replica
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ class Upkeep:
         self._by_engine: dict[Engine, list[Replica]] = {}
         for replica in service.replicas.all:
             self._by_engine.setdefault(replica.engine, []).append(replica)
+        self._untested = set(self._by_engine)
 
     async def prepare(self) -> None:
         """Find out what the engines can do that are up.
@@ -51,7 +54,7 @@ class Upkeep:
             for engine in self._by_engine:
                 group.create_task(self._watch(engine))
                 group.create_task(self._follow_cache(engine))
-                group.create_task(self._await(engine))
+                group.create_task(self._keep_tested(engine))
             group.create_task(self._tell_health())
 
     async def _tell_health(self) -> None:
@@ -59,11 +62,11 @@ class Upkeep:
             await asyncio.sleep(LOOK_SECONDS)
             self._health.tell(serving=self._service.replicas.up)
 
-    async def _await(self, engine: Engine) -> None:
-        """Prepare an engine that was away at the start, once it is there."""
-        while not self._by_engine[engine][0].ready:
+    async def _keep_tested(self, engine: Engine) -> None:
+        """Prepare an engine that was away at the start, once it is there, and one that has come up anew."""
+        while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not engine.up:
+            if engine not in self._untested or not engine.up:
                 continue
             try:
                 await self._prepare(engine)
@@ -83,12 +86,22 @@ class Upkeep:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _prepare(self, engine: Engine) -> None:
+        """Find out whether warming works there, and once how fast it is: later that is known from its work."""
         replicas = self._by_engine[engine]
-        reason = await warming_inert_reason(engine)
-        await calibrate(engine, replicas[0].admission.times, self._service.clock)
-        _ready(replicas, reason)
-        if reason:
+        self._untested.discard(engine)
+        try:
+            reason = await warming_inert_reason(engine)
+            if not replicas[0].ready:
+                await calibrate(engine, replicas[0].admission.times, self._service.clock)
+        except BaseException:
+            self._untested.add(engine)
+            raise
+        if reason and reason != replicas[0].inert_reason:
             log.warning("warming is inert on %s, answers will come as without forefill: %s", engine.name, reason)
+        elif replicas[0].inert_reason and not reason:
+            log.info("warming works on %s", engine.name)
+        for replica in replicas:
+            replica.inert_reason, replica.ready = reason, True
 
     async def _follow_cache(self, engine: Engine) -> None:
         """Believe what the engine tells of its cache. Without it, or where it fails, what is cached is guessed."""
@@ -98,12 +111,9 @@ class Upkeep:
                 async for change in changes:
                     for blocks in caches:
                         blocks.change(change, self._service.clock())
+                    if change.cleared:  # come up anew, with whatever flags
+                        self._untested.add(engine)
         except Exception:
             log.exception("what %s tells of its cache cannot be read; it is guessed from now on", engine.name)
             for blocks in caches:
                 blocks.told_by_engine = False
-
-
-def _ready(replicas: Sequence[Replica], inert_reason: str) -> None:
-    for replica in replicas:
-        replica.inert_reason, replica.ready = inert_reason, True

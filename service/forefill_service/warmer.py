@@ -51,11 +51,16 @@ class Owner:
 class Warmer:
     """The warms of one session.
 
-    `answer` sends a FlushResult. Where `active` is false nothing is ever warmed, and each FLUSH is answered with that.
+    `answer` sends a FlushResult. Where `off_reason` says why, nothing is ever warmed.
     """
 
     def __init__(
-        self, service: "Service", owner: Owner, answer: Callable[[FlushResult], Awaitable[None]], *, active: bool
+        self,
+        service: "Service",
+        owner: Owner,
+        answer: Callable[[FlushResult], Awaitable[None]],
+        *,
+        off_reason: str = "",
     ) -> None:
         self._service = service
         self._clock = service.clock
@@ -69,7 +74,7 @@ class Warmer:
         )
         self.locate()
         self._answer = answer
-        self._active = active
+        self._off_reason = off_reason
         self.ledger = Ledger()
         self._prompt: Awaitable[TurnPrompt]  # set by `begin_turn`
         self._next: Confirm | None = None
@@ -80,6 +85,11 @@ class Warmer:
         self._active_at = self._used_at = self._clock()
         self._touch_due = False
         self._timeouts = 0
+
+    @property
+    def inert_reason(self) -> str:
+        """Why nothing is warmed where requests go now; "" where it is. A FLUSH is answered with that."""
+        return self._off_reason or self._owner.route.now.replica.inert_reason
 
     def begin_turn(self, prompt: Awaitable[TurnPrompt]) -> None:
         """Take the prompts of a new turn; they may still be in the making."""
@@ -93,7 +103,7 @@ class Warmer:
 
     async def confirm(self, confirm: Confirm) -> None:
         """Warm what is confirmed now instead of what was to be warmed before; `seq` 0 is answered to nobody."""
-        if not self._active:
+        if self.inert_reason:
             await self._tell(confirm, FlushOutcome.INERT)
             return
         await self.stop_wanting()
@@ -138,7 +148,7 @@ class Warmer:
     def touch_if_due(self, now: float) -> None:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
         settings = self._service.settings
-        silent = self._active and self._current is None and self._next is None
+        silent = not self.inert_reason and self._current is None and self._next is None
         due = 0 < settings.touch_seconds <= now - self._used_at
         if silent and due and now - self._active_at < settings.touch_limit_seconds:
             self._touch_due = True

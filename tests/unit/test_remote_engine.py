@@ -179,8 +179,6 @@ async def test_probes_do_not_wait_for_metrics_that_hang(server: FakeVllm) -> Non
 async def test_one_that_comes_back_has_lost_its_cache(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
         changes = engine.cache_changes()
-        async with asyncio.timeout(WAIT_SECONDS):
-            await anext(changes)  # its first coming up
         port = server.port
         await server.stop()
         await engine.probe()

@@ -324,6 +324,19 @@ async def test_where_warming_is_inert_nothing_is_warmed() -> None:
         assert stage.warms == []
 
 
+async def test_where_warming_has_become_inert_nothing_more_is_warmed_until_it_works_again() -> None:
+    async with on_stage() as stage:
+        await stage.types(TEXT)
+        assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.WARMED
+        warms = len(stage.warms)
+        stage.replica.inert_reason = "prefix caching is off"
+        await stage.types(TEXT)
+        assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.INERT
+        assert len(stage.warms) == warms
+        stage.replica.inert_reason = ""
+        assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.WARMED
+
+
 async def test_a_cache_scope_of_one_session_has_a_salt_that_nobody_chose() -> None:
     salts = set()
     for _ in range(2):

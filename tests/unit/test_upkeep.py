@@ -1,18 +1,20 @@
 """What a server does about engines that come and go."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import grpc
 import pytest
+from forefill_service.cached_blocks import CacheChange
 from forefill_service.engine import FakeEngine
+from forefill_service.engine.block_pool import BlockPool
 from forefill_service.engine.remote import connect
 from forefill_service.errors import EngineStartError
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.support.fake_vllm import fake_vllm, remote_settings
+from tests.support.fake_vllm import fake_vllm, remote_engine, remote_settings
 
 SETTINGS = Settings(port=0, metrics_port=-1)
 WAIT_SECONDS = 20
@@ -49,6 +51,40 @@ async def test_what_an_engine_can_do_is_known_of_each() -> None:
         reasons = [replica.inert_reason for replica in server.service.replicas.all]
         assert reasons[0] == ""
         assert "found 0 of" in reasons[1]
+
+
+async def test_a_server_that_comes_back_with_other_flags_is_tested_anew(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        fake_vllm() as server,
+        remote_engine(server) as engine,
+        running_server([engine], remote_settings(server.url)) as running,
+    ):
+        replica, port = running.service.replicas.all[0], server.port
+        assert not replica.inert
+        for cache_blocks in (0, 4096):
+            await server.stop()
+            await until(lambda: not replica.up)
+            server.engine = FakeEngine(cache_blocks=cache_blocks)
+            await server.start(port)
+            await until(lambda inert=cache_blocks == 0: replica.inert is inert)  # type: ignore[misc]
+    assert len([line for line in caplog.messages if "warming is inert" in line]) == 1, "said once"
+
+
+async def test_one_that_comes_up_anew_and_is_lost_in_its_test_is_tested_again() -> None:
+    class Restarting(FakeEngine):
+        anew = asyncio.Event()
+
+        async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+            await self.anew.wait()
+            yield CacheChange(cleared=True)
+
+    engine = Restarting()
+    async with running_server([engine], SETTINGS) as server:
+        engine.faults.busy = 1
+        engine._pool = BlockPool(0)
+        engine.anew.set()
+        await until(lambda: server.service.replicas.all[0].inert)
+        assert engine.faults.busy == 0
 
 
 async def test_with_no_engine_there_is_nothing_to_serve() -> None:

@@ -119,7 +119,7 @@ class _FlushOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlushOut
     FLUSH_OUTCOME_SHED: _FlushOutcome.ValueType  # 4
     """It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
     FLUSH_OUTCOME_INERT: _FlushOutcome.ValueType  # 5
-    """Warming does nothing here: see Opened.warming_inert_reason."""
+    """Warming does nothing here, or nothing any more: see Opened.warming_inert_reason."""
 
 class FlushOutcome(_FlushOutcome, metaclass=_FlushOutcomeEnumTypeWrapper):
     """FlushOutcome says what became of a FLUSH."""
@@ -135,7 +135,7 @@ FLUSH_OUTCOME_DEFERRED: FlushOutcome.ValueType  # 3
 FLUSH_OUTCOME_SHED: FlushOutcome.ValueType  # 4
 """It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
 FLUSH_OUTCOME_INERT: FlushOutcome.ValueType  # 5
-"""Warming does nothing here: see Opened.warming_inert_reason."""
+"""Warming does nothing here, or nothing any more: see Opened.warming_inert_reason."""
 Global___FlushOutcome: _TypeAlias = FlushOutcome  # noqa: Y015
 
 class _ShedReason:
@@ -860,7 +860,9 @@ class Opened(_message.Message):
     base_prompt_tokens: _builtins.int
     """Tokens of the base prompt: of everything before the draft. Set by the server."""
     warming_inert_reason: _builtins.str
-    """Why warming does nothing here; empty where it works. Set by the server, from WARM_MODE_OFF or its start-up self-test."""
+    """Why warming does nothing here; empty where it works. Set by the server, from WARM_MODE_OFF or the self-test of the
+    engine that the session is at; it may be at another later.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """What the server accepts. Set by the server."""

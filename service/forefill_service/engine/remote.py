@@ -161,9 +161,11 @@ class RemoteEngine:
         return headers
 
     def _answered(self) -> None:
+        anew = self._pulse.heard_at > float("-inf")
         if self._pulse.answered(self._clock()):
-            self._restarts.set()
             log.info("%s is up", self.name)
+            if anew:
+                self._restarts.set()
 
     async def _stands_in(self) -> bool:
         """Look whether what has come up is what is served; another model under this address is not used."""
