@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 from forefill_client.bench.schedule import typing_model
-from forefill_client.bench.script import Kind, Script, edited, only_submitted, pasted, paused, typed
+from forefill_client.bench.script import Kind, Script, edited, pasted, paused, typed
 from forefill_client.bench.texts import PASTED, WORDS
 
 TEXT = "How many beds are free on each ward right now?"
@@ -76,11 +76,6 @@ def test_heavy_editing_deletes_words_and_edits_in_the_middle() -> None:
 
 def test_a_text_of_one_word_can_be_edited_too() -> None:
     assert replayed(edited("ward", WORDS, 0.5, MODEL, Random(1))) == "ward"
-
-
-def test_who_is_not_seen_typing_only_submits() -> None:
-    (stroke,) = only_submitted(scripts(1)["typed"])
-    assert (stroke.kind, stroke.at_ms, stroke.draft) == (Kind.SUBMIT, 0.0, TEXT)
 
 
 def test_a_pause_comes_before_enter_and_changes_nothing_else() -> None:

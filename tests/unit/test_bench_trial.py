@@ -1,5 +1,6 @@
 """One session of every arm on a fake engine: what it sends, and what it finds cached."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -154,6 +155,21 @@ async def test_direct_goes_past_forefill_and_prepares_nothing() -> None:
         (served,) = await on.run("context", "direct")
         assert (served.text, served.prompt_tokens, len(on.engine.requests)) == ("SELECT 1", 40, 0)
         assert [body["max_tokens"] for body in on.endpoint.asked] == [MAX_TOKENS]
+
+
+async def test_direct_is_asked_when_the_user_of_any_other_arm_presses_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def wait_until(instant: float, *, spin: bool = False) -> None:
+        waited.append(instant)
+
+    monkeypatch.setattr(trial, "wait_until", wait_until)
+    async with stage() as on:
+        script = plan_trials(WORKLOADS["context"], [ARMS["direct"]], 1, MODEL, 20, seed=1)[-1].scripts[0]
+        began_at = time.perf_counter()
+        await on.run("context", "direct")
+        assert len(waited) == 1
+        assert began_at < waited[0] - script[-1].at_ms / 1000 < time.perf_counter()
 
 
 async def test_overhead_prepares_the_same_prompt_at_both_doors() -> None:

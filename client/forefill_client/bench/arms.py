@@ -39,14 +39,14 @@ class Arm:
     pauses: bool = False
 
     @property
-    def needs_keys(self) -> bool:
-        """Whether what happens before Enter matters."""
+    def warms(self) -> bool:
+        """Whether anything is computed ahead while the user types."""
         return self.warms_naively or self.warm_mode is WarmMode.AUTO
 
     @property
     def stays_uncached(self) -> bool:
         """Whether every SUBMIT is to find nothing cached at all."""
-        return not self.needs_keys and self.prepared is Prepared.NOTHING
+        return not self.warms and self.prepared is Prepared.NOTHING
 
 
 _ALL = (

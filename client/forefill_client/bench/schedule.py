@@ -7,7 +7,7 @@ from typing import Final
 from ..keystrokes import FlushRule, TypingModel
 from . import texts
 from .arms import Arm
-from .script import Script, only_submitted, paused, typed
+from .script import Script, paused, typed
 from .workloads import Workload
 
 TYPO_RATE: Final = 0.02
@@ -53,25 +53,23 @@ def plan_trials(
 ) -> list[Trial]:
     """Plan a workload of one user: a round that wakes up, then every query in every arm, in an order drawn anew.
 
-    All arms of one query have the same keys at the same times, but for the pause of those that pause.
+    All arms of one query have the same keys at the same times, but for the pause of those that pause: an engine that
+    was busy a moment ago answers sooner than one that has waited for the user, whatever is cached.
     """
     trials = [_wake_up(workload, arm, pause_ms) for arm in arms]
     for index in range(max(1, queries // workload.turns) * workload.repeats):
         scripts = workload.write(index, model, _random(seed, workload.name, index))
         order = _random(seed, workload.name, index, "order").sample(arms, len(arms))
-        trials += [Trial(workload, arm, index, _as_seen(scripts, arm, pause_ms)) for arm in order]
+        trials += [Trial(workload, arm, index, _paused(scripts, arm, pause_ms)) for arm in order]
     return trials
 
 
 def _wake_up(workload: Workload, arm: Arm, pause_ms: float) -> Trial:
     scripts = (typed(texts.READY, typing_model(5.0), Random(0)),)  # noqa: S311
-    return Trial(workload, arm, -1, _as_seen(scripts, arm, pause_ms))
+    return Trial(workload, arm, -1, _paused(scripts, arm, pause_ms))
 
 
-def _as_seen(scripts: tuple[Script, ...], arm: Arm, pause_ms: float) -> tuple[Script, ...]:
-    """Leave out what an arm does nothing with, and let it pause where it pauses."""
-    if not arm.needs_keys:
-        return tuple(map(only_submitted, scripts))
+def _paused(scripts: tuple[Script, ...], arm: Arm, pause_ms: float) -> tuple[Script, ...]:
     return tuple(paused(script, pause_ms) for script in scripts) if arm.pauses else scripts
 
 

@@ -150,11 +150,6 @@ def edited(text: str, wrong_words: Sequence[str], wrong_share: float, model: Typ
     return author.submitted()
 
 
-def only_submitted(script: Script) -> Script:
-    """Return the script of a user whose keys nobody sees before Enter."""
-    return (replace(script[-1], at_ms=0.0),)
-
-
 def paused(script: Script, pause_ms: float) -> Script:
     """Let at least so much time go by between the last key and Enter."""
     *strokes, submit = script

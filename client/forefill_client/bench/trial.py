@@ -69,7 +69,8 @@ async def run_trial(site: Site, trial: Trial) -> list[Served]:
             text = script[-1].draft
             await prepare(site, arm, talk, text)
             if arm.over_http:
-                served = await ask_at(site.door(arm), talk, text, site.max_tokens, time.perf_counter())
+                due_at = time.perf_counter() + script[-1].at_ms / 1000
+                served = await ask_at(site.door(arm), talk, text, site.max_tokens, due_at)
             else:
                 if session is None or arm.stays_uncached:
                     session = await stack.enter_async_context(open_session(site, arm, talk))
@@ -141,7 +142,7 @@ class _Flush:
     def __init__(self, session: Session, arm: Arm) -> None:
         self.warms = NaiveWarms()
         self._session = session
-        self._active = arm.needs_keys
+        self._active = arm.warms
 
     async def __call__(self, stroke: Stroke) -> None:
         if self._active:

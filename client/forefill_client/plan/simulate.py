@@ -155,7 +155,7 @@ class _Simulation:
                 books.cached_tokens += response.cached_tokens
 
         books.submits += planned.counted
-        script = planned.script if self._arm.needs_keys else planned.script[-1:]
+        script = planned.script if self._arm.warms else planned.script[-1:]
         await SessionRunner(self._service, opening, heard).run(self._events(script, planned.begins_ms))
 
     async def _background(self, index: int, arrival: Arrival) -> None:
