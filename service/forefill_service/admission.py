@@ -4,7 +4,7 @@ vLLM's own priorities order its queue alone; a long warm in the running batch ma
 that is speculation asks here first:
 
     a generation waits for its first token     nothing speculative starts
-    generations run                            pieces that add at most `busy_seconds` to a step, all in flight together
+    answers run, or it is not known            pieces that add at most `busy_seconds` to a step, all in flight together
     nothing else runs                          pieces that add at most `idle_seconds`
     the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
 
@@ -233,7 +233,8 @@ class Admission:
 
     def _room(self, cached_tokens: int) -> int:
         """Return how many new tokens a piece may have now, behind so many cached ones."""
-        seconds = self.limits.busy_seconds if self._answers_run else self.limits.idle_seconds
+        quiet = not self._answers_run and self._engine.load.others is not None
+        seconds = self.limits.idle_seconds if quiet else self.limits.busy_seconds
         seconds -= sum(turn.added_seconds for turn in self._prefilling)
         most = max(self.limits.piece_tokens, self._block_size)
         tokens = int(min(self.times.tokens_within(seconds, cached_tokens), most))
@@ -244,9 +245,7 @@ class Admission:
     @property
     def _answers_run(self) -> bool:
         """Whether anyone's answer runs, as far as is known: of requests that are not ours the engine tells."""
-        if self._generations:
-            return True
-        return self._engine.info.shared and self._engine.load.running > self.speculative
+        return bool(self._generations or self._engine.load.others)
 
     def _disturb(self) -> None:
         """Take it that what is in flight is not alone on the engine: its time says nothing."""

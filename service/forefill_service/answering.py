@@ -85,39 +85,40 @@ class Answerer:
             prompt = await render()
             answer.rendered_at = self._service.clock()
             self._warmer.submit(prompt)
-            lost = await self._try(answer, prompt, place, first_token)
-        return prompt, place if lost is None else await self._once_more(answer, prompt, place, lost)
+            result = await self._try(answer, prompt, place, first_token)
+        if isinstance(result, EngineError):
+            result = await self._once_more(answer, prompt, place, result)
+        return prompt, result
 
     async def _try(
         self, answer: Answer, prompt: TokenIds, place: Place, first_token: Callable[[], None]
-    ) -> EngineError | None:
-        """Return what went wrong where nothing was sent yet and another engine may do better."""
+    ) -> Place | EngineError:
+        """Return where it was generated, or what went wrong where nothing was sent yet and another may do better."""
         try:
-            await self._stream(answer, prompt, place, first_token)
+            return await self._stream(answer, prompt, place, first_token)
         except EngineDied:
             raise
         except (EngineUnavailable, EngineBusy) as error:
             if answer.first_token_at:
-                self._owner.route.leave(place)
+                self._owner.route.leave(place, error)
                 raise
             return error
-        return None
 
     async def _once_more(self, answer: Answer, prompt: TokenIds, failed: Place, error: EngineError) -> Place:
-        place = self._owner.route.elsewhere(failed)
+        place = self._owner.route.elsewhere(failed, error)
         self._service.metrics.lost(failed.replica.name, retried=place is not None)
         if place is None:
             raise error
         with place.replica.admission.generation() as first_token:
-            await self._stream(answer, prompt, place, first_token)
-        return place
+            return await self._stream(answer, prompt, place, first_token)
 
-    async def _stream(self, answer: Answer, prompt: TokenIds, place: Place, first_token: Callable[[], None]) -> None:
+    async def _stream(self, answer: Answer, prompt: TokenIds, place: Place, first_token: Callable[[], None]) -> Place:
         adopted = self._pregenerator.adopt(prompt, place)
         answer.adopted = adopted is not None
         answer.cached_tokens = self._warmer.believed_tokens(prompt, place)
         request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, self._owner.cache_salt, place.route)
-        async with aclosing(adopted or place.replica.engine.generate(request)) as outputs:
+        answering, place = adopted or (place.replica.engine.generate(request), place)
+        async with aclosing(answering) as outputs:
             async for output in outputs:
                 answer.take(output)
                 if not answer.first_token_at:
@@ -127,6 +128,7 @@ class Answerer:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
+        return place
 
     async def _started(self, answer: Answer, prompt_tokens: int) -> None:
         answer.first_token_at = self._service.clock()

@@ -5,6 +5,7 @@ ServiceError
 └── EngineError        the engine did not do its work
     ├── EngineStartError       Raised when no engine comes up: bad model, no memory
     ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost while it answers
+    │   ├── EngineUnreachable      Raised when it cannot even be asked
     │   ├── EngineSlow             Raised when it did not answer in time
     │   └── EngineDied             Raised when it will never come back: this process has nothing to serve with
     └── EngineRefused          Raised when the engine refuses one request: an unusable prompt
@@ -66,6 +67,10 @@ class EngineStartError(EngineError):
 
 class EngineUnavailable(EngineError):
     """Raised when the engine cannot be reached, or is lost while it answers; it may come back."""
+
+
+class EngineUnreachable(EngineUnavailable):
+    """Raised when the engine cannot even be asked: no connection is to be had, or it is known to be down."""
 
 
 class EngineSlow(EngineUnavailable):

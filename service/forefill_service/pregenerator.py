@@ -85,10 +85,11 @@ class Pregenerator:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
         return self._begun.prompt if self._begun is not None and self._begun.text == text else None
 
-    def adopt(self, prompt: TokenIds, place: Place) -> AsyncGenerator[Output, None] | None:
-        """Return the answer to exactly this prompt, what is there as its first part; None where nothing is.
+    def adopt(self, prompt: TokenIds, place: Place) -> tuple[AsyncGenerator[Output, None], Place] | None:
+        """Return the answer to exactly this prompt, what is there as its first part, and where it is generated.
 
-        What has ended is gone on with at `place`; what runs on an engine that is down is not waited for.
+        None where nothing is. What has ended is gone on with at `place`; what runs on an engine that is down is not
+        waited for.
         """
         begun = self._begun
         if begun is not None and begun.prompt == prompt:
@@ -96,7 +97,8 @@ class Pregenerator:
             runs_on = not begun.ended and self._begun_at.replica.up
             if (begun.adoptable and (begun.ended or runs_on)) or (runs_on and self._nobody_waits):
                 begun.adopt()
-                return self._answer(begun, place)
+                goes_on = begun.ended and not begun.complete
+                return self._answer(begun, place), place if goes_on else self._begun_at
         self._drop()
         return None
 
@@ -241,6 +243,7 @@ class Pregenerator:
 
     def _take(self, begun: Pregeneration, output: Output) -> None:
         if not begun.outputs:
+            self._planner.move(self._begun_at.replica.blocks, self._begun_at.apart)
             self._planner.hold(begun.prompt, self._service.clock())
         begun.take(output)
         self._news.set()

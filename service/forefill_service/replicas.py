@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from .admission import Admission
 from .cached_blocks import CachedBlocks
 from .engine import Engine, EngineInfo
+from .errors import EngineError, EngineUnavailable, EngineUnreachable
 from .prompt import Chat
 from .rendezvous import ranked
 from .retry_budget import RetryBudget
@@ -33,6 +34,11 @@ class Replica:
     blocks: CachedBlocks
     inert_reason: str = ""
     ready: bool = True
+
+    @property
+    def server(self) -> str:
+        """What it runs in: engines of one server are mostly lost together."""
+        return self.name.partition("#")[0]
 
     @property
     def inert(self) -> bool:
@@ -79,9 +85,14 @@ class Replicas:
         """Whether any of them is worth asking now."""
         return any(replica.up for replica in self.all)
 
-    def of(self, key: str, without: Replica | None = None) -> Replica | None:
+    def of(self, key: str) -> Replica | None:
         """Return the replica that a key falls to now; None where none is up."""
-        return next((replica for replica in self.order(key) if replica.up and replica is not without), None)
+        return next((replica for replica in self.order(key) if replica.up), None)
+
+    def instead(self, key: str, failed: Replica) -> Replica | None:
+        """Return the one that the key falls to without this one, on another server where one is up; None: none is."""
+        others = [replica for replica in self.order(key) if replica.up and replica is not failed]
+        return min(others, key=lambda other: other.server == failed.server, default=None)
 
     def order(self, key: str) -> list[Replica]:
         """Return all of them in the order in which a key falls to them."""
@@ -106,30 +117,36 @@ class Route:
     def now(self) -> Place:
         """Where requests go now: while all replicas are down, where they would go if they were up."""
         key = self._moved_key
-        return self._place(self._replicas.of(key) or self._replicas.order(key)[0])
+        return self._place(self._replicas.of(key) or self._replicas.order(key)[0], key)
 
-    def elsewhere(self, failed: Place) -> Place | None:
-        """Return where a generation that failed there may be sent once more; None: nowhere, or not now.
-
-        Behind a router the session moves for good: the worker that its key falls to is one that fails.
-        """
+    def elsewhere(self, failed: Place, error: EngineError) -> Place | None:
+        """Return where a generation that failed there may be sent once more; None: nowhere, or not now."""
         if self._replicas.routed:
-            self.leave(failed)
-            return self.now if self._replicas.up and self._replicas.retries.take() else None
-        other = self._replicas.of(self._moved_key, without=failed.replica)
+            self.leave(failed, error)
+            away = isinstance(error, EngineUnreachable)
+            key = self._key_after(self._moves + 1) if failed.route == self._moved_key else self._moved_key
+            other = None if away else self._replicas.of(key)
+        else:
+            key, other = self._moved_key, self._replicas.instead(self._moved_key, failed.replica)
         if other is None or not self._replicas.retries.take():
             return None
-        return self._place(other)
+        return self._place(other, key)
 
-    def leave(self, failed: Place) -> None:
-        """Take it that a request on this way was lost: behind a router, go another."""
-        if self._replicas.routed and failed.route == self._moved_key:
+    def leave(self, failed: Place, error: EngineError) -> None:
+        """Take it that a request on this way failed: where a worker behind a router was lost, go another way for good.
+
+        Not where the router is away, which says nothing of the worker, nor where the worker has no room.
+        """
+        lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineUnreachable)
+        if self._replicas.routed and lost and failed.route == self._moved_key:
             self._moves += 1
 
-    def _place(self, replica: Replica) -> Place:
-        key = self._moved_key
+    def _place(self, replica: Replica, key: str) -> Place:
         return Place(replica, key, apart=key if self._replicas.info.caches > 1 else "")
 
     @property
     def _moved_key(self) -> str:
-        return f"{self._key}~{self._moves}" if self._moves else self._key
+        return self._key_after(self._moves)
+
+    def _key_after(self, moves: int) -> str:
+        return f"{self._key}~{moves}" if moves else self._key

@@ -250,9 +250,9 @@ class Warmer:
         if isinstance(error, EngineDied):
             raise error
         self._timeouts = self._timeouts + 1 if isinstance(error, EngineSlow) else 0
-        lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineSlow)
-        if lost or self._timeouts >= HANGS_AFTER_TIMEOUTS:  # one alone says that it has much to do
-            self._owner.route.leave(place)
+        hangs = not isinstance(error, EngineSlow) or self._timeouts >= HANGS_AFTER_TIMEOUTS
+        if isinstance(error, EngineUnavailable) and hangs:  # one alone that is slow has much to do
+            self._owner.route.leave(place, error)
         if computed is None:
             raise Shed(ShedReason.LOAD if isinstance(error, EngineBusy) else ShedReason.FAILED)
         return computed

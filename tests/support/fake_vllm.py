@@ -31,7 +31,7 @@ class Faults:
 
     `status` answers every completion with that; `cut_after` ends streams behind so many parts, and behind `stall_after`
     they fall silent; nothing at all is answered while `flowing` is not set; `tells_cached` is
-    `--enable-prompt-tokens-details`.
+    `--enable-prompt-tokens-details`, of which older releases leave out a count of 0 (`tells_zero`).
     """
 
     status: int | None = None
@@ -39,6 +39,7 @@ class Faults:
     stall_after: int | None = None
     priorities: bool = True
     tells_cached: bool = True
+    tells_zero: bool = True
     tells_metrics: bool = True
     metrics_hang: bool = False
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -147,7 +148,8 @@ class FakeVllm:
                 if asked.get("return_token_ids"):
                     choice["token_ids"] = list(output.token_ids)
                 await _say(response, {"choices": [choice]})
-        details = {"cached_tokens": cached} if self.faults.tells_cached else None
+        told = self.faults.tells_cached and (cached or self.faults.tells_zero)
+        details = {"cached_tokens": cached} if told else None
         await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 

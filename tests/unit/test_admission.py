@@ -121,6 +121,25 @@ async def test_on_an_idle_engine_a_piece_fits_the_idle_budget() -> None:
         assert gate.tokens("a") == pytest.approx(200, abs=BLOCK)
 
 
+@pytest.mark.parametrize("others", [1, None])
+async def test_others_answers_count_as_ours_and_where_nobody_tells_they_are_taken_to_run(others: int | None) -> None:
+    async with gateway() as gate:
+        gate.engine.load = EngineLoad(others=others)
+        for session in ("a", "b", "c", "d"):
+            await gate.asks(session)
+        assert sum(map(gate.tokens, gate.granted)) == pytest.approx(50, abs=BLOCK)
+
+
+async def test_where_nobody_tells_of_others_a_slow_engine_goes_on_all_the_same() -> None:
+    async with gateway(busy_seconds=BLOCK * SECONDS_A_TOKEN / 2) as gate:
+        gate.engine.load = EngineLoad(others=None)
+        await gate.asks("a")
+        assert gate.tokens("a") == BLOCK
+        gate.engine.load = EngineLoad(others=1)
+        await gate.asks("b")
+        assert gate.granted == ["a"]
+
+
 async def test_beside_an_answer_a_piece_fits_the_budget_for_its_gaps() -> None:
     async with gateway() as gate:
         with gate.admission.generation() as first_token:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from forefill_service.engine import FakeEngine, Priority
 from forefill_service.errors import Reason
-from forefill_service.events import Open
+from forefill_service.events import Open, WarmMode
 from forefill_service.rendezvous import ranked
 from forefill_service.responses import GenerationDelta, GenerationFinished, GenerationStarted, SessionError, Source
 
@@ -35,9 +36,9 @@ class Two:
 
 
 @asynccontextmanager
-async def two_engines(**settings: Any) -> AsyncIterator[Two]:
+async def two_engines(opening: Open = OPENING, **settings: Any) -> AsyncIterator[Two]:
     home, other = (FakeEngine(block_size=BLOCK, name=name, answer_tokens=4) for name in NAMES)
-    async with on_stage(OPENING, engine=home, others=[other], **settings) as stage:
+    async with on_stage(opening, engine=home, others=[other], **settings) as stage:
         await stage.types(TEXT)
         yield Two(stage, other)
 
@@ -158,6 +159,18 @@ async def test_an_answer_begun_before_submit_is_gone_on_with_elsewhere_where_its
         assert two.stage.all(GenerationStarted)[0].source is Source.PREGENERATED
         assert two.generations(two.other) == 1, "the rest"
         assert two.stage.finished(seq).completion_tokens == 4
+
+
+async def test_one_that_was_complete_there_is_not_believed_cached_elsewhere() -> None:
+    async with two_engines(replace(OPENING, warm_mode=WarmMode.OFF), pregeneration=True) as two:
+        await two.stage.pauses()
+        await settle()
+        two.home.faults.down = True
+        await two.stage.submits()
+        assert two.stage.all(GenerationStarted)[0].source is Source.PREGENERATED
+        assert not two.other.requests
+        believed = {replica.name: bool(replica.blocks._used_at) for replica in two.stage.service.replicas.all}
+        assert believed == {two.home.name: True, two.other.name: False}
 
 
 async def test_one_that_still_runs_there_is_not_waited_for() -> None:

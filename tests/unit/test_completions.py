@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from forefill_service.engine import Output, Priority, Request
-from forefill_service.engine.completions import Completion, NotOffered, body, failure
+from forefill_service.engine.completions import Completion, NotOffered, NotServed, body, failure
 from forefill_service.errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from forefill_service.events import Sampling
 
@@ -123,7 +123,7 @@ def test_what_is_no_json_is_a_loss() -> None:
     ("status", "error"),
     [
         (400, EngineRefused),
-        (401, EngineRefused),
+        (401, NotServed),
         (404, NotOffered),
         (529, EngineUnavailable),
         (422, EngineRefused),

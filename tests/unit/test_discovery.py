@@ -1,8 +1,12 @@
 """What a vLLM server tells of itself."""
 
 import pytest
-from forefill_service.engine.discovery import _MEASURED_AT, block_size_of
+from forefill_service.engine import FakeChat, discovery
+from forefill_service.engine.discovery import _MEASURED_AT, block_size_of, discover
+from forefill_service.engine.endpoint import Endpoint
 from forefill_service.engine.vllm_metrics import told
+
+from tests.support.fake_vllm import fake_vllm, remote_settings
 
 METRICS = """\
 # TYPE vllm:num_requests_running gauge
@@ -61,3 +65,22 @@ def test_metrics_tell_of_one_engine_of_a_server_alone() -> None:
     reading = told(METRICS, rank=1)
     assert (reading.running, reading.waiting, reading.cache_usage, reading.tokens) == (1, 0, 0.5, 0)
     assert reading.started_at == 1.7e9
+
+
+@pytest.mark.parametrize("tells_zero", [True, False])
+async def test_a_server_that_tells_what_it_found_cached_is_known_by_a_prompt_that_is(
+    monkeypatch: pytest.MonkeyPatch, *, tells_zero: bool
+) -> None:
+    async def chat(*_: object) -> FakeChat:
+        return FakeChat()
+
+    monkeypatch.setattr(discovery, "served_chat", chat)
+    async with fake_vllm(block_size=48) as server:
+        server.faults.tells_zero = tells_zero
+        endpoint = Endpoint(server.url)
+        served = await discover(endpoint, remote_settings(server.url, router=True))
+        assert served.cached_tokens
+        assert served.info.block_size == 48, "measured"
+        server.faults.tells_cached = False
+        assert not (await discover(endpoint, remote_settings(server.url, block_size=48))).cached_tokens
+        await endpoint.close()

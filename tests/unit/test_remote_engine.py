@@ -154,16 +154,69 @@ async def test_a_hung_server_is_found_out_and_those_who_wait_are_told(server: Fa
         watch.cancel()
 
 
-async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm) -> None:
+@pytest.mark.parametrize("moving", ["tokens", "running"])
+async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm, moving: str) -> None:
     async with remote_engine(server, probe_timeout_seconds=0.2) as engine:
         watch = asyncio.create_task(engine.watch())
         server.faults.stall_after = 0  # our probe gets no turn
         probe = asyncio.create_task(engine.probe())
         while not probe.done():
-            server.tokens += 100
+            setattr(server, moving, getattr(server, moving) + 1)
             await asyncio.sleep(0.01)
         assert engine.up
         watch.cancel()
+
+
+async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_not_cut_off(server: FakeVllm) -> None:
+    async with remote_engine(server, probe_timeout_seconds=WAIT_SECONDS) as engine:
+        server.faults.stall_after = 1
+        reader = asyncio.create_task(answer(engine, request()))
+        await until(lambda: len(server.engine.requests) == 2)
+        server.faults.status = 500
+        await engine.probe()
+        assert not engine.up
+        await asyncio.sleep(0)
+        assert not reader.done()
+        reader.cancel()
+
+
+async def test_who_waits_for_a_server_that_cannot_be_reached_any_more_is_told(
+    server: FakeVllm, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with remote_engine(server) as engine:
+        server.faults.stall_after = 1
+        reader = asyncio.create_task(answer(engine, request()))
+        await until(lambda: len(server.engine.requests) == 2)
+        engine._pulse.refused()  # another request found no connection, and this one's never breaks
+        server.faults.flowing.clear()
+        for _ in range(2):
+            await engine.probe()
+        with pytest.raises(EngineUnavailable, match="does not answer"):
+            await reader
+        assert len([line for line in caplog.messages if "is down" in line]) == 1, "said once"
+
+
+@pytest.mark.parametrize("status", [401, 404])
+async def test_a_server_that_does_not_take_our_requests_is_down_however_much_it_does_for_others(
+    server: FakeVllm, status: int
+) -> None:
+    async with remote_engine(server) as engine:
+        server.faults.status = status
+        with pytest.raises(EngineUnavailable):
+            await answer(engine, request())
+        engine._pulse.heard(engine._clock())
+        await engine.probe()
+        assert not engine.up
+
+
+async def test_a_count_of_nothing_may_be_left_out_by_a_server_that_tells(server: FakeVllm) -> None:
+    server.faults.tells_zero = False
+    async with remote_engine(server) as engine:
+        assert await warm(engine, PROMPT) == 0
+        assert await warm(engine, PROMPT) == len(PROMPT) // BLOCK * BLOCK
+    server.faults.tells_cached = False
+    async with remote_engine(server) as engine:
+        assert await warm(engine, PROMPT) is None
 
 
 async def test_probes_do_not_wait_for_metrics_that_hang(server: FakeVllm) -> None:
@@ -229,16 +282,20 @@ async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:
         assert len(server.bodies) == asked
 
 
-async def test_its_own_requests_count_in_its_load_at_once(server: FakeVllm) -> None:
+async def test_others_are_who_runs_there_but_for_our_own(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
-        server.running = 2
-        await engine._look()
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
         await until(lambda: len(server.engine.requests) == 2)
-        assert engine.load.running == 3
+        server.running = 3
+        await engine._look()
+        assert engine.load.others == 2
         reader.cancel()
-        await until(lambda: engine.load.running == 2)
+
+
+async def test_who_runs_behind_a_router_is_not_known(server: FakeVllm) -> None:
+    async with remote_engine(server, router=True) as engine:
+        assert engine.load.others is None
 
 
 async def test_a_dead_worker_behind_a_router_does_not_take_the_others_down(server: FakeVllm) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from forefill_service.engine import FakeEngine
+from forefill_service.errors import EngineBusy, EngineUnavailable, EngineUnreachable
 from forefill_service.metrics import Metrics
 from forefill_service.replicas import Place, Replicas, Route
 from forefill_service.service import Service
 from forefill_service.settings import Settings
 
+LOST = EngineUnavailable("lost")
 KEYS = [f"session-{number}" for number in range(100)]
 
 
@@ -66,15 +68,15 @@ def test_where_all_are_down_it_stays_where_it_belongs(engines: list[FakeEngine])
 def test_elsewhere_is_another_engine_that_is_up(engines: list[FakeEngine]) -> None:
     route = Route(replicas_of(engines), "anna")
     failed = route.now
-    assert engine_of(route.elsewhere(failed)) not in ("", engine_of(failed))
+    assert engine_of(route.elsewhere(failed, LOST)) not in ("", engine_of(failed))
     for engine in engines:
         engine.faults.down = engine is not failed.replica.engine
-    assert route.elsewhere(failed) is None
+    assert route.elsewhere(failed, LOST) is None
 
 
 def test_without_a_retry_left_there_is_no_elsewhere(engines: list[FakeEngine]) -> None:
     route = Route(replicas_of(engines), "anna")
-    granted = [route.elsewhere(route.now) is not None for _ in range(5)]
+    granted = [route.elsewhere(route.now, LOST) is not None for _ in range(5)]
     assert granted == [True, True, True, False, False]
 
 
@@ -103,7 +105,7 @@ class TestRouter:
     def test_a_generation_that_was_lost_goes_another_way_and_the_session_with_it(self, replicas: Replicas) -> None:
         route = Route(replicas, "anna")
         lost = route.now
-        again = route.elsewhere(lost)
+        again = route.elsewhere(lost, LOST)
         assert again is not None
         assert again.route != lost.route
         assert route.now.route == again.route
@@ -111,8 +113,42 @@ class TestRouter:
     def test_a_warm_that_was_lost_moves_the_session_once(self, replicas: Replicas) -> None:
         route = Route(replicas, "anna")
         lost = route.now
-        route.leave(lost)
+        route.leave(lost, LOST)
         moved = route.now.route
-        route.leave(lost)  # a second one, sent before that
+        route.leave(lost, LOST)  # a second one, sent before that
         assert moved != lost.route
         assert route.now.route == moved
+
+    def test_a_worker_that_has_no_room_is_gone_round_once_and_keeps_its_session(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        full = route.now
+        again = route.elsewhere(full, EngineBusy("no room"))
+        assert again is not None
+        assert again.route != full.route
+        assert route.now == full
+
+    def test_where_the_router_is_away_there_is_no_elsewhere_and_sessions_stay(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        here = route.now
+        assert route.elsewhere(here, EngineUnreachable("no connection")) is None
+        route.leave(here, EngineUnreachable("no connection"))
+        assert route.now == here
+
+
+def test_elsewhere_is_another_server_rather_than_another_engine_of_the_one_that_failed() -> None:
+    engines = [FakeEngine(name=f"{server}#{rank}") for server in ("one", "two") for rank in range(4)]
+    replicas = replicas_of(engines, retry_share=1)
+    for key in KEYS:
+        route = Route(replicas, key)
+        failed = route.now
+        again = route.elsewhere(failed, LOST)
+        assert again is not None
+        assert again.replica.server != failed.replica.server
+        replicas.retries.generation()
+    route = Route(replicas, "anna")
+    failed = route.now
+    for engine in engines:
+        engine.faults.down = not engine.name.startswith(failed.replica.server)
+    sibling = route.elsewhere(failed, LOST)
+    assert sibling is not None
+    assert sibling.replica is not failed.replica

@@ -23,8 +23,8 @@ class EngineInfo:
     """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
 
     `cache_blocks` is how many blocks its cache has, None where it does not say; `default_answer_tokens` the most that
-    an answer gets where the caller asks for no limit, None where that is what the context leaves. `shared` says that
-    others, too, send it requests that we do not see; `caches` is how many caches stand behind it, each found by route.
+    an answer gets where the caller asks for no limit, None where that is what the context leaves. `caches` is how
+    many caches stand behind it, each found by route.
     """
 
     model: str
@@ -32,7 +32,6 @@ class EngineInfo:
     context_tokens: int
     cache_blocks: int | None = None
     default_answer_tokens: int | None = None
-    shared: bool = False
     caches: int = 1
 
 
@@ -40,12 +39,15 @@ class EngineInfo:
 class EngineLoad:
     """How an engine is doing, by its own word: requests that run and wait, the share of its cache that running requests
     hold (0 to 1), and how often one of them has lost its blocks to others since the engine started.
+
+    `others` is how many requests run there that are not ours, None where nobody tells.
     """
 
     running: int = 0
     waiting: int = 0
     cache_usage: float = 0.0
     preemptions: int = 0
+    others: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it apart from the others that serve the same."""
+        """What tells it apart from the others that serve the same; behind a "#" stands which engine of one server."""
 
     @property
     def info(self) -> EngineInfo:

@@ -1,8 +1,9 @@
 """The bodies of vLLM's `/v1/completions`, there and back, as values: no clock, no await.
 
 Ids go in; text and ids come out as server-sent events. The usage comes with the last event alone, and with it, where
-the server runs with `--enable-prompt-tokens-details`, how many tokens it found cached. A stream that ends without a
-finish reason is a failure, however well it closed: behind a router a worker that died looks like an end.
+the server runs with `--enable-prompt-tokens-details`, how many tokens it found cached; older releases leave out a count
+of 0. A stream that ends without a finish reason is a failure, however well it closed: behind a router a worker that
+died looks like an end.
 """
 
 import json
@@ -27,8 +28,12 @@ _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405})
 
 
-class NotOffered(EngineRefused):
-    """Raised when the server has nothing at this path."""
+class NotServed(EngineRefused):
+    """Raised when the server serves us nothing at all: it does not take our API key."""
+
+
+class NotOffered(NotServed):
+    """Raised when the server has nothing at this path, or not this model."""
 
 
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
@@ -56,10 +61,11 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
 
 
 class Completion:
-    """One streamed completion, line by line."""
+    """One streamed completion, line by line; `untold` is what it means that its usage tells of no cached tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, untold: int | None = None) -> None:
         self._held: Output | None = None
+        self._untold = untold
         self._cached_tokens: int | None = None
         self.complete = False
 
@@ -78,7 +84,8 @@ class Completion:
             code = error.get("code") if isinstance(error, Mapping) else None
             raise failure(code if isinstance(code, int) else 500, event)
         if usage := event.get("usage"):
-            self._cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+            told = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+            self._cached_tokens = self._untold if told is None else told
         outputs = [self._output(choice) for choice in event.get("choices") or []]
         return outputs[0] if outputs else None
 
@@ -107,7 +114,7 @@ def failure(status: int, said: object) -> EngineError:
     if status >= 500 or status == 408:
         return EngineUnavailable(f"the engine failed with HTTP status {status}: {words}")
     if status in (401, 403):
-        return EngineRefused("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
+        return NotServed("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
     if status in _NOT_OFFERED:
         return NotOffered(words)
     return EngineRefused(words)

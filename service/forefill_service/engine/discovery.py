@@ -95,23 +95,21 @@ class _Discovery:
         self._model = str(card["id"])
         name = self._settings.model or str(card.get("root") or self._model)
         chat = await served_chat(self._endpoint, self._model, name, self._settings.chat_template)
-        some = chat.encode("a b c d e f g h ")
-        cached_tokens = await self._cached(some, secrets.token_hex(8)) is not None
-        priorities = await self._takes_priorities(some)
-        metrics = None if self._settings.router else await metrics_of(self._endpoint, SECONDS)
-        self._say_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
         context_tokens = self._settings.context_tokens or int(card.get("max_model_len") or 0)
         if not context_tokens:
             raise EngineStartError(f"{self._endpoint.url} does not tell the model's context; set --context-tokens")
+        some = chat.encode("a b c d e f g h ")
+        cached_tokens = await self._tells_cached(some, context_tokens)
+        priorities = await self._takes_priorities(some)
+        metrics = None if self._settings.router else await metrics_of(self._endpoint, SECONDS)
+        self._say_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
         block_size = self._settings.block_size or (metrics and metrics.block_size)
         if not block_size and cached_tokens:
             block_size = await self._measured_block_size(some, context_tokens)
         if not block_size:
             raise EngineStartError(f"{self._endpoint.url} does not tell its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
-        info = EngineInfo(
-            self._model, block_size, context_tokens, cache_blocks, shared=True, caches=self._settings.router_workers
-        )
+        info = EngineInfo(self._model, block_size, context_tokens, cache_blocks, caches=self._settings.router_workers)
         return Served(info, chat, priorities, cached_tokens)
 
     async def _card(self) -> dict[str, str | int]:
@@ -134,6 +132,12 @@ class _Discovery:
             cached = output.cached_tokens
         return cached
 
+    async def _tells_cached(self, some: Sequence[int], context_tokens: int) -> bool:
+        """Look whether it tells what it found cached, of a prompt that is: older releases leave out a count of 0."""
+        salt, prompt = secrets.token_hex(8), _long(some, context_tokens)
+        counts = [await self._cached(prompt, salt) for _ in range(2)]
+        return any(count is not None for count in counts)
+
     async def _takes_priorities(self, some: Sequence[int]) -> bool:
         try:
             await self._cached(some, secrets.token_hex(8), Priority.WARM)
@@ -146,10 +150,9 @@ class _Discovery:
 
     async def _measured_block_size(self, some: Sequence[int], context_tokens: int) -> int | None:
         salt, found = secrets.token_hex(8), {}
-        longest = min(_MEASURED_AT[0] + 1, context_tokens - 2)
-        prompt = (list(some) * longest)[:longest]
+        prompt = _long(some, context_tokens)
         await self._cached(prompt, salt)
-        for leading in (length for length in _MEASURED_AT if length < longest):
+        for leading in (length for length in _MEASURED_AT if length < len(prompt)):
             other = next(token for token in some if token != prompt[leading])
             asked = [*prompt[:leading], other, other]
             found[leading] = await self._cached(asked, salt) or 0
@@ -169,6 +172,12 @@ class _Discovery:
                 "ledgers hold what forefill believes, and evictions go unnoticed",
                 url,
             )
+
+
+def _long(some: Sequence[int], context_tokens: int) -> list[int]:
+    """Return a prompt of several blocks, as far as the context has room for it."""
+    longest = min(_MEASURED_AT[0] + 1, context_tokens - 2)
+    return (list(some) * longest)[:longest]
 
 
 async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:

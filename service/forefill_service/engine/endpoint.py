@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from ..errors import EngineRefused, EngineSlow, EngineStartError, EngineUnavailable
+from ..errors import EngineRefused, EngineSlow, EngineStartError, EngineUnavailable, EngineUnreachable
 from .completions import Completion, failure
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 KEEP_SECONDS = 3
 """How long an idle connection is kept: vLLM closes it after 5 s, and a request must not meet that."""
-
-
-class Unreachable(EngineUnavailable):
-    """Raised when no connection is to be had."""
 
 
 class Endpoint:
@@ -118,7 +114,7 @@ class Endpoint:
                     raise failure(response.status, await _body(response))
                 yield response
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Unreachable(f"no connection to {self.url}: {error.__class__.__name__}") from error
+            raise EngineUnreachable(f"no connection to {self.url}: {error.__class__.__name__}") from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineUnavailable(f"the connection to {self.url} broke: {error.__class__.__name__}") from error
 
@@ -140,13 +136,20 @@ class Endpoint:
 
 
 async def completed(
-    endpoint: Endpoint, asked: Any, headers: Mapping[str, str], first_seconds: float, between_seconds: float
+    endpoint: Endpoint,
+    asked: Any,
+    headers: Mapping[str, str],
+    first_seconds: float,
+    between_seconds: float,
+    *,
+    untold_cached_tokens: int | None = None,
 ) -> AsyncGenerator[Output, None]:
     """Ask for a completion and yield its parts; limits and errors as those of `Endpoint.lines`.
 
-    Raises EngineUnavailable, too, where it ends before it is complete.
+    `untold_cached_tokens` is what it means that the server does not tell how many it found cached. Raises
+    EngineUnavailable, too, where it ends before it is complete.
     """
-    completion = Completion()
+    completion = Completion(untold_cached_tokens)
     lines = endpoint.lines("/v1/completions", asked, headers, first_seconds, between_seconds)
     async with aclosing(lines):
         async for line in lines:

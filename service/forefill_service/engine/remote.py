@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cached_blocks import CacheChange
-from ..errors import EngineError, EngineRefused, EngineStartError, EngineUnavailable
+from ..errors import EngineBusy, EngineError, EngineRefused, EngineStartError, EngineUnavailable, EngineUnreachable
 from ..events import Sampling
 from .base import EngineLoad, Output, Priority, Request
-from .completions import body
+from .completions import NotServed, body
 from .discovery import Served, difference, discover, metrics_of
-from .endpoint import Endpoint, Unreachable, completed
+from .endpoint import Endpoint, completed
 from .pulse import Pulse
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class RemoteEngine:
     def __init__(self, endpoint: Endpoint, served: Served, settings: Settings, rank: int | None = None) -> None:
         self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
         self.info, self.chat = served.info, served.chat
-        self._load = EngineLoad()
-        self._open = self._others = 0
+        self._load = EngineLoad(others=None if settings.router else 0)
+        self._open = 0
         self._endpoint = endpoint
         self._served = served
         self._settings = settings
@@ -58,6 +58,7 @@ class RemoteEngine:
         self._told: Told | None = None
         self._probed_at = float("-inf")
         self._odd = ""
+        self._said_down = False
 
     @property
     def up(self) -> bool:
@@ -67,7 +68,7 @@ class RemoteEngine:
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request on the server; one that is down is not asked."""
         if not self._pulse.up:
-            raise EngineUnavailable(f"{self.name} is down")
+            raise EngineUnreachable(f"{self.name} is down")
         room = self.info.context_tokens - len(request.prompt_ids)
         if room < 1:
             raise EngineRefused("the prompt leaves no room for an answer")
@@ -78,20 +79,21 @@ class RemoteEngine:
                 async for output in outputs:
                     self._pulse.heard(self._clock())
                     yield output
-        except Unreachable:
-            self._pulse.refused()
+        except EngineUnavailable as error:
+            if isinstance(error, EngineUnreachable):
+                self._pulse.refused()
             self._doubts.set()
             raise
-        except EngineUnavailable:
+        except NotServed as refused:  # nor anyone else's requests: another server may
             self._doubts.set()
-            raise
+            raise EngineUnavailable(str(refused)) from refused
         finally:
             self._open -= 1
 
     @property
     def load(self) -> EngineLoad:
-        """As the server told a second ago of others' requests, and as we know of our own."""
-        return replace(self._load, running=self._others + self._open)
+        """As the server told a second ago; of the workers behind a router nobody tells."""
+        return self._load
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield an empty cache whenever the server has come up anew."""
@@ -123,19 +125,17 @@ class RemoteEngine:
         except TimeoutError:
             why = f"no token within {self._settings.probe_timeout_seconds:g} s"
             self._pulse.unserved(asked_at)
-        except EngineRefused as refused:  # it has no room, or no worker: busy engines are heard of
-            why = str(refused)
+        except EngineBusy as busy:  # it has no room, or no worker: busy engines are heard of
+            why = str(busy)
             self._pulse.unserved(asked_at - self._settings.probe_seconds)
-        except EngineUnavailable as error:
+        except EngineError as error:
             why = str(error)
             self._pulse.failed(asked_at - self._settings.probe_seconds)
         else:
             if was_up or await self._stands_in():
                 self._answered()
-        if was_up and not self._pulse.up:
-            log.warning("%s does not answer (%s); its sessions go elsewhere until it does", self.name, why)
-            if self._pulse.decisive:
-                self._endpoint.hang_up()
+        if why and not self._pulse.up:
+            self._gone(why)
 
     async def close(self) -> None:
         """Close the connections; the server goes on."""
@@ -147,7 +147,14 @@ class RemoteEngine:
         first = (
             settings.warm_timeout_seconds if request.priority is Priority.WARM else settings.first_token_timeout_seconds
         )
-        outputs = completed(self._endpoint, asked, self._headers(request), first, settings.token_timeout_seconds)
+        outputs = completed(
+            self._endpoint,
+            asked,
+            self._headers(request),
+            first,
+            settings.token_timeout_seconds,
+            untold_cached_tokens=0 if self._served.cached_tokens else None,
+        )
         async with aclosing(outputs):
             async for output in outputs:
                 yield output
@@ -162,10 +169,20 @@ class RemoteEngine:
 
     def _answered(self) -> None:
         anew = self._pulse.heard_at > float("-inf")
+        self._said_down = False
         if self._pulse.answered(self._clock()):
             log.info("%s is up", self.name)
             if anew:
                 self._restarts.set()
+
+    def _gone(self, why: str) -> None:
+        """Say once that it is down, and let nobody wait for it in vain: an answer that still comes is not cut off."""
+        if not self._said_down:
+            self._said_down = True
+            log.warning("%s is down (%s); its sessions go elsewhere until it is up", self.name, why)
+        silent_seconds = self._clock() - self._pulse.heard_at
+        if self._pulse.decisive and silent_seconds >= self._settings.probe_timeout_seconds:
+            self._endpoint.hang_up()
 
     async def _stands_in(self) -> bool:
         """Look whether what has come up is what is served; another model under this address is not used."""
@@ -206,10 +223,10 @@ class RemoteEngine:
         before, self._told = self._told, told
         if told is None:
             return
-        self._load, self._others = told.load, max(0, told.load.running - self._open)
+        self._load = replace(told.load, others=max(0, told.load.running - self._open))
         if before is None:
             return
-        if told.tokens > before.tokens:
+        if told != before:  # tokens, or a queue and a cache that move: one long prompt gives no token for seconds
             self._pulse.heard(self._clock())
         if told.started_at != before.started_at or told.tokens < before.tokens:
             self._restarts.set()
