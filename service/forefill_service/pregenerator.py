@@ -55,7 +55,7 @@ class Pregenerator:
         self._changed_at = 0.0
         self._sent = False
         self._begun: Pregeneration | None = None
-        self._begun_at: Place  # set with it
+        self.begun_at: Place  # set with it
         self._attempt: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
@@ -93,7 +93,7 @@ class Pregenerator:
         begun = self._begun
         if begun is not None and begun.prompt == prompt:
             self._guesses.came_true()
-            runs_on = not begun.ended and self._begun_at.replica.up
+            runs_on = not begun.ended and self.begun_at.replica.up
             if (begun.adoptable and (begun.ended or runs_on)) or (runs_on and self._nobody_waits):
                 begun.adopt()
                 return self._answer(begun, place)
@@ -102,7 +102,7 @@ class Pregenerator:
 
     @property
     def _nobody_waits(self) -> bool:
-        return self._begun_at.replica.engine.load.waiting == 0
+        return self.begun_at.replica.engine.load.waiting == 0
 
     def abandon(self) -> None:
         """Book what nobody asked for."""
@@ -235,7 +235,7 @@ class Pregenerator:
     def _begin(self, begun: Pregeneration, place: Place) -> None:
         self._drop()
         self._sent = True
-        self._begun, self._begun_at = begun, place
+        self._begun, self.begun_at = begun, place
         self._guesses.begun()
         begun.believed_tokens = self._planner.frontier(begun.prompt, self._service.clock())
 
@@ -281,10 +281,8 @@ class Pregenerator:
             self._cancel()
         adopted, discarded = begun.split(answered=answered)
         self._ledger.generated(adopted=adopted, discarded=discarded)
-        if begun.outputs:
-            found = begun.cached_tokens
-            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found)
-        elif begun.failure is not None:
-            self._ledger.pregenerated(begun.prompt, None, len(begun.prompt) - begun.believed_tokens)
-        else:  # nobody knows how far it came: all that it was to compute is booked
-            self._ledger.pregenerated(begun.prompt, begun.believed_tokens)
+        found, place = begun.cached_tokens, self.begun_at
+        if begun.failure is not None and not begun.outputs:
+            self._ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - begun.believed_tokens)
+        else:  # where it was stopped early, nobody knows how far it came: all that it was to compute is booked
+            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found, place)
