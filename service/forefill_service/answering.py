@@ -138,6 +138,7 @@ class Answerer:
 
     async def _started(self, answer: Answer) -> None:
         answer.first_token_at = self._service.clock()
+        self._warmer.ledger.began(answer.prompt, answer.found_tokens, answer.place)
         ttft = answer.first_token_at - answer.received_at
         self._service.metrics.started(ttft, answer.source)
         prompt_tokens, cached_tokens = len(answer.prompt), answer.cached_tokens

@@ -6,10 +6,12 @@ cached tokens are known, each of them ends in one row:
     not part of the prompt                         edited away
     part of it, found cached                       used: once, however often it was computed
     part of it otherwise                           evicted (or computed too late, twice, or at another place)
-    the warm failed, or nobody submitted           abandoned
+    the warm failed, or no answer has begun        abandoned
     computed again in a pause, to keep the rest    kept
 
-Which of two that computed the same token counts as used does not matter: it is the same token of the same prompt.
+Which of two that computed the same token counts as used does not matter: it is the same token of the same prompt. An
+answer has used what it found when it has its first token, and may then end early: stopped by the user, or with its
+engine.
 
 A pre-generation computes the rest of a prompt as a warm does, and its tokens stand in the same rows. What it generates
 before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
@@ -78,6 +80,7 @@ class Ledger:
     pregenerations: int = 0
     adopted: int = 0
     discarded: int = 0
+    begun: tuple[TokenIds, int, object] | None = None
 
     def warmed(self, prefix: TokenIds, cached_tokens: int, place: object = None) -> int:
         """Book a warm whose first `cached_tokens` the engine found cached; return the tokens it computed."""
@@ -115,6 +118,10 @@ class Ledger:
         self.adopted += adopted
         self.discarded += discarded
 
+    def began(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> None:
+        """Take it that the answer to this prompt has its first token: unless another comes, the turn ends on it."""
+        self.begun = (prompt, cached_tokens, place)
+
     def settle(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> Balance:
         """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached at a place.
 
@@ -127,14 +134,16 @@ class Ledger:
         return self._close(Balance(self.warms, used, edited_away, of_prompt - used, self.lost, self.kept_tokens))
 
     def abandon(self) -> Balance:
-        """Close the books of a turn that was never submitted."""
+        """Close the books of a turn that ends without a whole answer: on the last that began, if any did."""
+        if self.begun is not None:
+            return self.settle(*self.begun)
         lost = self.lost + sum(entry.tokens for entry in self.entries)
         return self._close(Balance(self.warms, abandoned=lost, kept=self.kept_tokens))
 
     def _close(self, balance: Balance) -> Balance:
         generated = {"pregenerations": self.pregenerations, "adopted": self.adopted, "discarded": self.discarded}
         self.entries, self.warms, self.lost, self.kept_tokens = [], 0, 0, 0
-        self.pregenerations, self.adopted, self.discarded = 0, 0, 0
+        self.pregenerations, self.adopted, self.discarded, self.begun = 0, 0, 0, None
         return replace(balance, **generated)
 
 

@@ -142,7 +142,7 @@ class Warmer:
         return self._booked(self.ledger.settle(prompt, cached_tokens, place))
 
     def abandon(self) -> Balance:
-        """Close the books of a turn that nobody submitted."""
+        """Close the books of a turn that ends without a whole answer."""
         return self._booked(self.ledger.abandon())
 
     def touch_if_due(self, now: float) -> None:

@@ -88,11 +88,31 @@ def test_without_submit_all_is_abandoned() -> None:
     assert ledger.abandon() == Balance(warms=2, abandoned=12)
 
 
+def test_what_an_answer_found_that_never_ended_is_used() -> None:
+    ledger = Ledger()
+    ledger.warmed(edited(16, 24), cached_tokens=0, place="one")
+    ledger.failed(4)
+    ledger.began(counted(30), 16, "one")
+    assert ledger.abandon() == Balance(warms=2, used=16, edited_away=8, abandoned=4)
+
+
+def test_an_answer_that_broke_off_counts_for_nothing_once_another_has_begun() -> None:
+    for whole in (False, True):
+        ledger = Ledger()
+        ledger.warmed(counted(16), cached_tokens=0)
+        ledger.began(counted(30), 0)
+        ledger.began(counted(30), 16)
+        assert (ledger.settle(counted(30), 16) if whole else ledger.abandon()) == Balance(warms=1, used=16)
+
+
 def test_every_turn_has_books_of_its_own() -> None:
     ledger = Ledger()
     ledger.warmed(counted(16), cached_tokens=0)
+    ledger.began(counted(30), cached_tokens=16)
     ledger.settle(counted(30), cached_tokens=16)
     assert ledger.settle(counted(60), cached_tokens=30) == Balance()
+    ledger.warmed(counted(16), cached_tokens=0)
+    assert ledger.abandon() == Balance(warms=1, abandoned=16)
     assert ledger.abandon() == Balance()
 
 
