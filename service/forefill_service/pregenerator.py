@@ -25,7 +25,7 @@ from .engine import Output, Priority, Request
 from .errors import EngineDied, EngineError, EngineRefused
 from .events import PregenerationMode, Sampling
 from .planner import Room, Wait, Warm
-from .pregeneration import Guesses, Pregeneration
+from .pregeneration import Guesses, Pregeneration, continuable
 from .prompt import TurnPrompt
 from .replicas import Place
 from .service import Service
@@ -221,7 +221,8 @@ class Pregenerator:
         info, settings = self._service.info, self._service.settings
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
-        return Pregeneration(text, prompt, self._sampling, answer_tokens, settings.pregeneration_tokens)
+        can_go_on = continuable(self._sampling, penalizes=info.penalizes)
+        return Pregeneration(text, prompt, can_go_on, answer_tokens, settings.pregeneration_tokens)
 
     def _request(
         self, begun: Pregeneration, place: Place, max_tokens: int, priority: Priority
