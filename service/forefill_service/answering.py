@@ -26,11 +26,14 @@ from .warmer import Owner, Warmer
 class Answer:
     """One running answer: what is known of it so far; times by the service's clock.
 
-    `cached_tokens` is what is believed until the engine tells.
+    `cached_tokens` is what is believed until the engine tells; `prompt` and `place` are set when it is sent, `place`
+    to where its first token comes from.
     """
 
     seq: int
     received_at: float
+    prompt: TokenIds = field(init=False, repr=False)
+    place: Place = field(init=False, repr=False)
     rendered_at: float = 0.0
     first_token_at: float = 0.0
     cached_tokens: int = 0
@@ -45,6 +48,11 @@ class Answer:
         if self.adopted:
             return Source.PREGENERATED
         return Source.WARM if self.cached_tokens else Source.COLD
+
+    @property
+    def found_tokens(self) -> int:
+        """Leading tokens of its prompt that were computed ahead: all of them, where it was begun before SUBMIT."""
+        return len(self.prompt) if self.adopted else self.cached_tokens
 
     def take(self, output: Output) -> None:
         """Take its next part."""
@@ -74,28 +82,25 @@ class Answerer:
         self._sampling = sampling
         self._send = send
 
-    async def run(self, answer: Answer, render: Callable[[], Awaitable[TokenIds]]) -> tuple[TokenIds, Place]:
-        """Send the parts of an answer as they come; return the prompt that it answers, and where it was generated.
+    async def run(self, answer: Answer, render: Callable[[], Awaitable[TokenIds]]) -> None:
+        """Send the parts of an answer as they come, to its end.
 
         Raises EngineError where it did not come to its end, and whatever `render` raises.
         """
         self._service.replicas.retries.generation()
         place = self._warmer.locate()
         with place.replica.admission.generation() as first_token:
-            prompt = await render()
+            answer.prompt = await render()
             answer.rendered_at = self._service.clock()
-            self._warmer.submit(prompt)
-            result = await self._try(answer, prompt, place, first_token)
-        if isinstance(result, EngineError):
-            result = await self._once_more(answer, prompt, place, result)
-        return prompt, result
+            self._warmer.submit(answer.prompt)
+            lost = await self._try(answer, place, first_token)
+        if lost is not None:
+            await self._once_more(answer, place, lost)
 
-    async def _try(
-        self, answer: Answer, prompt: TokenIds, place: Place, first_token: Callable[[], None]
-    ) -> Place | EngineError:
-        """Return where it was generated, or what went wrong where nothing was sent yet and another may do better."""
+    async def _try(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> EngineError | None:
+        """Return what went wrong where nothing was sent yet and another engine may do better."""
         try:
-            return await self._stream(answer, prompt, place, first_token)
+            await self._stream(answer, place, first_token)
         except EngineDied:
             raise
         except (EngineUnavailable, EngineBusy) as error:
@@ -103,35 +108,38 @@ class Answerer:
                 self._owner.route.leave(place, error)
                 raise
             return error
+        return None
 
-    async def _once_more(self, answer: Answer, prompt: TokenIds, failed: Place, error: EngineError) -> Place:
+    async def _once_more(self, answer: Answer, failed: Place, error: EngineError) -> None:
         place = self._owner.route.elsewhere(failed, error)
         self._service.metrics.lost(failed.replica.name, retried=place is not None)
         if place is None:
             raise error
         with place.replica.admission.generation() as first_token:
-            return await self._stream(answer, prompt, place, first_token)
+            await self._stream(answer, place, first_token)
 
-    async def _stream(self, answer: Answer, prompt: TokenIds, place: Place, first_token: Callable[[], None]) -> Place:
+    async def _stream(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> None:
+        prompt = answer.prompt
         adopted = self._pregenerator.adopt(prompt, place)
         answer.adopted = adopted is not None
-        answer.cached_tokens = self._warmer.believed_tokens(prompt, place)
+        answer.place = self._pregenerator.begun_at if answer.adopted else place
+        answer.cached_tokens = self._warmer.believed_tokens(prompt, answer.place)
         request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, self._owner.cache_salt, place.route)
-        answering, place = adopted or (place.replica.engine.generate(request), place)
-        async with aclosing(answering) as outputs:
+        async with aclosing(adopted or place.replica.engine.generate(request)) as outputs:
             async for output in outputs:
                 answer.take(output)
                 if not answer.first_token_at:
                     first_token()
-                    await self._started(answer, len(prompt))
+                    await self._started(answer)
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
-        return place
 
-    async def _started(self, answer: Answer, prompt_tokens: int) -> None:
+    async def _started(self, answer: Answer) -> None:
         answer.first_token_at = self._service.clock()
+        self._warmer.ledger.began(answer.prompt, answer.found_tokens, answer.place)
         ttft = answer.first_token_at - answer.received_at
         self._service.metrics.started(ttft, answer.source)
-        await self._send(GenerationStarted(answer.seq, ttft, prompt_tokens, answer.cached_tokens, answer.source))
+        prompt_tokens, cached_tokens = len(answer.prompt), answer.cached_tokens
+        await self._send(GenerationStarted(answer.seq, ttft, prompt_tokens, cached_tokens, answer.source))

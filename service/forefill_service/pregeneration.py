@@ -3,15 +3,15 @@
 What is begun is the plain generation of one prompt, and what it costs is bounded: at the cap on tokens it ends. How it
 ends depends on whether a second request can go on with it, which is so where the rest is drawn from the ids alone:
 
-    sampling of the session             asked of the engine         at the cap, or when it must make way
+    sampling of the answer              asked of the engine         at the cap, or when it must make way
     none of these                       no more than the cap        what it made is kept, a new request goes on with it
     a seed, with a temperature          all of the answer           given up: the seed's state is the request's own
     a presence or frequency penalty     all of the answer           given up: they count the answer alone
     stop texts                          all of the answer           given up: one may have begun in what was made
 
-An answer that came to its own end before the cap is kept whatever the sampling. A second request begins behind the last
-token whose text was told: an output without text means that the engine still holds bytes of an unfinished character,
-and one with several tokens may.
+A penalty that the session leaves open is the model's own. An answer that came to its own end before the cap is kept
+whatever the sampling. A second request begins behind the last token whose text was told: an output without text means
+that the engine still holds bytes of an unfinished character, and one with several tokens may.
 """
 
 from dataclasses import dataclass, field
@@ -27,22 +27,28 @@ UNSEEN_TOKENS = 2
 LONGEST_PAUSE_FACTOR = 16
 
 
-def continuable(sampling: Sampling) -> bool:
-    """Tell whether a second request can go on with what a first one made, as the first would have."""
+def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
+    """Tell whether a second request can go on with what a first one made, as the first would have.
+
+    `penalizes`: the model has a penalty of its own where the session says nothing.
+    """
     seeded = sampling.seed is not None and sampling.temperature != 0
-    return not (seeded or sampling.presence_penalty or sampling.frequency_penalty or sampling.stop)
+    penalties = (sampling.presence_penalty, sampling.frequency_penalty)
+    penalized = any(penalties) or (penalizes and None in penalties)
+    return not (seeded or penalized or sampling.stop)
 
 
 @dataclass(slots=True)
 class Pregeneration:
     """What is begun for one draft: `answer_tokens` is the most that the answer may have, `cap` the most before SUBMIT.
 
-    `believed_tokens` is how many leading tokens of the prompt were believed cached when it was sent.
+    `continuable` says whether a second request can go on with it, `believed_tokens` how many leading tokens of the
+    prompt were believed cached when it was sent.
     """
 
     text: str
     prompt: TokenIds
-    sampling: Sampling
+    continuable: bool
     answer_tokens: int
     cap: int
     believed_tokens: int = 0
@@ -54,11 +60,6 @@ class Pregeneration:
     told: int = 0
     told_ids: list[int] = field(default_factory=list)
     _tellable: int = 0
-
-    @property
-    def continuable(self) -> bool:
-        """Whether a second request can go on with it."""
-        return continuable(self.sampling)
 
     @property
     def asked_tokens(self) -> int:

@@ -25,7 +25,7 @@ from .engine import Output, Priority, Request
 from .errors import EngineDied, EngineError, EngineRefused
 from .events import PregenerationMode, Sampling
 from .planner import Room, Wait, Warm
-from .pregeneration import Guesses, Pregeneration
+from .pregeneration import Guesses, Pregeneration, continuable
 from .prompt import TurnPrompt
 from .replicas import Place
 from .service import Service
@@ -55,7 +55,7 @@ class Pregenerator:
         self._changed_at = 0.0
         self._sent = False
         self._begun: Pregeneration | None = None
-        self._begun_at: Place  # set with it
+        self.begun_at: Place  # set with it
         self._attempt: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
@@ -85,26 +85,24 @@ class Pregenerator:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
         return self._begun.prompt if self._begun is not None and self._begun.text == text else None
 
-    def adopt(self, prompt: TokenIds, place: Place) -> tuple[AsyncGenerator[Output, None], Place] | None:
-        """Return the answer to exactly this prompt, what is there as its first part, and where it is generated.
+    def adopt(self, prompt: TokenIds, place: Place) -> AsyncGenerator[Output, None] | None:
+        """Return the answer to exactly this prompt, what is there as its first part; None where nothing is.
 
-        None where nothing is. What has ended is gone on with at `place`; what runs on an engine that is down is not
-        waited for.
+        What has ended is gone on with at `place`; what runs on an engine that is down is not waited for.
         """
         begun = self._begun
         if begun is not None and begun.prompt == prompt:
             self._guesses.came_true()
-            runs_on = not begun.ended and self._begun_at.replica.up
+            runs_on = not begun.ended and self.begun_at.replica.up
             if (begun.adoptable and (begun.ended or runs_on)) or (runs_on and self._nobody_waits):
                 begun.adopt()
-                goes_on = begun.ended and not begun.complete
-                return self._answer(begun, place), place if goes_on else self._begun_at
+                return self._answer(begun, place)
         self._drop()
         return None
 
     @property
     def _nobody_waits(self) -> bool:
-        return self._begun_at.replica.engine.load.waiting == 0
+        return self.begun_at.replica.engine.load.waiting == 0
 
     def abandon(self) -> None:
         """Book what nobody asked for."""
@@ -223,7 +221,8 @@ class Pregenerator:
         info, settings = self._service.info, self._service.settings
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
-        return Pregeneration(text, prompt, self._sampling, answer_tokens, settings.pregeneration_tokens)
+        can_go_on = continuable(self._sampling, penalizes=info.penalizes)
+        return Pregeneration(text, prompt, can_go_on, answer_tokens, settings.pregeneration_tokens)
 
     def _request(
         self, begun: Pregeneration, place: Place, max_tokens: int, priority: Priority
@@ -237,7 +236,7 @@ class Pregenerator:
     def _begin(self, begun: Pregeneration, place: Place) -> None:
         self._drop()
         self._sent = True
-        self._begun, self._begun_at = begun, place
+        self._begun, self.begun_at = begun, place
         self._guesses.begun()
         begun.believed_tokens = self._planner.frontier(begun.prompt, self._service.clock())
 
@@ -284,10 +283,8 @@ class Pregenerator:
             self._cancel()
         adopted, discarded = begun.split(answered=answered)
         self._ledger.generated(adopted=adopted, discarded=discarded)
-        if begun.outputs:
-            found = begun.cached_tokens
-            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found)
-        elif begun.failure is not None:
-            self._ledger.pregenerated(begun.prompt, None, len(begun.prompt) - begun.believed_tokens)
-        else:  # nobody knows how far it came: all that it was to compute is booked
-            self._ledger.pregenerated(begun.prompt, begun.believed_tokens)
+        found, place = begun.cached_tokens, self.begun_at
+        if begun.failure is not None and not begun.outputs:
+            self._ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - begun.believed_tokens)
+        else:  # where it was stopped early, nobody knows how far it came: all that it was to compute is booked
+            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found, place)

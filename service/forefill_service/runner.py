@@ -17,7 +17,7 @@ from .errors import EngineBusy, EngineDied, EngineError, EngineUnavailable, Reas
 from .events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
 from .pregenerator import Pregenerator
 from .prompt import TurnPrompt
-from .replicas import Place, Route
+from .replicas import Route
 from .responses import (
     FlushOutcome,
     FlushResult,
@@ -201,7 +201,7 @@ class SessionRunner:
 
     async def _answer(self, generate: Generate, answer: Answer) -> None:
         try:
-            prompt, place = await self._answerer.run(answer, partial(self._final, generate.text))
+            await self._answerer.run(answer, partial(self._final, generate.text))
         except Refusal as refusal:
             if refusal.reason not in _OF_AN_ANSWER:
                 raise
@@ -213,7 +213,7 @@ class SessionRunner:
             reason = Reason.GENERATION_INTERRUPTED if answer.first_token_at else Reason.GENERATION_FAILED
             await self._fail_answer(Refusal(reason, _for_the_client(error)), answer)
         else:
-            await self._finish(answer, prompt, place)
+            await self._finish(answer)
 
     async def _final(self, text: str) -> TokenIds:
         if (begun := self._pregenerator.prompt_of(text)) is not None:
@@ -221,14 +221,13 @@ class SessionRunner:
         prompt: TokenIds = await self._service.render((await self._prompt).final, text)
         return prompt
 
-    async def _finish(self, answer: Answer, prompt: TokenIds, place: Place) -> None:
-        found = len(prompt) if answer.adopted else answer.cached_tokens
-        balance = await self._warmer.settle(place, prompt, found, answer.token_ids)
+    async def _finish(self, answer: Answer) -> None:
+        balance = await self._warmer.settle(answer.place, answer.prompt, answer.found_tokens, answer.token_ids)
         now = self._service.clock()
         finished = GenerationFinished(
             answer.seq,
             answer.finish_reason or "stop",
-            len(prompt),
+            len(answer.prompt),
             answer.cached_tokens,
             len(answer.token_ids),
             render_seconds=answer.rendered_at - answer.received_at,

@@ -59,7 +59,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Unconfirm:
-    """An edit reached into confirmed text: stop warming it."""
+    """An edit reached into the confirmed text of a turn that no answer runs for: stop warming it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +179,9 @@ class Session:
         if changed_from < self.confirmed_code_points:
             self.confirmed_code_points = changed_from
             actions.append(Unconfirm())
-        if self.phase is Phase.COMPOSING and not same:
+        if not same:
             actions.append(Drafted(text))
-        return actions
+        return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
 
     def _flush(self, seq: int, flush: Flush) -> list[Action]:
         if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != checksum(self.draft):

@@ -139,10 +139,10 @@ class Warmer:
         self.planner.move(place.replica.blocks, place.apart)
         self._active_at = self._used_at = self._clock()
         self.planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
-        return self._booked(self.ledger.settle(prompt, cached_tokens))
+        return self._booked(self.ledger.settle(prompt, cached_tokens, place))
 
     def abandon(self) -> Balance:
-        """Close the books of a turn that nobody submitted."""
+        """Close the books of a turn that ends without a whole answer."""
         return self._booked(self.ledger.abandon())
 
     def touch_if_due(self, now: float) -> None:
@@ -243,7 +243,7 @@ class Warmer:
             while not task.done():  # though we are cancelled twice: what was computed is booked
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({task})
-            computed = self._book(planned, task, kept) if began else None
+            computed = self._book(place, planned, task, kept) if began else None
             self._in_flight = None
             self._idle.set()
         error = None if task.cancelled() else task.exception()
@@ -257,10 +257,10 @@ class Warmer:
             raise Shed(ShedReason.LOAD if isinstance(error, EngineBusy) else ShedReason.FAILED)
         return computed
 
-    def _book(self, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
+    def _book(self, place: Place, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
         if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
             self.planner.failed()
-            self.ledger.warmed(planned.prefix, planned.frontier)
+            self.ledger.warmed(planned.prefix, planned.frontier, place)
             return None
         if error := task.exception():
             log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
@@ -271,7 +271,7 @@ class Warmer:
         self.planner.warmed(self._used_at)
         if kept:
             return self.ledger.kept(len(planned.prefix) - task.result())
-        return self.ledger.warmed(planned.prefix, task.result())
+        return self.ledger.warmed(planned.prefix, task.result(), place)
 
     def _booked(self, balance: Balance) -> Balance:
         self._service.payback.settled(balance, *self._owner.accounts)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine import EmbeddedEngine, Output, Priority, Request
 from forefill_service.events import Sampling
-from forefill_service.pregeneration import Pregeneration
+from forefill_service.pregeneration import Pregeneration, continuable
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 from forefill_service.token_ids import TokenIds
@@ -157,14 +157,16 @@ async def test_an_edit_aborts_what_runs_within_a_step(side: Side, embedded_engin
 @pytest.mark.parametrize("said", ["日本語 " * 10 + "日本", "🎉" * 12, "naïve é ü — " * 6 + "na", "1. 🎉\n2. 🎉\n3."])
 async def test_going_on_behind_any_token_gives_the_same_text(embedded_engine: EmbeddedEngine, said: str) -> None:
     prompt = TokenIds((), tuple(embedded_engine.chat.encode(said)))
-    plain = await told(embedded_engine, Pregeneration("", prompt, GREEDY, ANSWER_TOKENS, ANSWER_TOKENS))
+    plain = await told(embedded_engine, Pregeneration("", prompt, continuable(GREEDY), ANSWER_TOKENS, ANSWER_TOKENS))
     assert len(plain.text.encode()) > len(plain.text), "it says more than ASCII"
     for cap in range(1, len(plain.token_ids)):
-        begun = Pregeneration("", prompt, GREEDY, ANSWER_TOKENS, cap)
+        begun = Pregeneration("", prompt, continuable(GREEDY), ANSWER_TOKENS, cap)
         head = await told(embedded_engine, begun)
         assert len(head.token_ids) <= cap
         ids = prompt.extended(head.token_ids)
-        rest = await told(embedded_engine, Pregeneration("", ids, GREEDY, begun.rest_tokens, begun.rest_tokens))
+        rest = await told(
+            embedded_engine, Pregeneration("", ids, continuable(GREEDY), begun.rest_tokens, begun.rest_tokens)
+        )
         assert head.token_ids + rest.token_ids == plain.token_ids
         assert head.text + rest.text == plain.text
 

@@ -120,31 +120,33 @@ def test_the_planner_warms_no_block_twice_and_nothing_for_nothing(
                 assert plan.next_warm(lambda cached_tokens: room, 0.0) is None
 
 
-WARMS = st.lists(st.tuples(PROMPTS, st.integers(0, 80), st.booleans()), max_size=12)
+WARMS = st.lists(st.tuples(PROMPTS, st.integers(0, 80), st.sampled_from(["here", "there", "fails"])), max_size=12)
 
 
 @given(warms=WARMS, submitted=PROMPTS, cached=st.integers(0, 80), submits=st.booleans())
 @settings(max_examples=500)
 def test_the_books_always_add_up(
-    warms: list[tuple[tuple[int, int, int], int, bool]], submitted: tuple[int, int, int], cached: int, submits: bool
+    warms: list[tuple[tuple[int, int, int], int, str]], submitted: tuple[int, int, int], cached: int, submits: bool
 ) -> None:
-    ledger, computed = Ledger(), 0
-    for shape, found, fails in warms:
+    ledger, computed, final = Ledger(), 0, prompt(*submitted)
+    cached = min(cached, len(final))
+    hits = set[int]()
+    for shape, found, becomes in warms:
         prefix = prompt(*shape)
-        if fails:
+        if becomes == "fails":
             ledger.failed(found)
             computed += found
         else:
-            booked = ledger.warmed(prefix, found)
+            booked = ledger.warmed(prefix, found, becomes)
             assert booked == max(0, len(prefix) - found)
             computed += booked
-    final = prompt(*submitted)
-    cached = min(cached, len(final))
-    balance = ledger.settle(final, cached) if submits else ledger.abandon()
+        if becomes == "here":
+            hits |= set(range(found, min(prefix.common(final), cached)))
+    balance = ledger.settle(final, cached, "here") if submits else ledger.abandon()
     rows = (balance.used, balance.edited_away, balance.evicted, balance.abandoned)
     assert min(rows) >= 0
     assert sum(rows) == balance.computed == computed
-    assert balance.used <= cached
+    assert balance.used == (len(hits) if submits else 0), "each token that was found counts once"
     assert balance.warms == len(warms)
     assert submits or balance.abandoned == computed
 

@@ -58,13 +58,16 @@ async def settle() -> None:
 
 
 class Gate:
-    """Where work waits for the test; `held` makes it wait."""
+    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes."""
 
     def __init__(self) -> None:
         self.held = False
+        self.closed: Exception | None = None
         self.waiting: list[asyncio.Future[None]] = []
 
     async def __call__(self, *_: Any) -> None:
+        if self.closed is not None:
+            raise self.closed
         if not self.held:
             return
         turn = asyncio.get_running_loop().create_future()

@@ -149,6 +149,17 @@ async def test_after_a_move_what_the_other_engine_has_is_warmed_there() -> None:
         assert two.generations(two.other) == 1
 
 
+async def test_after_a_move_what_others_have_cached_there_is_not_booked_as_warmed_by_this_session() -> None:
+    async with two_engines() as two:
+        await two.stage.flushes()
+        warmed = two.stage.engine.requests[-1].prompt_ids
+        two.other.hold(warmed)
+        two.home.faults.down = True
+        finished = two.stage.finished(await two.stage.submits())
+        assert finished.cached_tokens == len(warmed)
+        assert (finished.ledger.used, finished.ledger.evicted) == (0, len(warmed))
+
+
 async def test_an_answer_begun_before_submit_is_gone_on_with_elsewhere_where_its_engine_is_lost() -> None:
     async with two_engines(pregeneration=True, pregeneration_tokens=2) as two:
         await two.stage.pauses()
@@ -158,7 +169,9 @@ async def test_an_answer_begun_before_submit_is_gone_on_with_elsewhere_where_its
         assert not two.errors
         assert two.stage.all(GenerationStarted)[0].source is Source.PREGENERATED
         assert two.generations(two.other) == 1, "the rest"
-        assert two.stage.finished(seq).completion_tokens == 4
+        finished = two.stage.finished(seq)
+        assert finished.completion_tokens == 4
+        assert finished.ledger.used == finished.prompt_tokens, "the lost engine has computed it, and it was told"
 
 
 async def test_one_that_was_complete_there_is_not_believed_cached_elsewhere() -> None:

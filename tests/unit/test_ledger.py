@@ -44,6 +44,37 @@ def test_what_was_computed_twice_is_used_once() -> None:
     assert ledger.settle(counted(30), cached_tokens=16) == Balance(warms=2, used=16, evicted=16)
 
 
+def test_of_two_that_begin_at_the_same_token_the_one_that_submit_asks_for_is_used() -> None:
+    ledger = Ledger()
+    ledger.warmed(edited(100, 160), cached_tokens=96)
+    ledger.warmed(counted(160), cached_tokens=96)  # its first 4 tokens were computed once before
+    assert ledger.settle(counted(170), cached_tokens=160) == Balance(warms=2, used=64, edited_away=60, evicted=4)
+
+
+def test_what_goes_on_where_a_dropped_pregeneration_began_is_used() -> None:
+    ledger = Ledger()
+    ledger.pregenerated(edited(120, 150), cached_tokens=96)
+    ledger.warmed(counted(128), cached_tokens=96)
+    assert ledger.settle(counted(170), cached_tokens=128) == Balance(
+        warms=1, used=32, edited_away=30, evicted=24, pregenerations=1
+    )
+
+
+def test_what_was_evicted_and_computed_with_more_behind_it_is_used_to_its_end() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(96), cached_tokens=0)
+    ledger.warmed(counted(128), cached_tokens=0)
+    assert ledger.settle(counted(140), cached_tokens=128) == Balance(warms=2, used=128, evicted=96)
+
+
+def test_what_was_computed_at_another_place_is_lost_whatever_others_have_cached_at_this_one() -> None:
+    ledger = Ledger()
+    ledger.warmed(counted(16), cached_tokens=0, place="one")
+    ledger.pregenerated(counted(26), 16, "one")
+    ledger.warmed(counted(24), cached_tokens=16, place="two")
+    assert ledger.settle(counted(30), 24, "two") == Balance(warms=2, used=8, evicted=26, pregenerations=1)
+
+
 def test_a_failed_warm_is_abandoned_work() -> None:
     ledger = Ledger()
     ledger.failed(16)
@@ -57,11 +88,31 @@ def test_without_submit_all_is_abandoned() -> None:
     assert ledger.abandon() == Balance(warms=2, abandoned=12)
 
 
+def test_what_an_answer_found_that_never_ended_is_used() -> None:
+    ledger = Ledger()
+    ledger.warmed(edited(16, 24), cached_tokens=0, place="one")
+    ledger.failed(4)
+    ledger.began(counted(30), 16, "one")
+    assert ledger.abandon() == Balance(warms=2, used=16, edited_away=8, abandoned=4)
+
+
+def test_an_answer_that_broke_off_counts_for_nothing_once_another_has_begun() -> None:
+    for whole in (False, True):
+        ledger = Ledger()
+        ledger.warmed(counted(16), cached_tokens=0)
+        ledger.began(counted(30), 0)
+        ledger.began(counted(30), 16)
+        assert (ledger.settle(counted(30), 16) if whole else ledger.abandon()) == Balance(warms=1, used=16)
+
+
 def test_every_turn_has_books_of_its_own() -> None:
     ledger = Ledger()
     ledger.warmed(counted(16), cached_tokens=0)
+    ledger.began(counted(30), cached_tokens=16)
     ledger.settle(counted(30), cached_tokens=16)
     assert ledger.settle(counted(60), cached_tokens=30) == Balance()
+    ledger.warmed(counted(16), cached_tokens=0)
+    assert ledger.abandon() == Balance(warms=1, abandoned=16)
     assert ledger.abandon() == Balance()
 
 

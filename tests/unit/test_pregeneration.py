@@ -14,7 +14,7 @@ UNSEEDED = Sampling()
 
 
 def begun(sampling: Sampling = UNSEEDED, answer_tokens: int = 8, cap: int = 4) -> Pregeneration:
-    return Pregeneration("so", PROMPT, sampling, answer_tokens, cap)
+    return Pregeneration("so", PROMPT, continuable(sampling), answer_tokens, cap)
 
 
 def taken(texts: list[str], reason: str | None = None, **kwargs: object) -> Pregeneration:
@@ -44,6 +44,22 @@ def test_a_second_request_can_go_on_where_the_rest_is_drawn_from_the_ids_alone(
     sampling: Sampling, expected: bool
 ) -> None:
     assert continuable(sampling) is expected
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(), False),
+        (Sampling(presence_penalty=0.0), False),
+        (Sampling(frequency_penalty=0.0), False),
+        (Sampling(presence_penalty=0.0, frequency_penalty=0.0), True),
+        (Sampling(presence_penalty=0.0, frequency_penalty=0.1), False),
+    ],
+)
+def test_a_penalty_of_the_models_own_counts_where_the_session_leaves_it_open(
+    sampling: Sampling, expected: bool
+) -> None:
+    assert continuable(sampling, penalizes=True) is expected
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,16 @@ async def test_an_adopted_answer_is_booked_as_used_and_adopted() -> None:
         assert stage.samples()["forefill_generations_total pregenerated"] == 1
 
 
+async def test_the_prompt_of_an_adopted_answer_that_the_user_stops_is_used() -> None:
+    async with pausing() as stage:
+        await begins(stage, tokens=3)
+        await stage.submits()
+        await stage.hangs_up()
+        samples = stage.samples()
+        assert samples["forefill_warm_tokens_total used"] == stage.all(GenerationStarted)[0].prompt_tokens
+        assert "forefill_warm_tokens_total abandoned" not in samples
+
+
 async def test_what_an_edit_aborts_is_discarded_and_its_prompt_used_as_far_as_it_is_found() -> None:
     async with pausing() as stage:
         await begins(stage, tokens=3)

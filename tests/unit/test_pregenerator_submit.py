@@ -1,5 +1,7 @@
 """What SUBMIT makes of an answer that was begun before it, and the caps on that."""
 
+from dataclasses import replace
+
 import pytest
 from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.events import Open, Sampling
@@ -172,6 +174,17 @@ async def test_a_seeded_answer_is_given_up_at_the_cap() -> None:
         assert stage.all(GenerationStarted)[0].source is Source.WARM
         assert stage.generations[0].prompt_ids == stage.prompt_ids(user(TEXT))
         assert stage.finished(seq).ledger.discarded == 3 + UNSEEN_TOKENS
+
+
+async def test_an_answer_of_a_model_with_a_penalty_of_its_own_is_given_up_at_the_cap() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.info = replace(engine.info, penalizes=True)
+    async with pausing(engine=engine, pregeneration_tokens=3) as stage:
+        await stage.types(TEXT)
+        await stage.pauses()
+        assert stage.engine.aborted == 1
+        await stage.submits()
+        assert stage.all(GenerationStarted)[0].source is Source.WARM
 
 
 async def test_a_seeded_answer_that_ended_before_the_cap_is_adopted() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from forefill_service.engine import FakeEngine, Output, Priority, Request
 from forefill_service.errors import Reason
-from forefill_service.events import CacheScope, CharAdd, End, Flush, Open, Submit, WarmMode
+from forefill_service.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Submit, WarmMode
 from forefill_service.responses import (
     FlushOutcome,
     FlushResult,
@@ -286,6 +286,19 @@ async def test_a_flush_during_an_answer_is_deferred_to_the_next_turn() -> None:
         whole = stage.prompt_ids(user("one"), assistant(answer_text(stage, first)), user(TEXT + "and so"))
         assert warmed == whole[: len(warmed)]
         assert len(whole) - len(warmed) < BLOCK + len(stage.engine.chat.encode("and so<|end|>\n<|start|>assistant\n"))
+
+
+async def test_an_edit_during_an_answer_warms_nothing_on_the_old_turn() -> None:
+    async with on_stage() as stage:
+        stage.engine_gate.held = True
+        await stage.submits("one")
+        for _ in range(2):  # the prompt, then a token: from here on warms are admitted again
+            stage.engine_gate.step()
+            await settle()
+        await stage.types(TEXT)
+        await stage.flushes()
+        await stage.does(CharDelete(5))
+        assert len(stage.warms) == 1, "the base prompt's"
 
 
 async def test_every_turn_has_books_of_its_own() -> None:

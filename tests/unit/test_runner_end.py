@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from forefill_service.draft import checksum
 from forefill_service.engine import FakeEngine, Output, Priority, Request
-from forefill_service.errors import Reason
+from forefill_service.errors import Reason, Refusal
 from forefill_service.events import End, Flush, Open, WarmMode
+from forefill_service.responses import GenerationDelta, GenerationFinished, SessionError
 
 from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle
 
@@ -102,6 +103,69 @@ async def test_what_was_warmed_for_nobody_is_booked_as_abandoned() -> None:
     async with on_stage() as stage:
         await stage.does(End())
         assert stage.samples()["forefill_warm_tokens_total abandoned"] == len(stage.warms[0].prompt_ids)
+
+
+async def begins_an_answer(stage: Stage) -> int:
+    """Warm a text, submit it, and have one token of the answer made; return how many tokens were warmed."""
+    await stage.types(TEXT)
+    warmed = stage.flush_result(await stage.flushes()).cached_tokens
+    stage.engine_gate.held = True
+    await stage.submits()
+    for _ in range(2):  # the prompt, then its first token
+        stage.engine_gate.step()
+        await settle()
+    assert len(stage.all(GenerationDelta)) == 1
+    return warmed
+
+
+def booked(stage: Stage) -> dict[str, float]:
+    """Return how many warmed tokens stand in each row."""
+    name = "forefill_warm_tokens_total "
+    return {key.removeprefix(name): value for key, value in stage.samples().items() if key.startswith(name)}
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_an_answer_that_the_user_stops_has_used_what_it_found(hangs_up: bool) -> None:
+    async with on_stage() as stage:
+        warmed = await begins_an_answer(stage)
+        if hangs_up:
+            await stage.hangs_up()
+        else:
+            stage.task.cancel()
+            await settle()
+        assert stage.all(GenerationFinished) == []
+        assert booked(stage) == {"used": warmed}
+
+
+async def test_an_answer_that_the_client_does_not_read_has_used_what_it_found() -> None:
+    async with on_stage() as stage:
+        stage.client_gate.closed = Refusal(Reason.CLIENT_TOO_SLOW)
+        await stage.types(TEXT)
+        stage.engine_gate.held = True
+        await stage.submits()
+        stage.engine_gate.open()
+        await settle()
+        assert stage.refusal().reason is Reason.CLIENT_TOO_SLOW
+        assert booked(stage) == {"used": len(stage.warms[0].prompt_ids)}
+
+
+async def test_an_answer_that_is_interrupted_and_never_asked_for_again_has_used_what_it_found() -> None:
+    async with on_stage() as stage:
+        warmed = await begins_an_answer(stage)
+        stage.engine.faults.down = True
+        stage.engine_gate.open()
+        await settle()
+        assert stage.all(SessionError)[0].reason is Reason.GENERATION_INTERRUPTED
+        await stage.does(End())
+        assert booked(stage) == {"used": warmed}
+
+
+async def test_an_answer_that_is_stopped_before_its_first_token_has_used_nothing() -> None:
+    async with on_stage() as stage:
+        stage.engine_gate.held = True
+        await stage.submits(TEXT)
+        await stage.hangs_up()
+        assert booked(stage) == {"abandoned": len(stage.warms[0].prompt_ids)}
 
 
 # --- the engine fails

@@ -224,6 +224,18 @@ def test_the_next_turn_may_be_typed_while_the_answer_runs() -> None:
     assert typist.session.draft == "And now "
 
 
+@pytest.mark.parametrize("edit", [CharDelete(), Replace(4, 7, " you"), Replace(0, 0, "Oh. ")])
+def test_an_edit_into_the_confirmed_text_of_the_next_turn_is_told_when_it_begins(edit: Kind) -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now "))
+    typist.flushes()
+    assert typist.does(edit) == []
+    [begin, drafted] = typist.session.answered("SELECT 1")
+    assert isinstance(begin, BeginTurn)
+    assert begin.confirmed == typist.session.confirmed != "And now "
+    assert drafted == Drafted(typist.session.draft)
+
+
 def test_a_failed_answer_leaves_the_conversation_as_it_was() -> None:
     typist = Typist()
     typist.does(Submit("Show me all"))

@@ -23,8 +23,9 @@ class EngineInfo:
     """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
 
     `cache_blocks` is how many blocks its cache has, None where it does not say; `default_answer_tokens` the most that
-    an answer gets where the caller asks for no limit, None where that is what the context leaves. `caches` is how
-    many caches stand behind it, each found by route.
+    an answer gets where the caller asks for no limit, None where that is what the context leaves. `penalizes` says that
+    the model's own defaults have a presence or frequency penalty; `caches` is how many caches stand behind it, each
+    found by route.
     """
 
     model: str
@@ -32,6 +33,7 @@ class EngineInfo:
     context_tokens: int
     cache_blocks: int | None = None
     default_answer_tokens: int | None = None
+    penalizes: bool = False
     caches: int = 1
 
 
@@ -86,7 +88,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it apart from the others that serve the same; behind a "#" stands which engine of one server."""
+        """What tells it apart from the others that serve the same."""
 
     @property
     def info(self) -> EngineInfo:

@@ -62,13 +62,16 @@ class EmbeddedEngine:
         self.vllm = started.vllm
         config = self.vllm.vllm_config
         cache = config.cache_config
-        self._sampling_defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
+        defaults = _SAMPLING_DEFAULTS | config.model_config.get_diff_sampling_param()
+        default_answer_tokens = defaults.pop("max_tokens", None)
+        self._sampling_defaults = defaults
         self.info = EngineInfo(
             started.model_name,
             cache.block_size,
             config.model_config.max_model_len,
             cache.num_gpu_blocks,
-            self._sampling_defaults.get("max_tokens"),
+            default_answer_tokens,
+            penalizes=bool(defaults["presence_penalty"] or defaults["frequency_penalty"]),
             caches=config.parallel_config.data_parallel_size,
         )
         self.name = "embedded"
@@ -183,11 +186,10 @@ class EmbeddedEngine:
         from vllm.sampling_params import RequestOutputKind
 
         room = self.info.context_tokens - prompt_tokens
-        defaults = dict(self._sampling_defaults)
-        wanted = sampling.max_tokens or defaults.pop("max_tokens", None) or room
+        wanted = sampling.max_tokens or self.info.default_answer_tokens or room
         given = {name: getattr(sampling, name) for name in _SAMPLING_DEFAULTS}
         return SamplingParams(
-            **defaults | {name: value for name, value in given.items() if value is not None},
+            **self._sampling_defaults | {name: value for name, value in given.items() if value is not None},
             max_tokens=min(wanted, room),
             seed=sampling.seed,
             stop=list(sampling.stop),
