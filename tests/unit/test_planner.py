@@ -192,7 +192,7 @@ def test_a_touch_uses_what_is_held_once_more() -> None:
 def test_what_was_evicted_is_not_touched() -> None:
     plan = planner()
     warm_all(plan, counted(12))
-    plan.blocks.change(CacheChange(cleared=True), 1.0)
+    plan.blocks.change(CacheChange(cleared=True))
     assert plan.touch(lambda cached_tokens: 1000, 50.0) is None
 
 

@@ -368,7 +368,7 @@ async def test_what_the_engine_evicted_is_warmed_again_when_the_user_types_on() 
         await stage.types(TEXT)
         whole = stage.flush_result(await stage.flushes())
         stage.engine.evict()
-        stage.replica.blocks.change(CacheChange(cleared=True), 0.0)
+        stage.replica.blocks.change(CacheChange(cleared=True))
         await stage.types(MORE)
         again = stage.flush_result(await stage.flushes())
         assert again.computed_tokens == again.cached_tokens > whole.cached_tokens
