@@ -104,6 +104,19 @@ class CachedBlocks:
             self._used_at.move_to_end(name)
         self._forget(now)
 
+    def missed(self, names: Sequence[BlockName], since: float) -> None:
+        """Take it that the engine did not find these blocks of a prompt, which were believed cached at `since`.
+
+        It evicts least recently used first, so all that was used no later than the first of them is taken to be gone,
+        too; where one belief is on several caches, that is more than is. If the first was used after `since`, somebody
+        has computed it again. Where the engine tells what it evicts, nothing is learnt from this.
+        """
+        used_at = self._used_at.get(names[0])
+        if self.told_by_engine or used_at is None or used_at > since:
+            return
+        while self._used_at.popitem(last=False)[0] != names[0]:
+            pass
+
     def change(self, change: CacheChange) -> None:
         """Take the engine's word on what it holds."""
         self.told_by_engine |= bool(change.stored or change.removed)

@@ -273,7 +273,7 @@ class Warmer:
             self.ledger.failed(planned.new_tokens)
             return None
         self._used_at = self._clock()
-        self.planner.warmed(self._used_at)
+        self.planner.warmed(self._used_at, task.result())
         if kept:
             return self.ledger.kept(len(planned.prefix) - task.result())
         return self.ledger.warmed(planned.prefix, task.result())

@@ -91,6 +91,32 @@ def test_where_the_engine_tells_no_more_it_is_guessed_again() -> None:
     assert blocks.leading(others, now=0.0) == 0
 
 
+def test_what_was_used_no_later_than_a_block_that_was_missed_counts_as_gone() -> None:
+    blocks = CachedBlocks(keep_seconds=100)
+    old, missed, young = (names_of(*range(start, start + 12)) for start in (100, 200, 300))
+    for now, names in enumerate((old, missed, young)):
+        blocks.used(names, float(now))
+    blocks.missed(missed[1:], since=3.0)
+    assert [blocks.leading(names, now=4.0) for names in (old, missed, young)] == [0, 1, 3]
+
+
+def test_a_block_that_was_missed_and_is_computed_again_teaches_nothing() -> None:
+    blocks, old, missed = CachedBlocks(keep_seconds=100), names_of(*range(12)), names_of(*range(100, 112))
+    blocks.used(old, now=0.0)
+    blocks.used(missed, now=2.0)
+    blocks.missed(missed, since=1.0)
+    blocks.missed(names_of(*range(200, 212)), since=1.0)
+    assert [blocks.leading(names, now=3.0) for names in (old, missed)] == [3, 3]
+
+
+def test_where_the_engine_tells_what_it_evicts_a_miss_teaches_nothing() -> None:
+    blocks, names = CachedBlocks(keep_seconds=100), names_of(*range(12))
+    blocks.change(CacheChange(stored=tuple(names[:2])))
+    blocks.used(names, now=0.0)
+    blocks.missed(names, since=1.0)
+    assert blocks.leading(names, now=2.0) == 3
+
+
 def test_a_block_is_being_computed_until_all_who_compute_it_have_ended() -> None:
     blocks, [name] = CachedBlocks(keep_seconds=10), names_of(*range(4))
     blocks.begin([name])

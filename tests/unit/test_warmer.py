@@ -374,6 +374,26 @@ async def test_what_the_engine_evicted_is_warmed_again_when_the_user_types_on() 
         assert again.computed_tokens == again.cached_tokens > whole.cached_tokens
 
 
+async def test_one_session_alone_computes_more_than_a_piece_after_an_eviction_that_nobody_told_of() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    async with on_stage(engine=engine, piece_tokens=BLOCK) as first:
+        second = Stage(engine=engine, service=first.service)
+        for number, stage in enumerate((first, second)):
+            await stage.types(f"{number} {TEXT}")
+            await stage.flushes()
+        engine.evict()
+        computed = []
+        for stage in (first, second):
+            await stage.types(MORE)
+            warms = len(first.warms)
+            result = stage.flush_result(await stage.flushes())
+            computed.append(result.computed_tokens - BLOCK * (len(first.warms) - warms))
+        assert computed[0] > 0, "it found out"
+        assert computed[1] == 0
+        second.task.cancel()
+        await asyncio.gather(second.task, return_exceptions=True)
+
+
 # --- more is wanted than the cache holds
 
 
