@@ -2,8 +2,11 @@
 
 A block is named by a hash of its ids and all before them, so sessions that share a prompt share its blocks, whoever
 computed them. What is believed may be wrong, since only the engine knows what it evicted: a block that was not used for
-`keep_seconds`, or after which as many others were used as the engine has room for, counts as gone; where the engine
-tells what it stores and evicts (`change`), that counts instead. A wrong belief costs speed alone.
+`keep_seconds`, or after which as many others were used as the engine has room for, counts as gone. A wrong belief costs
+speed alone.
+
+Where the engine tells what it stores and evicts (`change`), a block that it stored is held until it is evicted. Nothing
+else is believed without end: of a block that was used and not told of, the engine may never tell that it is gone.
 """
 
 from collections import Counter, OrderedDict
@@ -60,21 +63,22 @@ def chained(parent: BlockName, ids: Sequence[int], block_size: int) -> list[Bloc
 class CachedBlocks:
     """The blocks believed cached, least recently used first, and those that a warm computes just now.
 
-    `room` is how many blocks the engine has, None where it does not say. Times are seconds of one clock.
+    `room` is how many blocks the engine has, None where it does not say. Times are seconds of one clock. Where it is
+    `told_by_engine`, the engine tells of single blocks.
     """
 
     def __init__(self, *, keep_seconds: float, room: int | None = None) -> None:
         self._keep_seconds = keep_seconds
         self._room = None if room is None else max(1, int(room * ROOM_SHARE))
         self._used_at: OrderedDict[BlockName, float] = OrderedDict()
+        self._told: set[BlockName] = set()
         self._computing: Counter[BlockName] = Counter()
         self.told_by_engine = False
 
     def leading(self, names: Sequence[BlockName], now: float) -> int:
         """Return how many leading blocks are believed cached: the end of a prompt is evicted before its beginning."""
         for count in range(len(names), 0, -1):
-            used_at = self._used_at.get(names[count - 1])
-            if used_at is not None and (self.told_by_engine or now - used_at < self._keep_seconds):
+            if self._holds(names[count - 1], now):
                 return count
         return 0
 
@@ -100,19 +104,42 @@ class CachedBlocks:
             self._used_at.move_to_end(name)
         self._forget(now)
 
-    def change(self, change: CacheChange, now: float) -> None:
-        """Take the engine's word on what it holds; once it has told of single blocks, it counts alone."""
+    def missed(self, names: Sequence[BlockName], since: float) -> None:
+        """Take it that the engine did not find these blocks of a prompt, which were believed cached at `since`.
+
+        It evicts least recently used first, so all that was used no later than the first of them is taken to be gone,
+        too; where one belief is on several caches, that is more than is. If the first was used after `since`, somebody
+        has computed it again. Where the engine tells what it evicts, nothing is learnt from this.
+        """
+        used_at = self._used_at.get(names[0])
+        if self.told_by_engine or used_at is None or used_at > since:
+            return
+        while self._used_at.popitem(last=False)[0] != names[0]:
+            pass
+
+    def change(self, change: CacheChange) -> None:
+        """Take the engine's word on what it holds."""
         self.told_by_engine |= bool(change.stored or change.removed)
         if change.cleared:
             self._used_at.clear()
+            self._told.clear()
         for name in change.removed:
             self._used_at.pop(name, None)
-        for name in change.stored:
-            self._used_at[name] = now
+        self._told.difference_update(change.removed)
+        self._told.update(change.stored)
+
+    def guess(self) -> None:
+        """Take it that the engine tells no more: what it has told of counts for nothing from now on."""
+        self.told_by_engine = False
+        self._told.clear()
+
+    def _holds(self, name: BlockName, now: float) -> bool:
+        if name in self._told:
+            return True
+        used_at = self._used_at.get(name)
+        return used_at is not None and now - used_at < self._keep_seconds
 
     def _forget(self, now: float) -> None:
-        if self.told_by_engine:
-            return
         while self._used_at:
             name, used_at = next(iter(self._used_at.items()))
             crowded = self._room is not None and len(self._used_at) > self._room

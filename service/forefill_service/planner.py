@@ -26,11 +26,12 @@ class Wait(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """A prefix to warm: whole blocks, of which the first `frontier` tokens are believed cached."""
+    """A prefix to warm: whole blocks, of which the first `frontier` tokens are believed cached when it is planned."""
 
     prefix: TokenIds
     frontier: int
     names: tuple[BlockName, ...] = field(default=(), compare=False)
+    planned_at: float = field(default=0.0, compare=False)
 
     @property
     def new_tokens(self) -> int:
@@ -96,7 +97,7 @@ class Planner:
         end = min(len(names), cached + room(cached * size) // size)
         if end == cached:
             return Wait.NO_ROOM
-        self.in_flight = Warm(self.wanted.prefix(end * size), cached * size, tuple(names[:end]))
+        self.in_flight = Warm(self.wanted.prefix(end * size), cached * size, tuple(names[:end]), now)
         self.blocks.begin(names[cached:end])
         return self.in_flight
 
@@ -113,15 +114,18 @@ class Planner:
         frontier = len(self.held) - size  # the last token is always computed, and with it its block
         if room(frontier) < size:
             return Wait.NO_ROOM
-        self.in_flight = Warm(self.held, frontier, tuple(names))
+        self.in_flight = Warm(self.held, frontier, tuple(names), now)
         self.blocks.begin(names[-1:])
         return self.in_flight
 
-    def warmed(self, now: float) -> None:
-        """Take it that the warm in flight is computed."""
-        if self.in_flight is not None:
-            self.blocks.used(self.in_flight.names, now)
-            self.held = self.in_flight.prefix
+    def warmed(self, now: float, found_tokens: int | None = None) -> None:
+        """Take it that the warm in flight is computed, and that the engine found so many tokens cached, if it told."""
+        if (warm := self.in_flight) is not None:
+            if found_tokens is not None and found_tokens < warm.frontier:
+                missing = warm.names[found_tokens // self.block_size : warm.frontier // self.block_size]
+                self.blocks.missed(missing, warm.planned_at)
+            self.blocks.used(warm.names, now)
+            self.held = warm.prefix
             self._land()
 
     def failed(self) -> None:

@@ -110,10 +110,10 @@ class Upkeep:
             async with aclosing(engine.cache_changes()) as changes:
                 async for change in changes:
                     for blocks in caches:
-                        blocks.change(change, self._service.clock())
+                        blocks.change(change)
                     if change.cleared:  # come up anew, with whatever flags
                         self._untested.add(engine)
         except Exception:
             log.exception("what %s tells of its cache cannot be read; it is guessed from now on", engine.name)
             for blocks in caches:
-                blocks.told_by_engine = False
+                blocks.guess()

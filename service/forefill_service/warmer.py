@@ -183,12 +183,17 @@ class Warmer:
             if self._current is confirm:
                 self.planner.want(stable)
                 self._check_payback(stable)
-            while self._lacking_tokens(stable):
+            lacking = self._lacking_tokens(stable)
+            while lacking:
                 if self.planner.wanted is None:  # something came first that made it want nothing
                     outcome = FlushOutcome.DEFERRED
                     break
+                place, lacked = self._place, lacking
                 if (tokens := await self._send(self.planner.next_warm)) is not None:
                     computed, outcome = computed + tokens, FlushOutcome.WARMED
+                lacking = self._lacking_tokens(stable)
+                if tokens is not None and lacking >= lacked and self._place == place:
+                    raise Shed(ShedReason.LOAD)  # evicted as fast as it is computed: there is no room for all
         except Shed as shed:
             outcome, reason = FlushOutcome.SHED, shed.reason
             if self._current is confirm:
@@ -268,7 +273,7 @@ class Warmer:
             self.ledger.failed(planned.new_tokens)
             return None
         self._used_at = self._clock()
-        self.planner.warmed(self._used_at)
+        self.planner.warmed(self._used_at, task.result())
         if kept:
             return self.ledger.kept(len(planned.prefix) - task.result())
         return self.ledger.warmed(planned.prefix, task.result(), place)

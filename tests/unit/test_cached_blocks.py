@@ -55,12 +55,66 @@ def test_what_as_many_others_were_used_after_as_there_is_room_for_counts_as_gone
 
 def test_the_engine_knows_better() -> None:
     blocks, names = CachedBlocks(keep_seconds=10), names_of(*range(12))
-    blocks.change(CacheChange(stored=tuple(names)), now=0.0)
+    blocks.change(CacheChange(stored=tuple(names)))
     assert blocks.leading(names, now=1e6) == 3
-    blocks.change(CacheChange(removed=(names[2],)), now=0.0)
+    blocks.change(CacheChange(removed=(names[2],)))
     assert blocks.leading(names, now=0.0) == 2
-    blocks.change(CacheChange(cleared=True), now=0.0)
+    blocks.change(CacheChange(cleared=True))
     assert blocks.leading(names, now=0.0) == 0
+
+
+def test_what_was_used_and_the_engine_never_told_of_is_not_believed_for_ever() -> None:
+    blocks, names, others = CachedBlocks(keep_seconds=10), names_of(*range(12)), names_of(*range(100, 108))
+    blocks.change(CacheChange(stored=(names[0], *others)))
+    blocks.used(names, now=0.0)
+    assert blocks.leading(names, now=9.0) == 3
+    assert blocks.leading(names, now=10.0) == 1, "it will tell of the end of what it has told of"
+    blocks.change(CacheChange(cleared=True))
+    blocks.used(names, now=20.0)
+    assert (blocks.leading(names, now=29.0), blocks.leading(names, now=30.0)) == (3, 0), "the same after a loss"
+    assert blocks.leading(others, now=20.0) == 0
+
+
+def test_what_is_told_of_takes_no_room_from_what_is_guessed() -> None:
+    blocks, names = CachedBlocks(keep_seconds=10, room=2), names_of(*range(12))
+    blocks.change(CacheChange(stored=tuple(names)))
+    blocks.used(names_of(*range(100, 104)), now=0.0)
+    assert blocks.leading(names, now=1e6) == 3
+
+
+def test_where_the_engine_tells_no_more_it_is_guessed_again() -> None:
+    blocks, names, others = CachedBlocks(keep_seconds=10), names_of(*range(12)), names_of(*range(100, 108))
+    blocks.change(CacheChange(stored=(*names, *others)))
+    blocks.used(names, now=0.0)
+    blocks.guess()
+    assert (blocks.leading(names, now=9.0), blocks.leading(names, now=10.0)) == (3, 0)
+    assert blocks.leading(others, now=0.0) == 0
+
+
+def test_what_was_used_no_later_than_a_block_that_was_missed_counts_as_gone() -> None:
+    blocks = CachedBlocks(keep_seconds=100)
+    old, missed, young = (names_of(*range(start, start + 12)) for start in (100, 200, 300))
+    for now, names in enumerate((old, missed, young)):
+        blocks.used(names, float(now))
+    blocks.missed(missed[1:], since=3.0)
+    assert [blocks.leading(names, now=4.0) for names in (old, missed, young)] == [0, 1, 3]
+
+
+def test_a_block_that_was_missed_and_is_computed_again_teaches_nothing() -> None:
+    blocks, old, missed = CachedBlocks(keep_seconds=100), names_of(*range(12)), names_of(*range(100, 112))
+    blocks.used(old, now=0.0)
+    blocks.used(missed, now=2.0)
+    blocks.missed(missed, since=1.0)
+    blocks.missed(names_of(*range(200, 212)), since=1.0)
+    assert [blocks.leading(names, now=3.0) for names in (old, missed)] == [3, 3]
+
+
+def test_where_the_engine_tells_what_it_evicts_a_miss_teaches_nothing() -> None:
+    blocks, names = CachedBlocks(keep_seconds=100), names_of(*range(12))
+    blocks.change(CacheChange(stored=tuple(names[:2])))
+    blocks.used(names, now=0.0)
+    blocks.missed(names, since=1.0)
+    assert blocks.leading(names, now=2.0) == 3
 
 
 def test_a_block_is_being_computed_until_all_who_compute_it_have_ended() -> None:

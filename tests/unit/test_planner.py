@@ -169,6 +169,42 @@ def test_what_another_failed_to_compute_is_computed() -> None:
     assert next_warm(other) == Warm(counted(12), 0)
 
 
+def test_what_one_finds_evicted_another_does_not_believe_in() -> None:
+    blocks = some_blocks()
+    one, other = planner(blocks), planner(blocks)
+    theirs, ours = counted(40, start=500), counted(40)
+    warm_all(other, theirs, now=0.0)
+    warm_all(one, ours, now=1.0)
+    one.want(counted(44))
+    assert next_warm(one, now=2.0) == Warm(counted(44), 40)
+    one.warmed(3.0, found_tokens=8)
+    assert one.frontier(counted(44), 3.0) == 44
+    assert other.frontier(theirs, 3.0) == 0
+    other.want(theirs)
+    assert next_warm(other, room=8, now=3.0) == Warm(theirs.prefix(8), 0), "no more than it was admitted for"
+
+
+def test_a_touch_that_finds_less_than_is_held_teaches_it_too() -> None:
+    blocks = some_blocks()
+    one, other = planner(blocks), planner(blocks)
+    warm_all(other, counted(12, start=500), now=0.0)
+    warm_all(one, counted(12), now=1.0)
+    assert one.touch(lambda cached_tokens: 1000, 2.0) == Warm(counted(12), 8)
+    one.warmed(3.0, found_tokens=4)
+    assert other.touch(lambda cached_tokens: 1000, 4.0) is None
+
+
+def test_what_is_found_as_it_was_believed_teaches_nothing() -> None:
+    blocks = some_blocks()
+    one, other = planner(blocks), planner(blocks)
+    warm_all(other, counted(12, start=500), now=0.0)
+    warm_all(one, counted(12), now=1.0)
+    one.want(counted(24))
+    next_warm(one, now=2.0)
+    one.warmed(3.0, found_tokens=12)
+    assert other.frontier(counted(12, start=500), 3.0) == 12
+
+
 def test_sessions_of_different_salts_share_nothing() -> None:
     blocks = some_blocks()
     warm_all(planner(blocks, cache_salt="one"), counted(12))
@@ -192,7 +228,7 @@ def test_a_touch_uses_what_is_held_once_more() -> None:
 def test_what_was_evicted_is_not_touched() -> None:
     plan = planner()
     warm_all(plan, counted(12))
-    plan.blocks.change(CacheChange(cleared=True), 1.0)
+    plan.blocks.change(CacheChange(cleared=True))
     assert plan.touch(lambda cached_tokens: 1000, 50.0) is None
 
 

@@ -368,7 +368,66 @@ async def test_what_the_engine_evicted_is_warmed_again_when_the_user_types_on() 
         await stage.types(TEXT)
         whole = stage.flush_result(await stage.flushes())
         stage.engine.evict()
-        stage.replica.blocks.change(CacheChange(cleared=True), 0.0)
+        stage.replica.blocks.change(CacheChange(cleared=True))
         await stage.types(MORE)
         again = stage.flush_result(await stage.flushes())
         assert again.computed_tokens == again.cached_tokens > whole.cached_tokens
+
+
+async def test_one_session_alone_computes_more_than_a_piece_after_an_eviction_that_nobody_told_of() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    async with on_stage(engine=engine, piece_tokens=BLOCK) as first:
+        second = Stage(engine=engine, service=first.service)
+        for number, stage in enumerate((first, second)):
+            await stage.types(f"{number} {TEXT}")
+            await stage.flushes()
+        engine.evict()
+        computed = []
+        for stage in (first, second):
+            await stage.types(MORE)
+            warms = len(first.warms)
+            result = stage.flush_result(await stage.flushes())
+            computed.append(result.computed_tokens - BLOCK * (len(first.warms) - warms))
+        assert computed[0] > 0, "it found out"
+        assert computed[1] == 0
+        second.task.cancel()
+        await asyncio.gather(second.task, return_exceptions=True)
+
+
+# --- more is wanted than the cache holds
+
+
+async def test_a_prompt_longer_than_the_cache_is_warmed_as_far_as_that_goes() -> None:
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=15)
+    async with on_stage(engine=engine, piece_tokens=BLOCK) as stage:
+        await stage.types(TEXT + 2 * MORE + TEXT)
+        flush = await stage.flushes()
+        await settle()
+        result = stage.flush_result(flush)
+        assert result.stable_tokens // BLOCK == 15
+        assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.LOAD)
+        assert result.cached_tokens // BLOCK == 13
+        assert [len(warm.prompt_ids) // BLOCK for warm in stage.warms] == list(range(1, 15)), "once too far, no more"
+
+
+async def test_sessions_that_want_more_than_the_cache_holds_do_not_evict_each_other_without_end() -> None:
+    engine, sessions, wanted = FakeEngine(block_size=BLOCK, cache_blocks=100), 4, 40
+    async with on_stage(engine=engine, piece_tokens=BLOCK, warms_in_flight=1) as first:
+        stages = [first, *(Stage(engine=engine, service=first.service) for _ in range(sessions - 1))]
+        await settle()
+        engine._sleep = first.engine_gate
+        first.engine_gate.held = True
+        flushes = []
+        for number, stage in enumerate(stages):
+            await stage.types(f"{number} " * wanted * BLOCK)
+            flushes.append(await stage.flushes())
+        for _ in range(500):
+            first.engine_gate.step()
+            await settle()
+        results = [stage.flush_result(flush) for stage, flush in zip(stages, flushes, strict=True)]
+        assert all(result.stable_tokens >= wanted * BLOCK for result in results)
+        assert {(result.outcome, result.shed_reason) for result in results} == {(FlushOutcome.SHED, ShedReason.LOAD)}
+        assert len(first.warms) < sessions * wanted
+        for other in stages[1:]:
+            other.task.cancel()
+            await asyncio.gather(other.task, return_exceptions=True)

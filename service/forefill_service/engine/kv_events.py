@@ -1,13 +1,15 @@
 """What vLLM's cache stores and evicts, as it tells over ZMQ, in our names of blocks.
 
 The events carry token ids, that is what was typed: they go over a Unix socket in a directory that only this user can
-open. A gap in their numbers means that some were dropped; then nothing is believed any more, and told again.
+open. A gap in their numbers means that some were dropped; then nothing is believed any more but what is told from there
+on.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +53,7 @@ class CacheEvents:
                 seq = int.from_bytes(number, "big")
                 if expected is not None and seq != expected:
                     log.warning("%d messages on the cache were lost; what it holds is learnt anew", seq - expected)
-                    translation = Translation()
+                    translation.lost()
                     yield CacheChange(cleared=True)
                 expected = seq + 1
                 for change in translation.of(decoder.decode(payload).events):
@@ -63,10 +65,20 @@ class CacheEvents:
 
 
 class Translation:
-    """vLLM's hashes of blocks to our names. What stands on a block that was never heard of stays unknown."""
+    """vLLM's hashes of blocks to our names. What stands on a block that was never heard of stays unknown.
+
+    vLLM may hold several copies of a block, and tells of each that comes and goes: of a prompt that is all cached the
+    last block is computed again, into a new one. For us a block is gone with its last copy.
+
+    Where events were `lost`, names still hold, since a hash is of what a block holds, but nobody knows how many copies
+    there are. Those heard of from then on are counted, and all that go are taken to be of these: never more are counted
+    than there are, so no block is believed for longer than vLLM holds it, though it may be given up too early.
+    """
 
     def __init__(self) -> None:
         self._names: dict[Any, BlockName] = {}
+        self._copies: Counter[Any] = Counter()
+        self._names_before: dict[Any, BlockName] = {}  # a loss; the next one ends them, so they do not pile up
 
     def of(self, events: Iterable[Any]) -> Iterable[CacheChange]:
         """Yield vLLM's events as changes."""
@@ -75,11 +87,15 @@ class Translation:
                 case "BlockStored":
                     yield CacheChange(stored=tuple(self._stored(event)))
                 case "BlockRemoved":
-                    names = (self._names.pop(key, None) for key in event.block_hashes)
-                    yield CacheChange(removed=tuple(name for name in names if name is not None))
+                    yield CacheChange(removed=tuple(self._removed(event)))
                 case "AllBlocksCleared":
-                    self._names.clear()
+                    self._names, self._copies, self._names_before = {}, Counter(), {}
                     yield CacheChange(cleared=True)
+
+    def lost(self) -> None:
+        """Take it that events were lost: of what is named so far, nobody knows what is still held."""
+        self._names_before, self._names = self._names, {}
+        self._copies.clear()
 
     def _stored(self, event: Any) -> list[BlockName]:
         if event.group_idx:  # of a hybrid model the first group alone holds whole prefixes
@@ -89,10 +105,21 @@ class Translation:
             return []
         names = chained(parent, event.token_ids, event.block_size)
         self._names.update(zip(event.block_hashes, names, strict=True))
+        self._copies.update(event.block_hashes)
         return names
 
+    def _removed(self, event: Any) -> Iterable[BlockName]:
+        if event.group_idx:
+            return
+        for key in event.block_hashes:
+            self._copies[key] -= 1
+            if self._copies[key] < 1:
+                del self._copies[key]
+                if (name := self._names.pop(key, self._names_before.get(key))) is not None:
+                    yield name
+
     def _parent(self, event: Any) -> BlockName | None:
-        if event.parent_block_hash is not None:
-            return self._names.get(event.parent_block_hash)
+        if (key := event.parent_block_hash) is not None:
+            return self._names.get(key, self._names_before.get(key))
         extra = event.extra_keys[0] if event.extra_keys else None
         return hash(extra[0] if extra else None)  # of a text model: its cache salt
