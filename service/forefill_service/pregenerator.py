@@ -242,7 +242,7 @@ class Pregenerator:
 
     def _take(self, begun: Pregeneration, output: Output) -> None:
         if not begun.outputs:
-            self._planner.move(self._begun_at.replica.blocks, self._begun_at.apart)
+            self._planner.move(self.begun_at.replica.blocks, self.begun_at.apart)
             self._planner.hold(begun.prompt, self._service.clock())
         begun.take(output)
         self._news.set()
