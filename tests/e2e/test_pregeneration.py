@@ -126,7 +126,8 @@ async def test_a_fixed_seed_gives_the_plain_answer(side: Side, text: str, max_to
 
 async def test_an_adopted_answer_is_told_at_once(side: Side) -> None:
     adopted = await side.pregenerated(QUESTIONS[0], pb.Sampling(temperature=0, max_tokens=40), CAP)
-    assert 0 < adopted.started.ttft_ms < 20
+    usage = adopted.finished.usage
+    assert adopted.deltas <= usage.completion_tokens - CAP + 1, "what was there came as one"
     assert adopted.finished.timings.ttft_ms == adopted.started.ttft_ms
     ledger = adopted.finished.ledger
     assert (ledger.pregenerations, ledger.adopted_tokens + ledger.discarded_tokens) == (1, CAP)

@@ -21,9 +21,10 @@ GREEDY = pb.Sampling(temperature=0, max_tokens=1)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete answer."""
+    """One complete answer; `deltas` is in how many parts its text came."""
 
     text: str
+    deltas: int
     started: pb.GenerationStarted
     finished: pb.GenerationFinished
 
@@ -112,7 +113,7 @@ class Typist:
                 case "generation_delta":
                     texts.append(response.generation_delta.text)
                 case "generation_finished":
-                    return Answer("".join(texts), started, response.generation_finished)
+                    return Answer("".join(texts), len(texts), started, response.generation_finished)
                 case "session_error":
                     raise SubmitRefused(response.session_error)
 

@@ -183,6 +183,7 @@ async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_no
 async def test_who_waits_for_a_server_that_cannot_be_reached_any_more_is_told(
     server: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", logger="forefill_service.engine.remote")
     async with remote_engine(server) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))

@@ -54,6 +54,7 @@ async def test_what_an_engine_can_do_is_known_of_each() -> None:
 
 
 async def test_a_server_that_comes_back_with_other_flags_is_tested_anew(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", logger="forefill_service.upkeep")
     async with (
         fake_vllm() as server,
         remote_engine(server) as engine,
