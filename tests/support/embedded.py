@@ -1,0 +1,22 @@
+"""Real vLLM in this process's charge, for tests."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from forefill_service.engine import EmbeddedEngine
+from forefill_service.settings import Settings
+
+
+@asynccontextmanager
+async def started(**settings: Any) -> AsyncIterator[EmbeddedEngine]:
+    """Start the packaged model for the time of the block; it takes about 40 s."""
+    # Tests that ran before may have started gRPC's threads, which a fork would not survive.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    engine = EmbeddedEngine.start(Settings(**settings))
+    try:
+        yield engine
+    finally:
+        await engine.close()
