@@ -22,7 +22,7 @@ from forefill_service.events import (
 )
 from forefill_service.metrics import Metrics
 from forefill_service.replicas import Replica
-from forefill_service.responses import FlushResult, GenerationFinished, Response, SessionError
+from forefill_service.responses import FlushResult, GenerationDelta, GenerationFinished, Response, SessionError
 from forefill_service.runner import SessionRunner
 from forefill_service.service import Service
 from forefill_service.settings import Settings
@@ -204,6 +204,10 @@ class Stage:
         """Return the one answer to a FLUSH."""
         [result] = [result for result in self.all(FlushResult) if result.seq == seq]
         return result
+
+    def answer_text(self, seq: int) -> str:
+        """What was told of the answer to a SUBMIT."""
+        return "".join(delta.text for delta in self.all(GenerationDelta) if delta.seq == seq)
 
     def finished(self, seq: int) -> GenerationFinished:
         """Return the one end of an answer."""
