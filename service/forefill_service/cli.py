@@ -15,7 +15,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
 
-from .engine import EmbeddedEngine, Engine, FakeEngine, connect
+from .engine import Engine, FakeEngine
+from .engine.http import connect
+from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
 from .settings import Settings
 
@@ -75,7 +77,7 @@ def main(args: list[str] | None = None) -> int:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
     os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")
-    from .server import serve  # gRPC reads the variable when it is imported
+    from .server import serve
 
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)

@@ -18,12 +18,12 @@ from prometheus_client import start_http_server
 
 from .engine import Engine
 from .errors import ServiceError
-from .health import Health
-from .metrics import Metrics
-from .service import Service
-from .servicer import SERVICE_NAME, KeystrokeServicer
+from .fleet.backend import Service
+from .fleet.metrics import Metrics
+from .fleet.supervisor import Upkeep
 from .settings import Settings
-from .upkeep import Upkeep
+from .wire.health import Health
+from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 
 log = logging.getLogger(__name__)
 

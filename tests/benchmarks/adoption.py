@@ -24,8 +24,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from forefill_service.engine import EmbeddedEngine, Priority, Request
-from forefill_service.events import Sampling
+from forefill_service.chat.generation import Sampling
+from forefill_service.engine import Priority, Request
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.settings import Settings
 
 HEAD_TOKENS, REST_TOKENS = 16, 32

@@ -22,8 +22,9 @@ from statistics import median
 from typing import Final
 
 import numpy
-from forefill_service.engine import EmbeddedEngine, Priority, Request
-from forefill_service.events import Sampling
+from forefill_service.chat.generation import Sampling
+from forefill_service.engine import Priority, Request
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.settings import Settings
 
 WAITS: Final = ((32, 0), (128, 0), (512, 0), (1250, 0), (32, 512), (32, 1184), (256, 1024))

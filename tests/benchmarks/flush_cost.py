@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from forefill_service.cached_blocks import CachedBlocks
-from forefill_service.chat_template import HfChat
-from forefill_service.events import ChatMessage
-from forefill_service.packaged_model import packaged_model_path
-from forefill_service.planner import Planner
-from forefill_service.prompt import TurnPrompt
+from forefill_service.cache.blocks import CachedBlocks
+from forefill_service.cache.planner import Planner
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.chat.template import HfChat
+from forefill_service.engine.packaged_model import packaged_model_path
 from transformers import AutoTokenizer
 
 BASE_TOKENS = (1_000, 30_000)

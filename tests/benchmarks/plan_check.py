@@ -25,8 +25,8 @@ from forefill_client.plan.flags import add_replica, replica_of
 from forefill_client.plan.paper import QUESTION_TOKENS
 from forefill_client.plan.scenario import ARMS, Outcome, Replica, Use
 from forefill_client.plan.simulate import simulate
+from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeChat
-from forefill_service.events import ChatMessage
 
 HEAD: Final = (
     "typists  arm     n   p50 measured              simulated           off"

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from forefill_service.engine import RemoteEngine, connect
+from forefill_service.engine.http import RemoteEngine, connect
 
 from tests.support.replicas import settings_for
 from tests.support.vllm_server import HttpProcess, running, vllm_server

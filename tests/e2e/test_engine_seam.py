@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from forefill_service.engine import EmbeddedEngine, Engine, FakeEngine, Output, Priority, RemoteEngine, Request, warm
-from forefill_service.engine import warming_inert_reason as self_test
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.engine import Engine, FakeEngine, Output, Priority, Request, warm
+from forefill_service.engine.http import RemoteEngine
+from forefill_service.engine.self_test import warming_inert_reason as self_test
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.errors import EngineRefused
-from forefill_service.events import ChatMessage, Sampling
 
 from tests.support.fake_vllm import fake_vllm, remote_engine
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.engine import EmbeddedEngine, Output, Priority, Request
-from forefill_service.events import Sampling
-from forefill_service.pregeneration import Pregeneration, continuable
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.token_ids import TokenIds
+from forefill_service.engine import Output, Priority, Request
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.server import running_server
+from forefill_service.session.pregeneration import Pregeneration, continuable
 from forefill_service.settings import Settings
-from forefill_service.token_ids import TokenIds
 
 from tests.support.embedded import started
 from tests.support.recording import RecordingEngine

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.rendezvous import ranked
+from forefill_service.engine.rendezvous import ranked
 
 from tests.support.replicas import WAIT_SECONDS, Front, forefill_before, new_context
 from tests.support.vllm_server import HttpProcess

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeChat
-from forefill_service.engine.discovery import difference
-from forefill_service.events import ChatMessage
-from forefill_service.prompt import TurnPrompt
+from forefill_service.engine.http.discovery import difference
 
 from tests.support.replicas import Front, forefill_before, new_context, touched, worked
 from tests.support.texts import AWKWARD_TEXTS

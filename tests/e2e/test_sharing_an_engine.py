@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.engine import EmbeddedEngine, Priority, warm
+from forefill_service.engine import Priority, warm
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 

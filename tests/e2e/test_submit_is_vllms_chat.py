@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.engine import EmbeddedEngine
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from forefill_client.keystrokes import SAMPLE_QUERIES
-from forefill_service.draft import last_boundary
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.chat.token_ids import TokenIds
+from forefill_service.engine.packaged_model import packaged_model_path
 from forefill_service.errors import Reason, Refusal
-from forefill_service.events import ChatMessage
-from forefill_service.packaged_model import packaged_model_path
-from forefill_service.prompt import TurnPrompt
-from forefill_service.token_ids import TokenIds
+from forefill_service.session.draft import last_boundary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

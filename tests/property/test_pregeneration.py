@@ -6,10 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from forefill_service.chat.generation import Sampling
 from forefill_service.engine import EngineLoad, FakeEngine, Output, Priority, Request
-from forefill_service.events import CharAdd, CharDelete, Open, Replace, Sampling
-from forefill_service.pregeneration import UNSEEN_TOKENS
-from forefill_service.responses import GenerationDelta, GenerationFinished, GenerationStarted, Source
+from forefill_service.session.events import CharAdd, CharDelete, Open, Replace
+from forefill_service.session.pregeneration import UNSEEN_TOKENS
+from forefill_service.session.responses import GenerationDelta, GenerationFinished, GenerationStarted, Source
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from forefill_service.cached_blocks import CachedBlocks
-from forefill_service.draft import checksum
-from forefill_service.events import CharAdd, CharDelete, Edit, Flush, KeystrokeEvent, Open, Replace
-from forefill_service.ledger import Ledger
-from forefill_service.planner import Planner, Warm
-from forefill_service.session import Confirm, Session
-from forefill_service.token_ids import TokenIds
+from forefill_service.cache.blocks import CachedBlocks
+from forefill_service.cache.planner import Planner, Warm
+from forefill_service.chat.token_ids import TokenIds
+from forefill_service.session.draft import checksum
+from forefill_service.session.events import CharAdd, CharDelete, Edit, Flush, KeystrokeEvent, Open, Replace
+from forefill_service.session.ledger import Ledger
+from forefill_service.session.machine import Confirm, Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

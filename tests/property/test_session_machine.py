@@ -11,13 +11,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from forefill_service.cached_blocks import CacheChange
-from forefill_service.draft import checksum
+from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import Chat
 from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
 from forefill_service.errors import EngineRefused, Reason
-from forefill_service.events import CacheScope, CharAdd, CharDelete, ChatMessage, End, Flush, Open, Replace, Submit
-from forefill_service.prompt import Chat
-from forefill_service.responses import (
+from forefill_service.session.draft import checksum
+from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Replace, Submit
+from forefill_service.session.responses import (
     FlushOutcome,
     FlushResult,
     GenerationDelta,

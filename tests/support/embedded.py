@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from forefill_service.engine import EmbeddedEngine
+from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.settings import Settings
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from forefill_service.engine import FakeChat, FakeEngine, Priority, RemoteEngine, Request
-from forefill_service.engine.discovery import Served
-from forefill_service.engine.endpoint import Endpoint
-from forefill_service.events import Sampling
+from forefill_service.chat.generation import Sampling
+from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
+from forefill_service.engine.http import RemoteEngine
+from forefill_service.engine.http.discovery import Served
+from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.settings import Settings
 
 METRICS = """\

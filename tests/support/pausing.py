@@ -3,8 +3,9 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from forefill_service.events import Open, Sampling
-from forefill_service.responses import GenerationDelta
+from forefill_service.chat.generation import Sampling
+from forefill_service.session.events import Open
+from forefill_service.session.responses import GenerationDelta
 
 from .stage import SYSTEM, Stage, on_stage, settle
 

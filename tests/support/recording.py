@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from forefill_service.cached_blocks import CacheChange
+from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.prompt import Chat
 from forefill_service.engine import Engine, EngineInfo, EngineLoad, Output, Priority, Request
-from forefill_service.prompt import Chat
 
 
 class RecordingEngine:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from forefill_service.engine import RemoteEngine, connect
+from forefill_service.engine.http import RemoteEngine, connect
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 

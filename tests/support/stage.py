@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from forefill_service.draft import checksum, edited
+from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
-from forefill_service.events import (
+from forefill_service.fleet.backend import Service
+from forefill_service.fleet.metrics import Metrics
+from forefill_service.fleet.replicas import Replica
+from forefill_service.serving.runner import SessionRunner
+from forefill_service.session.draft import checksum, edited
+from forefill_service.session.events import (
     CharAdd,
     CharDelete,
-    ChatMessage,
     End,
     Flush,
     KeystrokeEvent,
@@ -20,11 +24,7 @@ from forefill_service.events import (
     Submit,
     Unknown,
 )
-from forefill_service.metrics import Metrics
-from forefill_service.replicas import Replica
-from forefill_service.responses import FlushResult, GenerationDelta, GenerationFinished, Response, SessionError
-from forefill_service.runner import SessionRunner
-from forefill_service.service import Service
+from forefill_service.session.responses import FlushResult, GenerationDelta, GenerationFinished, Response, SessionError
 from forefill_service.settings import Settings
 
 BLOCK = 4

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from forefill_service.packaged_model import publish_once
+from forefill_service.engine.packaged_model import publish_once
 
 VERSION = "3.7.2"
 FETCH_SECONDS = 120

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from forefill_service.chat_template import HfChat
-from forefill_service.engine.embedded import _chat
+from forefill_service.chat.template import HfChat
+from forefill_service.engine.vllm.embedded import _chat
 from forefill_service.settings import Settings
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest

@@ -10,7 +10,7 @@ from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import EngineStartError
 from forefill_service.server import ListenError, running_server
-from forefill_service.servicer import SERVICE_NAME
+from forefill_service.wire.servicer import SERVICE_NAME
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 

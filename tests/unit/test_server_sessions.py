@@ -16,7 +16,9 @@ from tests.support.wire import Typist, error_reason, typing_at
 
 
 async def test_where_prefix_caching_is_off_everything_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("WARNING", logger="forefill_service.upkeep")  # whatever level others have set on the root
+    caplog.set_level(
+        "WARNING", logger="forefill_service.fleet.supervisor"
+    )  # whatever level others have set on the root
     async with served(FakeEngine(cache_blocks=0)) as server, typing_at(server.address, [SYSTEM]) as typist:
         reason = typist.opened.warming_inert_reason
         assert "prefix caching is off" in reason

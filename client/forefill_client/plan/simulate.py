@@ -10,29 +10,30 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from forefill_service.calibration import calibrate
-from forefill_service.draft import checksum
-from forefill_service.engine import FakeEngine, Priority, Step, StepModel
-from forefill_service.events import (
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.engine import FakeEngine, Priority
+from forefill_service.engine.fake.steps import Step, StepModel
+from forefill_service.fleet.backend import Service
+from forefill_service.fleet.metrics import Metrics
+from forefill_service.scheduling.calibration import calibrate
+from forefill_service.scheduling.prefill_times import Coefficients
+from forefill_service.serving.runner import SessionRunner
+from forefill_service.session.draft import checksum
+from forefill_service.session.events import (
     CharAdd,
     CharDelete,
-    ChatMessage,
     End,
     Flush,
     KeystrokeEvent,
     Open,
     PregenerationMode,
     Replace,
-    Sampling,
     Submit,
     WarmMode,
 )
-from forefill_service.metrics import Metrics
-from forefill_service.prefill_times import Coefficients
-from forefill_service.prompt import TurnPrompt
-from forefill_service.responses import GenerationDelta, GenerationStarted, Response
-from forefill_service.runner import SessionRunner
-from forefill_service.service import Service
+from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
 from forefill_service.settings import Settings
 
 from ..bench.arms import ARMS, Arm, Prepared

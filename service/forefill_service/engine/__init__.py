@@ -1,14 +1,10 @@
-"""What runs the model: one seam (`Engine`), vLLM behind it (`EmbeddedEngine`, `RemoteEngine`), a public fake."""
+"""What runs the model: the seam (`Engine`) and a public fake. vLLM itself is in `engine.vllm` and `engine.http`."""
 
-from .base import Engine, EngineInfo, EngineLoad, Output, Priority, Request, warm
-from .embedded import EmbeddedEngine
+from ..chat.generation import Output
+from .base import Engine, EngineInfo, EngineLoad, Priority, Request, warm
 from .fake import FakeChat, FakeEngine, FakeFaults, FakeSpeed
-from .remote import RemoteEngine, connect
-from .self_test import warming_inert_reason
-from .steps import Step, StepModel
 
 __all__ = [
-    "EmbeddedEngine",
     "Engine",
     "EngineInfo",
     "EngineLoad",
@@ -18,11 +14,6 @@ __all__ = [
     "FakeSpeed",
     "Output",
     "Priority",
-    "RemoteEngine",
     "Request",
-    "Step",
-    "StepModel",
-    "connect",
     "warm",
-    "warming_inert_reason",
 ]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from ..cached_blocks import CacheChange
-from ..events import Sampling
-from ..prompt import Chat
+from ..cache.blocks import CacheChange
+from ..chat.generation import Output, Sampling
+from ..chat.prompt import Chat
 
 
 class Priority(IntEnum):
@@ -65,20 +65,6 @@ class Request:
     priority: Priority
     cache_salt: str | None = None
     route: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
-
-    `cached_tokens` is the engine's own count of prompt tokens that it found cached; None where it does not tell, or
-    tells with the last part alone.
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-    cached_tokens: int | None
-    finish_reason: str | None = None
 
 
 class Engine(Protocol):

@@ -1,0 +1,148 @@
+"""Which blocks the engine is believed to hold, over all sessions of a server.
+
+A block is named by a hash of its ids and all before them, so sessions that share a prompt share its blocks, whoever
+computed them. What is believed may be wrong, since only the engine knows what it evicted: a block that was not used for
+`keep_seconds`, or after which as many others were used as the engine has room for, counts as gone. A wrong belief costs
+speed alone.
+
+Where the engine tells what it stores and evicts (`change`), a block that it stored is held until it is evicted. Nothing
+else is believed without end: of a block that was used and not told of, the engine may never tell that it is gone.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ..chat.token_ids import TokenIds
+
+BlockName = int
+ROOM_SHARE = 0.9
+"""Share of the engine's blocks that we count on: running answers hold some that we do not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheChange:
+    """Blocks that an engine stored or evicted; where `cleared`, all that it held before are gone."""
+
+    stored: tuple[BlockName, ...] = ()
+    removed: tuple[BlockName, ...] = ()
+    cleared: bool = False
+
+
+class BlockNames:
+    """Names the whole blocks of one turn's prompts after another; their common head is named once.
+
+    `root` is what all of them stand on: the cache salt, and whatever else sets them apart.
+    """
+
+    def __init__(self, block_size: int, root: Hashable) -> None:
+        self._block_size = block_size
+        self._root = hash(root)
+        self._head: Sequence[int] = ()
+        self._head_names: list[BlockName] = []
+
+    def of(self, ids: TokenIds) -> list[BlockName]:
+        """Return the names of all whole blocks of a prompt, first to last."""
+        if ids.head is not self._head:
+            self._head, self._head_names = ids.head, chained(self._root, ids.head, self._block_size)
+        whole = ids.head_tokens // self._block_size
+        names = self._head_names[:whole]
+        rest = (*ids.head[whole * self._block_size : ids.head_tokens], *ids.tail)
+        return names + chained(names[-1] if names else self._root, rest, self._block_size)
+
+
+def chained(parent: BlockName, ids: Sequence[int], block_size: int) -> list[BlockName]:
+    """Return the names of the whole blocks of ids that stand behind a parent block."""
+    names = []
+    for end in range(block_size, len(ids) + 1, block_size):
+        parent = hash((parent, *ids[end - block_size : end]))
+        names.append(parent)
+    return names
+
+
+class CachedBlocks:
+    """The blocks believed cached, least recently used first, and those that a warm computes just now.
+
+    `room` is how many blocks the engine has, None where it does not say. Times are seconds of one clock. Where it is
+    `told_by_engine`, the engine tells of single blocks.
+    """
+
+    def __init__(self, *, keep_seconds: float, room: int | None = None) -> None:
+        self._keep_seconds = keep_seconds
+        self._room = None if room is None else max(1, int(room * ROOM_SHARE))
+        self._used_at: OrderedDict[BlockName, float] = OrderedDict()
+        self._told: set[BlockName] = set()
+        self._computing: Counter[BlockName] = Counter()
+        self.told_by_engine = False
+
+    def leading(self, names: Sequence[BlockName], now: float) -> int:
+        """Return how many leading blocks are believed cached: the end of a prompt is evicted before its beginning."""
+        for count in range(len(names), 0, -1):
+            if self._holds(names[count - 1], now):
+                return count
+        return 0
+
+    def is_computing(self, name: BlockName) -> bool:
+        """Tell whether a warm in flight computes this block."""
+        return name in self._computing
+
+    def begin(self, names: Iterable[BlockName]) -> None:
+        """Take it that a warm computes these blocks from now on."""
+        self._computing.update(names)
+
+    def end(self, names: Iterable[BlockName]) -> None:
+        """Take it that the warm has ended, computed or not."""
+        self._computing.subtract(names)
+        for name in names:
+            if self._computing[name] < 1:
+                del self._computing[name]
+
+    def used(self, names: Sequence[BlockName], now: float) -> None:
+        """Take it that a request has just used, or computed, the leading blocks of a prompt."""
+        for name in reversed(names):
+            self._used_at[name] = now
+            self._used_at.move_to_end(name)
+        self._forget(now)
+
+    def missed(self, names: Sequence[BlockName], since: float) -> None:
+        """Take it that the engine did not find these blocks of a prompt, which were believed cached at `since`.
+
+        It evicts least recently used first, so all that was used no later than the first of them is taken to be gone,
+        too; where one belief is on several caches, that is more than is. If the first was used after `since`, somebody
+        has computed it again. Where the engine tells what it evicts, nothing is learnt from this.
+        """
+        used_at = self._used_at.get(names[0])
+        if self.told_by_engine or used_at is None or used_at > since:
+            return
+        while self._used_at.popitem(last=False)[0] != names[0]:
+            pass
+
+    def change(self, change: CacheChange) -> None:
+        """Take the engine's word on what it holds."""
+        self.told_by_engine |= bool(change.stored or change.removed)
+        if change.cleared:
+            self._used_at.clear()
+            self._told.clear()
+        for name in change.removed:
+            self._used_at.pop(name, None)
+        self._told.difference_update(change.removed)
+        self._told.update(change.stored)
+
+    def guess(self) -> None:
+        """Take it that the engine tells no more: what it has told of counts for nothing from now on."""
+        self.told_by_engine = False
+        self._told.clear()
+
+    def _holds(self, name: BlockName, now: float) -> bool:
+        if name in self._told:
+            return True
+        used_at = self._used_at.get(name)
+        return used_at is not None and now - used_at < self._keep_seconds
+
+    def _forget(self, now: float) -> None:
+        while self._used_at:
+            name, used_at = next(iter(self._used_at.items()))
+            crowded = self._room is not None and len(self._used_at) > self._room
+            if not crowded and now - used_at < self._keep_seconds:
+                return
+            del self._used_at[name]

@@ -1,0 +1,33 @@
+"""A generation as values: how it is sampled, and the parts that come of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is drawn; None takes the model's default, then vLLM's."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
+
+    `cached_tokens` is the engine's own count of prompt tokens that it found cached; None where it does not tell, or
+    tells with the last part alone.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    cached_tokens: int | None
+    finish_reason: str | None = None

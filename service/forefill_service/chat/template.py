@@ -1,0 +1,104 @@
+"""A model's own chat template and tokenizer, used as vLLM's chat endpoint uses them.
+
+Source of the steps: `vllm.renderers.hf` and `vllm.entrypoints.openai.chat_completion.protocol` (0.32). A template is
+rendered to text with the generation prompt, then the text is tokenized whole, without adding special tokens.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+from ..errors import Reason, Refusal
+from .messages import ChatMessage
+
+ContentFormat = Literal["string", "openai"]
+"""How a template takes the content of a message: as text, or as a list of typed parts."""
+
+_SYSTEM_ROLES = ("system", "developer")
+_BILLING_HEADER = "x-anthropic-billing-header"
+"""A line that changes with every request of one client program; vLLM drops it from the head of system messages."""
+
+
+class HfChat:
+    """The `Chat` of a Hugging Face tokenizer.
+
+    `template` is the Jinja source that the engine uses; `content_format` is what vLLM detected for it.
+    """
+
+    def __init__(self, tokenizer: Any, template: str, content_format: ContentFormat = "string") -> None:
+        self._tokenizer = tokenizer
+        self._template = template
+        self._content_format = content_format
+        self._knows_developer = "'developer'" in template or '"developer"' in template
+        self._reserved = frozenset(inspect.signature(type(tokenizer).apply_chat_template).parameters) | {"messages"}
+        self._backend = _private_backend(tokenizer)
+        self.split_texts = _split_texts(self._backend)
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        """Return the text of a prompt that asks for the assistant's answer to these messages.
+
+        Raises Refusal: INVALID_OPEN for a variable that the template does not own, TEMPLATE_REFUSED with the
+        template's own words.
+        """
+        if taken := sorted(self._reserved & kwargs.keys()):
+            raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs may not set {', '.join(taken)}")
+        try:
+            text = self._tokenizer.apply_chat_template(
+                self._conversation([_without_billing_header(message) for message in messages]),
+                chat_template=self._template,
+                tokenize=False,
+                add_generation_prompt=True,
+                continue_final_message=False,
+                **kwargs,
+            )
+        except Exception as error:  # a template may raise anything, on anything
+            raise Refusal(Reason.TEMPLATE_REFUSED, str(error)) from error
+        return str(text)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text in which special tokens count as such."""
+        if self._backend is not None:
+            return list(self._backend.encode(text, add_special_tokens=False).ids)
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _conversation(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+        """Return the messages as vLLM gives them to the template; what a developer says becomes the system's."""
+        if self._knows_developer or all(message.role != "developer" for message in messages):
+            return [self._message(message) for message in messages]
+        system = [m for m in messages if m.role in _SYSTEM_ROLES]
+        others = [self._message(m) for m in messages if m.role not in _SYSTEM_ROLES]
+        if len(system) == 1 and messages[0] is system[0]:
+            return [self._message(ChatMessage("system", system[0].content)), *others]
+        # vLLM gives what it merges as text, even to templates that take parts.
+        return [{"role": "system", "content": "\n\n".join(m.content for m in system if m.content)}, *others]
+
+    def _message(self, message: ChatMessage) -> dict[str, Any]:
+        if self._content_format == "string" or message.role == "tool":  # vLLM gives results of tools as text always
+            return {"role": message.role, "content": message.content}
+        return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
+
+
+def _without_billing_header(message: ChatMessage) -> ChatMessage:
+    if message.role == "system" and message.content.startswith(_BILLING_HEADER):
+        return ChatMessage(message.role, message.content.partition("\n")[2])
+    return message
+
+
+def _private_backend(tokenizer: Any) -> Any:
+    """Return a copy of a fast tokenizer's Rust part that nobody else sets truncation or padding on, else None."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return None
+    backend = deepcopy(backend)
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
+
+
+def _split_texts(backend: Any) -> tuple[str, ...]:
+    """Return the special tokens at which tokenization starts anew whatever stands before them."""
+    if backend is None or backend.encode_special_tokens:
+        return ()
+    added = backend.get_added_tokens_decoder().values()
+    return tuple(t.content for t in added if t.special and not (t.normalized or t.lstrip or t.single_word))

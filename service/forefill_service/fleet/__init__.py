@@ -1,0 +1,1 @@
+"""What the sessions of a server share: engines, their supervision, placement, metrics."""

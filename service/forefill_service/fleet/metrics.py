@@ -1,0 +1,123 @@
+"""What the operator sees: Prometheus metrics, in the units their names say. They hold nothing that was typed."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ..errors import Reason
+from ..session.ledger import Balance
+from ..session.responses import FlushOutcome, ShedReason, Source
+
+if TYPE_CHECKING:
+    from .replicas import Replica
+
+_TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._sessions = Gauge("forefill_sessions", "Sessions open now.", registry=registry)
+        self._flushes = Counter(
+            "forefill_flushes", "FLUSH events by what became of them.", ["outcome"], registry=registry
+        )
+        self._generations = Counter(
+            "forefill_generations", "Answers begun, by what they began on.", ["source"], registry=registry
+        )
+        self._ttft = Histogram(
+            "forefill_ttft_seconds",
+            "From receipt of SUBMIT to the first token.",
+            ["source"],
+            buckets=_TTFT_BUCKETS,
+            registry=registry,
+        )
+        self._warms = Counter("forefill_warms", "Warm requests sent to the engine.", registry=registry)
+        self._warm_tokens = Counter(
+            "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
+        )
+        self._sheds = Counter("forefill_sheds", "FLUSH events not warmed, by why.", ["reason"], registry=registry)
+        self._pressure = Gauge(
+            "forefill_pressure",
+            "What is shed now: 0 nothing, 1 warms, 2 pre-generations too.",
+            ["replica"],
+            registry=registry,
+        )
+        self._speculative = Gauge(
+            "forefill_speculative_requests",
+            "Warms and pre-generations in the engine now.",
+            ["replica"],
+            registry=registry,
+        )
+        self._up = Gauge("forefill_replica_up", "1 where an engine answers.", ["replica"], registry=registry)
+        self._lost = Counter(
+            "forefill_generations_lost",
+            "Generations that an engine failed before their first token, by what became of them.",
+            ["replica", "outcome"],
+            registry=registry,
+        )
+        self._pregenerations = Counter("forefill_pregenerations", "Answers begun before SUBMIT.", registry=registry)
+        self._pregenerated_tokens = Counter(
+            "forefill_pregenerated_tokens",
+            "Tokens generated before SUBMIT, by where they went.",
+            ["row"],
+            registry=registry,
+        )
+        self._errors = Counter(
+            "forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry
+        )
+        self._inert = Gauge(
+            "forefill_warming_inert",
+            "1 where warming does nothing; the log and every Opened say why.",
+            ["replica"],
+            registry=registry,
+        )
+
+    def opened(self) -> None:
+        """Count a session in."""
+        self._sessions.inc()
+
+    def closed(self) -> None:
+        """Count a session out."""
+        self._sessions.dec()
+
+    def watch(self, replicas: Sequence["Replica"]) -> None:
+        """Ask these whenever the metrics are read."""
+        for replica in replicas:
+            admission = replica.admission
+            self._pressure.labels(replica.name).set_function(partial(getattr, admission, "pressure"))
+            self._speculative.labels(replica.name).set_function(partial(getattr, admission, "speculative"))
+            self._inert.labels(replica.name).set_function(partial(getattr, replica, "inert"))
+            self._up.labels(replica.name).set_function(partial(getattr, replica, "up"))
+
+    def lost(self, replica: str, *, retried: bool) -> None:
+        """Count a generation that an engine failed before its first token."""
+        self._lost.labels(replica, "retried" if retried else "failed").inc()
+
+    def flushed(self, outcome: FlushOutcome, shed_reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
+        """Count the answer to a FLUSH."""
+        self._flushes.labels(outcome.name.lower()).inc()
+        if outcome is FlushOutcome.SHED:
+            self._sheds.labels(shed_reason.name.lower()).inc()
+
+    def started(self, ttft_seconds: float, source: Source) -> None:
+        """Count an answer's first token."""
+        name = source.name.lower()
+        self._generations.labels(name).inc()
+        self._ttft.labels(name).observe(ttft_seconds)
+
+    def settled(self, balance: Balance) -> None:
+        """Count where the warmed tokens of a turn went."""
+        self._warms.inc(balance.warms)
+        for row in ("used", "edited_away", "evicted", "abandoned", "kept"):
+            self._warm_tokens.labels(row).inc(getattr(balance, row))
+        self._pregenerations.inc(balance.pregenerations)
+        for row in ("adopted", "discarded"):
+            self._pregenerated_tokens.labels(row).inc(getattr(balance, row))
+
+    def refused(self, reason: Reason) -> None:
+        """Count an error."""
+        self._errors.labels(reason.name.lower()).inc()

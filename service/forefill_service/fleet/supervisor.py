@@ -1,0 +1,120 @@
+"""Looks after the engines while a server runs: what each can do, whether it is up, and what its cache holds."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ..engine import Engine
+from ..engine.self_test import warming_inert_reason
+from ..errors import EngineDied, EngineError, EngineStartError
+from ..scheduling.calibration import calibrate
+from ..wire.health import Health
+from .backend import Service
+
+if TYPE_CHECKING:
+    from .replicas import Replica
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""How often it is looked whether an engine that was away is there."""
+
+
+class Upkeep:
+    """Of all engines of a service. `engine_died` is set once there is nothing left to serve with, ever."""
+
+    def __init__(self, service: Service, health: Health, engine_died: asyncio.Event) -> None:
+        self._service = service
+        self._health = health
+        self._engine_died = engine_died
+        self._by_engine: dict[Engine, list[Replica]] = {}
+        for replica in service.replicas.all:
+            self._by_engine.setdefault(replica.engine, []).append(replica)
+        self._untested = set(self._by_engine)
+
+    async def prepare(self) -> None:
+        """Find out what the engines can do that are up.
+
+        Raises EngineStartError where none of them answers.
+        """
+        first = [engine for engine in self._by_engine if engine.up] or list(self._by_engine)
+        results = await asyncio.gather(*(self._prepare(engine) for engine in first), return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in errors:
+            if not isinstance(error, EngineError):
+                raise error
+        if len(errors) == len(results):
+            raise EngineStartError(f"the engine came up but does not answer: {errors[0]}") from errors[0]
+        info = self._service.info
+        log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
+
+    async def run(self) -> None:
+        """Look after them until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for engine in self._by_engine:
+                group.create_task(self._watch(engine))
+                group.create_task(self._follow_cache(engine))
+                group.create_task(self._keep_tested(engine))
+            group.create_task(self._tell_health())
+
+    async def _tell_health(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._health.tell(serving=self._service.replicas.up)
+
+    async def _keep_tested(self, engine: Engine) -> None:
+        """Prepare an engine that was away at the start, once it is there, and one that has come up anew."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if engine not in self._untested or not engine.up:
+                continue
+            try:
+                await self._prepare(engine)
+            except EngineError as error:
+                log.debug("%s is not ready: %s", engine.name, error)
+            except Exception:
+                log.exception("%s cannot be tested; it is tried again", engine.name)
+
+    async def _watch(self, engine: Engine) -> None:
+        while True:
+            try:
+                return await engine.watch()
+            except EngineDied:
+                return self._engine_died.set()
+            except Exception:  # whatever it is, the others must be watched, and this one, too
+                log.exception("watching %s failed; it goes on", engine.name)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _prepare(self, engine: Engine) -> None:
+        """Find out whether warming works there, and once how fast it is: later that is known from its work."""
+        replicas = self._by_engine[engine]
+        self._untested.discard(engine)
+        try:
+            reason = await warming_inert_reason(engine)
+            if not replicas[0].ready:
+                await calibrate(engine, replicas[0].admission.times, self._service.clock)
+        except BaseException:
+            self._untested.add(engine)
+            raise
+        if reason and reason != replicas[0].inert_reason:
+            log.warning("warming is inert on %s, answers will come as without forefill: %s", engine.name, reason)
+        elif replicas[0].inert_reason and not reason:
+            log.info("warming works on %s", engine.name)
+        for replica in replicas:
+            replica.inert_reason, replica.ready = reason, True
+
+    async def _follow_cache(self, engine: Engine) -> None:
+        """Believe what the engine tells of its cache. Without it, or where it fails, what is cached is guessed."""
+        caches = [replica.blocks for replica in self._by_engine[engine]]
+        try:
+            async with aclosing(engine.cache_changes()) as changes:
+                async for change in changes:
+                    for blocks in caches:
+                        blocks.change(change)
+                    if change.cleared:  # come up anew, with whatever flags
+                        self._untested.add(engine)
+        except Exception:
+            log.exception("what %s tells of its cache cannot be read; it is guessed from now on", engine.name)
+            for blocks in caches:
+                blocks.guess()

@@ -1,0 +1,1 @@
+"""Who may use an engine now, and for how much: admission, pressure, prefill times, fair shares."""

@@ -1,0 +1,61 @@
+"""Who is warmed less: sessions and tenants whose warmed tokens were mostly wasted.
+
+An account holds what was computed ahead for its owner and how much of that was used, older turns fading by half with
+each `FADING_TOKENS` of new ones. It starts with a credit, so that nobody is judged by one turn. Where the used share
+falls below `least_share`, only that part of the requests is admitted: at a share of a quarter of it, one in four.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ..session.ledger import Balance
+
+START_CREDIT_TOKENS = 4096.0
+FADING_TOKENS = 32768.0
+MOST_ACCOUNTS = 10_000
+"""Accounts kept; the one that was asked for longest ago is forgotten first."""
+
+
+@dataclass(slots=True)
+class _Account:
+    computed: float = START_CREDIT_TOKENS
+    used: float = START_CREDIT_TOKENS
+    admitted_share: float = 0.0
+
+    @property
+    def used_share(self) -> float:
+        return self.used / self.computed
+
+
+class Payback:
+    """The accounts of one server. `least_share` 0 admits everybody always."""
+
+    def __init__(self, least_share: float) -> None:
+        self._least_share = least_share
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+
+    def admits(self, *owners: str) -> bool:
+        """Tell whether a request is admitted; the worst account of its owners decides."""
+        account = min((self._account(owner) for owner in owners), key=lambda account: account.used_share)
+        if account.used_share >= self._least_share:
+            return True
+        account.admitted_share += account.used_share / self._least_share
+        if account.admitted_share < 1:
+            return False
+        account.admitted_share -= 1
+        return True
+
+    def settled(self, balance: Balance, *owners: str) -> None:
+        """Take the settled ledger of a turn of these owners."""
+        computed, used = balance.computed - balance.kept, balance.used
+        for account in map(self._account, owners):
+            fading = 0.5 ** (computed / FADING_TOKENS)
+            account.computed = account.computed * fading + computed
+            account.used = account.used * fading + used
+
+    def _account(self, owner: str) -> _Account:
+        account = self._accounts.setdefault(owner, _Account())
+        self._accounts.move_to_end(owner)
+        if len(self._accounts) > MOST_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return account

@@ -1,0 +1,105 @@
+"""What comes in on a stream, as values: checked at the edge by `convert`, trusted after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from ..chat.generation import Sampling
+from ..chat.messages import ChatMessage
+
+
+class WarmMode(Enum):
+    """How a session warms."""
+
+    AUTO = auto()
+    OFF = auto()
+
+
+class CacheScope(Enum):
+    """Who else may hit the blocks that a session computes."""
+
+    SHARED = auto()
+    SESSION = auto()
+
+
+class PregenerationMode(Enum):
+    """Whether a session's answers may be generated before SUBMIT."""
+
+    AUTO = auto()
+    OFF = auto()
+    ON = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The first message: everything that stands before the draft."""
+
+    messages: tuple[ChatMessage, ...] = ()
+    sampling: Sampling = Sampling()
+    draft: str = ""
+    warm_mode: WarmMode = WarmMode.AUTO
+    session_key: str = ""
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    cache_scope: CacheScope = CacheScope.SHARED
+    pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class CharAdd:
+    """Text was typed at the end."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CharDelete:
+    """Code points were deleted from the end."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """The code points from `start` to before `end` became `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+Edit = CharAdd | CharDelete | Replace
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What is confirmed may be warmed; length and checksum are those of the client's draft."""
+
+    draft_code_points: int
+    draft_crc32: int
+    confirmed_code_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Enter was pressed; `text` wins over the server's draft."""
+
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The session closes in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message or event without a kind that this server knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeystrokeEvent:
+    """One numbered thing that the user did."""
+
+    seq: int
+    kind: CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown

@@ -1,0 +1,239 @@
+"""One stream as a pure state machine: events in, actions out.
+
+A session waits for Open, then composes a draft. SUBMIT makes it generate; while it does, the user may already type the
+next turn. When the answer is there it composes again, with the conversation two messages longer. END closes it, after a
+running answer.
+
+    WAITING ── Open ──> COMPOSING ── SUBMIT ──> GENERATING ── END ──> CLOSING
+                         ^   │                      │                    │
+                         │   └── END ──> CLOSED     │                    │
+                         └────── answer done ───────┘    answer done ──> CLOSED
+
+What each event does in each phase is one row of `RULES`. Whatever is refused leaves the session as it was, but for the
+event's number. Nothing here waits, reads a clock, or knows an engine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from ..chat.messages import ChatMessage
+from ..errors import Reason, Refusal
+from .draft import checksum, edited, last_boundary
+from .events import CharAdd, CharDelete, Edit, End, Flush, KeystrokeEvent, Open, Replace, Submit, Unknown
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    WAITING = auto()
+    COMPOSING = auto()
+    GENERATING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTurn:
+    """A turn begins: its base prompt, and `confirmed` of its draft, may be warmed."""
+
+    messages: tuple[ChatMessage, ...]
+    confirmed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A FLUSH confirmed this text: warm it and answer the FLUSH."""
+
+    seq: int
+    confirmed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """A FLUSH came while an answer runs: answer that it is put off to the next turn."""
+
+    seq: int
+    confirmed_code_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirm:
+    """An edit reached into the confirmed text of a turn that no answer runs for: stop warming it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft of a turn that no answer runs for is this now; after a pause its answer may be begun."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """SUBMIT: answer this text."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """An event was not carried out."""
+
+    reason: Reason
+    seq: int
+    draft_code_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The session is over."""
+
+
+Action = BeginTurn | Confirm | Defer | Unconfirm | Drafted | Generate | Refuse | Close
+
+
+class Session:
+    """The state of one stream; `max_draft_code_points` bounds its draft."""
+
+    def __init__(self, max_draft_code_points: int) -> None:
+        self.max_draft_code_points = max_draft_code_points
+        self.phase = Phase.WAITING
+        self.messages: tuple[ChatMessage, ...] = ()
+        self.draft = ""
+        self.confirmed_code_points = 0
+        self.submitted = ""
+        self.last_seq = 0
+
+    @property
+    def confirmed(self) -> str:
+        """The confirmed part of the draft."""
+        return self.draft[: self.confirmed_code_points]
+
+    def receive(self, event: Open | KeystrokeEvent | Unknown) -> list[Action]:
+        """Take one event of the client and return what is to be done.
+
+        Raises Refusal where the stream cannot go on: an event before Open (NOT_OPEN), an unusable Open.
+        """
+        seq, kind = (event.seq, event.kind) if isinstance(event, KeystrokeEvent) else (0, event)
+        if self.phase is Phase.WAITING and not isinstance(kind, Open):
+            raise Refusal(Reason.NOT_OPEN)
+        actions: list[Action] = []
+        if isinstance(event, KeystrokeEvent):
+            if seq <= self.last_seq:
+                return [self._refuse(Reason.SEQUENCE_REPEATED, seq)]
+            if seq > self.last_seq + 1:
+                actions.append(self._refuse(Reason.SEQUENCE_GAP, seq))
+            self.last_seq = seq
+        rule = RULES[self.phase, type(kind)]
+        if isinstance(rule, Reason):
+            return [*actions, self._refuse(rule, seq)]
+        try:
+            return actions + rule(self, seq, kind)
+        except Refusal as refusal:
+            if self.phase is Phase.WAITING:
+                raise
+            return [*actions, self._refuse(refusal.reason, seq)]
+
+    def answered(self, text: str) -> list[Action]:
+        """Take the complete answer: the next turn begins, or the session closes."""
+        self.messages += (ChatMessage("user", self.submitted), ChatMessage("assistant", text))
+        return self._after_answer()
+
+    def answer_failed(self) -> list[Action]:
+        """Take it that there is no answer: the turn goes on with the conversation as it was, or the session closes."""
+        return self._after_answer()
+
+    def _after_answer(self) -> list[Action]:
+        if self.phase is Phase.CLOSING:
+            self.phase = Phase.CLOSED
+            return [Close()]
+        self.phase = Phase.COMPOSING
+        return self._begin_turn()
+
+    def _begin_turn(self) -> list[Action]:
+        drafted: list[Action] = [Drafted(self.draft)] if self.draft else []
+        return [BeginTurn(self.messages, self.confirmed), *drafted]
+
+    def _refuse(self, reason: Reason, seq: int) -> Refuse:
+        return Refuse(reason, seq, len(self.draft))
+
+    def _check_length(self, text: str) -> str:
+        if len(text) > self.max_draft_code_points:
+            raise Refusal(Reason.DRAFT_TOO_LONG)
+        return text
+
+    def _open(self, seq: int, opening: Open) -> list[Action]:
+        self.draft = self._check_length(opening.draft)
+        self.confirmed_code_points = last_boundary(self.draft)
+        self.messages = opening.messages
+        self.phase = Phase.COMPOSING
+        return self._begin_turn()
+
+    def _edit(self, seq: int, edit: Edit) -> list[Action]:
+        text, changed_from = edited(self.draft, edit)
+        same = self._check_length(text) == self.draft
+        self.draft = text
+        actions: list[Action] = []
+        if changed_from < self.confirmed_code_points:
+            self.confirmed_code_points = changed_from
+            actions.append(Unconfirm())
+        if not same:
+            actions.append(Drafted(text))
+        return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
+
+    def _flush(self, seq: int, flush: Flush) -> list[Action]:
+        if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != checksum(self.draft):
+            raise Refusal(Reason.DRAFT_DIVERGED)
+        confirmed = flush.confirmed_code_points
+        if confirmed is None:
+            confirmed = last_boundary(self.draft)
+        elif confirmed > len(self.draft):
+            raise Refusal(Reason.POSITION_OUT_OF_RANGE)
+        self.confirmed_code_points = confirmed
+        if self.phase is Phase.GENERATING:
+            return [Defer(seq, confirmed)]
+        return [Confirm(seq, self.confirmed)]
+
+    def _submit(self, seq: int, submit: Submit) -> list[Action]:
+        text = self._check_length(self.draft if submit.text is None else submit.text)
+        if not text:
+            raise Refusal(Reason.EMPTY_SUBMIT)
+        self.submitted = text
+        self.draft = ""
+        self.confirmed_code_points = 0
+        self.phase = Phase.GENERATING
+        return [Generate(seq, text)]
+
+    def _end(self, seq: int, end: End) -> list[Action]:
+        if self.phase is Phase.GENERATING:
+            self.phase = Phase.CLOSING
+            return []
+        self.phase = Phase.CLOSED
+        return [Close()]
+
+
+Rule = Callable[[Session, int, Any], list[Action]]
+
+_E, _F, _S, _X = Session._edit, Session._flush, Session._submit, Session._end
+_OPEN, _RUNNING, _ENDED, _MISSING = (
+    Reason.ALREADY_OPEN,
+    Reason.GENERATION_RUNNING,
+    Reason.SESSION_ENDED,
+    Reason.EVENT_MISSING,
+)
+_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Submit, End, Unknown)
+_ROWS = {
+    #                  Open            CharAdd CharDel Replace Flush   Submit    End     Unknown
+    Phase.WAITING:    (Session._open,),  # anything else ends the stream: NOT_OPEN
+    Phase.COMPOSING:  (_OPEN,          _E,     _E,     _E,     _F,     _S,       _X,     _MISSING),
+    Phase.GENERATING: (_OPEN,          _E,     _E,     _E,     _F,     _RUNNING, _X,     _MISSING),
+    Phase.CLOSING:    (_OPEN,          _ENDED, _ENDED, _ENDED, _ENDED, _ENDED,   _ENDED, _MISSING),
+    Phase.CLOSED:     (_OPEN,          _ENDED, _ENDED, _ENDED, _ENDED, _ENDED,   _ENDED, _MISSING),
+}  # fmt: skip
+
+RULES: dict[tuple[Phase, type], Rule | Reason] = {
+    (phase, kind): rule for phase, row in _ROWS.items() for kind, rule in zip(_COLUMNS, row, strict=False)
+}

@@ -1,0 +1,104 @@
+"""What goes out on a stream, as values; `convert` turns them into messages. Times are in seconds here."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ..errors import Reason
+from .ledger import Balance
+
+
+class FlushOutcome(Enum):
+    """What became of a FLUSH; the names are those on the wire."""
+
+    WARMED = auto()
+    NOTHING_NEW = auto()
+    DEFERRED = auto()
+    SHED = auto()
+    INERT = auto()
+
+
+class ShedReason(Enum):
+    """Why a FLUSH was not warmed; the names are those on the wire."""
+
+    UNSPECIFIED = auto()
+    LOAD = auto()
+    PAYBACK = auto()
+    FAILED = auto()
+
+
+class Source(Enum):
+    """On what an answer began; the names are those on the wire."""
+
+    COLD = auto()
+    WARM = auto()
+    PREGENERATED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Answers Open."""
+
+    session_id: str
+    base_prompt_tokens: int
+    warming_inert_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """Answers a FLUSH; token counts as `FlushResult` on the wire has them."""
+
+    seq: int
+    confirmed_code_points: int
+    outcome: FlushOutcome
+    stable_tokens: int = 0
+    cached_tokens: int = 0
+    computed_tokens: int = 0
+    shed_reason: ShedReason = ShedReason.UNSPECIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStarted:
+    """The first token is there."""
+
+    seq: int
+    ttft_seconds: float
+    prompt_tokens: int
+    cached_tokens: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationDelta:
+    """More of an answer."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFinished:
+    """An answer is complete; `reason` is the engine's: "stop" or "length"."""
+
+    seq: int
+    reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    render_seconds: float
+    ttft_seconds: float
+    total_seconds: float
+    ledger: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class SessionError:
+    """An event was not carried out; `sent_text` is what of an interrupted answer was sent before."""
+
+    reason: Reason
+    message: str
+    seq: int
+    draft_code_points: int
+    sent_text: str = ""
+
+
+Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError

@@ -1,0 +1,1 @@
+"""The gRPC side: protobuf to values and back, the servicers."""

@@ -1,0 +1,200 @@
+"""The gRPC side of a session: messages in and out, and a status for whatever ends a stream."""
+
+import asyncio
+import logging
+import secrets
+import traceback
+from collections.abc import AsyncIterator
+
+import grpc
+from forefill.v1 import keystroke_pb2 as pb
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from ..errors import Reason, Refusal
+from ..fleet.backend import Service
+from ..serving.runner import Event, SessionRunner
+from ..session.events import Open
+from ..session.responses import Response
+from .convert import event_from, response_to_message
+
+log = logging.getLogger(__name__)
+
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
+DOMAIN = "forefill"
+RETRY_AFTER_SECONDS = 1
+
+STATUSES: dict[Reason, grpc.StatusCode] = {
+    Reason.MALFORMED_MESSAGE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.NOT_OPEN: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.DRAFT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.PROMPT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_SAMPLING: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
+    Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.CLIENT_TOO_SLOW: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.ABORTED: grpc.StatusCode.CANCELLED,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+"""The status of every reason that can end a stream; the others are SessionErrors alone."""
+
+_RETRIABLE = {Reason.ENGINE_UNAVAILABLE, Reason.SERVER_STOPPING, Reason.TOO_MANY_SESSIONS}
+
+Incoming = pb.ComposeRequest | Refusal
+Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
+
+
+class KeystrokeServicer:
+    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set once the engine is dead."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._runners: set[SessionRunner] = set()
+        self._streams = 0  # those that have not sent Open yet included
+        self._unopened: set[asyncio.Timeout] = set()
+        self._stopping = False
+        self.engine_died = asyncio.Event()
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register with a server. A message that does not parse becomes a Refusal, not gRPC's own INTERNAL."""
+        compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
+
+    def stop(self) -> None:
+        """Refuse new sessions, end those that compose now, and the others when their answer is complete."""
+        self._stopping = True
+        for waiting in self._unopened:
+            waiting.reschedule(asyncio.get_running_loop().time())
+        for runner in list(self._runners):
+            runner.stop()
+
+    async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
+        """Serve one stream, read by `context.read`: the iterator keeps each request until the next one comes."""
+        self._streams += 1
+        try:
+            await self._serve(context)
+        except Refusal as refusal:
+            await self._abort(context, refusal)
+        except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
+            error_id = secrets.token_hex(8)
+            log.error("a session failed; error id %s\n%s", error_id, _stacks(error))
+            await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+        finally:
+            self._streams -= 1
+
+    async def _serve(self, context: Context) -> None:
+        if self._stopping:
+            raise Refusal(Reason.SERVER_STOPPING)
+        if self._streams > self._service.settings.max_sessions:
+            raise Refusal(Reason.TOO_MANY_SESSIONS)
+        events = _events(context)
+        opening = await self._first(events)
+        if self._stopping:
+            raise Refusal(Reason.SERVER_STOPPING)
+        if opening is None:
+            raise Refusal(Reason.ABORTED)
+        if not isinstance(opening, Open):
+            raise Refusal(Reason.NOT_OPEN)
+        writes = asyncio.Lock()
+
+        async def send(response: Response) -> None:
+            message = response_to_message(response, self._service.info, self._service.settings)
+            try:
+                async with asyncio.timeout(self._service.settings.write_timeout_seconds), writes:
+                    await context.write(message)
+            except TimeoutError:
+                raise Refusal(Reason.CLIENT_TOO_SLOW) from None
+            except grpc.aio.InternalError:  # the client has gone away
+                raise Refusal(Reason.ABORTED) from None
+
+        runner = SessionRunner(self._service, opening, send, self._tenant(context))
+        self._runners.add(runner)
+        self._service.metrics.opened()
+        try:
+            await runner.run(events)
+        finally:
+            self._runners.discard(runner)
+            self._service.metrics.closed()
+
+    def _tenant(self, context: Context) -> str:
+        """Return the tenant that the proxy in front named; "" where all are one."""
+        key = self._service.settings.tenant_metadata_key.lower()
+        metadata = context.invocation_metadata() if key else None
+        return str(next((value for name, value in metadata or () if name == key), ""))
+
+    async def _first(self, events: AsyncIterator[Event]) -> Event | None:
+        """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
+        seconds = self._service.settings.open_timeout_seconds
+        waiting = asyncio.timeout(seconds)
+        try:
+            async with waiting:
+                self._unopened.add(waiting)
+                return await anext(events, None)
+        except TimeoutError:
+            if self._stopping:
+                raise Refusal(Reason.SERVER_STOPPING) from None
+            raise Refusal(Reason.NOT_OPEN, f"nothing came within {seconds:g} s") from None
+        finally:
+            self._unopened.discard(waiting)
+
+    async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
+        self._service.metrics.refused(refusal.reason)
+        if refusal.reason is Reason.ENGINE_UNAVAILABLE:
+            self.engine_died.set()
+        metadata = {"error_id": error_id} if error_id else {}
+        details = [
+            _packed(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
+        ]
+        if refusal.reason in _RETRIABLE:
+            details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS))))
+        code = STATUSES[refusal.reason]
+        status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
+        # The same in plain metadata, for clients that do not have the google.rpc messages.
+        plain = [("forefill-error-reason", refusal.reason.name)]
+        if error_id:
+            plain.append(("forefill-error-id", error_id))
+        await context.abort(code, str(refusal), (*status.trailing_metadata, *plain))
+
+
+async def _events(context: Context) -> AsyncIterator[Event]:
+    opened = False
+    while (event := _event(await context.read(), opened)) is not None:
+        opened = True
+        yield event
+
+
+def _event(request: Incoming | object, opened: bool) -> Event | None:
+    """Return a request as an event, gRPC's EOF as None."""
+    if isinstance(request, Refusal):
+        raise request
+    if not isinstance(request, pb.ComposeRequest):
+        return None
+    if opened and request.HasField("open"):
+        return Open()  # refused as a second Open, whatever it holds
+    return event_from(request)
+
+
+def _parse(data: bytes) -> Incoming:
+    try:
+        return pb.ComposeRequest.FromString(data)
+    except DecodeError:
+        return Refusal(Reason.MALFORMED_MESSAGE)
+
+
+def _stacks(error: BaseException) -> str:
+    """Return where an error came from and its type, without its words: they may hold what was typed."""
+    if isinstance(error, BaseExceptionGroup):
+        return "".join(map(_stacks, error.exceptions))
+    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

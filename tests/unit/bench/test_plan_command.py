@@ -1,0 +1,118 @@
+"""The whole command: flags in; tables, a result file and a figure out."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forefill_client import ForefillError
+from forefill_client.cli import main
+from forefill_client.plan import PlanCommand, Replica, Use, run
+from forefill_client.plan.command import Stopped, make_plan
+from forefill_client.plan.flags import EXAMPLES
+from forefill_client.terminal import Terminal
+
+QUICK: dict[str, Any] = {
+    "typists": (10, 1000),
+    "replica": Replica(prefill_tokens_per_second=400, decode_ms=30, cache_tokens=8000),
+    "use": Use(context_tokens=100, words_per_minute=200, cycle_seconds=8, answer_tokens=2),
+    "submits": 10,
+}
+
+
+async def plan(**options: Any) -> int:
+    return await run(PlanCommand(**QUICK | options))
+
+
+async def test_a_plan_has_paper_simulations_and_fleets_in_file_and_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plan.json"
+    assert await plan(json_file=file) == 0
+    told = json.loads(file.read_text())
+    assert list(told) == ["meta", "paper", "replica", "most_typists", "fleets"]
+    assert told["meta"]["flags"]["use"]["context_tokens"] == 100
+    assert {outcome["arm"] for outcome in told["replica"]} == {"cold", "static", "typed"}
+    assert told["most_typists"]["typed"] >= 1
+    assert [fleet["typists"] for fleet in told["fleets"]] == [10, 1000]
+    assert all(set(fleet["served"]) == {"cold", "static", "typed"} for fleet in told["fleets"])
+    captured = capsys.readouterr()
+    assert "one typist alone on a replica" in captured.out
+    assert "typists on one replica" in captured.out
+    assert "\n  1,000  " in captured.out
+    assert "typed, 1 typist on a replica: p50 " in captured.err
+    assert max(map(len, captured.out.splitlines())) <= 112
+
+
+async def test_the_file_says_nothing_of_where_it_was_made(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    await plan(json_file=file)
+    assert str(tmp_path) not in file.read_text()
+
+
+async def test_a_target_that_one_typist_misses_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await plan(target_ms=1.0) == 0
+    assert "one typist alone waits longer than that: raise --target-ms" in capsys.readouterr().out
+
+
+async def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    await plan(plot_prefix=tmp_path / "plan")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["plan.png", "plan.svg"]
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plan_that_nobody_waits_for_stops() -> None:
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(Stopped):
+        make_plan(PlanCommand(**QUICK), Terminal(), stopped)
+
+
+async def test_without_the_service_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "forefill_client.plan.simulate", raising=False)
+    monkeypatch.setitem(sys.modules, "forefill_service.scheduling.calibration", None)
+    with pytest.raises(ForefillError, match=r"pip install 'forefill\[service\]'"):
+        await plan()
+
+
+async def test_a_cache_without_room_for_one_prompt_is_refused_at_once() -> None:
+    with pytest.raises(ForefillError, match="raise --cache-tokens"):
+        await plan(replica=Replica(cache_tokens=100))
+
+
+async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await plan(json_file=tmp_path / "no" / "plan.json")
+
+
+async def test_a_cycle_shorter_than_the_typing_is_refused_at_once() -> None:
+    with pytest.raises(ForefillError, match="raise --cycle-seconds or --wpm"):
+        await plan(use=Use(cycle_seconds=10, words_per_minute=50))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--typists", "10,x"], "give a whole number from 1, not 'x'"),
+        (["--shared-tokens", "-1"], "give a whole number from 0"),
+        (["--decode-ms", "0"], "give a number above 0"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", *arguments])
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_help_has_examples_and_says_how_to_get_the_engines_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", "--help"])
+    helped = capsys.readouterr().out
+    assert EXAMPLES in helped
+    assert "give your own" in helped

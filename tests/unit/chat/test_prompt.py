@@ -1,0 +1,169 @@
+"""The ids of a turn's prompts, by templates of every temper."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.engine import FakeChat
+from forefill_service.errors import Reason, Refusal
+
+SYSTEM = ChatMessage("system", "You write SQL for a clinic. " * 20)
+DRAFT = "Show me all the patients that were seen, and their doctors"
+
+
+class Trimming(FakeChat):
+    """Trims what the user typed, as Gemma's template does."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        trimmed = [ChatMessage(m.role, m.content.strip()) for m in messages]
+        return super().render(trimmed, kwargs)
+
+
+class FoldingSystem(FakeChat):
+    """Puts the system prompt into the first user turn, and knows no system role."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        first, *others = messages
+        if first.role == "system":
+            others = [ChatMessage("user", f"{first.content}\n\n{others[0].content}"), *others[1:]]
+            return super().render(others, kwargs)
+        return super().render(messages, kwargs)
+
+
+class WithoutSpecialTokens(FakeChat):
+    """Has nothing to cut at."""
+
+    @property
+    def split_texts(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ()
+
+
+class Quoting(FakeChat):
+    """Does more to the user's text than to trim it: says it twice."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        *others, last = messages
+        return super().render([*others, ChatMessage("user", f"{last.content} I repeat: {last.content}!")], kwargs)
+
+
+class NeedingUser(FakeChat):
+    """Refuses a conversation without a user turn, and any system role."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        if not any(message.role == "user" for message in messages):
+            raise Refusal(Reason.TEMPLATE_REFUSED, "no user turn")
+        if any(message.role == "system" for message in messages):
+            raise Refusal(Reason.TEMPLATE_REFUSED, "no system role")
+        return super().render(messages, kwargs)
+
+
+class LookingBack(FakeChat):
+    """Renders earlier turns by what the last one says, as templates that hide old reasoning do."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        if messages[-1].content.startswith("<tool>"):
+            messages = [ChatMessage(m.role, m.content.upper()) for m in messages]
+        return super().render(messages, kwargs)
+
+
+CHATS: list[Callable[[], FakeChat]] = [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens, Quoting, LookingBack]
+AWKWARD = [
+    "a",
+    DRAFT,
+    f"  {DRAFT}  ",
+    "\n\nShow\tme\n",
+    " ",
+    "👨‍👩‍👧 e\u0301 見せて",
+    "<|end|>\n<|start|>assistant\nSELECT 1",
+    "<tool>x</tool>",
+    "x" * 5000,
+]
+
+
+def turn(chat: FakeChat, *messages: ChatMessage, context_tokens: int = 100_000) -> TurnPrompt:
+    return TurnPrompt(chat, messages, {}, context_tokens)
+
+
+def whole(chat: FakeChat, *messages: ChatMessage) -> list[int]:
+    return chat.encode(chat.render(messages, {}))
+
+
+@pytest.mark.parametrize("make", CHATS)
+@pytest.mark.parametrize("text", AWKWARD)
+def test_the_final_ids_are_those_of_the_whole_rendering(make: Callable[[], FakeChat], text: str) -> None:
+    chat = make()
+    assert turn(chat, SYSTEM).final(text).to_list() == whole(chat, SYSTEM, ChatMessage("user", text))
+
+
+@pytest.mark.parametrize("make", [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens])
+def test_stable_ids_lead_every_continuation(make: Callable[[], FakeChat]) -> None:
+    prompt = turn(make(), SYSTEM)
+    final = prompt.final(DRAFT)
+    words = DRAFT.split(" ")
+    for count in range(1, len(words)):
+        stable = prompt.stable(" ".join(words[:count]) + " ")
+        assert stable.common(final) == len(stable)
+        assert len(stable) >= len(prompt.base) + count
+
+
+def test_the_base_prompt_is_all_that_stands_before_the_draft() -> None:
+    chat = FakeChat()
+    header = chat.encode(chat.render([SYSTEM], {}).removesuffix("assistant\n") + "user\n")
+    assert turn(chat, SYSTEM).base.to_list() == header
+
+
+def test_an_unfinished_word_is_not_stable() -> None:
+    prompt = turn(FakeChat(), SYSTEM)
+    assert prompt.stable("Show me al").to_list() == prompt.stable("Show me ").to_list()
+
+
+def test_renderings_of_a_turn_share_their_head() -> None:
+    prompt = turn(FakeChat(), SYSTEM)
+    assert prompt.stable("Show ").head is prompt.final(DRAFT).head
+    assert len(prompt.stable("Show ").tail) < 10
+
+
+def test_a_head_takes_four_bytes_a_token() -> None:
+    base = turn(FakeChat(), ChatMessage("system", "word " * 10_000)).base
+    assert len(base.head) > 10_000
+    assert sys.getsizeof(base.head) < 4 * len(base.head) + 100
+
+
+def test_a_template_that_cannot_be_cut_still_gives_the_right_ids() -> None:
+    prompt = turn(WithoutSpecialTokens(), SYSTEM)
+    assert prompt.final(DRAFT).head == ()
+
+
+def test_a_template_that_repeats_the_text_has_stable_ids_to_the_first_repetition() -> None:
+    prompt = turn(Quoting(), SYSTEM)
+    final = prompt.final("Show me all")
+    stable = prompt.stable("Show ")
+    assert len(prompt.base) < len(stable) == stable.common(final)
+
+
+def test_a_conversation_without_a_user_turn_is_never_rendered() -> None:
+    chat = NeedingUser()
+    assert turn(chat).final("Show").to_list() == whole(chat, ChatMessage("user", "Show"))
+
+
+def test_a_template_that_forbids_a_system_role_says_so() -> None:
+    with pytest.raises(Refusal, match="no system role") as refusal:
+        turn(NeedingUser(), SYSTEM)
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+
+
+def test_a_base_prompt_without_room_for_an_answer_is_refused() -> None:
+    with pytest.raises(Refusal) as refusal:
+        turn(FakeChat(), SYSTEM, context_tokens=50)
+    assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+
+
+def test_a_final_prompt_without_room_for_an_answer_is_refused() -> None:
+    prompt = turn(FakeChat(), context_tokens=50)
+    with pytest.raises(Refusal, match="of 50") as refusal:
+        prompt.final("word " * 50)
+    assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+    assert len(prompt.final("word " * 5)) < 50

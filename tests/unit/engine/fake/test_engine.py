@@ -1,0 +1,363 @@
+"""The fake engine does what forefill depends on, each time the same."""
+
+import asyncio
+
+import pytest
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm
+from forefill_service.engine.fake.steps import Step, StepModel
+from forefill_service.engine.self_test import warming_inert_reason
+from forefill_service.errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable
+from forefill_service.scheduling.prefill_times import Coefficients
+
+from tests.support.stage import Gate, settle
+
+BLOCK = 16
+PROMPT = list(range(100, 100 + 3 * BLOCK + 5))
+
+
+def request(ids: list[int] = PROMPT, priority: Priority = Priority.GENERATION, max_tokens: int = 4) -> Request:
+    return Request(ids, Sampling(max_tokens=max_tokens), priority)
+
+
+async def answer(engine: FakeEngine, asked: Request) -> list[Output]:
+    return [output async for output in engine.generate(asked)]
+
+
+async def cached(engine: FakeEngine, ids: list[int], salt: str | None = None) -> int:
+    [output] = await answer(engine, Request(ids, Sampling(max_tokens=1), Priority.GENERATION, salt))
+    assert output.cached_tokens is not None
+    return output.cached_tokens
+
+
+async def test_an_answer_depends_on_the_prompt_alone() -> None:
+    first = await answer(FakeEngine(), request())
+    second = await answer(FakeEngine(cache_blocks=0), request())
+    other = await answer(FakeEngine(), request(PROMPT[1:]))
+    assert [output.text for output in first] == [output.text for output in second]
+    assert [output.text for output in first] != [output.text for output in other]
+
+
+async def test_requests_are_kept_unless_told_otherwise() -> None:
+    for engine, kept in ((FakeEngine(), 2), (FakeEngine(keep_requests=False), 0)):
+        await answer(engine, request())
+        await answer(engine, request())
+        assert len(engine.requests) == kept
+
+
+@pytest.mark.parametrize("said", range(1, 8))
+async def test_asked_to_go_on_behind_its_own_words_it_says_the_rest(said: int) -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    prompt = engine.chat.encode(engine.chat.render([ChatMessage("user", "Is it so?")], {}))
+    whole = await answer(engine, request(prompt, max_tokens=8))
+    head = [token for output in whole[:said] for token in output.token_ids]
+    rest = await answer(engine, request([*prompt, *head], max_tokens=8))
+    assert [(output.text, output.finish_reason) for output in rest] == [
+        (output.text, output.finish_reason) for output in whole[said:]
+    ]
+
+
+async def test_the_texts_of_an_answer_have_its_ids() -> None:
+    engine = FakeEngine()
+    outputs = await answer(engine, request())
+    assert engine.chat.encode("".join(output.text for output in outputs)) == [
+        token for output in outputs for token in output.token_ids
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer_tokens", "max_tokens", "length", "reason"), [(8, 4, 4, "length"), (3, 4, 3, "stop"), (4, 4, 4, "stop")]
+)
+async def test_an_answer_ends_by_itself_or_by_max_tokens(
+    answer_tokens: int, max_tokens: int, length: int, reason: str
+) -> None:
+    outputs = await answer(FakeEngine(answer_tokens=answer_tokens), request(max_tokens=max_tokens))
+    assert [output.finish_reason for output in outputs] == [None] * (length - 1) + [reason]
+
+
+async def test_an_answer_ends_with_the_context() -> None:
+    outputs = await answer(FakeEngine(context_tokens=len(PROMPT) + 2), request())
+    assert [output.finish_reason for output in outputs] == [None, "length"]
+
+
+async def test_a_prompt_without_room_is_refused() -> None:
+    with pytest.raises(EngineRefused):
+        await answer(FakeEngine(context_tokens=len(PROMPT)), request())
+
+
+async def test_whole_blocks_are_found_again() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    assert await warm(engine, PROMPT) == 0
+    assert await cached(engine, PROMPT) == 3 * BLOCK
+    assert await cached(engine, PROMPT[: 2 * BLOCK + 1]) == 2 * BLOCK
+    assert await cached(engine, [*PROMPT[:BLOCK], 1, *PROMPT[BLOCK + 1 :]]) == BLOCK
+    assert await cached(engine, [1, *PROMPT[1:]]) == 0
+
+
+async def test_the_block_of_the_last_token_is_computed_again() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    await warm(engine, PROMPT[: 2 * BLOCK])
+    assert await cached(engine, PROMPT[: 2 * BLOCK]) == BLOCK
+
+
+async def test_what_was_answered_is_cached_but_for_its_last_token() -> None:
+    engine = FakeEngine(block_size=BLOCK, answer_tokens=BLOCK)
+    prompt = PROMPT[: 2 * BLOCK]
+    outputs = await answer(engine, request(prompt, max_tokens=BLOCK))
+    said = [token for output in outputs for token in output.token_ids]
+    assert await cached(engine, [*prompt, *said, 1]) == 2 * BLOCK
+    other = FakeEngine(block_size=BLOCK, answer_tokens=BLOCK + 1)
+    outputs = await answer(other, request(prompt, max_tokens=BLOCK + 1))
+    said = [token for output in outputs for token in output.token_ids]
+    assert await cached(other, [*prompt, *said]) == 3 * BLOCK
+
+
+async def test_a_salt_keeps_blocks_apart() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    await warm(engine, PROMPT, "a")
+    assert await cached(engine, PROMPT, "b") == 0
+    assert await cached(engine, PROMPT, "a") == 3 * BLOCK
+
+
+async def test_the_least_recently_used_block_goes_first_and_the_end_before_the_beginning() -> None:
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=4)
+    await warm(engine, PROMPT[: 2 * BLOCK])
+    await warm(engine, [0, *PROMPT[: 2 * BLOCK]])
+    await warm(engine, PROMPT[: 2 * BLOCK])  # used again
+    await warm(engine, [1, *PROMPT[: BLOCK - 1]])
+    assert await cached(engine, [*PROMPT[: 2 * BLOCK], 9]) == 2 * BLOCK
+    assert await cached(engine, [0, *PROMPT[: 2 * BLOCK]]) == BLOCK
+
+
+async def test_evict_forgets_everything() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    await warm(engine, PROMPT)
+    engine.evict()
+    assert await cached(engine, PROMPT) == 0
+
+
+async def test_work_takes_the_time_that_its_speed_says() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    engine = FakeEngine(block_size=BLOCK, speed=FakeSpeed(prefill=100, decode=10), sleep=sleep)
+    await warm(engine, PROMPT[: 2 * BLOCK])
+    await answer(engine, request(max_tokens=2))
+    assert slept == [2 * BLOCK / 100, 0.1, (len(PROMPT) - 2 * BLOCK) / 100, 0.1, 0.1]
+
+
+async def test_one_prefill_at_a_time_and_generation_before_warms() -> None:
+    gate = Gate()
+    gate.held = True
+    prefills = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            prefills.append(seconds)
+            await gate()
+
+    engine = FakeEngine(speed=FakeSpeed(prefill=1), sleep=sleep)
+    tasks = []
+    for length, priority in [(1, Priority.WARM), (2, Priority.WARM), (3, Priority.GENERATION), (4, Priority.WARM)]:
+        tasks.append(asyncio.create_task(answer(engine, request([length] * length, priority))))
+        await settle()
+    assert prefills == [1]
+    for _ in tasks:
+        gate.step()
+        await settle()
+    assert prefills == [1, 3, 2, 4]
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("cancelled", [0, 1])
+async def test_a_request_that_is_stopped_leaves_its_place_to_the_next(cancelled: int) -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(sleep=gate)
+    tasks = [asyncio.create_task(answer(engine, request([n, 1]))) for n in range(3)]
+    await settle()
+    tasks[cancelled].cancel()
+    await settle()
+    gate.open()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [n == cancelled for n in range(3)]
+    assert engine.aborted == 1
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(8))
+async def test_a_request_whose_turn_comes_as_it_is_stopped_passes_it_on(turns_of_the_loop: int) -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(sleep=gate)
+    tasks = [asyncio.create_task(answer(engine, request([n, 1], max_tokens=1))) for n in range(3)]
+    await settle()
+    gate.step()
+    for _ in range(turns_of_the_loop):
+        await asyncio.sleep(0)
+    tasks[1].cancel()
+    gate.open()
+    await settle()
+    assert tasks[1].cancelled()
+    assert tasks[2].done()
+
+
+async def test_refusals_are_counted_down() -> None:
+    engine = FakeEngine()
+    engine.faults.refuse = {Priority.WARM: 1}
+    await answer(engine, request())
+    with pytest.raises(EngineRefused):
+        await warm(engine, PROMPT)
+    assert await warm(engine, PROMPT) is not None
+
+
+async def test_a_dead_engine_fails_what_runs_and_what_comes() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(sleep=gate)
+    running = asyncio.create_task(answer(engine, request()))
+    await settle()
+    engine.faults.dead = True
+    gate.open()
+    with pytest.raises(EngineDied):
+        await running
+    with pytest.raises(EngineDied):
+        await answer(engine, request())
+
+
+async def test_an_engine_that_is_down_loses_what_runs_and_comes_back() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(sleep=gate)
+    running = asyncio.create_task(answer(engine, request()))
+    await settle()
+    engine.faults.down = True
+    gate.open()
+    with pytest.raises(EngineUnavailable):
+        await running
+    assert not engine.up
+    engine.faults.down = False
+    assert engine.up
+    assert await answer(engine, request())
+
+
+async def test_requests_without_room_are_counted_down() -> None:
+    engine = FakeEngine()
+    engine.faults.busy = 1
+    with pytest.raises(EngineBusy):
+        await answer(engine, request())
+    assert await answer(engine, request())
+
+
+async def test_the_self_test_finds_that_warming_helps() -> None:
+    engine = FakeEngine()
+    assert await warming_inert_reason(engine) == ""
+    assert {asked.cache_salt for asked in engine.requests} != {None}
+
+
+async def test_the_self_test_finds_that_prefix_caching_is_off() -> None:
+    assert "found 0 of 32" in await warming_inert_reason(FakeEngine(block_size=16, cache_blocks=0))
+
+
+async def test_the_self_test_finds_blocks_larger_than_the_context() -> None:
+    assert "does not fit" in await warming_inert_reason(FakeEngine(block_size=528, context_tokens=512))
+
+
+STEPS = StepModel(Coefficients(fixed=1.0, per_token=0.5), max_batched_tokens=32)
+"""Seconds that are sums of powers of two, so that times can be compared."""
+
+
+async def test_with_a_step_model_all_requests_share_the_steps() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=sleep)
+    alone = await answer(engine, request(max_tokens=2))
+    assert slept == [1 + 0.5 * 32, 1 + 0.5 * (len(PROMPT) - 32), 1 + 0.5]
+    slept.clear()
+    both = await asyncio.gather(answer(engine, request([1], max_tokens=2)), answer(engine, request([2], max_tokens=2)))
+    assert slept == [1 + 0.5 * 2, 1 + 0.5 * 2]
+    assert [len(outputs) for outputs in (alone, *both)] == [2, 2, 2]
+
+
+async def test_with_a_step_model_the_answers_are_the_same() -> None:
+    for ids in (PROMPT, PROMPT[:5]):
+        by_steps = await answer(FakeEngine(speed=STEPS, sleep=Gate()), request(ids))
+        assert by_steps == await answer(FakeEngine(), request(ids))
+
+
+async def test_with_a_step_model_it_tells_its_load() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=8, speed=STEPS, sleep=gate)
+    running = asyncio.create_task(answer(engine, request(PROMPT[:BLOCK], max_tokens=BLOCK + 1)))
+    await settle()
+    gate.step()
+    await settle()
+    assert (engine.load.running, engine.load.waiting, engine.load.cache_usage) == (1, 0, 0.25)
+    gate.open()
+    await running
+    assert engine.load.running == 0
+
+
+async def test_with_a_step_model_a_request_that_is_stopped_makes_room_at_once() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS, sleep=gate)
+    stopped = asyncio.create_task(answer(engine, request(PROMPT[: 2 * BLOCK], max_tokens=1)))
+    await settle()
+    waits = asyncio.create_task(answer(engine, request(PROMPT[1 : 2 * BLOCK], max_tokens=1)))
+    await settle()
+    stopped.cancel()
+    gate.open()
+    assert len(await waits) == 1
+    assert engine.aborted == 1
+
+
+async def test_with_a_step_model_a_prompt_larger_than_the_cache_is_refused() -> None:
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS)
+    with pytest.raises(EngineRefused, match="more blocks than the cache has"):
+        await answer(engine, request())
+
+
+async def test_with_a_step_model_every_step_is_told_when_it_is_done() -> None:
+    told: list[Step] = []
+    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate(), on_step=told.append)
+    await answer(engine, request(priority=Priority.WARM, max_tokens=1))
+    assert [[(part.job.priority, part.new_tokens) for part in step.parts] for step in told] == [
+        [(Priority.WARM, 32)],
+        [(Priority.WARM, len(PROMPT) - 32)],
+    ]
+
+
+async def test_with_a_step_model_a_request_is_on_its_way_first() -> None:
+    slept = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    model = StepModel(Coefficients(fixed=1.0, per_token=0.5), on_the_way=0.25)
+    await answer(FakeEngine(speed=model, sleep=sleep), request([1], max_tokens=1))
+    assert slept == [0.25, 1.5]
+
+
+async def test_with_a_step_model_closing_it_fails_what_runs() -> None:
+    gate = Gate()
+    gate.held = True
+    engine = FakeEngine(speed=STEPS, sleep=gate)
+    running = asyncio.create_task(answer(engine, request()))
+    await settle()
+    await engine.close()
+    with pytest.raises(EngineUnavailable):
+        await running
+
+
+async def test_what_it_is_told_to_hold_is_found() -> None:
+    for engine in (FakeEngine(block_size=BLOCK), FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate())):
+        engine.hold(PROMPT)
+        assert await cached(engine, PROMPT) == 3 * BLOCK

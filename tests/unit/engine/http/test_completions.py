@@ -1,0 +1,150 @@
+"""The bodies of vLLM's `/v1/completions`."""
+
+import json
+from typing import Any
+
+import pytest
+from forefill_service.chat.generation import Sampling
+from forefill_service.engine import Output, Priority, Request
+from forefill_service.engine.http.completions import Completion, NotOffered, NotServed, body, failure
+from forefill_service.errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
+
+IDS = [1, 2, 3]
+
+
+def lines(*events: dict[str, Any]) -> list[bytes]:
+    return [f"data: {json.dumps(event)}".encode() for event in events]
+
+
+def part(text: str, *ids: int, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"text": text, "token_ids": list(ids), "finish_reason": finish_reason}]}
+
+
+def usage(cached_tokens: int | None) -> dict[str, Any]:
+    details = None if cached_tokens is None else {"cached_tokens": cached_tokens}
+    return {"choices": [], "usage": {"prompt_tokens": 3, "prompt_tokens_details": details}}
+
+
+def read(*told: bytes) -> tuple[list[Output], bool]:
+    completion = Completion()
+    outputs = [output for line in told if (output := completion.take(line)) is not None]
+    return outputs, completion.complete
+
+
+def test_a_generation_asks_for_text_and_ids_and_says_no_more_than_the_caller_did() -> None:
+    asked = body(Request(IDS, Sampling(max_tokens=5), Priority.GENERATION, "salt"), "m", 5, priorities=True)
+    assert asked == {
+        "model": "m",
+        "prompt": IDS,
+        "max_tokens": 5,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_token_ids": True,
+        "cache_salt": "salt",
+    }
+
+
+def test_all_that_a_caller_may_say_is_passed_on() -> None:
+    sampling = Sampling(
+        temperature=0.0,
+        top_p=0.5,
+        top_k=3,
+        min_p=0.1,
+        presence_penalty=1.0,
+        frequency_penalty=-1.0,
+        repetition_penalty=1.1,
+        seed=0,
+        stop=("a", "b"),
+    )
+    asked = body(Request(IDS, sampling, Priority.GENERATION), "m", 5, priorities=True)
+    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
+    assert {name: asked[name] for name in said} == said | {"stop": ["a", "b"]}
+    assert "cache_salt" not in asked
+
+
+def test_a_warm_goes_below_and_does_not_ask_for_ids() -> None:
+    warm = Request(IDS, Sampling(max_tokens=1, temperature=0.0), Priority.WARM)
+    assert body(warm, "m", 1, priorities=True)["priority"] == Priority.WARM
+    assert "return_token_ids" not in body(warm, "m", 1, priorities=True)
+    assert "priority" not in body(warm, "m", 1, priorities=False)
+
+
+def test_the_last_part_comes_with_the_usage() -> None:
+    told = lines(part("a", 5), part("b", 6, finish_reason="length"), usage(2))
+    outputs, complete = read(*told, b"", b"data: [DONE]")
+    assert outputs == [Output("a", (5,), None), Output("b", (6,), 2, "length")]
+    assert complete
+
+
+def test_a_server_that_does_not_tell_what_it_found_cached_leaves_it_open() -> None:
+    outputs, complete = read(*lines(part("a", 5, finish_reason="stop"), usage(None)), b"data: [DONE]")
+    assert outputs == [Output("a", (5,), None, "stop")]
+    assert complete
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        lines(part("a", 5)),
+        [*lines(part("a", 5), usage(0)), b"data: [DONE]"],
+        lines(part("a", 5), part("b", 6, finish_reason="stop"), usage(0)),
+    ],
+)
+def test_an_answer_that_breaks_off_is_not_complete(told: list[bytes]) -> None:
+    assert read(*told)[1] is False
+
+
+def test_comments_and_other_fields_of_the_stream_are_passed_over() -> None:
+    assert read(b": ping", b"event: x", b"", b"data:") == ([], False)
+
+
+def test_an_error_in_the_stream_is_raised() -> None:
+    with pytest.raises(EngineUnavailable, match="it broke"):
+        read(*lines(part("a", 5), {"error": {"message": "it broke", "code": 500}}))
+
+
+@pytest.mark.parametrize("error", ["boom", {"code": "overloaded"}, {"message": None}, ["x"]])
+def test_errors_of_other_shapes_are_errors_all_the_same(error: object) -> None:
+    with pytest.raises(EngineUnavailable):
+        read(*lines({"error": error}))
+
+
+def test_fields_that_are_null_say_nothing() -> None:
+    assert read(*lines({"error": None, "choices": None, "usage": None})) == ([], False)
+
+
+def test_what_is_no_json_is_a_loss() -> None:
+    with pytest.raises(EngineUnavailable, match="not JSON"):
+        read(b"data: <html>")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, EngineRefused),
+        (401, NotServed),
+        (404, NotOffered),
+        (529, EngineUnavailable),
+        (422, EngineRefused),
+        (429, EngineBusy),
+        (503, EngineBusy),
+        (500, EngineUnavailable),
+        (502, EngineUnavailable),
+        (504, EngineUnavailable),
+    ],
+)
+def test_each_http_status_is_one_error(status: int, error: type[EngineError]) -> None:
+    assert type(failure(status, {"error": {"message": "why"}})) is error
+
+
+@pytest.mark.parametrize(
+    "said", [{"error": {"message": "why\nso"}}, {"message": "why so"}, "why\n\nso\n", {"error": "why so"}]
+)
+def test_what_a_server_says_becomes_one_line(said: object) -> None:
+    assert str(failure(400, said)) == "why so"
+
+
+def test_a_long_complaint_is_cut() -> None:
+    assert len(str(failure(400, "x" * 10_000))) == 300
+    assert str(failure(400, "")) == "no reason given"

@@ -1,0 +1,154 @@
+"""The way of each session to one of several engines."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from forefill_service.engine import FakeEngine
+from forefill_service.errors import EngineBusy, EngineUnavailable, EngineUnreachable
+from forefill_service.fleet.backend import Service
+from forefill_service.fleet.metrics import Metrics
+from forefill_service.fleet.replicas import Place, Replicas, Route
+from forefill_service.settings import Settings
+
+LOST = EngineUnavailable("lost")
+KEYS = [f"session-{number}" for number in range(100)]
+
+
+async def unused(*_: Any) -> None:
+    """Render nothing."""
+
+
+def replicas_of(engines: Sequence[FakeEngine], **settings: Any) -> Replicas:
+    return Service.of(engines, Settings(**settings), Metrics(), unused).replicas
+
+
+@pytest.fixture
+def engines() -> list[FakeEngine]:
+    return [FakeEngine(name=name) for name in ("one", "two", "three")]
+
+
+def engine_of(place: Place | None) -> str:
+    return place.replica.engine.name if place is not None else ""
+
+
+def test_a_session_stays_with_one_engine_whoever_asks(engines: list[FakeEngine]) -> None:
+    ours, theirs = replicas_of(engines), replicas_of(engines[::-1])
+    for key in KEYS:
+        assert engine_of(Route(ours, key).now) == engine_of(Route(theirs, key).now)
+    assert {engine_of(Route(ours, key).now) for key in KEYS} == {"one", "two", "three"}
+
+
+def test_while_its_engine_is_down_it_goes_elsewhere_and_then_comes_back(engines: list[FakeEngine]) -> None:
+    route = Route(replicas_of(engines), "anna")
+    home = route.now.replica
+    home.engine.faults.down = True  # type: ignore[attr-defined]
+    assert route.now.replica is not home
+    home.engine.faults.down = False  # type: ignore[attr-defined]
+    assert route.now.replica is home
+
+
+def test_an_engine_that_nobody_has_looked_at_is_not_used(engines: list[FakeEngine]) -> None:
+    replicas = replicas_of(engines)
+    route = Route(replicas, "anna")
+    home = route.now.replica
+    home.ready = False
+    assert route.now.replica is not home
+
+
+def test_where_all_are_down_it_stays_where_it_belongs(engines: list[FakeEngine]) -> None:
+    replicas = replicas_of(engines)
+    home = Route(replicas, "anna").now.replica
+    for engine in engines:
+        engine.faults.down = True
+    assert not replicas.up
+    assert Route(replicas, "anna").now.replica is home
+
+
+def test_elsewhere_is_another_engine_that_is_up(engines: list[FakeEngine]) -> None:
+    route = Route(replicas_of(engines), "anna")
+    failed = route.now
+    assert engine_of(route.elsewhere(failed, LOST)) not in ("", engine_of(failed))
+    for engine in engines:
+        engine.faults.down = engine is not failed.replica.engine
+    assert route.elsewhere(failed, LOST) is None
+
+
+def test_without_a_retry_left_there_is_no_elsewhere(engines: list[FakeEngine]) -> None:
+    route = Route(replicas_of(engines), "anna")
+    granted = [route.elsewhere(route.now, LOST) is not None for _ in range(5)]
+    assert granted == [True, True, True, False, False]
+
+
+def test_what_is_believed_cached_is_kept_for_each_engine_and_shared_by_its_sessions(engines: list[FakeEngine]) -> None:
+    replicas = replicas_of(engines)
+    assert len({id(replica.blocks) for replica in replicas.all}) == 3
+    assert {Route(replicas, key).now.apart for key in KEYS} == {""}
+
+
+class TestRouter:
+    @pytest.fixture
+    def replicas(self) -> Replicas:
+        settings = {"engine": "remote", "engine_url": ["http://router"], "router": True, "router_workers": 4}
+        router = FakeEngine(name="router")
+        router.info = router.info.__class__("fake", 16, 8192, caches=4)
+        return replicas_of([router], **settings)
+
+    def test_it_counts_as_one_replica_for_each_worker(self, replicas: Replicas) -> None:
+        assert len(replicas.all) == 4
+        assert len({id(replica.admission) for replica in replicas.all}) == 4
+        assert {id(replica.engine) for replica in replicas.all} == {id(replicas.all[0].engine)}
+
+    def test_what_is_believed_cached_is_kept_apart_by_key(self, replicas: Replicas) -> None:
+        assert Route(replicas, "anna").now.apart == Route(replicas, "anna").now.route == "anna"
+
+    def test_a_generation_that_was_lost_goes_another_way_and_the_session_with_it(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        lost = route.now
+        again = route.elsewhere(lost, LOST)
+        assert again is not None
+        assert again.route != lost.route
+        assert route.now.route == again.route
+
+    def test_a_warm_that_was_lost_moves_the_session_once(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        lost = route.now
+        route.leave(lost, LOST)
+        moved = route.now.route
+        route.leave(lost, LOST)  # a second one, sent before that
+        assert moved != lost.route
+        assert route.now.route == moved
+
+    def test_a_worker_that_has_no_room_is_gone_round_once_and_keeps_its_session(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        full = route.now
+        again = route.elsewhere(full, EngineBusy("no room"))
+        assert again is not None
+        assert again.route != full.route
+        assert route.now == full
+
+    def test_where_the_router_is_away_there_is_no_elsewhere_and_sessions_stay(self, replicas: Replicas) -> None:
+        route = Route(replicas, "anna")
+        here = route.now
+        assert route.elsewhere(here, EngineUnreachable("no connection")) is None
+        route.leave(here, EngineUnreachable("no connection"))
+        assert route.now == here
+
+
+def test_elsewhere_is_another_server_rather_than_another_engine_of_the_one_that_failed() -> None:
+    engines = [FakeEngine(name=f"{server}#{rank}") for server in ("one", "two") for rank in range(4)]
+    replicas = replicas_of(engines, retry_share=1)
+    for key in KEYS:
+        route = Route(replicas, key)
+        failed = route.now
+        again = route.elsewhere(failed, LOST)
+        assert again is not None
+        assert again.replica.server != failed.replica.server
+        replicas.retries.generation()
+    route = Route(replicas, "anna")
+    failed = route.now
+    for engine in engines:
+        engine.faults.down = not engine.name.startswith(failed.replica.server)
+    sibling = route.elsewhere(failed, LOST)
+    assert sibling is not None
+    assert sibling.replica is not failed.replica

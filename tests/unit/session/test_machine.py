@@ -1,0 +1,276 @@
+"""The state machine of one stream, row by row."""
+
+from copy import deepcopy
+
+import pytest
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.errors import Reason, Refusal
+from forefill_service.session.draft import checksum
+from forefill_service.session.events import (
+    CharAdd,
+    CharDelete,
+    End,
+    Flush,
+    KeystrokeEvent,
+    Open,
+    Replace,
+    Submit,
+    Unknown,
+)
+from forefill_service.session.machine import (
+    RULES,
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    Phase,
+    Refuse,
+    Session,
+    Unconfirm,
+)
+
+SYSTEM = ChatMessage("system", "You write SQL.")
+Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+
+
+class Typist:
+    """Numbers events and hands them to a session."""
+
+    def __init__(self, max_draft_code_points: int = 1000, *, opened: bool = True, draft: str = "") -> None:
+        self.session = Session(max_draft_code_points)
+        self.seq = 0
+        if opened:
+            self.session.receive(Open((SYSTEM,), draft=draft))
+
+    def does(self, kind: Kind) -> list[Action]:
+        self.seq += 1
+        return self.session.receive(KeystrokeEvent(self.seq, kind))
+
+    def flushes(self, confirmed: int | None = None) -> list[Action]:
+        draft = self.session.draft
+        return self.does(Flush(len(draft), checksum(draft), confirmed))
+
+
+def in_phase(phase: Phase) -> Typist:
+    typist = Typist(opened=phase is not Phase.WAITING)
+    if phase in (Phase.GENERATING, Phase.CLOSING):
+        typist.does(Submit("Show me all"))
+    if phase in (Phase.CLOSING, Phase.CLOSED):
+        typist.does(End())
+    assert typist.session.phase is phase
+    return typist
+
+
+def state(session: Session) -> dict[str, object]:
+    return {name: deepcopy(value) for name, value in vars(session).items() if name != "last_seq"}
+
+
+def test_open_begins_the_first_turn() -> None:
+    session = Session(1000)
+    assert session.receive(Open((SYSTEM,))) == [BeginTurn((SYSTEM,), "")]
+    assert session.phase is Phase.COMPOSING
+
+
+def test_a_resumed_draft_is_confirmed_to_its_last_word_boundary() -> None:
+    session = Session(1000)
+    assert session.receive(Open((SYSTEM,), draft="Show me al"))[0] == BeginTurn((SYSTEM,), "Show me ")
+    assert session.draft == "Show me al"
+
+
+@pytest.mark.parametrize(
+    "kind", [CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Submit("a"), End(), Unknown()]
+)
+def test_anything_before_open_ends_the_stream(kind: Kind) -> None:
+    typist = Typist(opened=False)
+    before = state(typist.session)
+    with pytest.raises(Refusal) as refusal:
+        typist.does(kind)
+    assert refusal.value.reason is Reason.NOT_OPEN
+    assert state(typist.session) == before
+
+
+def test_a_draft_over_the_limit_at_open_ends_the_stream() -> None:
+    session = Session(3)
+    with pytest.raises(Refusal) as refusal:
+        session.receive(Open(draft="Show"))
+    assert refusal.value.reason is Reason.DRAFT_TOO_LONG
+    assert session.phase is Phase.WAITING
+
+
+REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
+    (Phase.COMPOSING, Open(), Reason.ALREADY_OPEN),
+    (Phase.COMPOSING, Unknown(), Reason.EVENT_MISSING),
+    (Phase.COMPOSING, Replace(0, 1, "x"), Reason.POSITION_OUT_OF_RANGE),
+    (Phase.COMPOSING, CharAdd("x" * 1001), Reason.DRAFT_TOO_LONG),
+    (Phase.COMPOSING, Submit("x" * 1001), Reason.DRAFT_TOO_LONG),
+    (Phase.COMPOSING, Submit(), Reason.EMPTY_SUBMIT),
+    (Phase.COMPOSING, Submit(""), Reason.EMPTY_SUBMIT),
+    (Phase.COMPOSING, Flush(1, 0), Reason.DRAFT_DIVERGED),
+    (Phase.COMPOSING, Flush(0, 1), Reason.DRAFT_DIVERGED),
+    (Phase.COMPOSING, Flush(0, 0, 1), Reason.POSITION_OUT_OF_RANGE),
+    (Phase.GENERATING, Open(), Reason.ALREADY_OPEN),
+    (Phase.GENERATING, Submit("again"), Reason.GENERATION_RUNNING),
+    (Phase.GENERATING, Unknown(), Reason.EVENT_MISSING),
+    *[
+        (phase, kind, Reason.SESSION_ENDED)
+        for phase in (Phase.CLOSING, Phase.CLOSED)
+        for kind in (CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Submit("a"), End())
+    ],
+    *[(phase, Open(), Reason.ALREADY_OPEN) for phase in (Phase.CLOSING, Phase.CLOSED)],
+    *[(phase, Unknown(), Reason.EVENT_MISSING) for phase in (Phase.CLOSING, Phase.CLOSED)],
+]
+
+
+@pytest.mark.parametrize(("phase", "kind", "reason"), REFUSED)
+def test_what_is_refused_leaves_the_session_as_it_was(phase: Phase, kind: Open | Kind, reason: Reason) -> None:
+    typist = in_phase(phase)
+    before = state(typist.session)
+    actions = typist.session.receive(kind) if isinstance(kind, Open) else typist.does(kind)
+    seq = 0 if isinstance(kind, Open) else typist.seq
+    assert actions == [Refuse(reason, seq, len(typist.session.draft))]
+    assert state(typist.session) == before
+
+
+def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
+    kinds = {Open, CharAdd, CharDelete, Replace, Flush, Submit, End, Unknown}
+    for phase in set(Phase) - {Phase.WAITING}:
+        assert {kind for p, kind in RULES if p is phase} == kinds
+
+
+def test_typing_changes_the_draft_and_says_what_it_is() -> None:
+    typist = Typist()
+    assert typist.does(CharAdd("Show")) == [Drafted("Show")]
+    assert typist.does(CharDelete()) == [Drafted("Sho")]
+    assert typist.does(Replace(0, 3, "List")) == [Drafted("List")]
+    assert typist.session.draft == "List"
+
+
+def test_a_draft_to_resume_from_is_said_with_the_turn() -> None:
+    opening = Open((SYSTEM,), draft="Show me al")
+    assert Session(1000).receive(opening) == [BeginTurn((SYSTEM,), "Show me "), Drafted("Show me al")]
+
+
+def test_an_edit_that_leaves_the_same_text_is_none() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.does(Replace(8, 10, "al")) == []
+    assert typist.does(CharAdd("")) == []
+
+
+def test_an_emptied_draft_is_said_too() -> None:
+    assert Typist(draft="S").does(CharDelete()) == [Drafted("")]
+
+
+def test_deleting_in_an_empty_draft_does_nothing() -> None:
+    typist = Typist()
+    assert typist.does(CharDelete()) == []
+    assert typist.session.draft == ""
+
+
+def test_a_flush_confirms_to_the_last_word_boundary() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.flushes() == [Confirm(1, "Show me ")]
+
+
+def test_a_flush_confirms_what_the_client_says() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.flushes(4) == [Confirm(1, "Show")]
+
+
+def test_an_edit_behind_the_confirmed_text_leaves_it_confirmed() -> None:
+    typist = Typist(draft="Show me ")
+    assert typist.does(CharAdd("all")) == [Drafted("Show me all")]
+    assert typist.does(CharDelete(3)) == [Drafted("Show me ")]
+    assert typist.session.confirmed == "Show me "
+
+
+@pytest.mark.parametrize("edit", [CharDelete(), Replace(5, 7, "us"), Replace(0, 0, "Please ")])
+def test_an_edit_into_the_confirmed_text_takes_it_back(edit: Kind) -> None:
+    typist = Typist(draft="Show me ")
+    assert typist.does(edit) == [Unconfirm(), Drafted(typist.session.draft)]
+    assert typist.session.draft.startswith(typist.session.confirmed)
+
+
+def test_submit_takes_the_servers_draft_when_it_brings_no_text() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.does(Submit()) == [Generate(1, "Show me al")]
+    assert typist.session.draft == ""
+
+
+def test_the_text_of_submit_wins_over_the_draft() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.does(Submit("Show me everything")) == [Generate(1, "Show me everything")]
+
+
+def test_the_answer_begins_the_next_turn_with_the_conversation_grown() -> None:
+    typist = Typist()
+    typist.does(Submit("Show me all"))
+    conversation = (SYSTEM, ChatMessage("user", "Show me all"), ChatMessage("assistant", "SELECT 1"))
+    assert typist.session.answered("SELECT 1") == [BeginTurn(conversation, "")]
+    assert typist.session.phase is Phase.COMPOSING
+
+
+def test_the_next_turn_may_be_typed_while_the_answer_runs() -> None:
+    typist = Typist()
+    typist.does(Submit("Show me all"))
+    assert typist.does(CharAdd("And now ")) == []
+    assert typist.flushes() == [Defer(3, 8)]
+    [begin, drafted] = typist.session.answered("SELECT 1")
+    assert isinstance(begin, BeginTurn)
+    assert drafted == Drafted("And now ")
+    assert begin.confirmed == "And now "
+    assert typist.session.draft == "And now "
+
+
+@pytest.mark.parametrize("edit", [CharDelete(), Replace(4, 7, " you"), Replace(0, 0, "Oh. ")])
+def test_an_edit_into_the_confirmed_text_of_the_next_turn_is_told_when_it_begins(edit: Kind) -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now "))
+    typist.flushes()
+    assert typist.does(edit) == []
+    [begin, drafted] = typist.session.answered("SELECT 1")
+    assert isinstance(begin, BeginTurn)
+    assert begin.confirmed == typist.session.confirmed != "And now "
+    assert drafted == Drafted(typist.session.draft)
+
+
+def test_a_failed_answer_leaves_the_conversation_as_it_was() -> None:
+    typist = Typist()
+    typist.does(Submit("Show me all"))
+    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), "")]
+    assert typist.does(Submit("Show me all")) == [Generate(2, "Show me all")]
+
+
+def test_end_closes_a_composing_session_at_once() -> None:
+    assert Typist().does(End()) == [Close()]
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_end_lets_a_running_answer_finish_first(failed: bool) -> None:
+    typist = in_phase(Phase.CLOSING)
+    assert (typist.session.answer_failed() if failed else typist.session.answered("SELECT 1")) == [Close()]
+    assert typist.session.phase is Phase.CLOSED
+
+
+def test_a_number_that_repeats_is_ignored() -> None:
+    typist = Typist()
+    typist.does(CharAdd("a"))
+    assert typist.session.receive(KeystrokeEvent(1, CharAdd("b"))) == [Refuse(Reason.SEQUENCE_REPEATED, 1, 1)]
+    assert typist.session.receive(KeystrokeEvent(0, CharAdd("b"))) == [Refuse(Reason.SEQUENCE_REPEATED, 0, 1)]
+    assert typist.session.draft == "a"
+    assert typist.does(CharAdd("b")) == [Drafted("ab")]
+
+
+def test_a_number_that_jumps_is_reported_and_the_event_carried_out() -> None:
+    typist = Typist()
+    assert typist.session.receive(KeystrokeEvent(5, CharAdd("a"))) == [Refuse(Reason.SEQUENCE_GAP, 5, 0), Drafted("a")]
+    assert typist.session.draft == "a"
+    assert typist.session.receive(KeystrokeEvent(6, CharAdd("b"))) == [Drafted("ab")]
+
+
+def test_a_refused_event_uses_up_its_number() -> None:
+    typist = Typist()
+    typist.does(Replace(5, 6, "x"))
+    assert typist.does(CharAdd("a")) == [Drafted("a")]

@@ -1,0 +1,176 @@
+"""An answer begun before SUBMIT, as a value: what of it is told, what is kept, and how often it may be tried."""
+
+import pytest
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.token_ids import TokenIds
+from forefill_service.engine import Output
+from forefill_service.session.pregeneration import UNSEEN_TOKENS, Guesses, Pregeneration, continuable
+
+PROMPT = TokenIds((), tuple(range(10)))
+SEEDED = Sampling(temperature=0.8, seed=1)
+
+
+UNSEEDED = Sampling()
+
+
+def begun(sampling: Sampling = UNSEEDED, answer_tokens: int = 8, cap: int = 4) -> Pregeneration:
+    return Pregeneration("so", PROMPT, continuable(sampling), answer_tokens, cap)
+
+
+def taken(texts: list[str], reason: str | None = None, **kwargs: object) -> Pregeneration:
+    pregeneration = begun(**kwargs)  # type: ignore[arg-type]
+    for position, text in enumerate(texts):
+        last = position == len(texts) - 1
+        pregeneration.take(Output(text, (100 + position,), 4, reason if last else None))
+    return pregeneration
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(), True),
+        (Sampling(temperature=0.8, top_p=0.9, top_k=5, min_p=0.1, max_tokens=9), True),
+        (Sampling(repetition_penalty=1.2), True),
+        (Sampling(presence_penalty=0.0, frequency_penalty=0.0), True),
+        (Sampling(temperature=0.0, seed=1), True),
+        (Sampling(seed=1), False),
+        (SEEDED, False),
+        (Sampling(presence_penalty=0.1), False),
+        (Sampling(frequency_penalty=-0.1), False),
+        (Sampling(stop=("\n",)), False),
+    ],
+)
+def test_a_second_request_can_go_on_where_the_rest_is_drawn_from_the_ids_alone(
+    sampling: Sampling, expected: bool
+) -> None:
+    assert continuable(sampling) is expected
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(), False),
+        (Sampling(presence_penalty=0.0), False),
+        (Sampling(frequency_penalty=0.0), False),
+        (Sampling(presence_penalty=0.0, frequency_penalty=0.0), True),
+        (Sampling(presence_penalty=0.0, frequency_penalty=0.1), False),
+    ],
+)
+def test_a_penalty_of_the_models_own_counts_where_the_session_leaves_it_open(
+    sampling: Sampling, expected: bool
+) -> None:
+    assert continuable(sampling, penalizes=True) is expected
+
+
+@pytest.mark.parametrize(
+    ("sampling", "answer_tokens", "asked"), [(Sampling(), 8, 4), (Sampling(), 3, 3), (SEEDED, 8, 8), (SEEDED, 3, 3)]
+)
+def test_no_more_than_the_cap_is_asked_for_where_a_second_request_can_go_on(
+    sampling: Sampling, answer_tokens: int, asked: int
+) -> None:
+    assert begun(sampling, answer_tokens).asked_tokens == asked
+
+
+def test_what_is_there_is_told_once_as_one_output() -> None:
+    pregeneration = taken(["Show", " me"])
+    assert pregeneration.tell() == Output("Show me", (100, 101), 4)
+    assert pregeneration.tell() is None
+    pregeneration.take(Output(" all", (102,), 4))
+    assert pregeneration.tell() == Output(" all", (102,), 4)
+
+
+def test_nothing_is_told_behind_the_last_whole_character() -> None:
+    pregeneration = taken(["Show", "", ""])
+    assert pregeneration.tell() == Output("Show", (100,), 4)
+    assert pregeneration.rest_tokens == 7
+    pregeneration.take(Output("🎉", (103,), 4))
+    assert pregeneration.tell() == Output("🎉", (101, 102, 103), 4)
+
+
+def test_nothing_is_told_behind_an_output_of_several_tokens() -> None:
+    pregeneration = begun()
+    pregeneration.take(Output("Show m", (100, 101), 4))
+    assert not pregeneration.adoptable
+    pregeneration.take(Output("e", (102,), 4))
+    assert pregeneration.tell() == Output("Show me", (100, 101, 102), 4)
+
+
+@pytest.mark.parametrize(("texts", "reason"), [(["a", "b", ""], "stop"), (["a"] * 8, "length")])
+def test_a_complete_answer_is_told_to_its_end(texts: list[str], reason: str) -> None:
+    pregeneration = taken(texts, reason)
+    assert pregeneration.complete
+    output = pregeneration.tell()
+    assert output is not None
+    assert (len(output.token_ids), output.finish_reason) == (len(texts), reason)
+
+
+def test_the_end_at_the_cap_is_not_the_end_of_the_answer() -> None:
+    pregeneration = taken(["a"] * 4, "length")
+    pregeneration.ended = True
+    assert not pregeneration.complete
+    assert pregeneration.adoptable
+    output = pregeneration.tell()
+    assert output is not None
+    assert output.finish_reason is None
+    assert pregeneration.rest_tokens == 4
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", None])
+def test_what_broke_off_is_kept_only_where_a_second_request_can_go_on(reason: str | None) -> None:
+    for sampling in (Sampling(), SEEDED):
+        pregeneration = taken(["a", "b"], reason, sampling=sampling)
+        pregeneration.ended = True
+        assert pregeneration.adoptable is continuable(sampling)
+
+
+def test_only_what_cannot_be_gone_on_with_is_stopped_at_the_cap() -> None:
+    assert not taken(["a"] * 4, "length").over_cap
+    assert not taken(["a"] * 3, sampling=SEEDED).over_cap
+    assert taken(["a"] * 4, sampling=SEEDED).over_cap
+    assert not taken(["a"] * 4, "stop", sampling=SEEDED).over_cap
+
+
+def test_tokens_made_before_submit_are_adopted_as_far_as_they_are_told() -> None:
+    pregeneration = taken(["a", "b", ""])
+    pregeneration.adopt()
+    pregeneration.tell()
+    assert pregeneration.split(answered=True) == (2, 1)
+    assert pregeneration.split(answered=False) == (0, 3)
+
+
+def test_tokens_made_after_submit_are_no_speculation() -> None:
+    pregeneration = taken(["a", "b"])
+    pregeneration.adopt()
+    pregeneration.take(Output("c", (102,), 4))
+    pregeneration.tell()
+    assert pregeneration.split(answered=True) == (2, 0)
+
+
+def test_of_what_was_stopped_more_is_discarded_than_was_seen() -> None:
+    assert taken(["a"]).split(answered=False) == (0, 1 + UNSEEN_TOKENS)
+    assert taken(["a"] * 3).split(answered=False) == (0, 4), "no more than was asked for"
+    assert taken(["a"] * 4, "length").split(answered=False) == (0, 4)
+
+
+def test_a_draft_is_tried_so_many_times() -> None:
+    guesses = Guesses(2, adaptive=False)
+    for _ in range(2):
+        assert guesses.may_try
+        guesses.begun()
+    assert not guesses.may_try
+    guesses.begin_draft()
+    assert guesses.may_try
+
+
+def test_wrong_guesses_in_a_row_make_the_pause_longer() -> None:
+    adaptive, steady = Guesses(100, adaptive=True), Guesses(100, adaptive=False)
+    factors = []
+    for _ in range(8):
+        factors.append(adaptive.pause_factor)
+        assert steady.pause_factor == 1
+        adaptive.begun()
+        steady.begun()
+        adaptive.begin_draft()
+    assert factors == [1, 1, 2, 4, 8, 16, 16, 16]
+    adaptive.came_true()
+    assert adaptive.pause_factor == 1

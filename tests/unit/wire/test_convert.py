@@ -1,0 +1,167 @@
+"""The edge between the wire and the service's values."""
+
+import pytest
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.errors import Reason, Refusal
+from forefill_service.session.events import (
+    CacheScope,
+    CharAdd,
+    CharDelete,
+    End,
+    Flush,
+    KeystrokeEvent,
+    Open,
+    Replace,
+    Submit,
+    Unknown,
+    WarmMode,
+)
+from forefill_service.session.responses import FlushOutcome
+from forefill_service.wire.convert import event_from, reason_to_message
+from forefill_service.wire.servicer import STATUSES
+from google.protobuf.struct_pb2 import Struct, Value
+
+
+def test_the_reasons_are_those_of_the_wire() -> None:
+    names = {name.removeprefix("ERROR_REASON_") for name in pb.ErrorReason.keys()}  # noqa: SIM118 - no dict
+    assert names - {"UNSPECIFIED"} == {reason.name for reason in Reason}
+    assert {reason_to_message(reason) for reason in Reason} == set(range(1, len(Reason) + 1))
+
+
+def test_the_outcomes_are_those_of_the_wire() -> None:
+    names = {name.removeprefix("FLUSH_OUTCOME_") for name in pb.FlushOutcome.keys()}  # noqa: SIM118 - no dict
+    assert names - {"UNSPECIFIED"} == {outcome.name for outcome in FlushOutcome}
+
+
+def test_every_reason_says_what_to_do() -> None:
+    assert all("; " in reason.value or reason in _NAMES_THE_FIELD for reason in Reason)
+
+
+_NAMES_THE_FIELD = {
+    Reason.PROMPT_TOO_LONG,
+    Reason.INVALID_SAMPLING,
+    Reason.TEMPLATE_REFUSED,
+    Reason.INVALID_OPEN,
+    Reason.ABORTED,
+}
+
+
+def test_only_what_can_end_a_stream_has_a_status() -> None:
+    ends_streams = {line.name for line in pb.ErrorReason.DESCRIPTOR.values if line.number} - {
+        f"ERROR_REASON_{reason.name}" for reason in STATUSES
+    }
+    assert ends_streams == {
+        f"ERROR_REASON_{name}"
+        for name in (
+            "ALREADY_OPEN",
+            "EVENT_MISSING",
+            "SEQUENCE_REPEATED",
+            "SEQUENCE_GAP",
+            "POSITION_OUT_OF_RANGE",
+            "DRAFT_DIVERGED",
+            "EMPTY_SUBMIT",
+            "GENERATION_RUNNING",
+            "SESSION_ENDED",
+            "GENERATION_FAILED",
+            "GENERATION_INTERRUPTED",
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (pb.KeystrokeEvent(seq=1, char_add=pb.CharAdd(text="é")), CharAdd("é")),
+        (pb.KeystrokeEvent(seq=1, char_delete=pb.CharDelete()), CharDelete(1)),
+        (pb.KeystrokeEvent(seq=1, char_delete=pb.CharDelete(count=3)), CharDelete(3)),
+        (pb.KeystrokeEvent(seq=1, replace=pb.Replace(start=1, end=2, text="x")), Replace(1, 2, "x")),
+        (pb.KeystrokeEvent(seq=1, flush=pb.Flush(draft_code_points=2, draft_crc32=3)), Flush(2, 3, None)),
+        (pb.KeystrokeEvent(seq=1, flush=pb.Flush(confirmed_code_points=0)), Flush(0, 0, 0)),
+        (pb.KeystrokeEvent(seq=1, submit=pb.Submit()), Submit(None)),
+        (pb.KeystrokeEvent(seq=1, submit=pb.Submit(text="")), Submit("")),
+        (pb.KeystrokeEvent(seq=1, end=pb.End()), End()),
+        (pb.KeystrokeEvent(seq=1), Unknown()),
+    ],
+)
+def test_every_kind_of_event_is_read(message: pb.KeystrokeEvent, kind: object) -> None:
+    assert event_from(pb.ComposeRequest(event=message)) == KeystrokeEvent(1, kind)  # type: ignore[arg-type]
+
+
+def test_a_message_without_a_kind_is_unknown() -> None:
+    assert event_from(pb.ComposeRequest()) == Unknown()
+
+
+def test_open_is_read_with_its_defaults() -> None:
+    assert event_from(pb.ComposeRequest(open=pb.Open())) == Open()
+
+
+def test_open_is_read_whole() -> None:
+    kwargs = Struct()
+    kwargs.update({"enable_thinking": False, "budget": 3, "nested": {"share": 0.5, "list": [1.0]}})
+    message = pb.Open(
+        messages=[pb.ChatMessage(role="system", content="SQL")],
+        sampling=pb.Sampling(max_tokens=5, temperature=0, stop=["\n"]),
+        draft="Show",
+        warm_mode=pb.WARM_MODE_OFF,
+        session_key="a-1",
+        chat_template_kwargs=kwargs,
+        cache_scope=pb.CACHE_SCOPE_SESSION,
+    )
+    opening = event_from(pb.ComposeRequest(open=message))
+    assert opening == Open(
+        messages=(ChatMessage("system", "SQL"),),
+        sampling=Sampling(max_tokens=5, temperature=0.0, stop=("\n",)),
+        draft="Show",
+        warm_mode=WarmMode.OFF,
+        session_key="a-1",
+        chat_template_kwargs={"enable_thinking": False, "budget": 3, "nested": {"share": 0.5, "list": [1]}},
+        cache_scope=CacheScope.SESSION,
+    )
+    assert isinstance(opening, Open)
+    assert isinstance(opening.chat_template_kwargs["budget"], int)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "named"),
+    [
+        (pb.Sampling(max_tokens=0), "max_tokens"),
+        (pb.Sampling(temperature=-0.1), "temperature"),
+        (pb.Sampling(temperature=2.1), "temperature"),
+        (pb.Sampling(temperature=float("nan")), "temperature"),
+        (pb.Sampling(temperature=float("inf")), "temperature"),
+        (pb.Sampling(top_p=0), "top_p"),
+        (pb.Sampling(top_p=1.1), "top_p"),
+        (pb.Sampling(min_p=-1), "min_p"),
+        (pb.Sampling(presence_penalty=3), "presence_penalty"),
+        (pb.Sampling(frequency_penalty=-3), "frequency_penalty"),
+        (pb.Sampling(repetition_penalty=0), "repetition_penalty"),
+        (pb.Sampling(stop=[""]), "stop"),
+        (pb.Sampling(stop=["x"] * 17), "stop"),
+    ],
+)
+def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) -> None:
+    with pytest.raises(Refusal, match=named) as refusal:
+        event_from(pb.ComposeRequest(open=pb.Open(sampling=sampling)))
+    assert refusal.value.reason is Reason.INVALID_SAMPLING
+
+
+@pytest.mark.parametrize(
+    ("opening", "named"),
+    [
+        (pb.Open(session_key="a b"), "session_key"),
+        (pb.Open(session_key="x" * 129), "session_key"),
+        (pb.Open(messages=[pb.ChatMessage(content="x")]), "role"),
+        (pb.Open(warm_mode=99), "warm_mode"),  # type: ignore[arg-type]
+        (pb.Open(cache_scope=99), "cache_scope"),  # type: ignore[arg-type]
+        (
+            pb.Open(chat_template_kwargs=Struct(fields={"x": Value(number_value=float("nan"))})),
+            "chat_template_kwargs",
+        ),
+    ],
+)
+def test_an_invalid_open_is_refused_by_name(opening: pb.Open, named: str) -> None:
+    with pytest.raises(Refusal, match=named) as refusal:
+        event_from(pb.ComposeRequest(open=opening))
+    assert refusal.value.reason is Reason.INVALID_OPEN
