@@ -10,12 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from forefill_bench.bench_flags import add_bench
+from forefill_bench.plan_flags import add_plan
+
 from . import arguments, demo, type_command
-from .bench.flags import add_bench
 from .errors import ForefillError
 from .keystrokes import SAMPLE_QUERIES
 from .options import Sampling
-from .plan.flags import add_plan
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 CHARACTERS_A_WORD = 5

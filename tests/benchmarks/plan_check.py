@@ -17,14 +17,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from forefill_client.bench import ARMS as BENCH_ARMS
-from forefill_client.bench.load import BACKGROUND_TOKENS
-from forefill_client.bench.schedule import Pace, Window, plan_load
-from forefill_client.bench.spread import Sample, percentile
-from forefill_client.plan.flags import add_replica, replica_of
-from forefill_client.plan.paper import QUESTION_TOKENS
-from forefill_client.plan.scenario import ARMS, Outcome, Replica, Use
-from forefill_client.plan.simulate import simulate
+from forefill_bench.capacity.estimate import QUESTION_TOKENS
+from forefill_bench.capacity.scenario import ARMS, Outcome, Replica, Use
+from forefill_bench.live.load import BACKGROUND_TOKENS
+from forefill_bench.plan_flags import add_replica, replica_of
+from forefill_bench.report.spread import Sample, percentile
+from forefill_bench.sim.simulate import simulate
+from forefill_bench.typing.arms import ARMS as BENCH_ARMS
+from forefill_bench.typing.schedule import Pace, Window, plan_load
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeChat
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_client.bench import BenchCommand, run
-from forefill_client.bench.schedule import Pace
+from forefill_bench.bench_command import BenchCommand, run
+from forefill_bench.typing.schedule import Pace
 from forefill_service.server import RunningServer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]

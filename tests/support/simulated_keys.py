@@ -3,11 +3,7 @@
 import asyncio
 from typing import Any
 
-from forefill_client.keystrokes import (
-    EventType,
-    KeystrokeEvent,
-    KeystrokeSimulator,
-)
+from forefill_client.keystrokes import EventType, KeystrokeEvent, KeystrokeSimulator
 
 
 class Clock:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forefill_bench.bench_command import BenchCommand, run
+from forefill_bench.bench_flags import EXAMPLES
+from forefill_bench.live.trial import Site, run_trial
+from forefill_bench.report.progress import Progress, bar, left
+from forefill_bench.report.results import Served
+from forefill_bench.typing.arms import ARMS
+from forefill_bench.typing.schedule import Pace, Trial
+from forefill_bench.typing.workloads import WORKLOADS
 from forefill_client import ForefillError
-from forefill_client.bench import ARMS, WORKLOADS, BenchCommand, run
-from forefill_client.bench.flags import EXAMPLES
-from forefill_client.bench.progress import Progress, bar, left
-from forefill_client.bench.results import Served
-from forefill_client.bench.schedule import Pace, Trial
-from forefill_client.bench.trial import Site, run_trial
 from forefill_client.cli import main
 from forefill_client.terminal import Terminal
 from forefill_service.engine import FakeEngine
@@ -87,7 +89,7 @@ async def test_what_was_measured_is_kept_when_a_run_breaks_off(tmp_path: Path, m
             raise ForefillError("the server has gone")
         return await run_trial(site, trial)
 
-    monkeypatch.setattr("forefill_client.bench.command.run_trial", breaking)
+    monkeypatch.setattr("forefill_bench.bench_command.run_trial", breaking)
     file = tmp_path / "out.json"
     with pytest.raises(ForefillError, match="has gone"):
         await bench(json_file=file, workloads=("context", "paste"), arms=("cold",))
@@ -104,7 +106,7 @@ async def test_a_request_that_fails_is_a_row_and_the_run_goes_on(
             raise TimeoutError
         return await run_trial(site, trial)
 
-    monkeypatch.setattr("forefill_client.bench.command.run_trial", failing_once)
+    monkeypatch.setattr("forefill_bench.bench_command.run_trial", failing_once)
     assert await bench(queries=2, workloads=("context",), arms=("cold",)) == 0
     captured = capsys.readouterr()
     assert "cold: 1 of 2 requests FAILED" in captured.out

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from forefill_bench.live.doors import EndpointError, ForefillDoor, http_door
 from forefill_client import AsyncClient
-from forefill_client.bench.doors import EndpointError, ForefillDoor, http_door
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings

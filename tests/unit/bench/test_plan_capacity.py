@@ -1,8 +1,8 @@
 """The search for what one replica carries, and what fleets come to."""
 
 import pytest
-from forefill_client.plan.capacity import Capacity, plan_fleet
-from forefill_client.plan.scenario import ARMS, Outcome
+from forefill_bench.capacity.capacity import Capacity, plan_fleet
+from forefill_bench.capacity.scenario import ARMS, Outcome
 
 
 def outcome(arm: str, typists: int, ttft_ms: float) -> Outcome:

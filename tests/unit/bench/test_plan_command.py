@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forefill_bench.capacity.scenario import Replica, Use
+from forefill_bench.plan_command import PlanCommand, Stopped, make_plan, run
+from forefill_bench.plan_flags import EXAMPLES
 from forefill_client import ForefillError
 from forefill_client.cli import main
-from forefill_client.plan import PlanCommand, Replica, Use, run
-from forefill_client.plan.command import Stopped, make_plan
-from forefill_client.plan.flags import EXAMPLES
 from forefill_client.terminal import Terminal
 
 QUICK: dict[str, Any] = {
@@ -72,7 +72,7 @@ def test_a_plan_that_nobody_waits_for_stops() -> None:
 
 
 async def test_without_the_service_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "forefill_client.plan.simulate", raising=False)
+    monkeypatch.delitem(sys.modules, "forefill_bench.sim.simulate", raising=False)
     monkeypatch.setitem(sys.modules, "forefill_service.scheduling.calibration", None)
     with pytest.raises(ForefillError, match=r"pip install 'forefill\[service\]'"):
         await plan()

@@ -4,7 +4,7 @@ from math import comb
 from random import Random
 
 import pytest
-from forefill_client.plan.fleet import (
+from forefill_bench.capacity.fleet import (
     OVERFULL_PROBABILITY,
     companions,
     evenly_needed,

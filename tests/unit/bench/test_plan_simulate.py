@@ -1,9 +1,9 @@
 """The service's own code at virtual time: what it gives is what its rules and the engine's figures say."""
 
 import pytest
-from forefill_client.plan.paper import on_paper
-from forefill_client.plan.scenario import ARMS, Outcome, Replica, Use
-from forefill_client.plan.simulate import busy_gap_ms, simulate
+from forefill_bench.capacity.estimate import on_paper
+from forefill_bench.capacity.scenario import ARMS, Outcome, Replica, Use
+from forefill_bench.sim.simulate import busy_gap_ms, simulate
 
 REPLICA = Replica()
 USE = Use(context_tokens=400, cycle_seconds=20, words_per_minute=80, answer_tokens=8)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from forefill_client.plan.virtual_time import run_at_virtual_time
+from forefill_bench.sim.virtual_time import run_at_virtual_time
 
 
 def now() -> float:

@@ -6,10 +6,10 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from forefill_client.bench import ARMS, WORKLOADS
-from forefill_client.bench.arms import Prepared
-from forefill_client.bench.schedule import Pace, Trial, plan_load, plan_trials, plan_window, typing_model
-from forefill_client.bench.texts import NONCE_DIGITS, Nonces, question
+from forefill_bench.typing.arms import ARMS, Prepared
+from forefill_bench.typing.schedule import Pace, Trial, plan_load, plan_trials, plan_window, typing_model
+from forefill_bench.typing.texts import NONCE_DIGITS, Nonces, question
+from forefill_bench.typing.workloads import WORKLOADS
 from forefill_client.keystrokes import SAMPLE_QUERIES
 
 MODEL = typing_model(100.0)

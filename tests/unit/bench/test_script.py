@@ -3,9 +3,9 @@
 from random import Random
 
 import pytest
-from forefill_client.bench.schedule import typing_model
-from forefill_client.bench.script import Kind, Script, edited, pasted, paused, typed
-from forefill_client.bench.texts import PASTED, WORDS
+from forefill_bench.typing.schedule import typing_model
+from forefill_bench.typing.script import Kind, Script, edited, pasted, paused, typed
+from forefill_bench.typing.texts import PASTED, WORDS
 
 TEXT = "How many beds are free on each ward right now?"
 MODEL = typing_model(100.0)

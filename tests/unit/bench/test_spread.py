@@ -1,7 +1,7 @@
 """Percentiles and how far they can be trusted."""
 
 import pytest
-from forefill_client.bench.spread import Sample, percentile
+from forefill_bench.report.spread import Sample, percentile
 
 
 @pytest.mark.parametrize(

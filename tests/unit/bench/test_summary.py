@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from forefill_client.bench.results import BackgroundRow, RequestRow, Served
-from forefill_client.bench.summary import summarise
-from forefill_client.bench.table import tables
+from forefill_bench.report.results import BackgroundRow, RequestRow, Served
+from forefill_bench.report.summary import summarise
+from forefill_bench.report.table import tables
 from forefill_client.terminal import columns
 
 

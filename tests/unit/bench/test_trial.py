@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
+from forefill_bench.live import trial
+from forefill_bench.live.doors import http_door
+from forefill_bench.live.load import LoadWindow, Measured
+from forefill_bench.live.trial import Site, run_trial
+from forefill_bench.report.results import Served
+from forefill_bench.typing.arms import ARMS
+from forefill_bench.typing.schedule import Cell, Pace, Trial, plan_trials, plan_window, typing_model
+from forefill_bench.typing.script import Stroke
+from forefill_bench.typing.texts import Nonces
+from forefill_bench.typing.workloads import WORKLOADS
 from forefill_client import AsyncClient
-from forefill_client.bench import ARMS, WORKLOADS, trial
-from forefill_client.bench.doors import http_door
-from forefill_client.bench.load import LoadWindow, Measured
-from forefill_client.bench.results import Served
-from forefill_client.bench.schedule import Cell, Pace, Trial, plan_trials, plan_window, typing_model
-from forefill_client.bench.script import Stroke
-from forefill_client.bench.texts import Nonces
-from forefill_client.bench.trial import Site, run_trial
 from forefill_service.engine import FakeEngine, Priority
 from forefill_service.server import running_server
 from forefill_service.settings import Settings

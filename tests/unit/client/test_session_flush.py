@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from forefill_client import (
-    EngineUnavailable,
-    FlushOutcome,
-    FlushResult,
-    ForefillError,
-)
+from forefill_client import EngineUnavailable, FlushOutcome, FlushResult, ForefillError
 
 from tests.support.scripted_service import Wire, connected
 from tests.support.session_events import drain, said

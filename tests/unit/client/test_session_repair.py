@@ -4,10 +4,7 @@ import zlib
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_client import (
-    DraftDiverged,
-    FlushOutcome,
-)
+from forefill_client import DraftDiverged, FlushOutcome
 
 from tests.support.scripted_service import Wire, connected
 from tests.support.session_events import drain

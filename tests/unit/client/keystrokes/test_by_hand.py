@@ -3,11 +3,7 @@
 import asyncio
 
 import pytest
-from forefill_client.keystrokes import (
-    EventType,
-    FlushRule,
-    KeystrokeSimulator,
-)
+from forefill_client.keystrokes import EventType, FlushRule, KeystrokeSimulator
 
 from tests.support.simulated_keys import confirmed_by_flushes, drain, simulator_with
 

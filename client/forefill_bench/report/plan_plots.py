@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bench.plots import COLOURS, MARKERS, label_axes, new_figure, plain_numbers
-from .capacity import Fleet
-from .scenario import ARMS
+from ..capacity.capacity import Fleet
+from ..capacity.scenario import ARMS
+from .plots import COLOURS, MARKERS, label_axes, new_figure, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from random import Random
 from typing import Final
 
-from ..keystrokes import EventType, TypingModel, find_last_boundary, plan_typing
+from forefill_client.keystrokes import EventType, TypingModel, find_last_boundary, plan_typing
 
 
 class Kind(Enum):

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..client import AsyncClient
-from ..errors import ForefillError
-from ..options import PregenerationMode, Sampling, WarmMode
+from forefill_client.client import AsyncClient
+from forefill_client.errors import ForefillError
+from forefill_client.options import PregenerationMode, Sampling, WarmMode
 
 if TYPE_CHECKING:
     import httpx

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from forefill_client.plan.paper import QUESTION_TOKENS, UNCONFIRMED_TOKENS, on_paper
-from forefill_client.plan.scenario import Replica, Use
+from forefill_bench.capacity.estimate import QUESTION_TOKENS, UNCONFIRMED_TOKENS, on_paper
+from forefill_bench.capacity.scenario import Replica, Use
 
 FREE: dict[str, Any] = {"attention_ms": 0.0, "request_ms": 0.0, "read_ms": 0.0, "overhead_ms": 0.0}
 REPLICA = Replica(prefill_tokens_per_second=1000, decode_ms=21, block_size=1, max_batched_tokens=500, **FREE)

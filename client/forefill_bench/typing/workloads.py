@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from ..keystrokes import TypingModel
-from ..options import WarmMode
+from forefill_client.keystrokes import TypingModel
+from forefill_client.options import WarmMode
+
 from . import texts
 from .arms import ARMS, Arm, Prepared
 from .script import Script, edited, pasted, typed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from ..options import PregenerationMode, WarmMode
+from forefill_client.options import PregenerationMode, WarmMode
 
 
 class Prepared(Enum):

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ForefillError
-from .arms import ARMS
+from forefill_client.errors import ForefillError
+
+from ..typing.arms import ARMS
+from ..typing.workloads import LOAD
 from .summary import Summary
-from .workloads import LOAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,16 +10,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from ..bench import meta
-from ..bench.plots import check_matplotlib
-from ..errors import ForefillError
-from ..keystrokes import SAMPLE_QUERIES
-from ..terminal import Terminal, write_result
-from .capacity import Capacity, Fleet, plan_fleet
-from .paper import QUESTION_TOKENS, Paper, on_paper
-from .plots import write_plots
-from .scenario import ARMS, Outcome, Replica, Use
-from .table import LEGEND, alone_table, fleet_table, replica_table
+from forefill_client.errors import ForefillError
+from forefill_client.keystrokes import SAMPLE_QUERIES
+from forefill_client.terminal import Terminal, write_result
+
+from .capacity.capacity import Capacity, Fleet, plan_fleet
+from .capacity.estimate import QUESTION_TOKENS, Paper, on_paper
+from .capacity.scenario import ARMS, Outcome, Replica, Use
+from .report import meta
+from .report.plan_plots import write_plots
+from .report.plan_table import LEGEND, alone_table, fleet_table, replica_table
+from .report.plots import check_matplotlib
 
 DECADES: Final = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 DIGITS: Final = 3
@@ -82,7 +83,7 @@ async def run(command: PlanCommand) -> int:
 
 def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event) -> Plan:
     """Simulate what is needed; raises Stopped soon after `stopped` is set."""
-    from .simulate import busy_gap_ms, simulate
+    from .sim.simulate import busy_gap_ms, simulate
 
     def simulated(arm: str, typists: int) -> Outcome:
         place = f"{arm}, {typists} typist{'s' * (typists != 1)} on a replica"

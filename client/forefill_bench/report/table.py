@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-from ..terminal import pad
-from .arms import ARMS
+from forefill_client.terminal import pad
+
+from ..typing.arms import ARMS
+from ..typing.workloads import CACHED_DIRECT, LOAD, WORKLOADS
 from .summary import Summary
-from .workloads import CACHED_DIRECT, LOAD, WORKLOADS
 
 Figures = dict[str, Any]
 

@@ -6,16 +6,17 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from ..client import AsyncClient
-from ..errors import ForefillError
-from ..options import Sampling
-from ..session import Session
-from . import texts
-from .arms import Arm, Prepared
+from forefill_client.client import AsyncClient
+from forefill_client.errors import ForefillError
+from forefill_client.options import Sampling
+from forefill_client.session import Session
+
+from ..report.results import NaiveWarms, Served, from_reply, from_report
+from ..typing import texts
+from ..typing.arms import Arm, Prepared
+from ..typing.schedule import Trial
+from ..typing.script import Kind, Script, Stroke
 from .doors import REQUEST_TIMEOUT_SECONDS, Door, ForefillDoor, HttpDoor
-from .results import NaiveWarms, Served, from_reply, from_report
-from .schedule import Trial
-from .script import Kind, Script, Stroke
 
 SPIN_SECONDS = 0.002
 """An event loop wakes up to a millisecond late: before Enter it is asked over and over instead."""

@@ -3,7 +3,7 @@
 from random import Random, SystemRandom
 from typing import Final
 
-from ..keystrokes import SAMPLE_QUERIES, SAMPLE_SCHEMA
+from forefill_client.keystrokes import SAMPLE_QUERIES, SAMPLE_SCHEMA
 
 INSTRUCTIONS: Final = "You write one SQL query that answers the user's question, and nothing else."
 SCHEMA_SYSTEM: Final = f"{INSTRUCTIONS} The schema:\n\n{SAMPLE_SCHEMA}"

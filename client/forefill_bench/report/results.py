@@ -4,8 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from ..report import Report
-from .doors import Reply
+from forefill_client.report import Report
+
+from ..live.doors import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from .arms import ARMS
+from ..typing.arms import ARMS
 from .results import BackgroundRow, RequestRow
 from .spread import Sample
 

@@ -8,23 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..client import AsyncClient
-from ..errors import ForefillError
-from ..terminal import Terminal, write_result
-from . import meta
-from .arms import ARMS, Arm, Prepared
-from .doors import check_httpx, http_door
-from .load import FAILURES, LoadWindow, told
-from .plots import check_matplotlib, write_plots
-from .progress import Progress
-from .results import BackgroundRow, RequestRow, Served
-from .schedule import Cell, Pace, Trial, plan_load, plan_trials, typing_model
-from .servers import forefill_before, forefill_server, vllm_server
-from .summary import Summary, summarise
-from .table import tables
-from .texts import Nonces
-from .trial import Site, run_trial
-from .workloads import LOAD, WORKLOADS
+from forefill_client.client import AsyncClient
+from forefill_client.errors import ForefillError
+from forefill_client.terminal import Terminal, write_result
+
+from .live.doors import check_httpx, http_door
+from .live.load import FAILURES, LoadWindow, told
+from .live.servers import forefill_before, forefill_server, vllm_server
+from .live.trial import Site, run_trial
+from .report import meta
+from .report.plots import check_matplotlib, write_plots
+from .report.progress import Progress
+from .report.results import BackgroundRow, RequestRow, Served
+from .report.summary import Summary, summarise
+from .report.table import tables
+from .typing.arms import ARMS, Arm, Prepared
+from .typing.schedule import Cell, Pace, Trial, plan_load, plan_trials, typing_model
+from .typing.texts import Nonces
+from .typing.workloads import LOAD, WORKLOADS
 
 SECONDS_A_SUBMIT: Final = 2.0
 """About what a SUBMIT takes with all around it: for the progress bar alone."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from ..terminal import Terminal
+from forefill_client.terminal import Terminal
 
 BAR_COLUMNS = 24
 SECONDS_A_MINUTE = 60

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ..local_server import COMMAND, Process, ServerNotStarted, local_server
-from ..terminal import Terminal
+from forefill_client.local_server import COMMAND, Process, ServerNotStarted, local_server
+from forefill_client.terminal import Terminal
+
 from .doors import check_httpx
 
 POLL_SECONDS = 0.5

@@ -36,11 +36,11 @@ from forefill_service.session.events import (
 from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
 from forefill_service.settings import Settings
 
-from ..bench.arms import ARMS, Arm, Prepared
-from ..bench.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
-from ..bench.schedule import Arrival, PlannedSession, Window
-from ..bench.script import Kind, Script, Stroke
-from .scenario import Outcome, Replica, Use
+from ..capacity.scenario import Outcome, Replica, Use
+from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
+from ..typing.arms import ARMS, Arm, Prepared
+from ..typing.schedule import Arrival, PlannedSession, Window
+from ..typing.script import Kind, Script, Stroke
 from .virtual_time import run_at_virtual_time
 
 TEMPLATE_TOKENS: Final = 8

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..bench.schedule import Pace, Window, plan_window
-from ..bench.spread import percentile
+from ..report.spread import percentile
+from ..typing.schedule import Pace, Window, plan_window
 
 CHARACTERS_A_WORD: Final = 5
 ARMS: Final = ("cold", "static", "typed")

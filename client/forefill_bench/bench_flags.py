@@ -5,11 +5,12 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from .. import arguments
-from .arms import ARMS
-from .command import BenchCommand, run
-from .schedule import Pace
-from .workloads import WORKLOADS
+from forefill_client import arguments
+
+from .bench_command import BenchCommand, run
+from .typing.arms import ARMS
+from .typing.schedule import Pace
+from .typing.workloads import WORKLOADS
 
 EXAMPLES = """\
 examples:

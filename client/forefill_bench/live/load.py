@@ -6,12 +6,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..errors import ForefillError
+from forefill_client.errors import ForefillError
+
+from ..report.results import BackgroundRow, RequestRow, Served
+from ..typing.schedule import Arrival, Cell, PlannedSession, Trial
+from ..typing.workloads import LOAD, WORKLOADS
 from .doors import REQUEST_TIMEOUT_SECONDS
-from .results import BackgroundRow, RequestRow, Served
-from .schedule import Arrival, Cell, PlannedSession, Trial
 from .trial import Message, Site, ask_at, open_session, play, prepare, wait_until
-from .workloads import LOAD, WORKLOADS
 
 OPEN_EARLY_MS: Final = 1000.0
 """A user's box is open this long before the first key."""

@@ -5,9 +5,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from .. import arguments
-from .command import PlanCommand, run
-from .scenario import Replica, Use
+from forefill_client import arguments
+
+from .capacity.scenario import Replica, Use
+from .plan_command import PlanCommand, run
 
 DESCRIPTION = """\
 Plan capacity: simulate typists on one replica at virtual time, with the service's own code on a model of the engine;

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from .capacity import Fleet
-from .paper import Paper
-from .scenario import ARMS, Outcome
+from ..capacity.capacity import Fleet
+from ..capacity.estimate import Paper
+from ..capacity.scenario import ARMS, Outcome
 
 LEGEND: Final = """\
 cold: plain vLLM, warming off. static: all before the draft cached beforehand, at no cost. typed: forefill.

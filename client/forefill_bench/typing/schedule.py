@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from ..keystrokes import FlushRule, TypingModel
+from forefill_client.keystrokes import FlushRule, TypingModel
+
 from . import texts
 from .arms import Arm
 from .script import Script, paused, typed

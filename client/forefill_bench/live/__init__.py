@@ -1,0 +1,1 @@
+"""Runs arms on real servers: one session, a window of many, and plain generations beside them."""

@@ -1,0 +1,1 @@
+"""Results as rows, figures with their spread, tables and plots."""

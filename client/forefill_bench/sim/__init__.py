@@ -1,0 +1,1 @@
+"""The service's own code on a model of the engine, at virtual time."""

@@ -1,0 +1,1 @@
+"""Who types what, when, and in which way it is served: pure and seeded."""
