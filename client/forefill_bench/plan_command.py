@@ -128,7 +128,7 @@ def _check(command: PlanCommand) -> None:
     if whole > replica.cache_tokens:
         raise ForefillError(f"a cache of {replica.cache_tokens} tokens does not hold one prompt: raise --cache-tokens")
     try:
-        importlib.import_module(".simulate", __package__)
+        importlib.import_module(".sim.simulate", __package__)
     except ImportError as error:
         raise ForefillError(
             f"the service, which is what is simulated, is not installed here ({error}): pip install 'forefill[service]'"

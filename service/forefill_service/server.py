@@ -18,9 +18,9 @@ from prometheus_client import start_http_server
 
 from .engine import Engine
 from .errors import ServiceError
-from .fleet.backend import Service
+from .fleet.backend import Backend
 from .fleet.metrics import Metrics
-from .fleet.supervisor import Upkeep
+from .fleet.supervisor import EngineSupervisor
 from .settings import Settings
 from .wire.health import Health
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
@@ -41,7 +41,7 @@ class RunningServer:
 
     address: str
     metrics_address: str
-    service: Service
+    backend: Backend
     servicer: KeystrokeServicer
 
 
@@ -57,16 +57,16 @@ async def running_server(engines: Sequence[Engine], settings: Settings) -> Async
             return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
         metrics = Metrics()
-        service = Service.of(engines, settings, metrics, render, ready=False)
-        servicer, healthy = KeystrokeServicer(service), Health("", SERVICE_NAME)
-        upkeep = Upkeep(service, healthy, servicer.engine_died)
-        await upkeep.prepare()
+        backend = Backend.of(engines, settings, metrics, render, ready=False)
+        servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
+        supervisor = EngineSupervisor(backend, healthy, servicer.engine_died)
+        await supervisor.prepare()
         server, port = _grpc_server(servicer, healthy, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
-            looking_after = [asyncio.create_task(work) for work in (service.keeper.run(), upkeep.run())]
+            looking_after = [asyncio.create_task(work) for work in (backend.idle_refresher.run(), supervisor.run())]
             try:
-                yield RunningServer(f"{settings.host}:{port}", metrics_address, service, servicer)
+                yield RunningServer(f"{settings.host}:{port}", metrics_address, backend, servicer)
             finally:
                 healthy.stop()
                 servicer.stop()

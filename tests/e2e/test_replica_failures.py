@@ -147,6 +147,6 @@ async def test_where_every_server_hangs_the_answer_fails_the_session_lives_and_h
             with pytest.raises(SubmitRefused) as refused:
                 await typist.submit()
             assert refused.value.reason == pb.ERROR_REASON_GENERATION_FAILED
-            assert not front.running.service.replicas.up
+            assert not front.running.backend.replicas.up
         await front.until(lambda: all(engine.up for engine in front.engines.values()))
         assert (await typist.submit(QUESTION)).text

@@ -56,24 +56,24 @@ async def their_ids(server: HttpProcess, talk: list[tuple[str, str]]) -> list[in
 
 
 async def test_what_a_server_does_not_need_to_be_told_is_asked_of_it(front: Front) -> None:
-    info = front.running.service.info
+    info = front.running.backend.info
     assert (info.block_size, info.context_tokens) == (32, 8192)
     assert info.model == "SmolLM2-135M-Instruct"
     assert info.cache_blocks is not None
-    assert [replica.inert_reason for replica in front.running.service.replicas.all] == ["", ""]
+    assert [replica.inert_reason for replica in front.running.backend.replicas.all] == ["", ""]
 
 
 @pytest.mark.parametrize("name", AWKWARD_TEXTS)
 async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_servers: Servers, name: str) -> None:
     text = AWKWARD_TEXTS[name]
-    chat = front.running.service.replicas.chat
+    chat = front.running.backend.replicas.chat
     prompt = TurnPrompt(chat, [ChatMessage(role, content) for role, content in TALK], {}, 8192)
     assert prompt.final(text).to_list() == await their_ids(two_servers[0], [*TALK, ("user", text)])
 
 
 async def test_a_server_that_cannot_stand_in_for_the_others_is_told_apart(front: Front, two_servers: Servers) -> None:
     engine = front.engines[two_servers[0].url]
-    endpoint, served, settings = engine._endpoint, engine._served, front.running.service.settings
+    endpoint, served, settings = engine._endpoint, engine._served, front.running.backend.settings
 
     async def odd(**info: Any) -> str:
         return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings)

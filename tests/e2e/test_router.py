@@ -42,7 +42,7 @@ async def answered(typist: Typist, text: str | None = None) -> Answer:
 
 
 async def test_what_is_behind_a_router_is_found_out_without_metrics(front: Front) -> None:
-    info = front.running.service.info
+    info = front.running.backend.info
     assert (info.block_size, info.context_tokens, info.caches) == (32, 8192, 2)
 
 
@@ -88,14 +88,14 @@ async def test_with_a_worker_dead_sessions_go_to_the_other_and_with_both_dead_no
             await typist.type(QUESTION)
             await typist.send_flush()
             assert (await answered(typist)).text
-        assert front.running.service.replicas.up
+        assert front.running.backend.replicas.up
 
         await two_servers[1].kill()
         with pytest.raises(SubmitRefused) as refused:
             await typists[0].submit(QUESTION)
         assert refused.value.reason == pb.ERROR_REASON_GENERATION_FAILED
-        await front.until(lambda: not front.running.service.replicas.up)
+        await front.until(lambda: not front.running.backend.replicas.up)
 
         await asyncio.gather(*(server.start() for server in two_servers))
-        await front.until(lambda: front.running.service.replicas.up)
+        await front.until(lambda: front.running.backend.replicas.up)
         assert (await answered(typists[0], QUESTION)).text

@@ -116,7 +116,7 @@ async def befall(stage: Stage, kind: str) -> None:
             stage.render_gate.held = True
         case "load" | "calm":
             stage.engine.load = EngineLoad(waiting=1000 if kind == "load" else 0)
-            stage.replica.admission.look()
+            stage.replica.admission.dispatch()
     await settle()
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from forefill_service.cache.blocks import CachedBlocks
-from forefill_service.cache.planner import Planner, Warm
+from forefill_service.cache.planner import Planner, Prefill
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CharAdd, CharDelete, Edit, Flush, KeystrokeEvent, Open, Replace
@@ -95,7 +95,7 @@ def test_the_planner_warms_no_block_twice_and_nothing_for_nothing(
                 plan.want(prompt(*shape))
             case "next":
                 wanted, warm = plan.wanted, plan.next_warm(lambda cached_tokens: room, 0.0)
-                if not isinstance(warm, Warm):
+                if not isinstance(warm, Prefill):
                     continue
                 assert in_flight is None, "never more than one in flight"
                 assert wanted is not None

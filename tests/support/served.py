@@ -40,7 +40,7 @@ class Served:
         return asyncio.create_task(self.stack.aclose())
 
     def sample(self, name: str, **labels: str) -> float | None:
-        return self.running.service.metrics.registry.get_sample_value(f"forefill_{name}", labels)
+        return self.running.backend.metrics.registry.get_sample_value(f"forefill_{name}", labels)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
-from forefill_service.fleet.backend import Service
+from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Replica
 from forefill_service.serving.runner import SessionRunner
@@ -104,7 +104,7 @@ class Stage:
         inert_reason: str = "",
         piece_tokens: int = 1000,
         tenant: str = "",
-        service: Service | None = None,
+        backend: Backend | None = None,
         others: Sequence[FakeEngine] = (),
         **settings: Any,
     ) -> None:
@@ -121,7 +121,7 @@ class Stage:
         self._events: asyncio.Queue[KeystrokeEvent | Open | Unknown | None] = asyncio.Queue()
         self._writes = asyncio.Lock()
         self.settings = Settings(**{**UNHURRIED, "warm_piece_tokens": piece_tokens, **settings})
-        self.service = service or Service.of(
+        self.backend = backend or Backend.of(
             [seam(self.engine), *others],
             self.settings,
             self.metrics,
@@ -130,13 +130,13 @@ class Stage:
             clock=self._clock,
             sleep=self.time_gate,
         )
-        self.runner = SessionRunner(self.service, opening, self._send, tenant)
+        self.runner = SessionRunner(self.backend, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 
     @property
     def replica(self) -> Replica:
         """The engine as the session's service knows it."""
-        return self.service.replicas.all[0]
+        return self.backend.replicas.all[0]
 
     def _clock(self) -> float:
         self._time += 1

@@ -15,7 +15,7 @@ from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeEngine, Priority
 from forefill_service.engine.fake.steps import Step, StepModel
-from forefill_service.fleet.backend import Service
+from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.scheduling.calibration import calibrate
 from forefill_service.scheduling.prefill_times import Coefficients
@@ -123,8 +123,8 @@ class _Simulation:
 
     async def run(self, progress: Progress) -> Outcome:
         self._clock = asyncio.get_running_loop().time
-        self._service = Service.of([self._engine], Settings(), Metrics(), _render, clock=self._clock)
-        [replica] = self._service.replicas.all
+        self._backend = Backend.of([self._engine], Settings(), Metrics(), _render, clock=self._clock)
+        [replica] = self._backend.replicas.all
         await calibrate(self._engine, replica.admission.times, self._clock)
         self._engine.evict()
         self._began_at = self._clock()
@@ -157,7 +157,7 @@ class _Simulation:
 
         books.submits += planned.counted
         script = planned.script if self._arm.warms else planned.script[-1:]
-        await SessionRunner(self._service, opening, heard).run(self._events(script, planned.begins_ms))
+        await SessionRunner(self._backend, opening, heard).run(self._events(script, planned.begins_ms))
 
     async def _background(self, index: int, arrival: Arrival) -> None:
         """Ask for one plain generation that is not a typist's."""
@@ -175,7 +175,7 @@ class _Simulation:
                 told_at.append(self._clock())
 
         script = (Stroke(0.0, Kind.SUBMIT, arrival.text),)
-        await SessionRunner(self._service, opening, heard).run(self._events(script, arrival.at_ms))
+        await SessionRunner(self._backend, opening, heard).run(self._events(script, arrival.at_ms))
         if arrival.counted:
             due_at = self._began_at + arrival.at_ms / 1000
             self._books.neighbours_ttft_ms.append((told_at[0] - due_at) * 1000)

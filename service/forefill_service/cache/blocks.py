@@ -128,7 +128,7 @@ class CachedBlocks:
         self._told.difference_update(change.removed)
         self._told.update(change.stored)
 
-    def guess(self) -> None:
+    def stop_trusting_events(self) -> None:
         """Take it that the engine tells no more: what it has told of counts for nothing from now on."""
         self.told_by_engine = False
         self._told.clear()

@@ -25,7 +25,7 @@ class Wait(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Warm:
+class Prefill:
     """A prefix to warm: whole blocks, of which the first `frontier` tokens are believed cached when it is planned."""
 
     prefix: TokenIds
@@ -53,7 +53,7 @@ class Planner:
         self.context_tokens = context_tokens
         self.blocks = blocks
         self.wanted: TokenIds | None = None
-        self.in_flight: Warm | None = None
+        self.in_flight: Prefill | None = None
         self.held: TokenIds | None = None
         self._cache_salt = cache_salt
         self._apart = ""
@@ -83,7 +83,7 @@ class Planner:
         """Want nothing more; what is in flight goes on."""
         self.wanted = None
 
-    def next_warm(self, room: Room, now: float) -> Warm | Wait | None:
+    def next_warm(self, room: Room, now: float) -> Prefill | Wait | None:
         """Return the warm to send now and count it in flight; None: nothing is wanted that is not cached."""
         if self.wanted is None or self.in_flight is not None:
             return None
@@ -97,11 +97,11 @@ class Planner:
         end = min(len(names), cached + room(cached * size) // size)
         if end == cached:
             return Wait.NO_ROOM
-        self.in_flight = Warm(self.wanted.prefix(end * size), cached * size, tuple(names[:end]), now)
+        self.in_flight = Prefill(self.wanted.prefix(end * size), cached * size, tuple(names[:end]), now)
         self.blocks.begin(names[cached:end])
         return self.in_flight
 
-    def touch(self, room: Room, now: float) -> Warm | Wait | None:
+    def touch(self, room: Room, now: float) -> Prefill | Wait | None:
         """Return the warm that uses all that is held once more, and count it in flight; None: nothing is held any more.
 
         What was evicted meanwhile is not brought back: the engine had no room for it.
@@ -114,7 +114,7 @@ class Planner:
         frontier = len(self.held) - size  # the last token is always computed, and with it its block
         if room(frontier) < size:
             return Wait.NO_ROOM
-        self.in_flight = Warm(self.held, frontier, tuple(names), now)
+        self.in_flight = Prefill(self.held, frontier, tuple(names), now)
         self.blocks.begin(names[-1:])
         return self.in_flight
 

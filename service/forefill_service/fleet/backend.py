@@ -12,9 +12,9 @@ from ..scheduling.admission import Admission, Limits
 from ..scheduling.prefill_times import PrefillTimes
 from ..scheduling.pressure import PressureGauge
 from ..scheduling.retry_budget import RetryBudget
-from ..scheduling.waste_limit import Payback
+from ..scheduling.waste_limit import WasteLimiter
 from ..settings import Settings
-from .idle_refresh import Keeper
+from .idle_refresh import IdleRefresher
 from .metrics import Metrics
 from .replicas import Replica, Replicas
 
@@ -25,7 +25,7 @@ Render = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class Backend:
     """The engines, and who may use them for what. `render` runs a function of `prompt` off the event loop."""
 
     replicas: Replicas
@@ -33,8 +33,8 @@ class Service:
     metrics: Metrics
     render: Render
     clock: Clock
-    payback: Payback
-    keeper: Keeper
+    waste_limiter: WasteLimiter
+    idle_refresher: IdleRefresher
     sleep: Sleep = asyncio.sleep
 
     @property
@@ -54,7 +54,7 @@ class Service:
         ready: bool = True,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
-    ) -> "Service":
+    ) -> "Backend":
         """Put together what the settings ask for; where not `ready`, no engine is used before `prepare` has seen it."""
         replicas = []
         for engine in engines:
@@ -66,8 +66,8 @@ class Service:
             metrics=metrics,
             render=render,
             clock=clock,
-            payback=Payback(settings.least_used_share),
-            keeper=Keeper(max(1.0, settings.touch_seconds / 4), clock),
+            waste_limiter=WasteLimiter(settings.least_used_share),
+            idle_refresher=IdleRefresher(max(1.0, settings.touch_seconds / 4), clock),
             sleep=sleep,
         )
 

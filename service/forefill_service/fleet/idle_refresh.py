@@ -12,7 +12,7 @@ class Kept(Protocol):
         """Use what the session holds once more, if it was silent long enough, and not too long."""
 
 
-class Keeper:
+class IdleRefresher:
     """One for all sessions of a server; `run` looks at them every `every_seconds`."""
 
     def __init__(self, every_seconds: float, clock: Callable[[], float]) -> None:

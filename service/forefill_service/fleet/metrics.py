@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ..errors import Reason
 from ..session.ledger import Balance
 from ..session.responses import FlushOutcome, ShedReason, Source
-
-if TYPE_CHECKING:
-    from .replicas import Replica
+from .replicas import Replica
 
 _TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -84,7 +81,7 @@ class Metrics:
         """Count a session out."""
         self._sessions.dec()
 
-    def watch(self, replicas: Sequence["Replica"]) -> None:
+    def watch(self, replicas: Sequence[Replica]) -> None:
         """Ask these whenever the metrics are read."""
         for replica in replicas:
             admission = replica.admission

@@ -53,11 +53,11 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session's requests go now: `route` is what a router is told, `apart` what sets its caches apart."""
+    """Where a session's requests go now: `route` is what a router is told, `cache_partition` sets its caches apart."""
 
     replica: Replica
     route: str
-    apart: str = ""
+    cache_partition: str = ""
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class Route:
             self._moves += 1
 
     def _place(self, replica: Replica, key: str) -> Place:
-        return Place(replica, key, apart=key if self._replicas.info.caches > 1 else "")
+        return Place(replica, key, cache_partition=key if self._replicas.info.caches > 1 else "")
 
     @property
     def _moved_key(self) -> str:

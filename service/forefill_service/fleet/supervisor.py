@@ -3,17 +3,14 @@
 import asyncio
 import logging
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 from ..engine import Engine
 from ..engine.self_test import warming_inert_reason
 from ..errors import EngineDied, EngineError, EngineStartError
 from ..scheduling.calibration import calibrate
 from ..wire.health import Health
-from .backend import Service
-
-if TYPE_CHECKING:
-    from .replicas import Replica
+from .backend import Backend
+from .replicas import Replica
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +18,15 @@ LOOK_SECONDS = 0.5
 """How often it is looked whether an engine that was away is there."""
 
 
-class Upkeep:
+class EngineSupervisor:
     """Of all engines of a service. `engine_died` is set once there is nothing left to serve with, ever."""
 
-    def __init__(self, service: Service, health: Health, engine_died: asyncio.Event) -> None:
-        self._service = service
+    def __init__(self, backend: Backend, health: Health, engine_died: asyncio.Event) -> None:
+        self._backend = backend
         self._health = health
         self._engine_died = engine_died
         self._by_engine: dict[Engine, list[Replica]] = {}
-        for replica in service.replicas.all:
+        for replica in backend.replicas.all:
             self._by_engine.setdefault(replica.engine, []).append(replica)
         self._untested = set(self._by_engine)
 
@@ -46,7 +43,7 @@ class Upkeep:
                 raise error
         if len(errors) == len(results):
             raise EngineStartError(f"the engine came up but does not answer: {errors[0]}") from errors[0]
-        info = self._service.info
+        info = self._backend.info
         log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
 
     async def run(self) -> None:
@@ -61,7 +58,7 @@ class Upkeep:
     async def _tell_health(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._health.tell(serving=self._service.replicas.up)
+            self._health.tell(serving=self._backend.replicas.up)
 
     async def _keep_tested(self, engine: Engine) -> None:
         """Prepare an engine that was away at the start, once it is there, and one that has come up anew."""
@@ -93,7 +90,7 @@ class Upkeep:
         try:
             reason = await warming_inert_reason(engine)
             if not replicas[0].ready:
-                await calibrate(engine, replicas[0].admission.times, self._service.clock)
+                await calibrate(engine, replicas[0].admission.times, self._backend.clock)
         except BaseException:
             self._untested.add(engine)
             raise
@@ -117,4 +114,4 @@ class Upkeep:
         except Exception:
             log.exception("what %s tells of its cache cannot be read; it is guessed from now on", engine.name)
             for blocks in caches:
-                blocks.guess()
+                blocks.stop_trusting_events()

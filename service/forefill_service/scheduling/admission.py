@@ -17,10 +17,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from enum import IntEnum
 
-from ..cache.planner import Room, Wait, Warm
-from ..engine.base import Engine
+from ..cache.planner import Prefill, Room, Wait
+from ..engine.base import Engine, Priority
 from ..session.responses import ShedReason
 from .fair_shares import FairShares
 from .prefill_times import PrefillTimes
@@ -29,17 +28,10 @@ from .pressure import Pressure, PressureGauge
 POLL_SECONDS = 0.05
 """How often those who wait are looked at while nothing else happens."""
 
-Plan = Callable[[Room, float], Warm | Wait | None]
+Plan = Callable[[Room, float], Prefill | Wait | None]
 
 
-class Work(IntEnum):
-    """What speculation asks for; the lower goes first."""
-
-    PREGENERATION = 0
-    WARM = 1
-
-
-_SHED_AT = {Work.WARM: Pressure.WARMS, Work.PREGENERATION: Pressure.PREGENERATIONS}
+_SHED_AT = {Priority.WARM: Pressure.WARMS, Priority.PREGENERATION: Pressure.PREGENERATIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +55,14 @@ class Shed(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class Turn:
-    """Work that was admitted; `warm` is None where nothing was left to do. `revoked` is set when it must make way."""
+class Permit:
+    """Speculative work that was admitted; `warm` is None where nothing was left to do.
 
-    work: Work
-    warm: Warm | None
+    `revoked` is set when it must make way.
+    """
+
+    priority: Priority
+    warm: Prefill | None
     began_at: float
     added_seconds: float
     alone: bool
@@ -78,12 +73,12 @@ class Turn:
 class _Waiting:
     """Who waits for a turn: `plan` says what to send in the room that there is, once the turn has come."""
 
-    work: Work
+    priority: Priority
     tenant: str
     session: str
     plan: Plan
     since: float
-    turn: asyncio.Future[Turn]
+    turn: asyncio.Future[Permit]
 
 
 class Admission:
@@ -100,8 +95,8 @@ class Admission:
         self._clock = clock
         self._tenants, self._sessions = FairShares(), FairShares()
         self._waiting: list[_Waiting] = []
-        self._prefilling: set[Turn] = set()
-        self._pregenerating: set[Turn] = set()
+        self._prefilling: set[Permit] = set()
+        self._pregenerating: set[Permit] = set()
         self._generations = 0
         self._without_first_token = 0
         self._poll: asyncio.TimerHandle | None = None
@@ -126,7 +121,7 @@ class Admission:
             if waits:
                 waits = False
                 self._without_first_token -= 1
-                self.look()
+                self.dispatch()
 
         self._generations += 1
         self._without_first_token += 1
@@ -136,19 +131,19 @@ class Admission:
         finally:
             self._generations -= 1
             first_token()
-            self.look()
+            self.dispatch()
 
     @asynccontextmanager
-    async def turn(self, work: Work, tenant: str, session: str, plan: Plan) -> AsyncIterator[Turn]:
+    async def permit(self, priority: Priority, tenant: str, session: str, plan: Plan) -> AsyncIterator[Permit]:
         """Wait for a turn and hold it for the time of the block.
 
         Raises Shed instead where the engine is under pressure, or where the turn does not come in time.
         """
-        future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(work, tenant, session, plan, self._clock(), future)
+        future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(priority, tenant, session, plan, self._clock(), future)
         self._waiting.append(waiting)
         try:
-            self.look()
+            self.dispatch()
             turn = await future
             yield turn
         finally:
@@ -157,24 +152,24 @@ class Admission:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._prefilling.discard(future.result())
                 self._pregenerating.discard(future.result())
-                self.look()
+                self.dispatch()
 
-    def withdraw(self, work: Work, session: str) -> None:
+    def withdraw(self, priority: Priority, session: str) -> None:
         """Let a session that waits for a turn go on without one: it no longer wants anything."""
         for waiting in self._waiting:
-            if waiting.session == session and waiting.work is work and not waiting.turn.done():
-                waiting.turn.set_result(Turn(work, None, self._clock(), 0.0, alone=False))
+            if waiting.session == session and waiting.priority is priority and not waiting.turn.done():
+                waiting.turn.set_result(Permit(priority, None, self._clock(), 0.0, alone=False))
 
-    def prefilled(self, turn: Turn, cached_tokens: int | None) -> None:
+    def prefilled(self, turn: Permit, cached_tokens: int | None) -> None:
         """Take it that a turn's prompt is computed, of which the engine found `cached_tokens` cached, if it tells."""
         if turn in self._prefilling:
             self._prefilling.remove(turn)
             if turn.alone and turn.warm is not None and cached_tokens is not None:
                 computed = len(turn.warm.prefix) - cached_tokens
                 self.times.observe(computed, cached_tokens, self._clock() - turn.began_at)
-            self.look()
+            self.dispatch()
 
-    def look(self) -> None:
+    def dispatch(self) -> None:
         """Serve whoever can be served now, revoke what must make way, and look again after a while."""
         if self._waiting or self._pregenerating:
             now, pressure = self._clock(), self.pressure
@@ -184,15 +179,15 @@ class Admission:
             for waiting in sorted(self._waiting, key=lambda who: self._rank(who, now)):
                 self._serve(waiting, pressure, now)
         if (self._waiting or self._pregenerating) and self._poll is None:
-            self._poll = asyncio.get_running_loop().call_later(POLL_SECONDS, self._look_again)
+            self._poll = asyncio.get_running_loop().call_later(POLL_SECONDS, self._dispatch_again)
 
-    def _look_again(self) -> None:
+    def _dispatch_again(self) -> None:
         self._poll = None
-        self.look()
+        self.dispatch()
 
     def _rank(self, who: _Waiting, now: float) -> tuple[float, ...]:
         tenant, session = self._tenants.lately(who.tenant, now), self._sessions.lately(who.session, now)
-        return who.work, tenant, session, who.since
+        return who.priority, tenant, session, who.since
 
     def _serve(self, who: _Waiting, pressure: Pressure, now: float) -> None:
         if who.turn.done():
@@ -200,12 +195,12 @@ class Admission:
         if not self._engine.up:
             self._shed(who, ShedReason.FAILED)
             return
-        if pressure >= _SHED_AT[who.work] or now - who.since > self.limits.wait_seconds:
+        if pressure >= _SHED_AT[who.priority] or now - who.since > self.limits.wait_seconds:
             self._shed(who, ShedReason.LOAD)
             return
         if self._without_first_token or len(self._prefilling) >= self.limits.in_flight:
             return
-        if who.work is Work.PREGENERATION and len(self._pregenerating) >= self.limits.pregenerations:
+        if who.priority is Priority.PREGENERATION and len(self._pregenerating) >= self.limits.pregenerations:
             return
         planned = who.plan(self._room, now)
         if isinstance(planned, Wait):
@@ -217,15 +212,15 @@ class Admission:
         self._waiting.remove(who)
         who.turn.set_exception(Shed(reason))
 
-    def _begin(self, who: _Waiting, planned: Warm | None, now: float) -> Turn:
+    def _begin(self, who: _Waiting, planned: Prefill | None, now: float) -> Permit:
         seconds = 0.0 if planned is None else self.times.added_seconds(planned.new_tokens, planned.frontier)
         alone = not (self._prefilling or self._pregenerating or self._answers_run)
-        turn = Turn(who.work, planned, now, seconds, alone)
+        turn = Permit(who.priority, planned, now, seconds, alone)
         if planned is None:
             return turn
         self._disturb()
         self._prefilling.add(turn)
-        if who.work is Work.PREGENERATION:
+        if who.priority is Priority.PREGENERATION:
             self._pregenerating.add(turn)
         self._tenants.give(who.tenant, planned.new_tokens, now)
         self._sessions.give(who.session, planned.new_tokens, now)

@@ -27,14 +27,14 @@ class _Account:
         return self.used / self.computed
 
 
-class Payback:
+class WasteLimiter:
     """The accounts of one server. `least_share` 0 admits everybody always."""
 
     def __init__(self, least_share: float) -> None:
         self._least_share = least_share
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
-    def admits(self, *owners: str) -> bool:
+    def allows(self, *owners: str) -> bool:
         """Tell whether a request is admitted; the worst account of its owners decides."""
         account = min((self._account(owner) for owner in owners), key=lambda account: account.used_share)
         if account.used_share >= self._least_share:

@@ -15,7 +15,7 @@ from ..chat.generation import Sampling
 from ..chat.token_ids import TokenIds
 from ..engine import Output, Priority, Request
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable
-from ..fleet.backend import Service
+from ..fleet.backend import Backend
 from ..fleet.replicas import Place
 from ..session.responses import GenerationDelta, GenerationStarted, Response, Source
 from .pregeneration_task import Pregenerator
@@ -68,14 +68,14 @@ class Answerer:
 
     def __init__(
         self,
-        service: Service,
+        backend: Backend,
         owner: Owner,
         warmer: Warmer,
         pregenerator: Pregenerator,
         sampling: Sampling,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
-        self._service = service
+        self._backend = backend
         self._owner = owner
         self._warmer = warmer
         self._pregenerator = pregenerator
@@ -87,11 +87,11 @@ class Answerer:
 
         Raises EngineError where it did not come to its end, and whatever `render` raises.
         """
-        self._service.replicas.retries.generation()
+        self._backend.replicas.retries.generation()
         place = self._warmer.locate()
         with place.replica.admission.generation() as first_token:
             answer.prompt = await render()
-            answer.rendered_at = self._service.clock()
+            answer.rendered_at = self._backend.clock()
             self._warmer.submit(answer.prompt)
             lost = await self._try(answer, place, first_token)
         if lost is not None:
@@ -112,7 +112,7 @@ class Answerer:
 
     async def _once_more(self, answer: Answer, failed: Place, error: EngineError) -> None:
         place = self._owner.route.elsewhere(failed, error)
-        self._service.metrics.lost(failed.replica.name, retried=place is not None)
+        self._backend.metrics.lost(failed.replica.name, retried=place is not None)
         if place is None:
             raise error
         with place.replica.admission.generation() as first_token:
@@ -137,9 +137,9 @@ class Answerer:
             raise EngineRefused("the engine stopped before the answer was complete")
 
     async def _started(self, answer: Answer) -> None:
-        answer.first_token_at = self._service.clock()
+        answer.first_token_at = self._backend.clock()
         self._warmer.ledger.began(answer.prompt, answer.found_tokens, answer.place)
         ttft = answer.first_token_at - answer.received_at
-        self._service.metrics.started(ttft, answer.source)
+        self._backend.metrics.started(ttft, answer.source)
         prompt_tokens, cached_tokens = len(answer.prompt), answer.cached_tokens
         await self._send(GenerationStarted(answer.seq, ttft, prompt_tokens, cached_tokens, answer.source))

@@ -20,15 +20,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..cache.planner import Room, Wait, Warm
+from ..cache.planner import Prefill, Room, Wait
 from ..chat.generation import Sampling
 from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds
 from ..engine import Output, Priority, Request
 from ..errors import EngineDied, EngineError, EngineRefused
-from ..fleet.backend import Service
+from ..fleet.backend import Backend
 from ..fleet.replicas import Place
-from ..scheduling.admission import Work
 from ..session.events import PregenerationMode
 from ..session.pregeneration import Guesses, Pregeneration, continuable
 from .warmer import Owner, Warmer
@@ -40,10 +39,10 @@ class Pregenerator:
     """The pre-generations of one session; its books and its beliefs are the warmer's."""
 
     def __init__(
-        self, service: Service, owner: Owner, warmer: Warmer, sampling: Sampling, mode: PregenerationMode
+        self, backend: Backend, owner: Owner, warmer: Warmer, sampling: Sampling, mode: PregenerationMode
     ) -> None:
-        settings = service.settings
-        self._service = service
+        settings = backend.settings
+        self._backend = backend
         self._owner = owner
         self._warmer, self._ledger, self._planner = warmer, warmer.ledger, warmer.planner
         self._sampling = sampling
@@ -121,9 +120,9 @@ class Pregenerator:
 
     async def _typing_pause(self) -> None:
         await self._wake.wait()
-        pause_seconds = self._service.settings.pregeneration_pause_ms / 1000 * self._guesses.pause_factor
-        while (rest := self._changed_at + pause_seconds - self._service.clock()) > 0:
-            await self._service.sleep(rest)
+        pause_seconds = self._backend.settings.pregeneration_pause_ms / 1000 * self._guesses.pause_factor
+        while (rest := self._changed_at + pause_seconds - self._backend.clock()) > 0:
+            await self._backend.sleep(rest)
         self._wake.clear()  # one sleep a pause, not one a key
 
     async def _try(self, text: str) -> None:
@@ -145,7 +144,7 @@ class Pregenerator:
 
     async def _pregenerate(self, text: str) -> None:
         turn_prompt = await asyncio.shield(self._prompt)  # it is SUBMIT's too
-        prompt: TokenIds = await self._service.render(turn_prompt.final, text)
+        prompt: TokenIds = await self._backend.render(turn_prompt.final, text)
         if self._begun is not None and self._begun.prompt == prompt:
             return  # an earlier pause has brought it
         begun, place = self._pregeneration(text, prompt), self._warmer.locate()
@@ -162,11 +161,11 @@ class Pregenerator:
 
     async def _hold_back(self, begun: Pregeneration, place: Place, outputs: AsyncGenerator[Output, None]) -> None:
         """Wait for a turn and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
-        settings, admission, owner = self._service.settings, place.replica.admission, self._owner
+        settings, admission, owner = self._backend.settings, place.replica.admission, self._owner
         plan = partial(self._plan, begun.prompt)
-        async with admission.turn(Work.PREGENERATION, owner.tenant, owner.session, plan) as turn:
+        async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as turn:
             self._begin(begun, place)
-            async with self._stopped_by(turn.revoked.wait(), self._service.sleep(settings.pregeneration_seconds)):
+            async with self._stopped_by(turn.revoked.wait(), self._backend.sleep(settings.pregeneration_seconds)):
                 async for output in outputs:
                     if not begun.outputs:
                         admission.prefilled(turn, output.cached_tokens)
@@ -212,14 +211,14 @@ class Pregenerator:
         finally:
             self._close(begun, answered=answered)
 
-    def _plan(self, prompt: TokenIds, room: Room, now: float) -> Warm | Wait:
+    def _plan(self, prompt: TokenIds, room: Room, now: float) -> Prefill | Wait:
         if self._planner.in_flight is not None:  # a warm of this session computes some of it
             return Wait.COMPUTED_BY_ANOTHER
-        planned = Warm(prompt, self._planner.frontier(prompt, now))
+        planned = Prefill(prompt, self._planner.frontier(prompt, now))
         return planned if planned.new_tokens <= room(planned.frontier) else Wait.NO_ROOM
 
     def _pregeneration(self, text: str, prompt: TokenIds) -> Pregeneration:
-        info, settings = self._service.info, self._service.settings
+        info, settings = self._backend.info, self._backend.settings
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
         can_go_on = continuable(self._sampling, penalizes=info.penalizes)
@@ -239,12 +238,12 @@ class Pregenerator:
         self._sent = True
         self._begun, self.begun_at = begun, place
         self._guesses.begun()
-        begun.believed_tokens = self._planner.frontier(begun.prompt, self._service.clock())
+        begun.believed_tokens = self._planner.frontier(begun.prompt, self._backend.clock())
 
     def _take(self, begun: Pregeneration, output: Output) -> None:
         if not begun.outputs:
-            self._planner.move(self.begun_at.replica.blocks, self.begun_at.apart)
-            self._planner.hold(begun.prompt, self._service.clock())
+            self._planner.move(self.begun_at.replica.blocks, self.begun_at.cache_partition)
+            self._planner.hold(begun.prompt, self._backend.clock())
         begun.take(output)
         self._news.set()
 

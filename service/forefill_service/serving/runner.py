@@ -15,7 +15,7 @@ from typing import Any
 from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds
 from ..errors import EngineBusy, EngineDied, EngineError, EngineUnavailable, Reason, Refusal
-from ..fleet.backend import Service
+from ..fleet.backend import Backend
 from ..fleet.replicas import Route
 from ..session.events import CacheScope, KeystrokeEvent, Open, Unknown, WarmMode
 from ..session.machine import (
@@ -51,19 +51,19 @@ class SessionRunner:
     """
 
     def __init__(
-        self, service: Service, opening: Open, send: Callable[[Response], Awaitable[None]], tenant: str = ""
+        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], tenant: str = ""
     ) -> None:
-        self._service = service
+        self._backend = backend
         self._opening = opening
         self._send = send
-        self._session = Session(service.settings.max_draft_code_points)
+        self._session = Session(backend.settings.max_draft_code_points)
         self._session_id = opening.session_key or secrets.token_hex(8)
-        route = Route(service.replicas, self._route_key(tenant))
+        route = Route(backend.replicas, self._route_key(tenant))
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         owner = Owner(self._session_id, tenant, _cache_salt(opening.cache_scope, tenant), route)
-        self._warmer = Warmer(service, owner, self._answer_flush, off_reason=off_reason)
-        self._pregenerator = Pregenerator(service, owner, self._warmer, opening.sampling, opening.pregeneration_mode)
-        self._answerer = Answerer(service, owner, self._warmer, self._pregenerator, opening.sampling, send)
+        self._warmer = Warmer(backend, owner, self._answer_flush, off_reason=off_reason)
+        self._pregenerator = Pregenerator(backend, owner, self._warmer, opening.sampling, opening.pregeneration_mode)
+        self._answerer = Answerer(backend, owner, self._warmer, self._pregenerator, opening.sampling, send)
         self._prompt: asyncio.Future[TurnPrompt]  # of the current turn; the first one begins with Open
         self._changing = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -85,7 +85,7 @@ class SessionRunner:
 
         Raises Refusal where the stream cannot go on, ABORTED among them: the events ended without END.
         """
-        self._service.keeper.add(self._warmer)
+        self._backend.idle_refresher.add(self._warmer)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -96,7 +96,7 @@ class SessionRunner:
                     for task in self._tasks:
                         task.cancel()
         finally:
-            self._service.keeper.discard(self._warmer)
+            self._backend.idle_refresher.discard(self._warmer)
             self._pregenerator.abandon()
             self._warmer.abandon()
         if refusal is not None:
@@ -104,7 +104,7 @@ class SessionRunner:
 
     def _route_key(self, tenant: str) -> str:
         """Return what decides where this session's requests go."""
-        if self._service.settings.affinity == "session":
+        if self._backend.settings.affinity == "session":
             return f"{tenant}/{self._session_id}"
         said = [(message.role, message.content) for message in self._opening.messages]
         return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
@@ -150,7 +150,7 @@ class SessionRunner:
             raise Refusal(Reason.ABORTED)
 
     async def _receive(self, event: Event) -> None:
-        received_at = self._service.clock()
+        received_at = self._backend.clock()
         async with self._changing:
             await self._perform(self._session.receive(event), received_at)
 
@@ -161,10 +161,10 @@ class SessionRunner:
     async def _begin_turn(self, turn: BeginTurn, received_at: float) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        context_tokens = self._service.info.context_tokens
+        context_tokens = self._backend.info.context_tokens
         kwargs = self._opening.chat_template_kwargs
         self._prompt = asyncio.ensure_future(
-            self._service.render(TurnPrompt, self._service.replicas.chat, turn.messages, kwargs, context_tokens)
+            self._backend.render(TurnPrompt, self._backend.replicas.chat, turn.messages, kwargs, context_tokens)
         )
         self._prompt.add_done_callback(lambda made: made.cancelled() or made.exception())  # SUBMIT will tell
         self._own(self._prompt)
@@ -189,14 +189,14 @@ class SessionRunner:
         await self._tell_refusal(Refusal(refuse.reason), refuse.seq, refuse.draft_code_points)
 
     async def _tell_refusal(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
-        self._service.metrics.refused(refusal.reason)
+        self._backend.metrics.refused(refusal.reason)
         await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
 
     async def _close(self, close: Close, received_at: float) -> None:
         self.end(None)
 
     async def _answer_flush(self, result: FlushResult) -> None:
-        self._service.metrics.flushed(result.outcome, result.shed_reason)
+        self._backend.metrics.flushed(result.outcome, result.shed_reason)
         await self._send(result)
 
     async def _generate(self, generate: Generate, received_at: float) -> None:
@@ -223,12 +223,12 @@ class SessionRunner:
     async def _final(self, text: str) -> TokenIds:
         if (begun := self._pregenerator.prompt_of(text)) is not None:
             return begun
-        prompt: TokenIds = await self._service.render((await self._prompt).final, text)
+        prompt: TokenIds = await self._backend.render((await self._prompt).final, text)
         return prompt
 
     async def _finish(self, answer: Answer) -> None:
         balance = await self._warmer.settle(answer.place, answer.prompt, answer.found_tokens, answer.token_ids)
-        now = self._service.clock()
+        now = self._backend.clock()
         finished = GenerationFinished(
             answer.seq,
             answer.finish_reason or "stop",

@@ -9,21 +9,18 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..cache.planner import Planner, Warm
+from ..cache.planner import Planner, Prefill
 from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds
-from ..engine import warm
+from ..engine import Priority, warm
 from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, Refusal
+from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
-from ..scheduling.admission import Plan, Shed, Turn, Work
+from ..scheduling.admission import Permit, Plan, Shed
 from ..session.ledger import Balance, Ledger
 from ..session.machine import Confirm
 from ..session.responses import FlushOutcome, FlushResult, ShedReason
-
-if TYPE_CHECKING:
-    from ..fleet.backend import Service
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +29,7 @@ HANGS_AFTER_TIMEOUTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """For whom a session warms; the names count for fairness and payback."""
+    """For whom a session warms; the names count for fairness and the waste limiter."""
 
     session: str
     tenant: str
@@ -53,19 +50,19 @@ class Warmer:
 
     def __init__(
         self,
-        service: "Service",
+        backend: Backend,
         owner: Owner,
         answer: Callable[[FlushResult], Awaitable[None]],
         *,
         off_reason: str = "",
     ) -> None:
-        self._service = service
-        self._clock = service.clock
+        self._backend = backend
+        self._clock = backend.clock
         self._owner = owner
         self._place = owner.route.now
         self.planner = Planner(
-            block_size=service.info.block_size,
-            context_tokens=service.info.context_tokens,
+            block_size=backend.info.block_size,
+            context_tokens=backend.info.context_tokens,
             blocks=self._place.replica.blocks,
             cache_salt=owner.cache_salt,
         )
@@ -95,7 +92,7 @@ class Warmer:
     def locate(self) -> Place:
         """Return where requests go now, and plan for what is cached there."""
         place = self._owner.route.now
-        self.planner.move(place.replica.blocks, place.apart)
+        self.planner.move(place.replica.blocks, place.cache_partition)
         return place
 
     async def confirm(self, confirm: Confirm) -> None:
@@ -114,7 +111,7 @@ class Warmer:
         working, self._current = self._current, None
         self.planner.drop_wants()
         if working is not None:
-            self._place.replica.admission.withdraw(Work.WARM, self._owner.session)
+            self._place.replica.admission.withdraw(Priority.WARM, self._owner.session)
         if waiting is not None:
             await self._tell(waiting, FlushOutcome.DEFERRED)
 
@@ -125,7 +122,7 @@ class Warmer:
 
     def believed_tokens(self, prompt: TokenIds, place: Place) -> int:
         """Return how many leading tokens of a prompt are believed cached at a place."""
-        self.planner.move(place.replica.blocks, place.apart)
+        self.planner.move(place.replica.blocks, place.cache_partition)
         return self.planner.frontier(prompt, self._clock())
 
     async def settle(self, place: Place, prompt: TokenIds, cached_tokens: int, output_ids: list[int]) -> Balance:
@@ -133,7 +130,7 @@ class Warmer:
         if self._in_flight is not None:
             self._in_flight.cancel()
             await self._idle.wait()
-        self.planner.move(place.replica.blocks, place.apart)
+        self.planner.move(place.replica.blocks, place.cache_partition)
         self._active_at = self._used_at = self._clock()
         self.planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
         return self._booked(self.ledger.settle(prompt, cached_tokens, place))
@@ -144,7 +141,7 @@ class Warmer:
 
     def touch_if_due(self, now: float) -> None:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
-        settings = self._service.settings
+        settings = self._backend.settings
         silent = not self.inert_reason and self._current is None and self._next is None
         due = 0 < settings.touch_seconds <= now - self._used_at
         if silent and due and now - self._active_at < settings.touch_limit_seconds:
@@ -170,7 +167,7 @@ class Warmer:
 
     async def _warm_for(self, confirm: Confirm) -> None:
         try:
-            stable: TokenIds = await self._service.render((await self._prompt).stable, confirm.confirmed)
+            stable: TokenIds = await self._backend.render((await self._prompt).stable, confirm.confirmed)
         except Exception as error:  # where it is more than a warm's problem, SUBMIT will say so
             log.debug("nothing to warm: %s", error.reason.name if isinstance(error, Refusal) else type(error).__name__)
             await self._tell(confirm, FlushOutcome.SHED, reason=ShedReason.FAILED)
@@ -204,7 +201,7 @@ class Warmer:
         return max(0, self.planner.goal(stable) - self.planner.frontier(stable, self._clock()))
 
     def _check_payback(self, stable: TokenIds) -> None:
-        if self._lacking_tokens(stable) and not self._service.payback.admits(*self._owner.accounts):
+        if self._lacking_tokens(stable) and not self._backend.waste_limiter.allows(*self._owner.accounts):
             raise Shed(ShedReason.PAYBACK)
 
     async def _touch(self) -> None:
@@ -220,13 +217,13 @@ class Warmer:
         """
         owner, self._place = self._owner, self.locate()
         try:
-            async with self._place.replica.admission.turn(Work.WARM, owner.tenant, owner.session, plan) as turn:
+            async with self._place.replica.admission.permit(Priority.WARM, owner.tenant, owner.session, plan) as turn:
                 return None if turn.warm is None else await self._compute(self._place, turn, turn.warm, kept)
         finally:
             if self.planner.in_flight is not None:  # we were cancelled before we could send it
                 self.planner.failed()
 
-    async def _compute(self, place: Place, turn: Turn, planned: Warm, kept: bool) -> int:
+    async def _compute(self, place: Place, turn: Permit, planned: Prefill, kept: bool) -> int:
         began = False
 
         async def work() -> int:
@@ -259,7 +256,7 @@ class Warmer:
             raise Shed(ShedReason.LOAD if isinstance(error, EngineBusy) else ShedReason.FAILED)
         return computed
 
-    def _book(self, place: Place, planned: Warm, task: asyncio.Task[int], kept: bool) -> int | None:
+    def _book(self, place: Place, planned: Prefill, task: asyncio.Task[int], kept: bool) -> int | None:
         if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
             self.planner.failed()
             self.ledger.warmed(planned.prefix, planned.frontier, place)
@@ -276,8 +273,8 @@ class Warmer:
         return self.ledger.warmed(planned.prefix, task.result(), place)
 
     def _booked(self, balance: Balance) -> Balance:
-        self._service.payback.settled(balance, *self._owner.accounts)
-        self._service.metrics.settled(balance)
+        self._backend.waste_limiter.settled(balance, *self._owner.accounts)
+        self._backend.metrics.settled(balance)
         return balance
 
     async def _tell(

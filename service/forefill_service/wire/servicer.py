@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from ..errors import Reason, Refusal
-from ..fleet.backend import Service
+from ..fleet.backend import Backend
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
@@ -53,8 +53,8 @@ Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
 class KeystrokeServicer:
     """Serves `forefill.v1.KeystrokeService`. `engine_died` is set once the engine is dead."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._runners: set[SessionRunner] = set()
         self._streams = 0  # those that have not sent Open yet included
         self._unopened: set[asyncio.Timeout] = set()
@@ -91,7 +91,7 @@ class KeystrokeServicer:
     async def _serve(self, context: Context) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        if self._streams > self._service.settings.max_sessions:
+        if self._streams > self._backend.settings.max_sessions:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
         events = _events(context)
         opening = await self._first(events)
@@ -104,33 +104,33 @@ class KeystrokeServicer:
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
-            message = response_to_message(response, self._service.info, self._service.settings)
+            message = response_to_message(response, self._backend.info, self._backend.settings)
             try:
-                async with asyncio.timeout(self._service.settings.write_timeout_seconds), writes:
+                async with asyncio.timeout(self._backend.settings.write_timeout_seconds), writes:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._service, opening, send, self._tenant(context))
+        runner = SessionRunner(self._backend, opening, send, self._tenant(context))
         self._runners.add(runner)
-        self._service.metrics.opened()
+        self._backend.metrics.opened()
         try:
             await runner.run(events)
         finally:
             self._runners.discard(runner)
-            self._service.metrics.closed()
+            self._backend.metrics.closed()
 
     def _tenant(self, context: Context) -> str:
         """Return the tenant that the proxy in front named; "" where all are one."""
-        key = self._service.settings.tenant_metadata_key.lower()
+        key = self._backend.settings.tenant_metadata_key.lower()
         metadata = context.invocation_metadata() if key else None
         return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
-        seconds = self._service.settings.open_timeout_seconds
+        seconds = self._backend.settings.open_timeout_seconds
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
@@ -144,7 +144,7 @@ class KeystrokeServicer:
             self._unopened.discard(waiting)
 
     async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
-        self._service.metrics.refused(refusal.reason)
+        self._backend.metrics.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
         metadata = {"error_id": error_id} if error_id else {}

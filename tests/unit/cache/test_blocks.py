@@ -86,7 +86,7 @@ def test_where_the_engine_tells_no_more_it_is_guessed_again() -> None:
     blocks, names, others = CachedBlocks(keep_seconds=10), names_of(*range(12)), names_of(*range(100, 108))
     blocks.change(CacheChange(stored=(*names, *others)))
     blocks.used(names, now=0.0)
-    blocks.guess()
+    blocks.stop_trusting_events()
     assert (blocks.leading(names, now=9.0), blocks.leading(names, now=10.0)) == (3, 0)
     assert blocks.leading(others, now=0.0) == 0
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.errors import Reason
-from forefill_service.fleet.backend import Service
+from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.session.ledger import Balance
 from forefill_service.session.responses import FlushOutcome, ShedReason, Source
@@ -40,7 +40,7 @@ def test_flushes_are_counted_by_what_became_of_them() -> None:
 
 def test_what_is_shed_now_is_asked_for_when_it_is_read() -> None:
     metrics, engine = Metrics(), FakeEngine(name="one")
-    Service.of([engine], Settings(), metrics, unused)
+    Backend.of([engine], Settings(), metrics, unused)
     asked = ("pressure", "replica_up", "warming_inert")
     assert [value(metrics, name, replica="one") for name in asked] == [0, 1, 0]
     engine.load, engine.faults.down = EngineLoad(waiting=1000), True

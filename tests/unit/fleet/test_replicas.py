@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import EngineBusy, EngineUnavailable, EngineUnreachable
-from forefill_service.fleet.backend import Service
+from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Place, Replicas, Route
 from forefill_service.settings import Settings
@@ -20,7 +20,7 @@ async def unused(*_: Any) -> None:
 
 
 def replicas_of(engines: Sequence[FakeEngine], **settings: Any) -> Replicas:
-    return Service.of(engines, Settings(**settings), Metrics(), unused).replicas
+    return Backend.of(engines, Settings(**settings), Metrics(), unused).replicas
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_without_a_retry_left_there_is_no_elsewhere(engines: list[FakeEngine]) -
 def test_what_is_believed_cached_is_kept_for_each_engine_and_shared_by_its_sessions(engines: list[FakeEngine]) -> None:
     replicas = replicas_of(engines)
     assert len({id(replica.blocks) for replica in replicas.all}) == 3
-    assert {Route(replicas, key).now.apart for key in KEYS} == {""}
+    assert {Route(replicas, key).now.cache_partition for key in KEYS} == {""}
 
 
 class TestRouter:
@@ -100,7 +100,7 @@ class TestRouter:
         assert {id(replica.engine) for replica in replicas.all} == {id(replicas.all[0].engine)}
 
     def test_what_is_believed_cached_is_kept_apart_by_key(self, replicas: Replicas) -> None:
-        assert Route(replicas, "anna").now.apart == Route(replicas, "anna").now.route == "anna"
+        assert Route(replicas, "anna").now.cache_partition == Route(replicas, "anna").now.route == "anna"
 
     def test_a_generation_that_was_lost_goes_another_way_and_the_session_with_it(self, replicas: Replicas) -> None:
         route = Route(replicas, "anna")

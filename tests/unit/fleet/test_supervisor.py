@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def ready(server: RunningServer) -> list[bool]:
-    return [replica.ready for replica in server.service.replicas.all]
+    return [replica.ready for replica in server.backend.replicas.all]
 
 
 async def test_an_engine_that_is_away_at_the_start_joins_when_it_comes() -> None:
@@ -48,7 +48,7 @@ async def test_an_engine_that_is_away_at_the_start_joins_when_it_comes() -> None
 async def test_what_an_engine_can_do_is_known_of_each() -> None:
     one, two = FakeEngine(name="one"), FakeEngine(name="two", cache_blocks=0)
     async with running_server([one, two], SETTINGS) as server:
-        reasons = [replica.inert_reason for replica in server.service.replicas.all]
+        reasons = [replica.inert_reason for replica in server.backend.replicas.all]
         assert reasons[0] == ""
         assert "found 0 of" in reasons[1]
 
@@ -60,7 +60,7 @@ async def test_a_server_that_comes_back_with_other_flags_is_tested_anew(caplog: 
         remote_engine(server) as engine,
         running_server([engine], remote_settings(server.url)) as running,
     ):
-        replica, port = running.service.replicas.all[0], server.port
+        replica, port = running.backend.replicas.all[0], server.port
         assert not replica.inert
         for cache_blocks in (0, 4096):
             await server.stop()
@@ -84,7 +84,7 @@ async def test_one_that_comes_up_anew_and_is_lost_in_its_test_is_tested_again() 
         engine.faults.busy = 1
         engine._pool = BlockPool(0)
         engine.anew.set()
-        await until(lambda: server.service.replicas.all[0].inert)
+        await until(lambda: server.backend.replicas.all[0].inert)
         assert engine.faults.busy == 0
 
 

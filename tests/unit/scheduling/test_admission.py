@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from forefill_service.cache.planner import Room, Wait, Warm
+from forefill_service.cache.planner import Prefill, Room, Wait
 from forefill_service.chat.token_ids import TokenIds
-from forefill_service.engine import EngineLoad, FakeEngine
-from forefill_service.scheduling.admission import Admission, Limits, Shed, Turn, Work
+from forefill_service.engine import EngineLoad, FakeEngine, Priority
+from forefill_service.scheduling.admission import Admission, Limits, Permit, Shed
 from forefill_service.scheduling.prefill_times import PrefillTimes
 from forefill_service.scheduling.pressure import PressureGauge
 from forefill_service.session.responses import ShedReason
@@ -42,7 +42,7 @@ class Gateway:
             gauge,
             lambda: self.now,
         )
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, Permit] = {}
         self.shed: dict[str, ShedReason] = {}
         self._leave: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -50,9 +50,9 @@ class Gateway:
     async def asks(self, session: str, tokens: int = 1000, *, cached: int = 0, **request: Any) -> None:
         """Let a session ask for a turn to compute so many tokens, as far as there is room."""
 
-        def plan(room: Room, now: float) -> Warm | Wait | None:
+        def plan(room: Room, now: float) -> Prefill | Wait | None:
             new = min(tokens, room(cached)) // BLOCK * BLOCK
-            return Warm(TokenIds((), (1,) * (cached + new)), cached) if new else Wait.NO_ROOM
+            return Prefill(TokenIds((), (1,) * (cached + new)), cached) if new else Wait.NO_ROOM
 
         await self.asks_with(session, plan, **request)
 
@@ -62,13 +62,13 @@ class Gateway:
         plan: Callable[[Room, float], Any],
         *,
         tenant: str = "",
-        work: Work = Work.WARM,
+        priority: Priority = Priority.WARM,
     ) -> None:
         leave = self._leave[session] = asyncio.Event()
 
         async def ask() -> None:
             try:
-                async with self.admission.turn(work, tenant, session, plan) as turn:
+                async with self.admission.permit(priority, tenant, session, plan) as turn:
                     self.turns[session] = turn
                     await leave.wait()
             except Shed as shed:
@@ -89,7 +89,7 @@ class Gateway:
 
     async def passes(self, seconds: float) -> None:
         self.now += seconds
-        self.admission.look()
+        self.admission.dispatch()
         await settle()
 
     @property
@@ -211,17 +211,17 @@ async def test_pregenerations_come_before_warms() -> None:
     async with gateway(in_flight=1) as gate:
         await gate.asks("first")
         await gate.asks("warm")
-        await gate.asks("pregeneration", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("pregeneration", BLOCK, priority=Priority.PREGENERATION)
         await gate.leaves("first")
         assert gate.granted == ["pregeneration"]
 
 
 async def test_a_pregeneration_keeps_its_place_after_its_prompt_is_computed() -> None:
     async with gateway(pregenerations=1) as gate:
-        await gate.asks("a", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("a", BLOCK, priority=Priority.PREGENERATION)
         gate.admission.prefilled(gate.turns["a"], 0)
         await gate.asks("warm", BLOCK)
-        await gate.asks("b", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("b", BLOCK, priority=Priority.PREGENERATION)
         assert gate.granted == ["a", "warm"]
         await gate.leaves("a")
         assert "b" in gate.granted
@@ -252,19 +252,19 @@ async def test_under_pressure_warms_are_shed_and_pregenerations_are_not() -> Non
     async with gateway() as gate:
         gate.engine.load = EngineLoad(waiting=4)
         await gate.asks("warm")
-        await gate.asks("pregeneration", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("pregeneration", BLOCK, priority=Priority.PREGENERATION)
         assert gate.shed == {"warm": ShedReason.LOAD}
         assert gate.granted == ["pregeneration"]
 
 
 async def test_under_more_of_it_pregenerations_must_make_way() -> None:
     async with gateway() as gate:
-        await gate.asks("running", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("running", BLOCK, priority=Priority.PREGENERATION)
         assert not gate.turns["running"].revoked.is_set()
         gate.engine.load = EngineLoad(preemptions=1)
         await gate.passes(0.1)
         assert gate.turns["running"].revoked.is_set()
-        await gate.asks("new", BLOCK, work=Work.PREGENERATION)
+        await gate.asks("new", BLOCK, priority=Priority.PREGENERATION)
         assert gate.shed == {"new": ShedReason.LOAD}
 
 
@@ -282,7 +282,7 @@ async def test_who_no_longer_wants_anything_does_not_wait() -> None:
     async with gateway() as gate:
         with gate.admission.generation():
             await gate.asks("a")
-            gate.admission.withdraw(Work.WARM, "a")
+            gate.admission.withdraw(Priority.WARM, "a")
             await settle()
             assert gate.turns["a"].warm is None
 

@@ -222,7 +222,7 @@ async def test_it_makes_way_when_load_demands_it_and_what_it_made_is_kept() -> N
     async with pausing() as stage:
         await begins(stage, tokens=3)
         stage.engine.load = EngineLoad(waiting=1000)
-        stage.replica.admission.look()
+        stage.replica.admission.dispatch()
         await settle()
         assert stage.engine.aborted == 1
         stage.engine_gate.open()
@@ -236,7 +236,7 @@ async def test_what_was_adopted_makes_way_for_nobody_and_has_no_time_limit() -> 
         await begins(stage, tokens=3)
         await stage.submits()
         stage.engine.load = EngineLoad(waiting=1000)
-        stage.replica.admission.look()
+        stage.replica.admission.dispatch()
         stage.time_gate.step()
         await settle()
         assert stage.engine.aborted == 0

@@ -19,8 +19,8 @@ MORE = "and say by whom they were seen and what was found then "
 async def test_sessions_that_open_one_prompt_at_once_compute_it_once() -> None:
     engine = FakeEngine(block_size=BLOCK)
     async with on_stage(engine=engine) as first:
-        service = first.service
-        others = [Stage(engine=engine, service=service) for _ in range(5)]
+        service = first.backend
+        others = [Stage(engine=engine, backend=service) for _ in range(5)]
         await settle()
         assert len(first.warms) == 1
         for other in others:
@@ -48,7 +48,7 @@ async def test_a_warm_that_the_engine_refuses_is_shed_as_failed() -> None:
 
 async def test_a_session_whose_warms_are_wasted_is_warmed_less() -> None:
     async with on_stage() as stage:
-        stage.service.payback.settled(Balance(edited_away=10**6), f"session {stage.all(Opened)[0].session_id}")
+        stage.backend.waste_limiter.settled(Balance(edited_away=10**6), f"session {stage.all(Opened)[0].session_id}")
         await stage.types(TEXT)
         result = stage.flush_result(await stage.flushes())
         assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.PAYBACK)
@@ -60,7 +60,7 @@ async def test_wasted_turns_are_booked_to_the_session_and_its_tenant() -> None:
         await stage.flushes()
         session = stage.all(Opened)[0].session_id
         await stage.hangs_up()
-        accounts = stage.service.payback._accounts
+        accounts = stage.backend.waste_limiter._accounts
         assert {name for name, account in accounts.items() if account.used_share < 1} == {
             f"session {session}",
             "tenant tenant",
@@ -75,7 +75,7 @@ async def test_what_a_silent_session_holds_is_touched_and_booked_as_kept() -> No
         await stage.types(TEXT)
         held = stage.flush_result(await stage.flushes()).cached_tokens
         warms = len(stage.warms)
-        stage.service.keeper.look()
+        stage.backend.idle_refresher.look()
         await settle()
         assert [len(warm.prompt_ids) for warm in stage.warms[warms:]] == [held]
         submit = await stage.submits()
@@ -89,7 +89,7 @@ async def test_a_session_silent_for_too_long_is_not_touched() -> None:
         warms = len(stage.warms)
         for _ in range(10):
             stage._clock()
-        stage.service.keeper.look()
+        stage.backend.idle_refresher.look()
         await settle()
         assert len(stage.warms) == warms
 
@@ -108,7 +108,7 @@ async def test_what_the_engine_evicted_is_warmed_again_when_the_user_types_on() 
 async def test_one_session_alone_computes_more_than_a_piece_after_an_eviction_that_nobody_told_of() -> None:
     engine = FakeEngine(block_size=BLOCK)
     async with on_stage(engine=engine, piece_tokens=BLOCK) as first:
-        second = Stage(engine=engine, service=first.service)
+        second = Stage(engine=engine, backend=first.backend)
         for number, stage in enumerate((first, second)):
             await stage.types(f"{number} {TEXT}")
             await stage.flushes()
@@ -144,7 +144,7 @@ async def test_a_prompt_longer_than_the_cache_is_warmed_as_far_as_that_goes() ->
 async def test_sessions_that_want_more_than_the_cache_holds_do_not_evict_each_other_without_end() -> None:
     engine, sessions, wanted = FakeEngine(block_size=BLOCK, cache_blocks=100), 4, 40
     async with on_stage(engine=engine, piece_tokens=BLOCK, warms_in_flight=1) as first:
-        stages = [first, *(Stage(engine=engine, service=first.service) for _ in range(sessions - 1))]
+        stages = [first, *(Stage(engine=engine, backend=first.backend) for _ in range(sessions - 1))]
         await settle()
         engine._sleep = first.engine_gate
         first.engine_gate.held = True
