@@ -126,10 +126,11 @@ class Stage:
             self.settings,
             self.metrics,
             self._render,
-            warming_inert_reason=inert_reason,
             clock=self._clock,
             sleep=self.time_gate,
         )
+        if inert_reason:
+            self.replica.inert_reason = inert_reason
         self.runner = SessionRunner(self.backend, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 

@@ -50,7 +50,6 @@ class Backend:
         metrics: Metrics,
         render: Render,
         *,
-        warming_inert_reason: str = "",
         ready: bool = True,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
@@ -58,7 +57,7 @@ class Backend:
         """Put together what the settings ask for; where not `ready`, no engine is used before `prepare` has seen it."""
         replicas = []
         for engine in engines:
-            replicas += _replicas(engine, settings, clock, warming_inert_reason, ready=ready)
+            replicas += _replicas(engine, settings, clock, ready=ready)
         metrics.watch(replicas)
         return cls(
             replicas=Replicas(replicas, RetryBudget(settings.retry_share), routed=settings.router),
@@ -72,7 +71,7 @@ class Backend:
         )
 
 
-def _replicas(engine: Engine, settings: Settings, clock: Clock, inert_reason: str, *, ready: bool) -> list[Replica]:
+def _replicas(engine: Engine, settings: Settings, clock: Clock, *, ready: bool) -> list[Replica]:
     """Return an engine as a replica, a router as one for each of its workers: they are taken to be equally fast."""
     workers = settings.router_workers if settings.router else 1
     times = PrefillTimes()
@@ -82,7 +81,6 @@ def _replicas(engine: Engine, settings: Settings, clock: Clock, inert_reason: st
             engine=engine,
             admission=Admission(engine, _limits(settings), times, _gauge(settings), clock),
             blocks=CachedBlocks(keep_seconds=settings.assume_cached_seconds, room=engine.info.cache_blocks),
-            inert_reason=inert_reason,
             ready=ready,
         )
         for worker in range(workers)

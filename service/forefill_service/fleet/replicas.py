@@ -85,11 +85,11 @@ class Replicas:
         """Whether any of them is worth asking now."""
         return any(replica.up for replica in self.all)
 
-    def of(self, key: str) -> Replica | None:
+    def for_key(self, key: str) -> Replica | None:
         """Return the replica that a key falls to now; None where none is up."""
         return next((replica for replica in self.order(key) if replica.up), None)
 
-    def instead(self, key: str, failed: Replica) -> Replica | None:
+    def fallback_for(self, key: str, failed: Replica) -> Replica | None:
         """Return the one that the key falls to without this one, on another server where one is up; None: none is."""
         others = [replica for replica in self.order(key) if replica.up and replica is not failed]
         return min(others, key=lambda other: other.server == failed.server, default=None)
@@ -117,7 +117,7 @@ class Route:
     def now(self) -> Place:
         """Where requests go now: while all replicas are down, where they would go if they were up."""
         key = self._moved_key
-        return self._place(self._replicas.of(key) or self._replicas.order(key)[0], key)
+        return self._place(self._replicas.for_key(key) or self._replicas.order(key)[0], key)
 
     def elsewhere(self, failed: Place, error: EngineError) -> Place | None:
         """Return where a generation that failed there may be sent once more; None: nowhere, or not now."""
@@ -125,9 +125,9 @@ class Route:
             self.leave(failed, error)
             away = isinstance(error, EngineUnreachable)
             key = self._key_after(self._moves + 1) if failed.route == self._moved_key else self._moved_key
-            other = None if away else self._replicas.of(key)
+            other = None if away else self._replicas.for_key(key)
         else:
-            key, other = self._moved_key, self._replicas.instead(self._moved_key, failed.replica)
+            key, other = self._moved_key, self._replicas.fallback_for(self._moved_key, failed.replica)
         if other is None or not self._replicas.retries.take():
             return None
         return self._place(other, key)

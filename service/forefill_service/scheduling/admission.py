@@ -56,13 +56,13 @@ class Shed(Exception):
 
 @dataclass(eq=False, slots=True)
 class Permit:
-    """Speculative work that was admitted; `warm` is None where nothing was left to do.
+    """Speculative work that was admitted; `prefill` is None where nothing was left to do.
 
     `revoked` is set when it must make way.
     """
 
     priority: Priority
-    warm: Prefill | None
+    prefill: Prefill | None
     began_at: float
     added_seconds: float
     alone: bool
@@ -164,8 +164,8 @@ class Admission:
         """Take it that a turn's prompt is computed, of which the engine found `cached_tokens` cached, if it tells."""
         if turn in self._prefilling:
             self._prefilling.remove(turn)
-            if turn.alone and turn.warm is not None and cached_tokens is not None:
-                computed = len(turn.warm.prefix) - cached_tokens
+            if turn.alone and turn.prefill is not None and cached_tokens is not None:
+                computed = len(turn.prefill.prefix) - cached_tokens
                 self.times.observe(computed, cached_tokens, self._clock() - turn.began_at)
             self.dispatch()
 

@@ -31,7 +31,15 @@ from ..session.machine import (
     Session,
     Unconfirm,
 )
-from ..session.responses import FlushOutcome, FlushResult, GenerationFinished, Opened, Response, SessionError
+from ..session.responses import (
+    FlushOutcome,
+    FlushResult,
+    GenerationFinished,
+    Opened,
+    Response,
+    SessionError,
+    SessionLimits,
+)
 from .answer import Answer, Answerer
 from .pregeneration_task import Pregenerator
 from .warmer import Owner, Warmer
@@ -141,7 +149,10 @@ class SessionRunner:
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         await self._receive(self._opening)
         base = (await self._prompt).base
-        await self._send(Opened(self._session_id, len(base), self._warmer.inert_reason))
+        info, settings = self._backend.info, self._backend.settings
+        limits = SessionLimits(settings.max_draft_code_points, info.context_tokens, settings.max_message_bytes)
+        inert_reason = self._warmer.inert_reason
+        await self._send(Opened(self._session_id, info.model, info.block_size, limits, len(base), inert_reason))
         self._spawn(self._warmer.run)
         self._spawn(self._pregenerator.run)
         async for event in events:

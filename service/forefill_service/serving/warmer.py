@@ -218,7 +218,7 @@ class Warmer:
         owner, self._place = self._owner, self.locate()
         try:
             async with self._place.replica.admission.permit(Priority.WARM, owner.tenant, owner.session, plan) as turn:
-                return None if turn.warm is None else await self._compute(self._place, turn, turn.warm, kept)
+                return None if turn.prefill is None else await self._compute(self._place, turn, turn.prefill, kept)
         finally:
             if self.planner.in_flight is not None:  # we were cancelled before we could send it
                 self.planner.failed()

@@ -35,10 +35,22 @@ class Source(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """The sizes that a client must stay within."""
+
+    max_draft_code_points: int
+    context_tokens: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """Answers Open."""
 
     session_id: str
+    model: str
+    block_size: int
+    limits: SessionLimits
     base_prompt_tokens: int
     warming_inert_reason: str
 

@@ -9,7 +9,6 @@ from google.protobuf import json_format
 
 from ..chat.generation import Sampling
 from ..chat.messages import ChatMessage
-from ..engine import EngineInfo
 from ..errors import Reason, Refusal
 from ..session.events import (
     CacheScope,
@@ -34,7 +33,6 @@ from ..session.responses import (
     Response,
     SessionError,
 )
-from ..settings import Settings
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MOST_STOPS = 16
@@ -160,20 +158,20 @@ def reason_to_message(reason: Reason) -> pb.ErrorReason.ValueType:
     return pb.ErrorReason.Value(f"ERROR_REASON_{reason.name}")
 
 
-def response_to_message(response: Response, info: EngineInfo, settings: Settings) -> pb.ComposeResponse:
+def response_to_message(response: Response) -> pb.ComposeResponse:
     """Return a response as the message that carries it."""
     match response:
         case Opened():
             limits = pb.Limits(
-                max_draft_code_points=settings.max_draft_code_points,
-                context_tokens=info.context_tokens,
-                max_message_bytes=settings.max_message_bytes,
+                max_draft_code_points=response.limits.max_draft_code_points,
+                context_tokens=response.limits.context_tokens,
+                max_message_bytes=response.limits.max_message_bytes,
             )
             return pb.ComposeResponse(
                 opened=pb.Opened(
                     session_id=response.session_id,
-                    model=info.model,
-                    block_size=info.block_size,
+                    model=response.model,
+                    block_size=response.block_size,
                     limits=limits,
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,

@@ -104,7 +104,7 @@ class KeystrokeServicer:
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
-            message = response_to_message(response, self._backend.info, self._backend.settings)
+            message = response_to_message(response)
             try:
                 async with asyncio.timeout(self._backend.settings.write_timeout_seconds), writes:
                     await context.write(message)

@@ -97,9 +97,9 @@ class Gateway:
         return list(self.turns)
 
     def tokens(self, session: str) -> int:
-        warm = self.turns[session].warm
-        assert warm is not None
-        return warm.new_tokens
+        prefill = self.turns[session].prefill
+        assert prefill is not None
+        return prefill.new_tokens
 
 
 @asynccontextmanager
@@ -284,13 +284,13 @@ async def test_who_no_longer_wants_anything_does_not_wait() -> None:
             await gate.asks("a")
             gate.admission.withdraw(Priority.WARM, "a")
             await settle()
-            assert gate.turns["a"].warm is None
+            assert gate.turns["a"].prefill is None
 
 
 async def test_who_has_nothing_left_to_do_when_the_turn_comes_holds_nothing() -> None:
     async with gateway(in_flight=1) as gate:
         await gate.asks_with("a", lambda room, now: None)
-        assert gate.turns["a"].warm is None
+        assert gate.turns["a"].prefill is None
         await gate.asks("b")
         assert gate.granted == ["a", "b"]
 
