@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from ..cache.planner import Prefill, Room, Wait
+from ..cache.prefill import Prefill, Room, Wait
 from ..engine.base import Engine, Priority
 from ..session.responses import ShedReason
 from .fair_shares import FairShares

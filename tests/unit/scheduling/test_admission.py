@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from forefill_service.cache.planner import Prefill, Room, Wait
+from forefill_service.cache.prefill import Prefill, Room, Wait
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine import EngineLoad, FakeEngine, Priority
 from forefill_service.scheduling.admission import Admission, Limits, Permit, Shed
