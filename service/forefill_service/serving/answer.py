@@ -198,11 +198,11 @@ class Answerer:
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
         prompt, salt = answer.prompt, self._owner.cache_salt
-        adopted = self._pregenerator.adopt(prompt, place)
+        adopted = self._pregenerator.adopt(prompt)
         answer.adopted, answer.place = adopted is not None, place if adopted is None else adopted.place
         answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
-            return adopted.outputs
+            return adopted.answer(place)
         request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, salt, place.route)
         return place.replica.engine.generate(request)
 

@@ -15,22 +15,22 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ..cache.prefill import Prefill, Room, Wait
-from ..cache.view import CacheView
 from ..chat.generation import Output, Sampling
 from ..chat.token_ids import TokenIds
-from ..engine import Priority, Request
-from ..errors import EngineDied, EngineError, EngineRefused
-from ..fleet.replicas import Place
+from ..engine import Priority
+from ..errors import EngineDied, EngineError
 from ..session.events import PregenerationMode
-from ..session.pregeneration import STAGES, Happening, Pregeneration, Stage, begin_at, continuable
+from ..session.guesses import begin_at
+from ..session.pregeneration import STAGES, Happening, Pregeneration, Stage, continuable
+from .attempt import Attempt
 from .owner import Owner
 from .prefiller import Prefiller
-from .tasks import cancel_once, cancelled
+from .tasks import cancelled
 from .turn import Turn
 
 log = logging.getLogger(__name__)
@@ -43,31 +43,6 @@ class Draft:
     turn: Turn
     text: str
     changed_at: float
-
-
-@dataclass(eq=False, slots=True)
-class Attempt:
-    """One pre-generation on its way: it keeps the turn, the place and the view that it was begun for."""
-
-    begun: Pregeneration
-    turn: Turn
-    place: Place
-    view: CacheView
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-
-    def abort(self) -> None:
-        """Have its request aborted, or its wait for a permit ended."""
-        if self.task is not None:
-            cancel_once(self.task)
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """An answer that SUBMIT adopted: the place where it was begun, and its parts."""
-
-    place: Place
-    outputs: AsyncGenerator[Output, None]
 
 
 class Pregenerator:
@@ -99,22 +74,22 @@ class Pregenerator:
         """Begin nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
         self._draft = None
         if self._asked is not None:
-            self._sees(self._asked, Happening.SUBMIT_OTHER)
+            self._asked.sees(Happening.SUBMIT_OTHER)
 
     def prompt_of(self, text: str) -> TokenIds | None:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
-        return self._begun.begun.prompt if self._begun is not None and self._begun.begun.text == text else None
-
-    def adopt(self, prompt: TokenIds, place: Place) -> Adopted | None:
-        """Return the answer to exactly this prompt, what is there as its first part; None if nothing of it is.
-
-        A request that continues it goes to `place`.
-        """
         attempt = self._begun
+        return (
+            attempt.begun.prompt if attempt is not None and not attempt.closed and attempt.begun.text == text else None
+        )
+
+    def adopt(self, prompt: TokenIds) -> Attempt | None:
+        """Return the attempt at the answer to exactly this prompt, adopted; None if nothing of it is to be had."""
+        attempt = self._open_attempt
         if attempt is None:
             return None
-        self._sees(attempt, self._submit(attempt, prompt))
-        return Adopted(attempt.place, self._answer(attempt, place)) if attempt.begun.adopted else None
+        attempt.sees(self._submit(attempt, prompt))
+        return attempt if attempt.begun.adopted else None
 
     def end_turn(self) -> None:
         """Close what was begun in the turn and not asked for."""
@@ -129,6 +104,11 @@ class Pregenerator:
         while self._active:
             await self._try(await self._paused_on())
 
+    @property
+    def _open_attempt(self) -> Attempt | None:
+        """The attempt that was begun last, unless it is over."""
+        return None if self._begun is None or self._begun.closed else self._begun
+
     def _submit(self, attempt: Attempt, prompt: TokenIds) -> Happening:
         """Return what SUBMIT of this prompt is to what was begun."""
         if attempt.begun.prompt != prompt:
@@ -138,6 +118,11 @@ class Pregenerator:
         if not replica.up:
             return Happening.SUBMIT_SAME_ENGINE_LOST
         return Happening.SUBMIT_SAME_BEHIND_OTHERS if replica.engine.load.waiting else Happening.SUBMIT_SAME
+
+    def _all_see(self, happening: Happening) -> None:
+        for attempt in (self._asked, self._begun):
+            if attempt is not None:
+                attempt.sees(happening)
 
     async def _paused_on(self) -> Draft:
         """Wait until the answer to the draft, as it is by then, is to be begun."""
@@ -162,18 +147,19 @@ class Pregenerator:
         except Exception as error:
             log.debug("nothing can be begun before SUBMIT: %s", type(error).__name__)
             return
-        begun = self._begun.begun if self._begun is not None and self._begun.begun.prompt == prompt else None
-        stage = Stage.NOTHING if begun is None else begun.stage
-        if self._draft is not draft or Happening.PAUSE not in STAGES[stage]:
+        if self._draft is not draft or Happening.PAUSE not in STAGES[self._stage_of(prompt)]:
             return
         place = self._owner.route.now
-        self._asked = attempt = Attempt(
-            self._pregeneration(draft.text, prompt), draft.turn, place, self._owner.view(place)
-        )
+        begun = self._pregeneration(draft.text, prompt)
+        self._asked = attempt = Attempt(self._owner, self._sampling, draft.turn, place, self._owner.view(place), begun)
         attempt.task = asyncio.create_task(self._generate(attempt))
-        await self._ended(attempt, attempt.task)
+        await self._ended(attempt.task)
 
-    async def _ended(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
+    def _stage_of(self, prompt: TokenIds) -> Stage:
+        attempt = self._open_attempt
+        return Stage.NOTHING if attempt is None or attempt.begun.prompt != prompt else attempt.begun.stage
+
+    async def _ended(self, task: asyncio.Task[None]) -> None:
         try:
             await asyncio.wait({task})
         finally:
@@ -188,16 +174,16 @@ class Pregenerator:
     async def _generate(self, attempt: Attempt) -> None:
         begun = attempt.begun
         try:
-            asked = self._request(attempt, attempt.place, begun.asked_tokens, Priority.PREGENERATION)
+            asked = attempt.request(attempt.place, begun.asked_tokens, Priority.PREGENERATION)
             async with aclosing(asked) as outputs:
                 await self._hold_back(attempt, outputs)
                 async for output in outputs:  # SUBMIT has asked for it
-                    self._take(attempt, output)
+                    attempt.take(output)
         except EngineError as error:
             begun.failure = error
             raise
         finally:
-            self._sees(attempt, Happening.ENGINE_FAILED if begun.failure else Happening.ENGINE_ENDED)
+            attempt.sees(Happening.ENGINE_FAILED if begun.failure else Happening.ENGINE_ENDED)
 
     async def _hold_back(self, attempt: Attempt, outputs: AsyncGenerator[Output, None]) -> None:
         """Wait for a permit and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
@@ -205,52 +191,24 @@ class Pregenerator:
         longest_seconds, plan = self._backend.settings.pregeneration_seconds, partial(self._plan, attempt)
         async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as permit:
             self._start(attempt)
-            async with self._revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
+            async with _revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
                 async for output in outputs:
                     if not begun.outputs:
                         admission.prefilled(permit, output.cached_tokens)
-                    self._take(attempt, output)
+                    attempt.take(output)
                     if begun.adopted:
                         return
                     if begun.over_cap:
-                        self._sees(attempt, Happening.CAP)
+                        attempt.sees(Happening.CAP)
                         await outputs.aclose()
 
-    @asynccontextmanager
-    async def _revoked_by(self, attempt: Attempt, *causes: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-        """Revoke an attempt if one of these returns before the block does."""
-        watches = [asyncio.create_task(cause) for cause in causes]
-        for watch in watches:
-            watch.add_done_callback(lambda done: None if done.cancelled() else self._sees(attempt, Happening.REVOKED))
-        try:
-            yield
-        finally:
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
-
-    async def _answer(self, attempt: Attempt, place: Place) -> AsyncGenerator[Output, None]:
-        """Yield what is there as one output, then the rest as it comes, from a new request if need be."""
-        begun, end = attempt.begun, Happening.STREAM_CUT
-        try:
-            while True:
-                attempt.changed.clear()
-                if (output := begun.release()) is not None:
-                    yield output
-                elif begun.ended:
-                    break
-                else:
-                    await attempt.changed.wait()
-            if not begun.complete:
-                if begun.released_ids and not begun.continuable:
-                    raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
-                asked = self._request(attempt, place, begun.rest_tokens, Priority.GENERATION)
-                async with aclosing(asked) as outputs:
-                    async for output in outputs:
-                        yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
-            end = Happening.ANSWERED
-        finally:
-            self._sees(attempt, end)
+    def _start(self, attempt: Attempt) -> None:
+        if self._begun is not None:
+            self._begun.sees(Happening.SUPERSEDED)
+        self._asked, self._begun = None, attempt
+        attempt.sees(Happening.PERMIT)
+        attempt.turn.guesses.begun()
+        attempt.begun.believed_tokens = attempt.view.frontier(attempt.begun.prompt, self._backend.clock())
 
     def _plan(self, attempt: Attempt, room: Room, now: float) -> Prefill | Wait:
         if self._prefiller.in_flight:  # a warm of this session computes some of it
@@ -266,52 +224,16 @@ class Pregenerator:
         can_continue = continuable(self._sampling, penalizes=info.penalizes)
         return Pregeneration(text, prompt, can_continue, answer_tokens, settings.pregeneration_tokens)
 
-    def _request(
-        self, attempt: Attempt, place: Place, max_tokens: int, priority: Priority
-    ) -> AsyncGenerator[Output, None]:
-        """Ask for what follows the prompt and what was released of its answer."""
-        ids = [*attempt.begun.prompt.to_list(), *attempt.begun.released_ids]
-        sampling = replace(self._sampling, max_tokens=max_tokens)
-        request = Request(ids, sampling, priority, self._owner.cache_salt, place.route)
-        return place.replica.engine.generate(request)
 
-    def _start(self, attempt: Attempt) -> None:
-        if self._begun is not None:
-            self._sees(self._begun, Happening.SUPERSEDED)
-        self._asked, self._begun = None, attempt
-        self._sees(attempt, Happening.PERMIT)
-        attempt.turn.guesses.begun()
-        attempt.begun.believed_tokens = attempt.view.frontier(attempt.begun.prompt, self._backend.clock())
-
-    def _take(self, attempt: Attempt, output: Output) -> None:
-        if not attempt.begun.outputs:
-            attempt.view.hold(attempt.begun.prompt, self._backend.clock())
-        attempt.begun.take(output)
-        attempt.changed.set()
-
-    def _all_see(self, happening: Happening) -> None:
-        for attempt in (self._asked, self._begun):
-            if attempt is not None:
-                self._sees(attempt, happening)
-
-    def _sees(self, attempt: Attempt, happening: Happening) -> None:
-        """Let something happen to an attempt, and do what its new stage means."""
-        before = attempt.begun.stage
-        if attempt.begun.happens(happening):
-            attempt.abort()
-        if attempt.begun.stage is Stage.CLOSED and before is not Stage.CLOSED:
-            if before is not Stage.ASKED:
-                self._close_books(attempt, answered=happening is Happening.ANSWERED)
-            if self._begun is attempt:
-                self._begun = None
-        attempt.changed.set()
-
-    def _close_books(self, attempt: Attempt, *, answered: bool) -> None:
-        begun, ledger = attempt.begun, attempt.turn.ledger
-        adopted, discarded = begun.adopted_and_discarded(answered=answered)
-        ledger.generated(adopted=adopted, discarded=discarded)
-        found = begun.cached_tokens
-        if begun.failure is not None and not begun.outputs:
-            ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - begun.believed_tokens)
-        else:  # if it was stopped early, how far it came is unknown: all that it was to compute is booked
-            ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found, attempt.place)
+@asynccontextmanager
+async def _revoked_by(attempt: Attempt, *causes: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Revoke an attempt if one of these returns before the block does."""
+    watches = [asyncio.create_task(cause) for cause in causes]
+    for watch in watches:
+        watch.add_done_callback(lambda done: None if done.cancelled() else attempt.sees(Happening.REVOKED))
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)

@@ -14,9 +14,9 @@ from ..chat.prompt import TurnPrompt
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.events import KeystrokeEvent, Open, PregenerationMode, Unknown, WarmMode
+from ..session.guesses import Guesses
 from ..session.ledger import Ledger
 from ..session.machine import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session
-from ..session.pregeneration import Guesses
 from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Answered, Answerer
 from .owner import Owner

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds
 from ..fleet.backend import Render
+from ..session.guesses import Guesses
 from ..session.ledger import Ledger
-from ..session.pregeneration import Guesses
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""An answer begun before SUBMIT, as a value: what of it is told, what is kept, and how often it may be tried."""
+"""An answer begun before SUBMIT, as a value: what of it is released and kept, stage by stage."""
 
 import pytest
 from forefill_service.chat.generation import Sampling
@@ -7,11 +7,9 @@ from forefill_service.engine import Output
 from forefill_service.session.pregeneration import (
     STAGES,
     UNSEEN_TOKENS,
-    Guesses,
     Happening,
     Pregeneration,
     Stage,
-    begin_at,
     continuable,
 )
 
@@ -161,47 +159,6 @@ def test_of_what_was_stopped_more_is_discarded_than_was_seen() -> None:
     assert taken(["a"]).adopted_and_discarded(answered=False) == (0, 1 + UNSEEN_TOKENS)
     assert taken(["a"] * 3).adopted_and_discarded(answered=False) == (0, 4), "no more than was asked for"
     assert taken(["a"] * 4, "length").adopted_and_discarded(answered=False) == (0, 4)
-
-
-def test_a_draft_is_tried_so_many_times() -> None:
-    guesses = Guesses(2, adaptive=False)
-    for _ in range(2):
-        assert guesses.may_try
-        guesses.begun()
-    assert not guesses.may_try
-    assert guesses.for_next_draft().may_try
-
-
-def test_wrong_guesses_in_a_row_make_the_pause_longer() -> None:
-    adaptive, steady = Guesses(100, adaptive=True), Guesses(100, adaptive=False)
-    factors = []
-    for _ in range(8):
-        factors.append(adaptive.pause_factor)
-        assert steady.pause_factor == 1
-        adaptive.begun()
-        steady.begun()
-        adaptive = adaptive.for_next_draft()
-    assert factors == [1, 1, 2, 4, 8, 16, 16, 16]
-    adaptive.came_true()
-    assert adaptive.pause_factor == 1
-
-
-# --- when one is begun
-
-
-def test_a_draft_is_begun_after_the_pause_that_its_session_has_to_make() -> None:
-    guesses = Guesses(5, adaptive=True)
-    assert begin_at("so", 10.0, guesses, 0.6) == 10.6
-    for _ in range(3):
-        guesses.begun()
-    assert begin_at("so", 10.0, guesses, 0.5) == 12.0
-
-
-def test_nothing_is_begun_for_an_empty_draft_or_one_that_was_tried_often_enough() -> None:
-    guesses = Guesses(1, adaptive=False)
-    assert begin_at("", 10.0, guesses, 0.6) is None
-    guesses.begun()
-    assert begin_at("so", 10.0, guesses, 0.6) is None
 
 
 # --- stages: one row a stage, one column a happening; "." leaves the stage as it is
