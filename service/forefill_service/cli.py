@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -19,54 +20,38 @@ from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
-from .settings import Flags, Settings
+from .settings import GROUPS, Flags, Settings
 
 log = logging.getLogger(__name__)
 
-
-_DESCRIPTION = """Warms vLLM's prefix cache while users type, and answers when they press Enter.
+_DESCRIPTION = """\
+Warms vLLM's prefix cache while users type, and answers when they press Enter.
 
 With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
-Every flag is also an environment variable: --max-sessions is FOREFILL_MAX_SESSIONS.
+Every flag is also an environment variable: --port is FOREFILL_PORT. A list is
+JSON there: FOREFILL_ENGINE_URL='["http://10.0.0.7:8000"]'.
 
 examples:
   forefill-server
   forefill-server --model Qwen/Qwen3-8B
-  forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
+  forefill-server --model Qwen/Qwen3-8B \\
+      --engine-args '{"tensor_parallel_size": 2}'
   forefill-server --engine remote --engine-url http://10.0.0.7:8000
   forefill-server --engine fake        no model: to try a client against
-  forefill-server --version
 """
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(message)
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the examples' lines, and leaves out defaults that say nothing: their help names what happens instead."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return inspect.cleandoc(text)
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        text = super()._get_help_string(action) or ""
-        return re.sub(r" \(default(: None| factory: (dict|list))?:? ?\)$", "", text)
+_METAVARS = {"int": "N", "Path": "FILE", "dict[str,str]": "JSON", "dict[str,Any]": "JSON"}
+"""By the type of a value; for other types the last word of the flag says what the value is."""
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the server.
 
-    Returns 0 after a clean stop, 1 where it cannot serve, 2 for bad settings, 130 for Ctrl-C while the engine starts;
+    Returns 0 after a clean stop, 1 if it cannot serve, 2 for bad settings, 130 for Ctrl-C while the engine starts;
     SIGTERM then exits with 143.
     """
-    arguments = sys.argv[1:] if args is None else args
-    if "--version" in arguments:
-        print(f"forefill-server {version('forefill')}")
-        return 0
     try:
-        settings = _settings(arguments)
+        settings = parsed(sys.argv[1:] if args is None else args)
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
@@ -88,8 +73,19 @@ def main(args: list[str] | None = None) -> int:
         return 130
 
 
-def _settings(arguments: list[str]) -> Settings:
-    parser = _Parser("forefill-server", description=_DESCRIPTION, formatter_class=_HelpFormatter, allow_abbrev=False)
+def parsed(arguments: list[str]) -> Settings:
+    """Return the settings of a command line and the environment.
+
+    Raises ValidationError or SettingsError if they are bad. Exits after --help and --version.
+    """
+    parser = _Parser(
+        "forefill-server",
+        usage="forefill-server [options]",
+        description=_DESCRIPTION,
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"forefill-server {version('forefill')}")
     source = CliSettingsSource[Any](
         Flags,
         cli_kebab_case=True,
@@ -97,6 +93,7 @@ def _settings(arguments: list[str]) -> Settings:
         cli_avoid_json=True,
         cli_implicit_flags=True,
         root_parser=parser,
+        add_argument_method=_Parser.add_flag,
     )
     return Settings(**dict(CliApp.run(Flags, cli_args=arguments, cli_settings_source=source)))
 
@@ -126,8 +123,46 @@ def _terminate(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows the flags by subject, and raises SettingsError for a bad command line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subjects: dict[str, Any] = {}
+        for name, group in GROUPS.items():
+            subject = self.add_argument_group(Settings.model_fields[name].title, inspect.getdoc(group))
+            self._subjects.update(dict.fromkeys(group.by_flag(), subject))
+
+    def add_flag(self, *names: str, **kwargs: Any) -> None:
+        if "metavar" in kwargs and not kwargs["metavar"].startswith("{"):
+            kwargs["metavar"] = _METAVARS.get(kwargs["metavar"], kwargs["dest"].rpartition("_")[2].upper())
+        self._subjects[kwargs["dest"]].add_argument(*names, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves out empty defaults, whose flags say what happens instead; breaks no name and no default over two lines."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = super()._get_help_string(action) or ""
+        return re.sub(r" \(default: (None|\[\]|\{\})?\)$", "", text)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        whole = re.sub(r"\(default: (\S+)\)$", "(default:\N{NO-BREAK SPACE}\\1)", text)
+        lines = textwrap.wrap(whole, width, break_on_hyphens=False)
+        return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
 def _first_complaint(error: ValidationError | SettingsError) -> str:
     if isinstance(error, SettingsError):
-        return str(error)
+        undecodable = re.search(r"(?:encountered for|value for field) \"?(\w+)", str(error))
+        return f"{_flag(undecodable[1])}: not valid JSON" if undecodable else str(error)
     first = error.errors()[0]
-    return f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}"
+    message = first["msg"].removeprefix("Value error, ")
+    return ": ".join([*(_flag(str(name)) for name in first["loc"][:1]), message])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
