@@ -2,8 +2,8 @@
 
 A block is named by a hash of its ids and all before them, so sessions that share a prompt share its blocks, whichever
 of them computed it. A belief may be wrong, since only the engine knows what it evicted: a block counts as gone if it
-was not used for `keep_seconds`, or if as many others as the engine has room for were used after it. A wrong belief costs
-speed alone.
+was not used for `keep_seconds`, or if as many others as the engine has room for were used after it. A wrong belief
+costs speed alone.
 
 If the engine reports what it stores and evicts (`change`), a block that it stored is held until it is evicted. Nothing
 else is believed without end: the engine may never report the eviction of a block whose storing it did not report.

@@ -1,8 +1,8 @@
 """The ids of a prompt, as a head that all renderings of a turn share and a tail of its own.
 
-The head is the base prompt up to the last special token before the draft. It is one shared sequence, so that the work of
-a FLUSH (compare, count, cut) does not grow with it, and a compact one, since an idle session holds it for as long as it
-is open.
+The head is the base prompt up to the last special token before the draft. It is one shared sequence, so that the
+work of a FLUSH (compare, count, cut) does not grow with it, and a compact one, since an idle session holds it for as
+long as it is open.
 """
 
 from array import array

@@ -62,7 +62,7 @@ class Owner:
 
 def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> str:
     """Return what decides where the session's requests go."""
-    if backend.settings.affinity == "session":
+    if backend.settings.remote.affinity == "session":
         return f"{tenant}/{session}"
     said = [(message.role, message.content) for message in opening.messages]
     return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()

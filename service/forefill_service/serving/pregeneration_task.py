@@ -55,7 +55,9 @@ class Pregenerator:
         self._prefiller = prefiller
         self._sampling = sampling
         self._active = (
-            mode is not PregenerationMode.OFF and settings.pregeneration and settings.pregenerations_in_flight > 0
+            mode is not PregenerationMode.OFF
+            and settings.pregeneration.enabled
+            and settings.pregeneration.in_flight > 0
         )
         self._draft: Draft | None = None
         self._asked: Attempt | None = None
@@ -137,7 +139,7 @@ class Pregenerator:
     def _seconds_to_go(self) -> float | None:
         if (draft := self._draft) is None:
             return None
-        pause_seconds = self._backend.settings.pregeneration_pause_ms / 1000
+        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000
         at = begin_at(draft.text, draft.changed_at, draft.turn.guesses, pause_seconds)
         return None if at is None else at - self._backend.clock()
 
@@ -188,7 +190,7 @@ class Pregenerator:
     async def _hold_back(self, attempt: Attempt, outputs: AsyncGenerator[Output, None]) -> None:
         """Wait for a permit and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
         begun, owner, admission = attempt.begun, self._owner, attempt.place.replica.admission
-        longest_seconds, plan = self._backend.settings.pregeneration_seconds, partial(self._plan, attempt)
+        longest_seconds, plan = self._backend.settings.pregeneration.seconds, partial(self._plan, attempt)
         async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as permit:
             self._start(attempt)
             async with _revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
@@ -222,7 +224,7 @@ class Pregenerator:
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
         can_continue = continuable(self._sampling, penalizes=info.penalizes)
-        return Pregeneration(text, prompt, can_continue, answer_tokens, settings.pregeneration_tokens)
+        return Pregeneration(text, prompt, can_continue, answer_tokens, settings.pregeneration.tokens)
 
 
 @asynccontextmanager

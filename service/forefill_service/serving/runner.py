@@ -41,7 +41,7 @@ class SessionRunner:
         self._backend = backend
         self._opening = opening
         self._send = send
-        self._session = Session(backend.settings.max_draft_code_points)
+        self._session = Session(backend.settings.sessions.max_draft_code_points)
         self._owner = owner = Owner.of(backend, opening, tenant)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
@@ -123,7 +123,7 @@ class SessionRunner:
         prompts = self._prompts(begin.messages)
         if (last := self._turn) is None:
             adaptive = self._opening.pregeneration_mode is PregenerationMode.AUTO
-            guesses = Guesses(self._backend.settings.pregeneration_tries, adaptive)
+            guesses = Guesses(self._backend.settings.pregeneration.tries, adaptive)
             self._turn = Turn(prompts, self._backend.render, guesses)
         else:  # books that no answer has closed go on
             ledger = Ledger() if last.ledger.closed else last.ledger
@@ -141,7 +141,9 @@ class SessionRunner:
 
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings
-        limits = SessionLimits(settings.max_draft_code_points, info.context_tokens, settings.max_message_bytes)
+        limits = SessionLimits(
+            settings.sessions.max_draft_code_points, info.context_tokens, settings.server.max_message_bytes
+        )
         inert_reason = self._warmer.inert_reason
         return Opened(self._owner.session, info.model, info.block_size, limits, base_prompt_tokens, inert_reason)
 

@@ -117,8 +117,8 @@ class Warmer:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
         settings = self._owner.backend.settings
         silent = not self.inert_reason and self._working is None and self._waiting is None
-        due = 0 < settings.touch_seconds <= now - self._prefiller.used_at
-        if silent and due and now - self._active_at < settings.touch_limit_seconds:
+        due = 0 < settings.warming.touch_seconds <= now - self._prefiller.used_at
+        if silent and due and now - self._active_at < settings.warming.touch_limit_seconds:
             self._refresh = self._last
             self._wake.set()
 

@@ -148,19 +148,3 @@ async def test_where_no_server_answers_the_start_is_given_up_with_one_line() -> 
     with pytest.raises(EngineStartError, match="no engine answers: no connection to http") as caught:
         await connect(remote_settings(url, engine_wait_seconds=0))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "complaint"),
-    [
-        ({"engine": "remote"}, "belong together"),
-        ({"engine": "remote", "engine_url": ["10.0.0.7:8000"]}, "http://HOST:PORT"),
-        ({"engine": "remote", "engine_url": ["http://me:secret@host"]}, "FOREFILL_ENGINE_API_KEY"),
-        ({"engine_url": ["http://a"]}, "belong together"),
-        ({"engine": "remote", "engine_url": ["http://a", "http://b"], "router": True}, "one --engine-url"),
-        ({"engine": "remote", "engine_url": ["http://a"], "router": True, "data_parallel_size": 2}, "knows nothing of"),
-    ],
-)
-def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, object], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        Settings(**wrong)  # type: ignore[arg-type]

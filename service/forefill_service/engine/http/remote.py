@@ -45,13 +45,13 @@ class RemoteEngine:
     def __init__(self, endpoint: Endpoint, served: Served, settings: Settings, rank: int | None = None) -> None:
         self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
         self.info, self.chat = served.info, served.chat
-        self._load = EngineLoad(others=None if settings.router else 0)
+        self._load = EngineLoad(others=None if settings.remote.router else 0)
         self._open = 0
         self._endpoint = endpoint
         self._served = served
         self._settings = settings
         self._rank = rank
-        self._pulse = Pulse(decisive=not settings.router)
+        self._pulse = Pulse(decisive=not settings.remote.router)
         self._clock = asyncio.get_running_loop().time
         self._doubts = asyncio.Event()
         self._restarts = asyncio.Event()
@@ -118,19 +118,19 @@ class RemoteEngine:
         sampling, key = Sampling(max_tokens=1, temperature=0.0), secrets.token_hex(8)
         request = Request(self.chat.encode("a"), sampling, Priority.GENERATION, route=key)
         try:
-            async with asyncio.timeout(self._settings.probe_timeout_seconds):
+            async with asyncio.timeout(self._settings.remote.probe_timeout_seconds):
                 async with aclosing(self._outputs(request, 1)) as outputs:
                     async for _ in outputs:
                         pass
         except TimeoutError:
-            why = f"no token within {self._settings.probe_timeout_seconds:g} s"
+            why = f"no token within {self._settings.remote.probe_timeout_seconds:g} s"
             self._pulse.unserved(asked_at)
         except EngineBusy as busy:  # it has no room, or no worker: busy engines are heard of
             why = str(busy)
-            self._pulse.unserved(asked_at - self._settings.probe_seconds)
+            self._pulse.unserved(asked_at - self._settings.remote.probe_after_seconds)
         except EngineError as error:
             why = str(error)
-            self._pulse.failed(asked_at - self._settings.probe_seconds)
+            self._pulse.failed(asked_at - self._settings.remote.probe_after_seconds)
         else:
             if was_up or await self._stands_in():
                 self._answered()
@@ -145,14 +145,16 @@ class RemoteEngine:
         settings = self._settings
         asked = body(request, self.info.model, max_tokens, priorities=self._served.priorities)
         first = (
-            settings.warm_timeout_seconds if request.priority is Priority.WARM else settings.first_token_timeout_seconds
+            settings.remote.warm_timeout_seconds
+            if request.priority is Priority.WARM
+            else settings.remote.first_token_timeout_seconds
         )
         outputs = completed(
             self._endpoint,
             asked,
             self._headers(request),
             first,
-            settings.token_timeout_seconds,
+            settings.remote.token_timeout_seconds,
             untold_cached_tokens=0 if self._served.cached_tokens else None,
         )
         async with aclosing(outputs):
@@ -162,7 +164,7 @@ class RemoteEngine:
     def _headers(self, request: Request) -> Mapping[str, str]:
         headers = {}
         if request.route:
-            headers[self._settings.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
+            headers[self._settings.remote.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
         if self._rank is not None:
             headers[RANK_HEADER] = str(self._rank)
         return headers
@@ -181,7 +183,7 @@ class RemoteEngine:
             self._said_down = True
             log.warning("%s is down (%s); its sessions go elsewhere until it is up", self.name, why)
         silent_seconds = self._clock() - self._pulse.heard_at
-        if self._pulse.decisive and silent_seconds >= self._settings.probe_timeout_seconds:
+        if self._pulse.decisive and silent_seconds >= self._settings.remote.probe_timeout_seconds:
             self._endpoint.hang_up()
 
     async def _stands_in(self) -> bool:
@@ -199,7 +201,7 @@ class RemoteEngine:
     async def _keep_probing(self) -> None:
         while True:
             silent_since = max(self._pulse.heard_at, self._probed_at)
-            due = self._clock() - silent_since >= self._settings.probe_seconds
+            due = self._clock() - silent_since >= self._settings.remote.probe_after_seconds
             if due or self._doubts.is_set() or self._pulse.misses or not self._pulse.up:
                 self._doubts.clear()
                 await self.probe()
@@ -208,15 +210,15 @@ class RemoteEngine:
                     await self._doubts.wait()
 
     async def _keep_looking(self) -> None:
-        every = min(LOOK_SECONDS, self._settings.probe_timeout_seconds / 2)  # a probe's verdict rests on it, too
-        while not self._settings.router:
+        every = min(LOOK_SECONDS, self._settings.remote.probe_timeout_seconds / 2)  # a probe's verdict rests on it, too
+        while not self._settings.remote.router:
             await self._look()
             await asyncio.sleep(every)
 
     async def _look(self) -> None:
         """Read the server's metrics: its load, and whether it has worked for anyone since."""
         try:
-            told = await metrics_of(self._endpoint, self._settings.probe_timeout_seconds, self._rank)
+            told = await metrics_of(self._endpoint, self._settings.remote.probe_timeout_seconds, self._rank)
         except EngineUnavailable:
             self._doubts.set()
             return
@@ -237,8 +239,8 @@ async def connect(settings: Settings) -> Sequence[RemoteEngine]:
 
     Waits until one of them answers, `engine_wait_seconds` at most. Raises EngineStartError.
     """
-    ranks = range(settings.data_parallel_size) if settings.data_parallel_size > 1 else (None,)
-    places = [(_endpoint(url, settings), rank) for url in settings.engine_url for rank in ranks]
+    ranks = range(settings.remote.data_parallel_size) if settings.remote.data_parallel_size > 1 else (None,)
+    places = [(_endpoint(url, settings), rank) for url in settings.remote.urls for rank in ranks]
     endpoints = [endpoint for endpoint, _ in places]
     try:
         served = await _first_served(endpoints[:: len(ranks)], settings)
@@ -253,7 +255,7 @@ async def connect(settings: Settings) -> Sequence[RemoteEngine]:
 
 async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Served:
     loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + settings.engine_wait_seconds
+    give_up_at = loop.time() + settings.remote.start_wait_seconds
     while True:
         for endpoint in endpoints:
             try:
@@ -269,8 +271,8 @@ async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Se
 def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(
         url,
-        api_key=settings.engine_api_key.get_secret_value(),
-        headers=settings.engine_headers,
-        ca_file=str(settings.engine_ca_file) if settings.engine_ca_file else None,
-        connect_seconds=settings.connect_timeout_seconds,
+        api_key=settings.remote.api_key.get_secret_value(),
+        headers=settings.remote.headers,
+        ca_file=str(settings.remote.ca_file) if settings.remote.ca_file else None,
+        connect_seconds=settings.remote.connect_timeout_seconds,
     )
