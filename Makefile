@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
+.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto graph lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
@@ -45,6 +45,10 @@ lint: ## check format, lint, types, proto and scripts
 proto: ## make the generated modules and stubs from proto/
 	@$(setup)
 	@deploy/dev/proto.sh
+
+graph: ## draw the imports between the packages into CONTRIBUTING.md
+	@$(setup)
+	@$(python) deploy/dev/import_graph.py --write
 
 lock: ## make requirements.lock from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
