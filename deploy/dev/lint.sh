@@ -46,4 +46,4 @@ check "proto: buf breaking" wire_is_kept
 check "proto: generated modules are up to date" deploy/dev/proto.sh --check
 check "scripts: shellcheck" scripts_are_clean
 
-[ ${#failed[@]} -eq 0 ] || die "${#failed[@]} checks failed: $(printf '%s; ' "${failed[@]}")see above"
+[ ${#failed[@]} -eq 0 ] || die "these checks failed: $(printf '%s; ' "${failed[@]}")see above"
