@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto graph lock clean
+.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
 
 # Every target first sets up what is missing; if nothing is, that takes no time.
 setup = deploy/dev/setup.sh
@@ -46,6 +46,7 @@ proto: ## generate the modules and stubs of proto/
 	@$(setup)
 	@deploy/dev/proto.sh
 
+.PHONY: graph
 graph: ## draw the imports between the packages into CONTRIBUTING.md
 	@$(setup)
 	@$(python) deploy/dev/import_graph.py --write
