@@ -22,7 +22,7 @@ test-replicas: ## run the tests on two real vLLM servers and a router, which han
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
-serve: ## serve the packaged model, or another one, on loopback: make serve SERVE_ARGS="--model NAME"
+serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
 
@@ -57,6 +57,6 @@ lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
 setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
-clean: ## remove .venv and everything else that make created here
+clean: ## remove .venv and everything else that was made here
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +
