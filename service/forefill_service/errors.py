@@ -12,6 +12,7 @@ ServiceError
         └── EngineBusy             Raised when it has no room for one more request
 """
 
+import traceback
 from enum import Enum
 
 
@@ -49,12 +50,11 @@ class ServiceError(Exception):
 
 
 class Refusal(ServiceError):
-    """Raised when an event or a stream is refused; `detail` says more than the reason where there is more to say."""
+    """Raised when an event or a stream is refused; `detail` is added to the text of the reason."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
-        self.detail = detail
 
 
 class EngineError(ServiceError):
@@ -87,3 +87,10 @@ class EngineRefused(EngineError):
 
 class EngineBusy(EngineRefused):
     """Raised when the engine has no room for one more request: another engine may."""
+
+
+def trace_without_message(error: BaseException) -> str:
+    """Return where an error was raised and its type, without its message: that may hold what was typed."""
+    if isinstance(error, BaseExceptionGroup):
+        return "".join(map(trace_without_message, error.exceptions))
+    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])

@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import secrets
-import traceback
 from collections.abc import AsyncIterator
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf import any as any_message
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from ..errors import Reason, Refusal
+from ..errors import Reason, Refusal, trace_without_message
 from ..fleet.backend import Backend
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
@@ -83,7 +82,7 @@ class KeystrokeServicer:
             await self._abort(context, refusal)
         except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
             error_id = secrets.token_hex(8)
-            log.error("a session failed; error id %s\n%s", error_id, _stacks(error))
+            log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
@@ -149,10 +148,12 @@ class KeystrokeServicer:
             self.engine_died.set()
         metadata = {"error_id": error_id} if error_id else {}
         details = [
-            _packed(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
+            any_message.pack(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
         ]
         if refusal.reason in _RETRIABLE:
-            details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS))))
+            details.append(
+                any_message.pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS)))
+            )
         code = STATUSES[refusal.reason]
         status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
         # The same in plain metadata, for clients that do not have the google.rpc messages.
@@ -185,16 +186,3 @@ def _parse(data: bytes) -> Incoming:
         return pb.ComposeRequest.FromString(data)
     except DecodeError:
         return Refusal(Reason.MALFORMED_MESSAGE)
-
-
-def _stacks(error: BaseException) -> str:
-    """Return where an error came from and its type, without its words: they may hold what was typed."""
-    if isinstance(error, BaseExceptionGroup):
-        return "".join(map(_stacks, error.exceptions))
-    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])
-
-
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> AnyMessage:
-    packed = AnyMessage()
-    packed.Pack(message)
-    return packed
