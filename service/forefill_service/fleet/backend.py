@@ -8,7 +8,8 @@ from typing import Any
 
 from ..cache.blocks import CachedBlocks
 from ..engine import Engine, EngineInfo
-from ..scheduling.admission import Admission, Limits
+from ..scheduling.admission import Admission
+from ..scheduling.in_flight import Limits
 from ..scheduling.prefill_times import PrefillTimes
 from ..scheduling.pressure import PressureGauge
 from ..scheduling.retry_budget import RetryBudget
