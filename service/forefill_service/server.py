@@ -175,8 +175,8 @@ def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
     try:
         server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
     except OSError as error:
-        where = f"{settings.host}:{settings.metrics_port}"
-        raise ListenError(f"cannot listen on {where} for metrics; choose another with --metrics-port") from error
+        address = f"{settings.host}:{settings.metrics_port}"
+        raise ListenError(f"cannot listen on {address} for metrics; choose another with --metrics-port") from error
     try:
         yield f"{settings.host}:{server.server_port}"
     finally:

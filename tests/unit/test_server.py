@@ -113,11 +113,11 @@ async def test_a_composing_session_is_told_at_once_that_the_server_stops() -> No
 async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stops() -> None:
     async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
         typist = Typist(KeystrokeServiceStub(channel).Compose())
-        await until(lambda: server.running.servicer._unopened)
+        await until(lambda: server.running.servicer.streams == 1)
         stopping = server.begins_to_stop()
         assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
         await stopping
-        assert not server.running.servicer._unopened
+        assert server.running.servicer.streams == 0
 
 
 async def test_a_stream_that_opens_as_the_server_stops_is_told_so() -> None:

@@ -1,4 +1,4 @@
-"""The gRPC side of a session: messages in and out, and a status for whatever ends a stream."""
+"""The gRPC side of a session: messages in and out, and one status for each end of a stream."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.ABORTED: grpc.StatusCode.CANCELLED,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
-"""The status of every reason that can end a stream; the others are SessionErrors alone."""
+"""The status of every reason that can end a stream; the other reasons come only as SessionErrors."""
 
 _RETRIABLE = {Reason.ENGINE_UNAVAILABLE, Reason.SERVER_STOPPING, Reason.TOO_MANY_SESSIONS}
 
@@ -50,23 +50,33 @@ Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
-    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set once the engine is dead."""
+    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set when the engine is lost for good."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._runners: set[SessionRunner] = set()
-        self._streams = 0  # those that have not sent Open yet included
+        self._streams = 0
         self._unopened: set[asyncio.Timeout] = set()
         self._stopping = False
         self.engine_died = asyncio.Event()
 
+    @property
+    def streams(self) -> int:
+        """The number of streams, including those that have not sent Open yet."""
+        return self._streams
+
+    @property
+    def sessions(self) -> int:
+        """The number of open sessions."""
+        return len(self._runners)
+
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register with a server. A message that does not parse becomes a Refusal, not gRPC's own INTERNAL."""
+        """Register with a server. A message that cannot be parsed becomes a Refusal instead of gRPC's own INTERNAL."""
         compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
     def stop(self) -> None:
-        """Refuse new sessions, end those that compose now, and the others when their answer is complete."""
+        """Refuse new sessions, end those that are composing, and the others after their answer."""
         self._stopping = True
         for waiting in self._unopened:
             waiting.reschedule(asyncio.get_running_loop().time())
@@ -74,13 +84,13 @@ class KeystrokeServicer:
             runner.stop()
 
     async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
-        """Serve one stream, read by `context.read`: the iterator keeps each request until the next one comes."""
+        """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         try:
             await self._serve(context)
         except Refusal as refusal:
             await self._abort(context, refusal)
-        except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
+        except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
@@ -122,13 +132,13 @@ class KeystrokeServicer:
             self._backend.metrics.closed()
 
     def _tenant(self, context: Context) -> str:
-        """Return the tenant that the proxy in front named; "" where all are one."""
+        """Return the tenant named by the proxy in front; "" if there is only one."""
         key = self._backend.settings.tenant_metadata_key.lower()
         metadata = context.invocation_metadata() if key else None
         return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
-        """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
+        """Wait for the first event; raise Refusal if it takes too long, or if the server stops first."""
         seconds = self._backend.settings.open_timeout_seconds
         waiting = asyncio.timeout(seconds)
         try:
@@ -138,7 +148,7 @@ class KeystrokeServicer:
         except TimeoutError:
             if self._stopping:
                 raise Refusal(Reason.SERVER_STOPPING) from None
-            raise Refusal(Reason.NOT_OPEN, f"nothing came within {seconds:g} s") from None
+            raise Refusal(Reason.NOT_OPEN, f"nothing arrived within {seconds:g} s") from None
         finally:
             self._unopened.discard(waiting)
 
@@ -156,7 +166,7 @@ class KeystrokeServicer:
             )
         code = STATUSES[refusal.reason]
         status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
-        # The same in plain metadata, for clients that do not have the google.rpc messages.
+        # The same in plain metadata, for clients without the google.rpc messages.
         plain = [("forefill-error-reason", refusal.reason.name)]
         if error_id:
             plain.append(("forefill-error-id", error_id))
@@ -177,7 +187,7 @@ def _event(request: Incoming | object, opened: bool) -> Event | None:
     if not isinstance(request, pb.ComposeRequest):
         return None
     if opened and request.HasField("open"):
-        return Open()  # refused as a second Open, whatever it holds
+        return Open()  # it is refused as a second Open, so its fields are not checked
     return event_from(request)
 
 
