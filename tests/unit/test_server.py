@@ -117,7 +117,7 @@ async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stop
         stopping = server.begins_to_stop()
         assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
         await stopping
-        assert server.running.servicer.streams == 0
+        await until(lambda: server.running.servicer.streams == 0)
 
 
 async def test_a_stream_that_opens_as_the_server_stops_is_told_so() -> None:
