@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..cache.planner import Prefill
+from ..cache.prefill import Prefill
 from ..engine.base import Engine, Priority
 from .prefill_times import PrefillTimes
 
