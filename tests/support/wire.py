@@ -1,4 +1,4 @@
-"""A typist on the bare wire: what any gRPC client in any language can do, without the SDK."""
+"""A typist on the bare wire, who does what any gRPC client in any language can do, without the SDK."""
 
 import asyncio
 import zlib
@@ -55,7 +55,7 @@ class Typist:
         self._seq = 0
 
     async def read(self) -> pb.ComposeResponse:
-        """Return the next response; raises grpc.aio.AioRpcError where the stream ended with an error."""
+        """Return the next response; raise grpc.aio.AioRpcError if the stream ended with an error."""
         response = await self.call.read()
         assert isinstance(response, pb.ComposeResponse), await self.call.code()
         return response
@@ -157,7 +157,7 @@ class Wire(Typist):
         return response.session_error
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
-        """Return the code and the ErrorInfo's reason that ended the stream; "" where it has none."""
+        """Return the code and the ErrorInfo's reason that ended the stream; "" if it has none."""
         async with asyncio.timeout(SECONDS_TO_GIVE_UP):
             code = await self.call.code()
         status = await rpc_status.aio.from_call(self.call)

@@ -1,4 +1,4 @@
-"""A whole server in this process, on the fake engine: what stands beside its sessions, and how it stops."""
+"""A whole server in this process, on the fake engine: the services beside its sessions, and its stop."""
 
 import asyncio
 import urllib.request

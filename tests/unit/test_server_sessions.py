@@ -1,4 +1,4 @@
-"""A whole server in this process: what all its sessions share."""
+"""A whole server in this process: the things that its sessions share."""
 
 import asyncio
 import sys

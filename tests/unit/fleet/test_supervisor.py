@@ -1,4 +1,4 @@
-"""How a server treats engines that come and go. Whatever waits for a time to pass waits for the test instead."""
+"""Engines that come and go under one server. Whatever waits for time to pass waits for the test instead."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable

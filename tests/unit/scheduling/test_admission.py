@@ -1,4 +1,4 @@
-"""Who may use the engine now."""
+"""Admission of speculative work to an engine: room, order, pressure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ def known_times() -> PrefillTimes:
 
 
 class Gateway:
-    """An admission, its clock and its engine's word, and those who ask."""
+    """An admission with its clock and engine, and the sessions that ask it for permits."""
 
     def __init__(self, **limits: Any) -> None:
         self.now = 0.0
@@ -49,7 +49,7 @@ class Gateway:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def asks(self, session: str, tokens: int = 1000, *, cached: int = 0, **request: Any) -> None:
-        """Let a session ask for a turn to compute so many tokens, as far as there is room."""
+        """Let a session ask for a permit to compute tokens, as far as there is room."""
 
         def plan(room: Room, now: float) -> Prefill | Wait | None:
             new = min(tokens, room(cached)) // BLOCK * BLOCK

@@ -1,4 +1,4 @@
-"""How long a prompt takes: learnt from what was measured."""
+"""Prefill times, learnt from measurements."""
 
 import math
 
