@@ -1,4 +1,4 @@
-"""A whole server in this process: what all its sessions share."""
+"""A whole server in this process: the things that its sessions share."""
 
 import asyncio
 import sys
@@ -71,7 +71,7 @@ async def test_a_client_that_goes_away_in_an_answer_is_no_error_in_the_log(caplo
                 await typist.send_submit(TEXT)
                 for _ in range(5):
                     await typist.read()
-        await until(lambda: not server.running.servicer._streams)
+        await until(lambda: not server.running.servicer.streams)
         assert server.engine.aborted == 5
         assert server.sample("sessions") == 0
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "WARNING")] == []
@@ -112,7 +112,7 @@ async def test_a_stream_that_does_not_open_in_time_is_ended_and_leaves_its_place
         assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert error_reason(error) == "NOT_OPEN"
         assert "0.01 s" in (error.details() or "")
-        await until(lambda: not server.running.servicer._streams)
+        await until(lambda: not server.running.servicer.streams)
 
 
 async def test_many_sessions_leave_nothing_behind() -> None:
@@ -143,8 +143,8 @@ async def test_many_sessions_leave_nothing_behind() -> None:
         tasks, threads = len(asyncio.all_tasks()), threading.active_count()
         for _ in range(10):
             await asyncio.gather(*map(session, range(50)))
-        await until(lambda: not server.running.servicer._streams and len(asyncio.all_tasks()) <= tasks)
-        assert not server.running.servicer._runners
+        await until(lambda: not server.running.servicer.streams and len(asyncio.all_tasks()) <= tasks)
+        assert server.running.servicer.sessions == 0
         assert server.sample("sessions") == 0
         assert threading.active_count() <= threads + 8, "the renderer's few threads and gRPC's own"
 

@@ -1,4 +1,4 @@
-"""What all sessions of a server share."""
+"""The parts of a server that its sessions share."""
 
 import asyncio
 import time
@@ -8,7 +8,8 @@ from typing import Any
 
 from ..cache.blocks import CachedBlocks
 from ..engine import Engine, EngineInfo
-from ..scheduling.admission import Admission, Limits
+from ..scheduling.admission import Admission
+from ..scheduling.in_flight import Limits
 from ..scheduling.prefill_times import PrefillTimes
 from ..scheduling.pressure import PressureGauge
 from ..scheduling.retry_budget import RetryBudget
@@ -26,7 +27,7 @@ Render = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The engines, and who may use them for what. `render` runs a function of `prompt` off the event loop."""
+    """The engines, the rules of their use, and the clock, sleep and threads that all sessions use."""
 
     replicas: Replicas
     settings: Settings
@@ -39,7 +40,7 @@ class Backend:
 
     @property
     def info(self) -> EngineInfo:
-        """What the engines serve."""
+        """The model that the engines serve, its context and its block size."""
         return self.replicas.info
 
     @classmethod
@@ -54,7 +55,7 @@ class Backend:
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> "Backend":
-        """Put together what the settings ask for; where not `ready`, no engine is used before `prepare` has seen it."""
+        """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it."""
         replicas = []
         for engine in engines:
             replicas += _replicas(engine, settings, clock, ready=ready)
@@ -66,13 +67,13 @@ class Backend:
             render=render,
             clock=clock,
             waste_limiter=WasteLimiter(settings.warming.least_used_share),
-            idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock),
+            idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock, sleep),
             sleep=sleep,
         )
 
 
 def _replicas(engine: Engine, settings: Settings, clock: Clock, *, ready: bool) -> list[Replica]:
-    """Return an engine as a replica, a router as one for each of its workers: they are taken to be equally fast."""
+    """Return one replica for an engine, and one for each worker of a router: these are assumed to be equally fast."""
     workers = settings.remote.router_workers if settings.remote.router else 1
     times = PrefillTimes()
     return [
