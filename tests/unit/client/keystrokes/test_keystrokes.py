@@ -37,8 +37,10 @@ def imported_modules(file: Path) -> set[str]:
 
 
 def test_public_names() -> None:
-    assert set(keystrokes.__all__) == {
+    assert keystrokes.__all__ == [
         "CONFIRMATION_BOUNDARIES",
+        "SAMPLE_QUERIES",
+        "SAMPLE_SCHEMA",
         "DraftAnswer",
         "DraftSession",
         "EventConsumer",
@@ -48,8 +50,6 @@ def test_public_names() -> None:
         "KeystrokeEvent",
         "KeystrokeSimulator",
         "LoggingConsumer",
-        "SAMPLE_QUERIES",
-        "SAMPLE_SCHEMA",
         "StreamingSession",
         "TypingModel",
         "find_last_boundary",
@@ -58,7 +58,7 @@ def test_public_names() -> None:
         "sample_queries_path",
         "simulate_from_file",
         "simulate_typing",
-    }
+    ]
     assert all(hasattr(keystrokes, name) for name in keystrokes.__all__)
 
 
