@@ -1,6 +1,7 @@
 """The examples of client/examples, run as a newcomer runs them: as programs, against a server on the fake engine."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -99,3 +100,12 @@ async def test_an_example_that_finds_no_server_says_so_in_one_line(example: list
     assert (code, out) == (1, "")
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+
+
+def test_the_packages_of_the_node_example_are_locked_and_come_from_the_public_registry() -> None:
+    wanted = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads((NODE / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    for name, package in packages.items():
+        assert not name or package["integrity"].startswith("sha512-")
+        assert package.get("resolved", "https://registry.npmjs.org/").startswith("https://registry.npmjs.org/")

@@ -314,7 +314,7 @@ async def test_a_session_is_entered_once() -> None:
             await session.type("x")
         async with session:
             pass
-        with pytest.raises(RuntimeError, match="entered once"):
+        with pytest.raises(RuntimeError, match="entered only once"):
             async with session:
                 pass
 
