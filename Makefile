@@ -1,11 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-replicas examples example-node serve bench bench-flush stress lint proto lock clean
+.PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
 
 # Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
 setup = deploy/dev/setup.sh
 python = .venv/bin/python
-node_example = client/examples/node
-node_modules = $(node_example)/node_modules/.package-lock.json
 
 help: ## show this help
 	@printf 'make TARGET\n\n'
@@ -24,6 +22,9 @@ test-replicas: ## run the tests on two real vLLM servers and a router, which end
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
+node_example = client/examples/node
+node_modules = $(node_example)/node_modules/.package-lock.json
+.PHONY: examples example-node
 examples: $(if $(shell command -v npm),$(node_modules)) ## run client/examples on a server of their own; without npm, those in Python
 	@$(setup)
 	@$(python) -m pytest -rs tests/unit/client/test_examples.py $(TEST_ARGS)
