@@ -1,7 +1,7 @@
 """Plays a window of typists against the service itself, on the fake engine, at virtual time.
 
 Sessions, planner, admission, and what is believed cached are the service's own code, unchanged; only the engine is a
-model (`forefill_service.engine.steps`), and the time. The service must be installed: import this where it is used.
+model (`steps`), and the time.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeEngine, Priority
-from forefill_service.engine.fake.steps import Step, StepModel
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.scheduling.calibration import calibrate
@@ -41,6 +40,8 @@ from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
 from ..typing.arms import ARMS, Arm, Prepared
 from ..typing.schedule import Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
+from .stepping import Stepping
+from .steps import Step, StepModel
 from .virtual_time import run_at_virtual_time
 
 TEMPLATE_TOKENS: Final = 8
@@ -116,9 +117,8 @@ class _Simulation:
             context_tokens=use.context_tokens + replica.block_size + use.answer_tokens + ROOM_TOKENS,
             cache_blocks=replica.cache_tokens // replica.block_size,
             answer_tokens=ENDLESS,
-            speed=_step_model(replica),
             keep_requests=False,
-            on_step=self._step,
+            scheduler=lambda engine: Stepping(engine, _step_model(replica), on_step=self._step),
         )
 
     async def run(self, progress: Progress) -> Outcome:
