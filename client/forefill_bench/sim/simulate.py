@@ -35,11 +35,12 @@ from forefill_service.session.events import (
 from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
 from forefill_service.settings import Settings
 
-from ..capacity.scenario import Outcome, Replica, Use
 from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
 from ..typing.arms import ARMS, Arm, Prepared
 from ..typing.schedule import Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
+from .outcome import SimulatedOutcome
+from .scenario import ReplicaSpec, Use
 from .stepping import Stepping
 from .steps import Step, StepModel
 from .virtual_time import run_at_virtual_time
@@ -57,14 +58,14 @@ Progress = Callable[[float], None]
 
 
 def simulate(
-    replica: Replica,
+    replica: ReplicaSpec,
     use: Use,
     window: Window,
     arm: str,
     progress: Progress = lambda seconds: None,
     *,
     contexts: Mapping[int, int] = {},
-) -> Outcome:
+) -> SimulatedOutcome:
     """Return how a window comes out; `progress` is called with the simulated seconds now and then, and may raise.
 
     `contexts` holds the tokens before the draft of sessions, by their number, where those of `use` are not meant.
@@ -104,7 +105,7 @@ class _Books:
 class _Simulation:
     """One window in one arm, on one replica, run once."""
 
-    def __init__(self, replica: Replica, use: Use, window: Window, arm: Arm, contexts: Mapping[int, int]) -> None:
+    def __init__(self, replica: ReplicaSpec, use: Use, window: Window, arm: Arm, contexts: Mapping[int, int]) -> None:
         self._use = use
         self._window = window
         self._arm = arm
@@ -121,7 +122,7 @@ class _Simulation:
             scheduler=lambda engine: Stepping(engine, _step_model(replica), on_step=self._step),
         )
 
-    async def run(self, progress: Progress) -> Outcome:
+    async def run(self, progress: Progress) -> SimulatedOutcome:
         self._clock = asyncio.get_running_loop().time
         self._backend = Backend.of([self._engine], Settings(), Metrics(), _render, clock=self._clock)
         [replica] = self._backend.replicas.all
@@ -212,9 +213,9 @@ class _Simulation:
     async def _until(self, at_ms: float) -> None:
         await asyncio.sleep(max(0.0, self._began_at + at_ms / 1000 - self._clock()))
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> SimulatedOutcome:
         books, window = self._books, self._window
-        return Outcome(
+        return SimulatedOutcome(
             arm=self._arm.name,
             typists=window.typists,
             ttft_ms=tuple(books.ttft_ms),
@@ -230,7 +231,7 @@ class _Simulation:
         )
 
 
-def _step_model(replica: Replica) -> StepModel:
+def _step_model(replica: ReplicaSpec) -> StepModel:
     return StepModel(
         Coefficients(replica.step_ms / 1000, 1 / replica.prefill_tokens_per_second, replica.attention_ms / 1000),
         per_request=replica.request_ms / 1000,
