@@ -37,10 +37,11 @@ from forefill_service.session.responses import GenerationDelta, GenerationStarte
 from forefill_service.settings import Settings
 
 from ..capacity.scenario import Outcome, Replica, Use
-from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
 from ..typing.arms import ARMS, Arm, Prepared
-from ..typing.schedule import Arrival, PlannedSession, Window
+from ..typing.playing import run_counted
+from ..typing.schedule import OPEN_EARLY_MS, Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
+from ..typing.texts import BACKGROUND_SYSTEM
 from .virtual_time import run_at_virtual_time
 
 TEMPLATE_TOKENS: Final = 8

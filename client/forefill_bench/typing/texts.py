@@ -11,6 +11,8 @@ SCHEMA_SYSTEM: Final = f"{INSTRUCTIONS} The schema:\n\n{SAMPLE_SCHEMA}"
 PLAIN_SYSTEM: Final = "You are a helpful assistant. You answer in one sentence."
 PASTED: Final = "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:9]) + "\n\n"
 """About 800 tokens, and nothing typed yet."""
+BACKGROUND_SYSTEM: Final = "You are a storyteller."
+"""The system message of the background traffic."""
 READY: Final = "Are you ready? "
 """Asked to prepare and to wake up; never measured."""
 WORDS: Final = tuple(sorted({word for query in SAMPLE_QUERIES for word in query.split() if word.isalpha()}))
