@@ -1,7 +1,7 @@
 """The commands that this package adds to `forefill`, as entry points of the group `forefill.commands`.
 
 `forefill --help` calls them all, so they import flags alone. The modules that do the work, and with them the packages
-of the extra `bench`, are imported when a command starts (`needs_extra`).
+of the extra `bench`, are imported when a command starts (`check_extra`).
 """
 
 from .bench_flags import add_bench as bench

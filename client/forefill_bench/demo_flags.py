@@ -8,7 +8,7 @@ from typing import Any
 from forefill_client import arguments
 from forefill_client.keystrokes import SAMPLE_QUERIES
 
-from .extra import needs_extra
+from .extra import check_extra
 
 EXAMPLES = """\
 Each question is asked three times over the same schema, on streams that share no cache: cold (nothing cached), static
@@ -53,8 +53,9 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    with needs_extra():
-        from forefill_client import demo
+    check_extra()
+    from forefill_client import demo
+
     return demo.run(
         demo.DemoCommand(
             target=options.target,

@@ -8,7 +8,7 @@ from typing import Any
 
 from forefill_client import arguments
 
-from .extra import needs_extra
+from .extra import check_extra
 from .plan_options import PlanCommand
 from .sim.scenario import ReplicaSpec, Use
 
@@ -112,7 +112,8 @@ def _given(kind: Any, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    with needs_extra():
-        from .plan_command import run
+    check_extra()
+    from .plan_command import run
+
     use = Use(**_given(Use, options))
     return run(PlanCommand(replica=replica_of(options), use=use, **_given(PlanCommand, options)))

@@ -35,10 +35,11 @@ from forefill_service.session.events import (
 from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
 from forefill_service.settings import Settings
 
-from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
 from ..typing.arms import ARMS, Arm, Prepared
-from ..typing.schedule import Arrival, PlannedSession, Window
+from ..typing.playing import at_instants, run_counted
+from ..typing.schedule import OPEN_EARLY_MS, Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
+from ..typing.texts import BACKGROUND_SYSTEM, place_in_block
 from .outcome import SimulatedOutcome
 from .scenario import ReplicaSpec, Use
 from .stepping import Stepping
@@ -46,13 +47,11 @@ from .steps import Step, StepModel
 from .virtual_time import run_at_virtual_time
 
 TEMPLATE_TOKENS: Final = 8
-"""What the fake engine's template puts around the system message and before the draft."""
-ENDING_STEP: Final = 13
-"""No common divisor with a block size: a few contexts already end everywhere in a block."""
+"""The tokens that the fake engine's template puts around the system message and before the draft."""
 ROOM_TOKENS: Final = 4096
-"""More than any question and its answer takes."""
+"""More than any question and its answer need."""
 ENDLESS: Final = 1_000_000
-"""Answers end by their `max_tokens` alone."""
+"""Longer than any answer, so that `max_tokens` alone ends it."""
 
 Progress = Callable[[float], None]
 
@@ -66,9 +65,9 @@ def simulate(
     *,
     contexts: Mapping[int, int] = {},
 ) -> SimulatedOutcome:
-    """Return how a window comes out; `progress` is called with the simulated seconds now and then, and may raise.
+    """Play a window in an arm; `progress` is called every simulated second, with the seconds so far, and may raise.
 
-    `contexts` holds the tokens before the draft of sessions, by their number, where those of `use` are not meant.
+    `contexts` gives sessions, by their number, another length of context than that of `use`, in tokens.
     """
     return run_at_virtual_time(_Simulation(replica, use, window, ARMS[arm], contexts).run(progress))
 
@@ -80,7 +79,7 @@ def busy_gap_ms() -> float:
 
 @dataclass(slots=True)
 class _Books:
-    """What was counted so far."""
+    """The counts so far."""
 
     ttft_ms: list[float] = field(default_factory=list)
     submits: int = 0
@@ -93,7 +92,7 @@ class _Books:
     neighbours_gaps_ms: list[float] = field(default_factory=list)
 
     def step(self, step: Step) -> None:
-        """Count a step; its fixed part is booked on warms only where nothing else is in it."""
+        """Count a step; its fixed part counts as warming only if it holds nothing but warms."""
         self.busy_seconds += step.seconds
         warms = [part.job.priority is Priority.WARM for part in step.parts]
         self.warm_seconds += step.fixed_seconds * all(warms)
@@ -139,7 +138,7 @@ class _Simulation:
         return self._outcome()
 
     async def _session(self, planned: PlannedSession) -> None:
-        """Open a session, type, submit, and take the answer in."""
+        """Open a session, type, submit, and take in the answer."""
         await self._until(planned.begins_ms - OPEN_EARLY_MS)
         opening = Open(
             (ChatMessage("system", self._context(planned.index)),),
@@ -161,7 +160,7 @@ class _Simulation:
         await SessionRunner(self._backend, opening, heard).run(self._events(script, planned.begins_ms))
 
     async def _background(self, index: int, arrival: Arrival) -> None:
-        """Ask for one plain generation that is not a typist's."""
+        """Ask for one plain generation of the background traffic."""
         await self._until(arrival.at_ms)
         opening = Open(
             (ChatMessage("system", f"b{index} {BACKGROUND_SYSTEM}"),),
@@ -184,13 +183,15 @@ class _Simulation:
 
     async def _events(self, script: Script, begins_ms: float) -> AsyncIterator[KeystrokeEvent]:
         """Yield every stroke at its instant, then END."""
-        for seq, stroke in enumerate(script, start=1):
-            await self._until(begins_ms + stroke.at_ms)
-            yield KeystrokeEvent(seq, _event(stroke))
+        planned = [
+            (begins_ms + stroke.at_ms, KeystrokeEvent(seq, _event(stroke))) for seq, stroke in enumerate(script, 1)
+        ]
+        async for _, event in at_instants(planned, self._until):
+            yield event
         yield KeystrokeEvent(len(script) + 1, End())
 
     def _prepare(self, opening: Open, draft: str) -> None:
-        """Have cached what the arm wants cached beforehand, at no cost."""
+        """Cache what the arm wants cached beforehand, at no cost."""
         if self._arm.prepared is Prepared.NOTHING:
             return
         prompt = TurnPrompt(self._engine.chat, opening.messages, {}, self._engine.info.context_tokens)
@@ -198,9 +199,9 @@ class _Simulation:
         self._engine.hold((prompt.final(draft) if whole else prompt.base).to_list())
 
     def _context(self, index: int) -> str:
-        """Return the system message of that number: what all share, then words of its own."""
+        """Return the system message of that number: the shared words, then its own."""
         size = self._block_size
-        anywhere = self._use.context_tokens + index * ENDING_STEP % size - size // 2
+        anywhere = self._use.context_tokens + place_in_block(index, size) - size // 2
         tokens = self._contexts.get(index, anywhere) - TEMPLATE_TOKENS
         shared = ["all"] * min(self._use.shared_tokens, tokens)
         return " ".join([*shared, f"n{index}", *["own"] * (tokens - len(shared) - 1)])
@@ -243,7 +244,7 @@ def _step_model(replica: ReplicaSpec) -> StepModel:
 
 
 async def _render(function: Callable[..., Any], *args: Any) -> Any:
-    """Call it here: threads know nothing of virtual time."""
+    """Call the function here: a thread would not follow virtual time."""
     return function(*args)
 
 
