@@ -105,7 +105,7 @@ def _check(command: PlanCommand) -> None:
 
 
 def _tables(command: PlanCommand, plan: Plan) -> str:
-    alone = {told.arm: told for told in plan.outcomes if told.typists == 1}
+    alone = {outcome.arm: outcome for outcome in plan.outcomes if outcome.typists == 1}
     parts = [
         alone_table(plan.estimate, {arm: alone[arm] for arm in SIMULATED_ARMS}),
         replica_table(plan.estimate, plan.outcomes, plan.max_typists, command.target_ms),
