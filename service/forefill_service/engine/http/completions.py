@@ -62,13 +62,23 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
 
 
 class Completion:
-    """One streamed completion, line by line; `untold` is what it means that its usage tells of no cached tokens."""
+    """One streamed completion or chat completion, line by line.
+
+    `untold` is what it means that its usage tells of no cached tokens.
+    """
 
     def __init__(self, untold: int | None = None) -> None:
         self._held: Output | None = None
         self._untold = untold
         self._cached_tokens: int | None = None
+        #: The server's own count of tokens, empty until it comes.
+        self.usage: Mapping[str, Any] = {}
         self.complete = False
+
+    @property
+    def has_last_part(self) -> bool:
+        """Whether the last part is here, though it may still be kept back."""
+        return self._held is not None
 
     def take(self, line: bytes) -> Output | None:
         """Take one line of the stream; return what it adds to the answer, if it does.
@@ -87,13 +97,13 @@ class Completion:
         if usage := event.get("usage"):
             told = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             self._cached_tokens = self._untold if told is None else told
+            self.usage = usage
         outputs = [self._output(choice) for choice in event.get("choices") or []]
         return outputs[0] if outputs else None
 
     def _output(self, choice: Mapping[str, Any]) -> Output | None:
-        output = Output(
-            choice.get("text") or "", tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason")
-        )
+        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
+        output = Output(text, tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason"))
         if output.finish_reason is None:
             return output
         self._held = output
