@@ -10,6 +10,7 @@ from typing import Any
 from forefill_client import arguments
 
 from .bench_options import BenchCommand
+from .extra import check_extra
 from .typing.arms import ARMS
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
@@ -88,7 +89,8 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
 
 
 def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    from .bench_command import run  # here, since only a run needs the packages of the extra
+    check_extra()
+    from .bench_command import run
 
     given = vars(options)
     pace = Pace(**{field.name: given[f"pace.{field.name}"] for field in fields(Pace)})
