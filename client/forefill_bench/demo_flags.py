@@ -31,7 +31,7 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--target", metavar="HOST:PORT", help="a running server (default: start one)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file, as JSON")
     parser.add_argument(
         "--queries",
         type=arguments.queries,
@@ -54,10 +54,10 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     check_extra()
-    from forefill_client import demo
+    from .demo_command import DemoCommand, run
 
-    return demo.run(
-        demo.DemoCommand(
+    return run(
+        DemoCommand(
             target=options.target,
             json_file=options.json,
             queries=options.queries,

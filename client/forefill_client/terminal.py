@@ -1,4 +1,4 @@
-"""What goes to a person's terminal: one line that is redrawn, plain lines where nobody can see it move."""
+"""Output for people: one line that is redrawn on a terminal, plain lines in a file or a pipe."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ ERASE_LINE = "\r\x1b[K"
 
 
 class Terminal:
-    """Where progress goes: standard error, so that standard output holds results alone. Leaving it clears its line."""
+    """Standard error, for progress, so that standard output holds results alone. Leaving it clears its line."""
 
     def __init__(self, stream: TextIO | None = None, environment: Mapping[str, str] = os.environ) -> None:
         self._stream = stream or sys.stderr
@@ -29,7 +29,7 @@ class Terminal:
     def draw(self, text: str, status: str = "", bold: int = 0) -> None:
         """Redraw the live line: the end of a text, its first `bold` characters in bold, and a status after it.
 
-        Nothing is drawn where no line can be redrawn.
+        Nothing is drawn if the line cannot be redrawn.
         """
         if not self.live:
             return
@@ -47,7 +47,7 @@ class Terminal:
         self._write(line + "\n")
 
     def clear(self) -> None:
-        """Take the live line away."""
+        """Erase the live line."""
         if self._drawn:
             self._write(ERASE_LINE)
             self._drawn = False
@@ -64,7 +64,7 @@ def write_result(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text without what would steer a terminal; line breaks and tabs stay."""
+    """Return the text without control characters, but with its line breaks and tabs."""
     return "".join(char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc")
 
 
@@ -74,36 +74,17 @@ def one_line(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """Return how many columns a text takes on a terminal."""
+    """Return the number of terminal columns that a text takes."""
     return sum(_columns(char) for char in text)
 
 
-def fit(text: str, width: int) -> str:
-    """Return the text cut to `width` columns, with dots where it was cut."""
-    if columns(text) <= width:
-        return text
-    kept, room = "", width - 3
-    for char in text:
-        room -= _columns(char)
-        if room < 0:
-            break
-        kept += char
-    return kept + "..."[: max(0, width)]
-
-
 def fit_end(text: str, width: int) -> str:
-    """Return the end of the text that fits into `width` columns."""
+    """Return the end of the text, as much as fits into `width` columns."""
     start, room = len(text), width
     while start and room >= _columns(text[start - 1]):
         start -= 1
         room -= _columns(text[start])
     return text[start:]
-
-
-def pad(text: str, width: int) -> str:
-    """Return the text cut or filled to exactly `width` columns."""
-    text = fit(text, width)
-    return text + " " * (width - columns(text))
 
 
 def _columns(char: str) -> int:

@@ -14,11 +14,9 @@ The typists share the machine with the server: `server` and `typists` in the tab
 import argparse
 import asyncio
 import json
-import os
 import platform
 import random
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from forefill_bench.report import meta
+from forefill_bench.report.spread import percentile
 
 from tests.benchmarks.process_usage import cpu_seconds, settled_memory
 from tests.benchmarks.typing_load import STREAMS_PER_CONNECTION, due_times, turns, typists_at
@@ -121,10 +121,9 @@ Row = Throughput | StreamMemory | Latency
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float]:
     """Return the 50th, 95th and 99th percentile of some times, in milliseconds."""
-    if len(seconds) < 2:
+    if not seconds:
         return {}
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return {f"p{percent}": round(cuts[percent - 1] * 1000, 2) for percent in (50, 95, 99)}
+    return {f"p{percent}": round(percentile(seconds, percent / 100) * 1000, 2) for percent in (50, 95, 99)}
 
 
 def base_prompts(kind: str, first: int, count: int) -> list[str]:
@@ -274,14 +273,12 @@ def _cell(value: Any) -> str:
     return " ".join(f"{part:.2f}" for part in value.values()) if isinstance(value, dict) else f"{value}"
 
 
-def meta() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    models = [
-        text.partition(": ")[2] for text in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in text
-    ]
+def machine() -> dict[str, Any]:
+    """Return the hardware and versions that the figures depend on."""
+    hardware = meta.hardware()
     return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "processor": hardware["cpu"],
+        "cores": hardware["cores"],
         "python": platform.python_version(),
         "grpcio": grpc.__version__,
     }
@@ -298,7 +295,7 @@ def main() -> int:
     # Every connection is an open file, in the server too, which inherits the limit.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    about = meta()
+    about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     results = asyncio.run(measure(QUICK if arguments.quick else Plan()))
     if arguments.json:

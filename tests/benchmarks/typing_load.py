@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_bench.typing.playing import at_instants
 from forefill_service.wire.servicer import SERVICE_NAME
 
 SENTENCE = "Which of these patients saw a doctor twice since last March "
@@ -209,9 +210,8 @@ class Typists:
 
         async def one(stream: Stream, messages: list[Message], schedule: Iterable[float]) -> int:
             sent = 0
-            for message, due in zip(messages, schedule, strict=False):
-                if (ahead := due - time.monotonic()) > 0:
-                    await asyncio.sleep(ahead)
+            planned = ((due, message) for message, due in zip(messages, schedule, strict=False))
+            async for due, message in at_instants(planned, _until):
                 self.waits.lateness.append(time.monotonic() - due)
                 await stream.send(message, due)
                 sent += 1
@@ -255,6 +255,11 @@ async def typists_at(address: str, streams_per_connection: int = STREAMS_PER_CON
         for stream in typists.streams:
             await stream.close()
         await channels.close()
+
+
+async def _until(instant: float) -> None:
+    if (ahead := instant - time.monotonic()) > 0:
+        await asyncio.sleep(ahead)
 
 
 async def _all(works: Iterable[Any]) -> list[Any]:

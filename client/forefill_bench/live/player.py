@@ -35,10 +35,19 @@ def open_session(
     )
 
 
-async def play(session: Session, script: Script, begins_at: float, clock: Clock, flush: "Flush") -> Served:
+async def play(
+    session: Session,
+    script: Script,
+    begins_at: float,
+    clock: Clock,
+    flush: "Flush",
+    *,
+    timeout_seconds: float | None = REQUEST_TIMEOUT_SECONDS,
+) -> Served:
     """Do every stroke of a script at its instant, take in the answer, and return what it cost.
 
-    `begins_at` is the script's beginning, in seconds on the clock. Raises ForefillError and TimeoutError.
+    `begins_at` is the script's beginning, in seconds on the clock; `timeout_seconds` is the limit for the answer.
+    Raises ForefillError and TimeoutError.
     """
     *strokes, enter = script
     try:
@@ -48,7 +57,7 @@ async def play(session: Session, script: Script, begins_at: float, clock: Clock,
         due_at = begins_at + enter.at_ms / 1000
         await clock.until(due_at, spin=True)
         late_seconds = clock.now() - due_at
-        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+        async with asyncio.timeout(timeout_seconds):
             answer = await session.submit(enter.draft)
             text = await answer.text()
         await flush.settled()

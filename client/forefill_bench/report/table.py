@@ -1,22 +1,24 @@
 """A run's summary for people, in at most 100 columns."""
 
+from collections.abc import Sequence
 from typing import Any, Final
-
-from forefill_client.terminal import pad
 
 from ..typing.arms import ARMS
 from ..typing.workloads import CACHED_DIRECT, LOAD, WORKLOADS
+from .rich_tables import table_text
 from .summary import Summary
 
 Figures = dict[str, Any]
 
-_COLUMNS: Final = (("p50", 8), ("95 % of p50", 14), ("p95", 8), ("p99", 8), ("cached/prompt", 15), ("answer", 8))
-_MORE: Final = (("sent", 6), ("waste", 7), ("x cold", 8), ("x static", 9))
-_HEAD: Final = "arm".ljust(8) + "".join(name.rjust(width) for name, width in _COLUMNS + _MORE)
-_NEIGHBOURS_HEAD: Final = (
-    "arm".ljust(8) + "ttft p50".rjust(10) + "p95".rjust(8) + "gap p50".rjust(10) + "p95".rjust(7) + "p99".rjust(7)
-    + "answer".rjust(9) + "ttft p95".rjust(14) + "gap p99".rjust(9) + "answer".rjust(8)
-)  # fmt: skip
+_COLUMNS: Final = (
+    *(("arm", 8), ("p50", 7), ("95 % of p50", 13), ("p95", 7), ("p99", 7), ("cached/prompt", 14), ("answer", 7)),
+    *(("sent", 5), ("waste", 6), ("x cold", 7), ("x static", 8)),
+)
+_NEIGHBOURS_COLUMNS: Final = (
+    *(("arm", 8), ("ttft p50", 9), ("p95", 7), ("gap p50", 9), ("p95", 6), ("p99", 6), ("answer", 8)),
+    *(("ttft p95", 13), ("gap p99", 8), ("answer", 7)),
+)
+_SHARES_WIDTH: Final = sum(1 + width for _, width in _NEIGHBOURS_COLUMNS[-3:])
 LEGEND: Final = (
     "p50, p95, p99: time to the first token at the client, from the instant when Enter was due, in ms,\n"
     "with the 95 % bootstrap interval of the median. Tokens and ms to the whole answer: medians.\n"
@@ -42,20 +44,25 @@ def _table(workload: str, typists: str, arms: dict[str, Figures]) -> str:
     title = f"{workload}: {WORKLOADS[workload].about}"
     if workload == LOAD:
         title += f"; {typists} typist{'s' * (typists != '1')}"
-    lines = [title, _HEAD, "-" * len(_HEAD), *(_line(name, figures) for name, figures in arms.items())]
+    rows = [_row(name, figures) for name, figures in arms.items() if figures["ttft_ms"] is not None]
+    lines = [title, _lines(_COLUMNS, rows)]
+    lines += [_unanswered(name, figures) for name, figures in arms.items() if figures["ttft_ms"] is None]
     lines += [_failed(name, figures) for name, figures in arms.items()]
     if workload == "overhead":
         lines.append(_overhead(arms))
     return "\n".join(line for line in lines if line)
 
 
-def _line(name: str, figures: Figures) -> str:
+def _lines(columns: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]]) -> str:
+    return table_text([name for name, _ in columns], rows, widths=[width for _, width in columns])
+
+
+def _row(name: str, figures: Figures) -> list[str]:
     ttft = figures["ttft_ms"]
-    if ttft is None:
-        return f"{name:8}  no answer in {figures['requests']} requests"
     low, high = ttft["p50_interval"]
     faster, wasted = figures["times_faster"], figures["warm_tokens"]["wasted_share"]
-    cells = [
+    return [
+        name,
         _ms(ttft["p50"]),
         f"{_ms(low)}-{_ms(high)}",
         _ms(ttft["p95"]),
@@ -67,8 +74,10 @@ def _line(name: str, figures: Figures) -> str:
         _times(faster, "than_cold"),
         _times(faster, "than_static"),
     ]
-    widths = [width for _, width in _COLUMNS + _MORE]
-    return name.ljust(8) + "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _unanswered(name: str, figures: Figures) -> str:
+    return f"{name:8}  no answer in {figures['requests']} requests"
 
 
 def _overhead(arms: dict[str, Figures]) -> str:
@@ -83,27 +92,31 @@ def _overhead(arms: dict[str, Figures]) -> str:
 
 def _neighbours(typists: str, arms: dict[str, Figures]) -> str:
     title = f"plain generations beside {typists} typist{'s' * (typists != '1')}, ms"
-    head = pad(title, len(_NEIGHBOURS_HEAD) - 26) + "as a share of direct's".rjust(26)
-    lines = [_neighbour(name, figures["background"]) for name, figures in arms.items() if "background" in figures]
-    lines += [_failed(name, figures.get("background", {})) for name, figures in arms.items()]
-    return "\n".join(line for line in (head, _NEIGHBOURS_HEAD, "-" * len(_NEIGHBOURS_HEAD), *lines) if line)
+    rest = sum(1 + width for _, width in _NEIGHBOURS_COLUMNS) - 1 - _SHARES_WIDTH
+    backgrounds = {name: figures["background"] for name, figures in arms.items() if "background" in figures}
+    rows = [_neighbour(name, figures) for name, figures in backgrounds.items() if "ttft_ms" in figures]
+    lines = [title.ljust(rest) + "as a share of direct's".rjust(_SHARES_WIDTH), _lines(_NEIGHBOURS_COLUMNS, rows)]
+    lines += [_unanswered(name, figures) for name, figures in backgrounds.items() if "ttft_ms" not in figures]
+    lines += [_failed(name, figures) for name, figures in backgrounds.items()]
+    return "\n".join(line for line in lines if line)
 
 
-def _failed(name: str, told: Figures) -> str:
-    return f"{name}: {told['failures']} of {told['requests']} requests FAILED" if told.get("failures") else ""
+def _failed(name: str, figures: Figures) -> str:
+    if not figures["failures"]:
+        return ""
+    return f"{name}: {figures['failures']} of {figures['requests']} requests FAILED"
 
 
-def _neighbour(name: str, told: Figures) -> str:
-    if "ttft_ms" not in told:
-        return f"{name:8}  no answer in {told['requests']} requests"
-    ttft, gap, answer = told["ttft_ms"], told.get("gap_ms") or {}, told["answer_ms"]
-    against = told.get("against_direct", {})
-    shares = [_share(against, *which) for which in (("ttft_ms", "p95"), ("gap_ms", "p99"), ("answer_ms", "mean"))]
-    return (
-        name.ljust(8) + _ms(ttft["p50"]).rjust(10) + _ms(ttft["p95"]).rjust(8)
-        + _ms(gap.get("p50")).rjust(10) + _ms(gap.get("p95")).rjust(7) + _ms(gap.get("p99")).rjust(7)
-        + _ms(answer["mean"]).rjust(9) + shares[0].rjust(14) + shares[1].rjust(9) + shares[2].rjust(8)
-    )  # fmt: skip
+def _neighbour(name: str, figures: Figures) -> list[str]:
+    ttft, gap, answer = figures["ttft_ms"], figures.get("gap_ms") or {}, figures["answer_ms"]
+    against = figures.get("against_direct", {})
+    return [
+        name,
+        *(_ms(ttft["p50"]), _ms(ttft["p95"])),
+        *(_ms(gap.get("p50")), _ms(gap.get("p95")), _ms(gap.get("p99"))),
+        _ms(answer["mean"]),
+        *(_share(against, "ttft_ms", "p95"), _share(against, "gap_ms", "p99"), _share(against, "answer_ms", "mean")),
+    ]
 
 
 def _ms(value: float | None) -> str:

@@ -54,6 +54,7 @@ _KINDS: Final = {
     EventType.CHAR_ADD: Kind.TYPE,
     EventType.CHAR_DELETE: Kind.DELETE,
     EventType.FLUSH: Kind.FLUSH,
+    EventType.SUBMIT: Kind.SUBMIT,
 }
 
 
@@ -116,6 +117,14 @@ def typed(text: str, model: TypingModel, rng: Random) -> Script:
     author = Author(model, rng)
     author.type(text)
     return author.submitted()
+
+
+def typed_to_enter(text: str, model: TypingModel, rng: Random) -> Script:
+    """Type a text and submit it, Enter being one more key: the model's pause after a word comes before it, too."""
+    return tuple(
+        Stroke(event.timestamp_ms, _KINDS[event.event_type], event.current_text, event.char or "")
+        for _, event in plan_typing(text, model, rng)
+    )
 
 
 def pasted(paste: str, question: str, model: TypingModel, rng: Random) -> Script:

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from forefill_bench.live.clock import Clock
 from forefill_bench.live.plain import EndpointError, ForefillPlainClient, OpenAIClient, openai_client
 from forefill_client import AsyncClient
 from forefill_service.engine import FakeEngine
-from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
@@ -88,7 +87,8 @@ def delta(text: str, finish_reason: str | None = None) -> dict[str, Any]:
 
 
 async def test_the_times_of_an_answer_over_http_are_those_of_its_events() -> None:
-    plain = OpenAIClient(cast("Endpoint", ScriptedEndpoint()), "m", CountingClock())
+    endpoint: Any = ScriptedEndpoint()
+    plain = OpenAIClient(endpoint, "m", CountingClock())
     reply = await plain.ask(TALK, "Show me all", 2)
     assert (reply.asked_at, reply.first_token_at) == (0, 1), "the first event comes with the first token"
     assert reply.pieces_at == (2, 3), "the last piece came before the usage, though it is given out with it"

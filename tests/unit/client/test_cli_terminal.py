@@ -4,7 +4,7 @@ import io
 import os
 
 import pytest
-from forefill_client.terminal import ERASE_LINE, Terminal, columns, fit, fit_end, one_line, pad, printable
+from forefill_client.terminal import ERASE_LINE, Terminal, columns, fit_end, one_line, printable
 
 
 class Screen(io.StringIO):
@@ -59,20 +59,6 @@ def test_no_colour_where_it_is_not_wanted(environment: dict[str, str]) -> None:
 def test_what_would_steer_the_terminal_is_left_out() -> None:
     assert printable("a\x1b[2Jb\x07\n\tc\x9b") == "a[2Jb\n\tc"
     assert one_line("a\nb\tc") == "a b c"
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "fitted"),
-    [
-        ("abc", 3, "abc"),
-        ("abcdef", 5, "ab..."),
-        ("\u6f22\u5b57\u6f22", 6, "\u6f22\u5b57\u6f22"),
-        ("\u6f22" * 4, 6, "\u6f22..."),
-    ],
-)
-def test_texts_are_cut_by_columns(text: str, width: int, fitted: str) -> None:
-    assert fit(text, width) == fitted
-    assert columns(pad(text, width)) == width
 
 
 def test_the_end_of_a_text_is_cut_by_columns() -> None:

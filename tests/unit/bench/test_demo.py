@@ -2,34 +2,30 @@
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
-from forefill_client import FinishReason, GenerationSource, Ledger, Report
-from forefill_client.demo import DemoCommand, Row, as_json, run, table
-from forefill_client.demo_arms import ARMS, Outcome, Question
+from forefill_bench.demo_arms import DEMO_ARMS, Question, ask
+from forefill_bench.demo_command import DemoCommand, Row, as_json, run, table
+from forefill_bench.report.results import Served
+from forefill_bench.typing.script import Script, typed_to_enter
+from forefill_client.keystrokes import FlushRule, TypingModel
 from forefill_client.terminal import columns
 
 from tests.support.scripted_service import Wire, connected, serving
 
 
-def outcome(ttft_seconds: float, cached_tokens: int, text: str = "SELECT 1") -> Outcome:
-    report = Report(
-        ttft_seconds=ttft_seconds,
-        server_ttft_seconds=ttft_seconds,
-        total_seconds=1.0,
-        prompt_tokens=1230,
-        cached_tokens=cached_tokens,
-        completion_tokens=32,
-        source=GenerationSource.WARM,
-        finish_reason=FinishReason.LENGTH,
-        ledger=Ledger(0, 0, 0, 0, 0, 0),
-    )
-    return Outcome(text, report)
-
-
 def row(query: str, *ttft_ms: float, texts: tuple[str, str, str] = ("a", "a", "a")) -> Row:
-    outcomes = [outcome(ms / 1000, 400 * index, texts[index]) for index, ms in enumerate(ttft_ms)]
-    return Row(query, dict(zip(ARMS, outcomes, strict=True)))
+    outcomes = [
+        Served(text=texts[index], ttft_ms=ms, prompt_tokens=1230, cached_tokens=400 * index)
+        for index, ms in enumerate(ttft_ms)
+    ]
+    return Row(query, dict(zip(DEMO_ARMS, outcomes, strict=True)))
+
+
+def at_once(text: str, typo_rate: float) -> Script:
+    model = TypingModel(mean_delay_ms=0, std_delay_ms=0, typo_rate=typo_rate, flush_rule=FlushRule.WORD)
+    return typed_to_enter(text, model, Random(1))
 
 
 ROWS = [row("Show me all", 1200, 90, 60), row("\u6f22" * 40 + "\n\x1b", 1000, 110, 50), row("c", 1100, 100, 80)]
@@ -80,11 +76,11 @@ async def answer_everything(wire: Wire) -> None:
             await wire.answer(event.seq, event.submit.text.upper())
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", DEMO_ARMS)
 async def test_every_arm_submits_the_text_exactly(arm: str) -> None:
-    question = Question("Show me all, please", mean_delay_ms=0, std_delay_ms=0, typo_rate=0.5, seed=1)
+    question = Question(at_once("Show me all, please", typo_rate=0.5))
     async with connected(answer_everything) as client:
-        assert (await ARMS[arm](client, question)).text == "SHOW ME ALL, PLEASE"
+        assert (await ask(client, DEMO_ARMS[arm], question)).text == "SHOW ME ALL, PLEASE"
 
 
 async def test_the_arms_differ_in_what_they_send_before_submit() -> None:
@@ -101,10 +97,10 @@ async def test_the_arms_differ_in_what_they_send_before_submit() -> None:
             elif event.WhichOneof("kind") == "submit":
                 await wire.answer(event.seq, "ok")
 
-    question = Question("a b", mean_delay_ms=0, std_delay_ms=0)
+    question = Question(at_once("a b", typo_rate=0.0))
     async with connected(script) as client:
-        for arm in ARMS.values():
-            await arm(client, question)
+        for arm in DEMO_ARMS.values():
+            await ask(client, arm, question)
     assert sent == [
         ["2", "2", "submit"],
         ["1", "2", "flush", "submit"],
