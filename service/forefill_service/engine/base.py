@@ -8,6 +8,7 @@ from typing import Protocol
 from ..cache.blocks import CacheChange
 from ..chat.generation import Output, Sampling
 from ..chat.prompt import Chat
+from ..errors import EngineRefused
 
 
 class Priority(IntEnum):
@@ -35,6 +36,16 @@ class EngineInfo:
     default_answer_tokens: int | None = None
     penalizes: bool = False
     caches: int = 1
+
+    def answer_tokens(self, prompt_tokens: int, max_tokens: int | None) -> int:
+        """Return the most tokens that an answer gets: what was asked for, as far as the context has room for it.
+
+        `max_tokens` is None if the caller sets no limit. Raises EngineRefused if the prompt leaves no room at all.
+        """
+        room = self.context_tokens - prompt_tokens
+        if room < 1:
+            raise EngineRefused("the prompt leaves no room for an answer")
+        return min(max_tokens or self.default_answer_tokens or room, room)
 
 
 @dataclass(frozen=True, slots=True)

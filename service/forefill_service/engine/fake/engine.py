@@ -128,10 +128,7 @@ class FakeEngine:
         if self._keep_requests:
             self.requests.append(request)
         self._fail(request.priority)
-        room = self.info.context_tokens - len(request.prompt_ids)
-        if room < 1:
-            raise EngineRefused("the prompt leaves no room for an answer")
-        words, reason = self._answer(request, room)
+        words, reason = self._answer(request)
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
         job = Job(request.priority, self._blocks(ids, request.cache_salt), len(request.prompt_ids), len(words))
         ticks, finished = self._ticks(job), False
@@ -172,9 +169,9 @@ class FakeEngine:
         """Forget all cached blocks that no request holds."""
         self._pool.clear()
 
-    def _answer(self, request: Request, room: int) -> tuple[list[str], str]:
+    def _answer(self, request: Request) -> tuple[list[str], str]:
         """Return an answer's words, a token each, and why it ends."""
-        wanted = min(request.sampling.max_tokens or room, room)
+        wanted = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         rest = max(1, self.answer_tokens - _answered(request.prompt_ids))
         state, after_newline, words = _state(request.prompt_ids), request.prompt_ids[-1] == _NEWLINE, list[str]()
         for _ in range(min(wanted, rest)):

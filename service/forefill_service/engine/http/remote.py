@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...cache.blocks import CacheChange
 from ...chat.generation import Output, Sampling
-from ...errors import EngineBusy, EngineError, EngineRefused, EngineStartError, EngineUnavailable, EngineUnreachable
+from ...errors import EngineBusy, EngineError, EngineStartError, EngineUnavailable, EngineUnreachable
 from ..base import EngineLoad, Priority, Request
 from .completions import NotServed, body
 from .discovery import Served, difference, discover, metrics_of
@@ -69,10 +69,7 @@ class RemoteEngine:
         """Run one request on the server; one that is down is not asked."""
         if not self._pulse.up:
             raise EngineUnreachable(f"{self.name} is down")
-        room = self.info.context_tokens - len(request.prompt_ids)
-        if room < 1:
-            raise EngineRefused("the prompt leaves no room for an answer")
-        max_tokens = min(request.sampling.max_tokens or room, room)
+        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         self._open += 1
         try:
             async with aclosing(self._outputs(request, max_tokens)) as outputs:

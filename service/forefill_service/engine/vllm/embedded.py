@@ -146,11 +146,10 @@ class EmbeddedEngine:
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if len(request.prompt_ids) >= self.info.context_tokens:
-            raise EngineRefused("the prompt leaves no room for an answer")
+        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
-            self._sampling_params(request.sampling, len(request.prompt_ids)),
+            self._sampling_params(request.sampling, max_tokens),
             f"forefill-{next(self._ids)}",
             priority=int(request.priority),
             data_parallel_rank=self._rank(request.route),
@@ -182,16 +181,14 @@ class EmbeddedEngine:
         """Return which of vLLM's data-parallel engines a route falls to; each has a cache of its own."""
         return int(ranked(route, self._ranks)[0]) if len(self._ranks) > 1 and route else None
 
-    def _sampling_params(self, sampling: Sampling, prompt_tokens: int) -> SamplingParams:
+    def _sampling_params(self, sampling: Sampling, max_tokens: int) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        room = self.info.context_tokens - prompt_tokens
-        wanted = sampling.max_tokens or self.info.default_answer_tokens or room
         given = {name: getattr(sampling, name) for name in _SAMPLING_DEFAULTS}
         return SamplingParams(
             **self._sampling_defaults | {name: value for name, value in given.items() if value is not None},
-            max_tokens=min(wanted, room),
+            max_tokens=max_tokens,
             seed=sampling.seed,
             stop=list(sampling.stop),
             output_kind=RequestOutputKind.DELTA,
