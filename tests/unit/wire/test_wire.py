@@ -248,7 +248,7 @@ async def test_a_submit_while_an_answer_runs_is_refused(wire: Wire, server: Runn
 
     await wire.open()
     await wire.flush()  # the base prompt is warm
-    engine._sleep = work
+    engine.sleep = work
     await wire.event(submit=pb.Submit(text="Show me"))
     seq = await wire.event(submit=pb.Submit(text="Show me more"))
     error = await wire.error()
@@ -295,7 +295,7 @@ async def test_events_after_end_are_ignored_and_the_answer_still_comes(wire: Wir
 
     await wire.open()
     await wire.flush()
-    engine._sleep = work
+    engine.sleep = work
     await wire.event(submit=pb.Submit(text="Show me"))
     await wire.event(end=pb.End())
     await wire.type("x")
@@ -315,7 +315,7 @@ async def test_the_end_of_the_stream_without_end_is_an_abort(wire: Wire, engine:
 
     await wire.open()
     await wire.flush()
-    engine._sleep = work
+    engine.sleep = work
     await wire.event(submit=pb.Submit(text="Show me"))
     async with asyncio.timeout(30):
         await started.wait()
@@ -333,7 +333,7 @@ async def test_a_client_that_goes_away_stops_its_answer(wire: Wire, engine: Fake
 
     await wire.open()
     await wire.flush()
-    engine._sleep = work
+    engine.sleep = work
     await wire.event(submit=pb.Submit(text="Show me"))
     async with asyncio.timeout(30):
         await started.wait()

@@ -86,8 +86,9 @@ class FakeEngine:
     """An `Engine` without a model.
 
     `cache_blocks` bounds the cache (0 turns prefix caching off, and is not for a `StepModel`), `answer_tokens` is the
-    length of an answer that nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is
-    kept in `requests`, unless `keep_requests` is false. `load` is what it says of how it is doing: set it; with a
+    length of an answer that nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be
+    replaced. Every request is kept in `requests`, unless `keep_requests` is false.
+    `load` is what it says of how it is doing: set it; with a
     `StepModel` it tells itself. `on_step` is then called with each step when it is done.
     """
 
@@ -113,7 +114,7 @@ class FakeEngine:
         self.aborted = 0
         self.answer_tokens = answer_tokens
         self._keep_requests = keep_requests
-        self._sleep = sleep
+        self.sleep = sleep
         self._on_step = on_step
         self._pool = BlockPool(cache_blocks)
         self._slot = _Slot()
@@ -121,7 +122,7 @@ class FakeEngine:
         self._stepping: Stepping | None = None
         if isinstance(speed, StepModel):
             steps = Steps(speed, self._pool, block_size)
-            self._stepping = Stepping(steps, speed.on_the_way, lambda seconds: self._sleep(seconds), self._stepped)
+            self._stepping = Stepping(steps, speed.on_the_way, lambda seconds: self.sleep(seconds), self._stepped)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request: wait for the engine, prefill what is not cached, then decode word by word."""
@@ -208,7 +209,7 @@ class FakeEngine:
         self._on_step(step)
 
     async def _work(self, tokens: int, tokens_per_second: float | None) -> None:
-        await self._sleep(tokens / tokens_per_second if tokens_per_second else 0)
+        await self.sleep(tokens / tokens_per_second if tokens_per_second else 0)
 
     def _fail(self, priority: Priority) -> None:
         self._fail_if_lost()
