@@ -123,7 +123,7 @@ class Engine(Protocol):
         """Stop the engine and free what it holds; a second call does nothing."""
 
 
-WARM_SAMPLING = Sampling(max_tokens=1, temperature=0.0)
+ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 """The least that an engine can be asked for: it refuses 0 tokens."""
 
 
@@ -133,6 +133,6 @@ async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None,
     Raises EngineRefused, EngineUnavailable.
     """
     cached_tokens = None
-    async for output in engine.generate(Request(prefix, WARM_SAMPLING, Priority.WARM, cache_salt, route)):
+    async for output in engine.generate(Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route)):
         cached_tokens = output.cached_tokens
     return cached_tokens

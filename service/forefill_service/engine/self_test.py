@@ -2,7 +2,8 @@
 
 import secrets
 
-from .base import WARM_SAMPLING, Engine, Priority, Request, warm
+from .base import ONE_TOKEN, Engine, Priority, Request, warm
+from .probes import filler_ids
 
 _BLOCKS = 2
 
@@ -19,11 +20,10 @@ async def warming_inert_reason(engine: Engine) -> str:
     if blocks < 1:
         return f"one cache block ({block_size} tokens) does not fit into the model's context ({context} tokens)"
     salt = secrets.token_hex(8)
-    some_text = engine.chat.encode("a b c d e f g h ")
-    prefix = (some_text * (blocks * block_size))[: blocks * block_size]
+    prefix = filler_ids(engine.chat, blocks * block_size)
     await warm(engine, prefix, salt, route=salt)
     cached_tokens: int | None = None
-    longer = Request([*prefix, *some_text[:1]], WARM_SAMPLING, Priority.GENERATION, salt, route=salt)
+    longer = Request([*prefix, *filler_ids(engine.chat, 1)], ONE_TOKEN, Priority.GENERATION, salt, route=salt)
     async for output in engine.generate(longer):
         cached_tokens = output.cached_tokens
     if cached_tokens is None or cached_tokens >= len(prefix):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...chat.generation import Output
-from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
+from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable, one_line
 from ..base import Priority, Request
 
 _SAMPLING_FIELDS = (
@@ -24,7 +24,6 @@ _SAMPLING_FIELDS = (
     "repetition_penalty",
     "seed",
 )
-_MESSAGE_LENGTH = 300
 _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405})
 
@@ -122,12 +121,10 @@ def failure(status: int, said: object) -> EngineError:
 
 
 def _words(said: object) -> str:
-    """Return what a server says went wrong, as one line."""
     if isinstance(said, Mapping):
         error = said.get("error", said)
         said = error.get("message", error) if isinstance(error, Mapping) else error
-    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return " ".join(lines[:3])[:_MESSAGE_LENGTH] or "no reason given"
+    return one_line(said)
 
 
 def _parsed(data: bytes) -> dict[str, Any]:

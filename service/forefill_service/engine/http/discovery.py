@@ -11,9 +11,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...chat.generation import Sampling
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
-from ..base import EngineInfo, Priority, Request
+from ..base import ONE_TOKEN, EngineInfo, Priority, Request
+from ..probes import filler_ids
 from .completions import body
 from .endpoint import Endpoint, completed
 from .served_chat import SECONDS, renders_as, served_chat
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 _MEASURED_AT = (1023, 767, 639, 575)
 """Lengths that tell all block sizes to 512 apart."""
 
@@ -98,14 +97,14 @@ class _Discovery:
         context_tokens = self._settings.context_tokens or int(card.get("max_model_len") or 0)
         if not context_tokens:
             raise EngineStartError(f"{self._endpoint.url} does not tell the model's context; set --context-tokens")
-        some = chat.encode("a b c d e f g h ")
-        cached_tokens = await self._tells_cached(some, context_tokens)
-        priorities = await self._takes_priorities(some)
+        prompt = filler_ids(chat, min(_MEASURED_AT[0] + 1, context_tokens - 2))
+        cached_tokens = await self._tells_cached(prompt)
+        priorities = await self._takes_priorities(prompt[:8])
         metrics = None if self._settings.router else await metrics_of(self._endpoint, SECONDS)
         self._say_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
         block_size = self._settings.block_size or (metrics and metrics.block_size)
         if not block_size and cached_tokens:
-            block_size = await self._measured_block_size(some, context_tokens)
+            block_size = await self._measured_block_size(prompt)
         if not block_size:
             raise EngineStartError(f"{self._endpoint.url} does not tell its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
@@ -124,7 +123,7 @@ class _Discovery:
 
     async def _cached(self, ids: Sequence[int], salt: str, priority: Priority = Priority.GENERATION) -> int | None:
         """Run a request of one token; return how many of its ids were found cached, None where that is not told."""
-        request = Request(list(ids), _ONE_TOKEN, priority, salt, route=salt)
+        request = Request(list(ids), ONE_TOKEN, priority, salt, route=salt)
         cached = None
         asked = body(request, self._model, 1, priorities=True)
         headers = {self._settings.affinity_header: salt}
@@ -132,15 +131,15 @@ class _Discovery:
             cached = output.cached_tokens
         return cached
 
-    async def _tells_cached(self, some: Sequence[int], context_tokens: int) -> bool:
+    async def _tells_cached(self, prompt: Sequence[int]) -> bool:
         """Look whether it tells what it found cached, of a prompt that is: older releases leave out a count of 0."""
-        salt, prompt = secrets.token_hex(8), _long(some, context_tokens)
+        salt = secrets.token_hex(8)
         counts = [await self._cached(prompt, salt) for _ in range(2)]
         return any(count is not None for count in counts)
 
-    async def _takes_priorities(self, some: Sequence[int]) -> bool:
+    async def _takes_priorities(self, prompt: Sequence[int]) -> bool:
         try:
-            await self._cached(some, secrets.token_hex(8), Priority.WARM)
+            await self._cached(prompt, secrets.token_hex(8), Priority.WARM)
         except EngineBusy:
             raise
         except EngineRefused as refused:
@@ -148,12 +147,11 @@ class _Discovery:
             return False
         return True
 
-    async def _measured_block_size(self, some: Sequence[int], context_tokens: int) -> int | None:
+    async def _measured_block_size(self, prompt: Sequence[int]) -> int | None:
         salt, found = secrets.token_hex(8), {}
-        prompt = _long(some, context_tokens)
         await self._cached(prompt, salt)
         for leading in (length for length in _MEASURED_AT if length < len(prompt)):
-            other = next(token for token in some if token != prompt[leading])
+            other = next(token for token in prompt if token != prompt[leading])
             asked = [*prompt[:leading], other, other]
             found[leading] = await self._cached(asked, salt) or 0
         return block_size_of(found)
@@ -172,12 +170,6 @@ class _Discovery:
                 "ledgers hold what forefill believes, and evictions go unnoticed",
                 url,
             )
-
-
-def _long(some: Sequence[int], context_tokens: int) -> list[int]:
-    """Return a prompt of several blocks, as far as the context has room for it."""
-    longest = min(_MEASURED_AT[0] + 1, context_tokens - 2)
-    return (list(some) * longest)[:longest]
 
 
 async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:

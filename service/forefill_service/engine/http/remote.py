@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...cache.blocks import CacheChange
-from ...chat.generation import Output, Sampling
+from ...chat.generation import Output
 from ...errors import EngineBusy, EngineError, EngineStartError, EngineUnavailable, EngineUnreachable
-from ..base import EngineLoad, Priority, Request
+from ..base import ONE_TOKEN, EngineLoad, Priority, Request
 from .completions import NotServed, body
 from .discovery import Served, difference, discover, metrics_of
 from .endpoint import Endpoint, completed
@@ -112,8 +112,7 @@ class RemoteEngine:
         """Have one token generated, and take it from there whether the server is up."""
         asked_at = self._probed_at = self._clock()
         was_up, why = self._pulse.up, ""
-        sampling, key = Sampling(max_tokens=1, temperature=0.0), secrets.token_hex(8)
-        request = Request(self.chat.encode("a"), sampling, Priority.GENERATION, route=key)
+        request = Request(self.chat.encode("a"), ONE_TOKEN, Priority.GENERATION, route=secrets.token_hex(8))
         try:
             async with asyncio.timeout(self._settings.probe_timeout_seconds):
                 async with aclosing(self._outputs(request, 1)) as outputs:

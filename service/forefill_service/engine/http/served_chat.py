@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.messages import ChatMessage
 from ...chat.template import ContentFormat, HfChat
-from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal
+from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal, one_line
+from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from .completions import NotOffered
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 30.0
 _CONVERSATIONS = (
-    (ChatMessage("user", "Is it  so?\n"),),
+    (RENDERING_PROBE,),
     (ChatMessage("user", " a"), ChatMessage("assistant", "b. "), ChatMessage("user", "c\u00e9 \u6f22 ")),
     (ChatMessage("system", "You are terse."), ChatMessage("user", "Why?")),
 )
@@ -64,9 +65,9 @@ def _tokenizer(name: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(name)
     except Exception as error:  # transformers raises anything, from OSError to tokenizers' own
-        lines = str(error).splitlines() or [type(error).__name__]
+        cause = one_line(error, type(error).__name__)
         raise EngineStartError(
-            f"no tokenizer at {name!r} ({lines[0][:200]}); give a local directory or a name of the hub with --model"
+            f"no tokenizer at {name!r} ({cause}); give a local directory or a name of the hub with --model"
         ) from error
 
 
@@ -76,7 +77,7 @@ def _template(tokenizer: Any, file: Path | None) -> str:
     try:
         return str(tokenizer.get_chat_template())
     except ValueError as error:
-        raise EngineStartError("the model has no chat template; give one with --chat-template FILE") from error
+        raise EngineStartError(NO_CHAT_TEMPLATE) from error
 
 
 async def renders_as(endpoint: Endpoint, model: str, chat: Chat) -> bool | None:

@@ -13,11 +13,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
-from ...chat.messages import ChatMessage
 from ...chat.template import HfChat
-from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
+from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal, one_line
 from ..base import EngineInfo, EngineLoad, Request
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
+from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from ..rendezvous import ranked
 from .children import ChildOutput, out_of_reach_of_ctrl_c
 from .kv_events import CacheEvents
@@ -97,7 +97,7 @@ class EmbeddedEngine:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
             log.debug("the engine did not start", exc_info=True)
-            cause = output.cause() or _one_line(error)
+            cause = output.cause() or one_line(error, type(error).__name__)
             model = settings.model or "the packaged model"
             raise EngineStartError(
                 f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
@@ -163,7 +163,7 @@ class EmbeddedEngine:
         except (VLLMClientError, VLLMError, ValueError) as error:
             if self.vllm.errored:
                 raise EngineDied("vLLM's engine process has died") from error
-            raise EngineRefused(_one_line(error)) from error
+            raise EngineRefused(one_line(error, type(error).__name__)) from error
         finally:
             await outputs.aclose()
 
@@ -270,21 +270,14 @@ def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:
     given = load_chat_template(settings.chat_template) if settings.chat_template else None
     template = resolve_chat_template(tokenizer, given, None, model_config=config)
     if template is None:
-        raise EngineStartError("the model has no chat template; give one with --chat-template FILE")
+        raise EngineStartError(NO_CHAT_TEMPLATE)
     content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
     chat = HfChat(tokenizer, template, content_format)
 
-    message = ChatMessage("user", "Is it  so?\n")
-    ours = chat.encode(chat.render([message], {}))
+    ours = chat.encode(chat.render([RENDERING_PROBE], {}))
     flags = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": False}
     params = ChatParams(chat_template=given, chat_template_kwargs=flags)
-    _, [theirs] = renderer.render_chat([[{"role": message.role, "content": message.content}]], params)
+    _, [theirs] = renderer.render_chat([[{"role": RENDERING_PROBE.role, "content": RENDERING_PROBE.content}]], params)
     if ours != list(theirs["prompt_token_ids"]):
         raise EngineStartError("forefill does not render this model's chat as vLLM does, so answers would differ")
     return chat
-
-
-def _one_line(error: BaseException) -> str:
-    """Return an exception as one line of at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (" ".join(lines[:3]) or type(error).__name__)[:300]
