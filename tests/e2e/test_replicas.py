@@ -144,5 +144,5 @@ async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_sam
         assert not engine._served.cached_tokens
         flushed, answer = await typed_and_submitted(front)
         assert answer.started.cached_tokens == flushed.cached_tokens > 200, "as it is believed"
-        hits = (await plain.told()).hits
+        hits = (await plain.metrics()).hits
         assert hits >= flushed.cached_tokens, "and as it is"

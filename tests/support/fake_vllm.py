@@ -12,7 +12,7 @@ from aiohttp import web
 from forefill_service.chat.generation import Sampling
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
-from forefill_service.engine.http.discovery import Served
+from forefill_service.engine.http.discovery import ServedModel
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.settings import Settings
 
@@ -192,7 +192,7 @@ async def remote_engine(server: FakeVllm, **settings: Any) -> AsyncIterator[Remo
     """Connect to a fake server as to one that was discovered, and probe it once."""
     asked = remote_settings(server.url, **settings)
     endpoint = Endpoint(server.url, connect_seconds=asked.connect_timeout_seconds)
-    served = Served(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
+    served = ServedModel(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
     engine = RemoteEngine(endpoint, served, asked)
     try:
         await engine.probe()

@@ -1,4 +1,4 @@
-"""Finds out at start-up whether warming helps on this engine at all."""
+"""The self-test: does warming help on this engine at all?"""
 
 import secrets
 
@@ -9,11 +9,11 @@ _BLOCKS = 2
 
 
 async def warming_inert_reason(engine: Engine) -> str:
-    """Warm a prefix, submit an extension of it, and return "" if its blocks were hit, else one line that says why not.
+    """Warm a prefix, generate from an extension of it, and return "" if its blocks were hit, else one line of why not.
 
-    Sliding-window and hybrid models, or prefix caching turned off, hit nothing in exactly this pattern. An engine that
-    does not tell what it found cached gets the benefit of the doubt. The prompts stand under a salt of their own, so
-    that what they leave in the cache is in nobody's way.
+    Sliding-window and hybrid models, or prefix caching turned off, miss in exactly this pattern. An engine that does
+    not report what it found cached gets the benefit of the doubt. The prompts have a salt of their own, so that no
+    session finds their blocks. Raises EngineRefused, EngineUnavailable.
     """
     block_size, context = engine.info.block_size, engine.info.context_tokens
     blocks = min(_BLOCKS, (context - 2) // block_size)

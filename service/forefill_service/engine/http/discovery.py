@@ -17,7 +17,7 @@ from ..probes import filler_ids
 from .completions import body
 from .endpoint import Endpoint, completed
 from .served_chat import SECONDS, renders_as, served_chat
-from .vllm_metrics import Told, told
+from .vllm_metrics import MetricsSnapshot, parse_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ _MEASURED_AT = (1023, 767, 639, 575)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """A model, and what its servers can do."""
 
     info: EngineInfo
@@ -41,7 +41,7 @@ class Served:
     cached_tokens: bool
 
 
-async def discover(endpoint: Endpoint, settings: Settings) -> Served:
+async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
     """Ask a server that is up.
 
     Raises EngineUnavailable where it is not, EngineStartError where forefill cannot work with it.
@@ -54,7 +54,7 @@ async def discover(endpoint: Endpoint, settings: Settings) -> Served:
         raise EngineStartError(f"{endpoint.url} refuses what forefill needs: {refused}") from refused
 
 
-async def difference(endpoint: Endpoint, served: Served, settings: Settings) -> str:
+async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings) -> str:
     """Say in what a server that has come up differs from what is served; "" where it can stand in for the others.
 
     Raises EngineError where it cannot be asked.
@@ -74,10 +74,10 @@ async def difference(endpoint: Endpoint, served: Served, settings: Settings) -> 
     return ""
 
 
-async def metrics_of(endpoint: Endpoint, seconds: float, rank: int | None = None) -> Told | None:
+async def metrics_of(endpoint: Endpoint, seconds: float, rank: int | None = None) -> MetricsSnapshot | None:
     """Read a server's metrics; None where what answers there is no vLLM. Raises EngineUnavailable."""
     try:
-        reading = told(await endpoint.text("/metrics", seconds), rank)
+        reading = parse_metrics(await endpoint.text("/metrics", seconds), rank)
     except (EngineRefused, ValueError):
         return None
     return reading if reading.cache else None
@@ -89,7 +89,7 @@ class _Discovery:
         self._settings = settings
         self._model = ""
 
-    async def all(self) -> Served:
+    async def all(self) -> ServedModel:
         card = await self._card()
         self._model = str(card["id"])
         name = self._settings.model or str(card.get("root") or self._model)
@@ -109,7 +109,7 @@ class _Discovery:
             raise EngineStartError(f"{self._endpoint.url} does not tell its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
         info = EngineInfo(self._model, block_size, context_tokens, cache_blocks, caches=self._settings.router_workers)
-        return Served(info, chat, priorities, cached_tokens)
+        return ServedModel(info, chat, priorities, cached_tokens)
 
     async def _card(self) -> dict[str, str | int]:
         """Return what the server says of the model that is meant."""
@@ -156,7 +156,7 @@ class _Discovery:
             found[leading] = await self._cached(asked, salt) or 0
         return block_size_of(found)
 
-    def _say_costs(self, metrics: Told | None, *, priorities: bool, cached_tokens: bool) -> None:
+    def _say_costs(self, metrics: MetricsSnapshot | None, *, priorities: bool, cached_tokens: bool) -> None:
         url = self._endpoint.url
         if metrics is not None and metrics.cache.get("enable_prefix_caching") == "False":
             log.warning("%s runs without prefix caching: warming does nothing there", url)

@@ -19,7 +19,7 @@ from ...chat.generation import Output
 from ...errors import EngineBusy, EngineError, EngineStartError, EngineUnavailable, EngineUnreachable
 from ..base import ONE_TOKEN, EngineLoad, Priority, Request
 from .completions import NotServed, body
-from .discovery import Served, difference, discover, metrics_of
+from .discovery import ServedModel, difference, discover, metrics_of
 from .endpoint import Endpoint, completed
 from .pulse import Pulse
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from ...settings import Settings
-    from .vllm_metrics import Told
+    from .vllm_metrics import MetricsSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class RemoteEngine:
     `name` tells it apart from others: the URL, and the rank where the server has several engines inside.
     """
 
-    def __init__(self, endpoint: Endpoint, served: Served, settings: Settings, rank: int | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, served: ServedModel, settings: Settings, rank: int | None = None) -> None:
         self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
         self.info, self.chat = served.info, served.chat
         self._load = EngineLoad(others=None if settings.router else 0)
@@ -51,13 +51,13 @@ class RemoteEngine:
         self._served = served
         self._settings = settings
         self._rank = rank
-        self._pulse = Pulse(decisive=not settings.router)
+        self._pulse = Pulse(single_server=not settings.router)
         self._clock = asyncio.get_running_loop().time
-        self._doubts = asyncio.Event()
+        self._probe_now = asyncio.Event()
         self._restarts = asyncio.Event()
-        self._told: Told | None = None
+        self._told: MetricsSnapshot | None = None
         self._probed_at = float("-inf")
-        self._odd = ""
+        self._mismatch = ""
         self._said_down = False
 
     @property
@@ -79,10 +79,10 @@ class RemoteEngine:
         except EngineUnavailable as error:
             if isinstance(error, EngineUnreachable):
                 self._pulse.refused()
-            self._doubts.set()
+            self._probe_now.set()
             raise
         except NotServed as refused:  # nor anyone else's requests: another server may
-            self._doubts.set()
+            self._probe_now.set()
             raise EngineUnavailable(str(refused)) from refused
         finally:
             self._open -= 1
@@ -120,18 +120,18 @@ class RemoteEngine:
                         pass
         except TimeoutError:
             why = f"no token within {self._settings.probe_timeout_seconds:g} s"
-            self._pulse.unserved(asked_at)
+            self._pulse.probe_unanswered(asked_at)
         except EngineBusy as busy:  # it has no room, or no worker: busy engines are heard of
             why = str(busy)
-            self._pulse.unserved(asked_at - self._settings.probe_seconds)
+            self._pulse.probe_unanswered(asked_at - self._settings.probe_seconds)
         except EngineError as error:
             why = str(error)
             self._pulse.failed(asked_at - self._settings.probe_seconds)
         else:
-            if was_up or await self._stands_in():
+            if was_up or await self._matches_what_is_served():
                 self._answered()
         if why and not self._pulse.up:
-            self._gone(why)
+            self._mark_down(why)
 
     async def close(self) -> None:
         """Close the connections; the server goes on."""
@@ -149,7 +149,7 @@ class RemoteEngine:
             self._headers(request),
             first,
             settings.token_timeout_seconds,
-            untold_cached_tokens=0 if self._served.cached_tokens else None,
+            cached_tokens_if_missing=0 if self._served.cached_tokens else None,
         )
         async with aclosing(outputs):
             async for output in outputs:
@@ -171,37 +171,37 @@ class RemoteEngine:
             if anew:
                 self._restarts.set()
 
-    def _gone(self, why: str) -> None:
+    def _mark_down(self, why: str) -> None:
         """Say once that it is down, and let nobody wait for it in vain: an answer that still comes is not cut off."""
         if not self._said_down:
             self._said_down = True
             log.warning("%s is down (%s); its sessions go elsewhere until it is up", self.name, why)
         silent_seconds = self._clock() - self._pulse.heard_at
-        if self._pulse.decisive and silent_seconds >= self._settings.probe_timeout_seconds:
+        if self._pulse.single_server and silent_seconds >= self._settings.probe_timeout_seconds:
             self._endpoint.hang_up()
 
-    async def _stands_in(self) -> bool:
+    async def _matches_what_is_served(self) -> bool:
         """Look whether what has come up is what is served; another model under this address is not used."""
         try:
-            odd = await difference(self._endpoint, self._served, self._settings)
+            mismatch = await difference(self._endpoint, self._served, self._settings)
         except EngineError as error:
             log.debug("%s cannot be asked what it serves: %s", self.name, error)
             return False
-        if odd and odd != self._odd:
-            log.error("%s is up and is not used: %s", self.name, odd)
-        self._odd = odd
-        return not odd
+        if mismatch and mismatch != self._mismatch:
+            log.error("%s is up and is not used: %s", self.name, mismatch)
+        self._mismatch = mismatch
+        return not mismatch
 
     async def _keep_probing(self) -> None:
         while True:
             silent_since = max(self._pulse.heard_at, self._probed_at)
             due = self._clock() - silent_since >= self._settings.probe_seconds
-            if due or self._doubts.is_set() or self._pulse.misses or not self._pulse.up:
-                self._doubts.clear()
+            if due or self._probe_now.is_set() or self._pulse.misses or not self._pulse.up:
+                self._probe_now.clear()
                 await self.probe()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
-                    await self._doubts.wait()
+                    await self._probe_now.wait()
 
     async def _keep_looking(self) -> None:
         every = min(LOOK_SECONDS, self._settings.probe_timeout_seconds / 2)  # a probe's verdict rests on it, too
@@ -214,7 +214,7 @@ class RemoteEngine:
         try:
             told = await metrics_of(self._endpoint, self._settings.probe_timeout_seconds, self._rank)
         except EngineUnavailable:
-            self._doubts.set()
+            self._probe_now.set()
             return
         before, self._told = self._told, told
         if told is None:
@@ -247,7 +247,7 @@ async def connect(settings: Settings) -> Sequence[RemoteEngine]:
     return engines
 
 
-async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Served:
+async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> ServedModel:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + settings.engine_wait_seconds
     while True:

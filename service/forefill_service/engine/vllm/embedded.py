@@ -19,7 +19,7 @@ from ..base import EngineInfo, EngineLoad, Request
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
 from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from ..rendezvous import ranked
-from .children import ChildOutput, out_of_reach_of_ctrl_c
+from .children import ChildOutput, start_with_sigint_blocked
 from .kv_events import CacheEvents
 from .load import LoadReader
 
@@ -92,7 +92,7 @@ class EmbeddedEngine:
         output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
         try:
             with output.captured():
-                started = out_of_reach_of_ctrl_c(partial(_start_vllm, settings))
+                started = start_with_sigint_blocked(partial(_start_vllm, settings))
         except EngineStartError:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
