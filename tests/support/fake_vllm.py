@@ -195,7 +195,7 @@ async def remote_engine(server: FakeVllm, **settings: Any) -> AsyncIterator[Remo
     served = ServedModel(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
     engine = RemoteEngine(endpoint, served, asked)
     try:
-        await engine.probe()
+        await engine.monitor.probe()
         yield engine
     finally:
         await engine.close()

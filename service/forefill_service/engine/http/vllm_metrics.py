@@ -1,6 +1,7 @@
 """A vLLM server's `/metrics`: its load, and the configuration of its cache."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -53,6 +54,38 @@ class MetricsSnapshot:
     def is_restart_of(self, before: "MetricsSnapshot") -> bool:
         """Whether the server has restarted since `before`: its counters began again at 0."""
         return self.started_at != before.started_at or self.tokens < before.tokens
+
+
+class Change(NamedTuple):
+    """What a server has done between two snapshots: worked for anyone, and restarted."""
+
+    worked: bool = False
+    restarted: bool = False
+
+
+@dataclass(slots=True)
+class ServerWork:
+    """The requests on a server: `ours` is how many of them are forefill's, `load` is by its latest metrics."""
+
+    load: EngineLoad = EngineLoad()
+    ours: int = 0
+    _latest: MetricsSnapshot | None = None
+
+    @classmethod
+    def unknown(cls) -> "ServerWork":
+        """Return the work of servers behind a router, whose metrics cannot be read."""
+        return cls(EngineLoad(others=None))
+
+    def update(self, snapshot: MetricsSnapshot | None) -> Change:
+        """Take new metrics, None if the server has none; return what has changed since those before."""
+        before, self._latest = self._latest, snapshot
+        if snapshot is None:
+            return Change()
+        self.load = replace(snapshot.load, others=max(0, snapshot.load.running - self.ours))
+        if before is None:
+            return Change()
+        # Any change counts as work, a moving queue or cache too: one long prompt yields no token for seconds.
+        return Change(worked=snapshot != before, restarted=snapshot.is_restart_of(before))
 
 
 def parse_metrics(text: str, rank: int | None = None) -> MetricsSnapshot:

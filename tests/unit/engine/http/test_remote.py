@@ -160,7 +160,7 @@ async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm,
     async with remote_engine(server, probe_timeout_seconds=0.2) as engine:
         watch = asyncio.create_task(engine.watch())
         server.faults.stall_after = 0  # our probe gets no turn
-        probe = asyncio.create_task(engine.probe())
+        probe = asyncio.create_task(engine.monitor.probe())
         while not probe.done():
             setattr(server, moving, getattr(server, moving) + 1)
             await asyncio.sleep(0.01)
@@ -174,7 +174,7 @@ async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_no
         reader = asyncio.create_task(answer(engine, request()))
         await until(lambda: len(server.engine.requests) == 2)
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         assert not engine.up
         await asyncio.sleep(0)
         assert not reader.done()
@@ -184,15 +184,15 @@ async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_no
 async def test_who_waits_for_a_server_that_cannot_be_reached_any_more_is_told(
     server: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING", logger="forefill_service.engine.http.remote")
+    caplog.set_level("WARNING", logger="forefill_service.engine.http.monitor")
     async with remote_engine(server) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
         await until(lambda: len(server.engine.requests) == 2)
-        engine._pulse.refused()  # another request found no connection, and this one's never breaks
+        engine.monitor.pulse.refused()  # another request found no connection, and this one's never breaks
         server.faults.flowing.clear()
         for _ in range(2):
-            await engine.probe()
+            await engine.monitor.probe()
         with pytest.raises(EngineUnavailable, match="does not answer"):
             await reader
         assert len([line for line in caplog.messages if "is down" in line]) == 1, "said once"
@@ -206,8 +206,8 @@ async def test_a_server_that_does_not_take_our_requests_is_down_however_much_it_
         server.faults.status = status
         with pytest.raises(EngineUnavailable):
             await answer(engine, request())
-        engine._pulse.heard(engine._clock())
-        await engine.probe()
+        engine.monitor.heard()
+        await engine.monitor.probe()
         assert not engine.up
 
 
@@ -236,10 +236,10 @@ async def test_one_that_comes_back_has_lost_its_cache(server: FakeVllm) -> None:
         changes = engine.cache_changes()
         port = server.port
         await server.stop()
-        await engine.probe()
+        await engine.monitor.probe()
         assert not engine.up
         await server.start(port)
-        await engine.probe()
+        await engine.monitor.probe()
         assert engine.up
         async with asyncio.timeout(WAIT_SECONDS):
             assert await anext(changes) == CacheChange(cleared=True)
@@ -259,25 +259,25 @@ async def test_one_that_comes_back_as_another_is_not_used(
 ) -> None:
     async with remote_engine(server) as engine:
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         server.faults.status = None
         before = {name: getattr(server, name) for name in told}
         for name, value in told.items():
             setattr(server, name, value)
-        await engine.probe()
-        await engine.probe()
+        await engine.monitor.probe()
+        await engine.monitor.probe()
         assert not engine.up
         assert len([line for line in caplog.messages if says in line]) == 1, "said once"
         for name, value in before.items():
             setattr(server, name, value)
-        await engine.probe()
+        await engine.monitor.probe()
         assert engine.up
 
 
 async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         asked = len(server.bodies)
         with pytest.raises(EngineUnavailable, match="is down"):
             await answer(engine, request())
@@ -290,7 +290,7 @@ async def test_others_are_who_runs_there_but_for_our_own(server: FakeVllm) -> No
         reader = asyncio.create_task(answer(engine, request()))
         await until(lambda: len(server.engine.requests) == 2)
         server.running = 3
-        await engine._look()
+        await engine.monitor.read_metrics()
         assert engine.load.others == 2
         reader.cancel()
 
@@ -303,11 +303,11 @@ async def test_who_runs_behind_a_router_is_not_known(server: FakeVllm) -> None:
 async def test_a_dead_worker_behind_a_router_does_not_take_the_others_down(server: FakeVllm) -> None:
     async with remote_engine(server, router=True) as engine:
         server.faults.status = 502
-        await engine.probe()
-        await engine.probe()
+        await engine.monitor.probe()
+        await engine.monitor.probe()
         assert engine.up
         await asyncio.sleep(0.25)  # nothing is heard for longer than it takes to become suspicious
-        await engine.probe()
+        await engine.monitor.probe()
         assert not engine.up
     keys = [headers["X-Session-ID"] for headers in server.headers]
     assert len(set(keys)) == len(keys), "each probe asks for another worker"
@@ -325,7 +325,7 @@ async def test_neither_cookies_nor_other_places_are_followed(server: FakeVllm) -
 async def test_its_load_is_what_its_metrics_tell(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
         server.running = 3
-        await engine._look()
+        await engine.monitor.read_metrics()
         assert engine.load.running == 3
 
 
