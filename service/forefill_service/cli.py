@@ -10,43 +10,38 @@ import re
 import signal
 import sys
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
-from .settings import Settings
+from .settings import Flags, Settings
 
 log = logging.getLogger(__name__)
 
 
-class ServerCommand(Settings):
-    """Warms vLLM's prefix cache while users type, and answers when they press Enter.
+_DESCRIPTION = """Warms vLLM's prefix cache while users type, and answers when they press Enter.
 
-    With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
-    Every flag is also an environment variable: --max-sessions is FOREFILL_MAX_SESSIONS.
+With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
+Every flag is also an environment variable: --max-sessions is FOREFILL_MAX_SESSIONS.
 
-    examples:
-      forefill-server
-      forefill-server --model Qwen/Qwen3-8B
-      forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
-      forefill-server --engine remote --engine-url http://10.0.0.7:8000
-      forefill-server --engine fake        no model: to try a client against
-      forefill-server --version
-    """
+examples:
+  forefill-server
+  forefill-server --model Qwen/Qwen3-8B
+  forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
+  forefill-server --engine remote --engine-url http://10.0.0.7:8000
+  forefill-server --engine fake        no model: to try a client against
+  forefill-server --version
+"""
 
-    model_config = SettingsConfigDict(
-        cli_prog_name="forefill-server",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-        cli_exit_on_error=False,
-        cli_implicit_flags=True,
-    )
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -71,19 +66,18 @@ def main(args: list[str] | None = None) -> int:
         print(f"forefill-server {version('forefill')}")
         return 0
     try:
-        source = CliSettingsSource[Any](ServerCommand, formatter_class=_HelpFormatter)
-        settings: Settings = CliApp.run(ServerCommand, cli_args=arguments, cli_settings_source=source)
+        settings = _settings(arguments)
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
-    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.server.log_level == "debug" else "NONE")
     from .server import serve
 
-    level = settings.log_level.upper()
+    level = settings.server.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
-        if settings.engine == "remote":
+        if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engine = start_engine(settings)
         return asyncio.run(serve([engine], settings))
@@ -92,6 +86,19 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _settings(arguments: list[str]) -> Settings:
+    parser = _Parser("forefill-server", description=_DESCRIPTION, formatter_class=_HelpFormatter, allow_abbrev=False)
+    source = CliSettingsSource[Any](
+        Flags,
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        root_parser=parser,
+    )
+    return Settings(**dict(CliApp.run(Flags, cli_args=arguments, cli_settings_source=source)))
 
 
 async def _serve_remote(settings: Settings) -> int:
@@ -105,13 +112,13 @@ def start_engine(settings: Settings) -> Engine:
 
     Raises EngineStartError with one line of cause.
     """
-    if settings.engine == "fake":
-        context_tokens, block_size = settings.context_tokens or 8192, settings.block_size or 16
+    if settings.engine.kind == "fake":
+        context_tokens, block_size = settings.engine.context_tokens or 8192, settings.engine.block_size or 16
         return FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "ERROR")
-    log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.model or "the packaged model")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
+    log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
     return EmbeddedEngine.start(settings)
 
 

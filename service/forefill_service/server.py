@@ -66,11 +66,11 @@ async def running_server(engines: Sequence[Engine], settings: Settings) -> Async
             await server.start()
             looking_after = [asyncio.create_task(work) for work in (backend.idle_refresher.run(), supervisor.run())]
             try:
-                yield RunningServer(f"{settings.host}:{port}", metrics_address, backend, servicer)
+                yield RunningServer(f"{settings.server.host}:{port}", metrics_address, backend, servicer)
             finally:
                 healthy.stop()
                 servicer.stop()
-                await server.stop(settings.stop_grace_seconds)
+                await server.stop(settings.server.stop_grace_seconds)
                 for task in looking_after:
                     task.cancel()
                 await asyncio.gather(*looking_after, return_exceptions=True)
@@ -90,7 +90,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
             if await _first(stop, server.servicer.engine_died) is stop:
-                log.info("stopping: answers that run have %g s to finish", settings.stop_grace_seconds)
+                log.info("stopping: answers that run have %g s to finish", settings.server.stop_grace_seconds)
                 return 0
             log.error("the engine has died; start the server again")
             return 1
@@ -117,7 +117,7 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_receive_message_length", settings.server.max_message_bytes),
             ("grpc.so_reuseport", 0),
         ]
     )
@@ -125,24 +125,26 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        port = server.add_insecure_port(f"{settings.server.host}:{settings.server.port}")
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on {settings.host}:{settings.port}; choose another with --port") from error
+        raise ListenError(
+            f"cannot listen on {settings.server.host}:{settings.server.port}; choose another with --port"
+        ) from error
     return server, port
 
 
 @contextlib.contextmanager
 def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
-    if settings.metrics_port < 0:
+    if settings.server.metrics_port < 0:
         yield ""
         return
     try:
-        server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
+        server, thread = start_http_server(settings.server.metrics_port, settings.server.host, metrics.registry)
     except OSError as error:
-        where = f"{settings.host}:{settings.metrics_port}"
+        where = f"{settings.server.host}:{settings.server.metrics_port}"
         raise ListenError(f"cannot listen on {where} for metrics; choose another with --metrics-port") from error
     try:
-        yield f"{settings.host}:{server.server_port}"
+        yield f"{settings.server.host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -191,7 +191,7 @@ def remote_settings(*urls: str, **settings: Any) -> Settings:
 async def remote_engine(server: FakeVllm, **settings: Any) -> AsyncIterator[RemoteEngine]:
     """Connect to a fake server as to one that was discovered, and probe it once."""
     asked = remote_settings(server.url, **settings)
-    endpoint = Endpoint(server.url, connect_seconds=asked.connect_timeout_seconds)
+    endpoint = Endpoint(server.url, connect_seconds=asked.remote.connect_timeout_seconds)
     served = ServedModel(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
     engine = RemoteEngine(endpoint, served, asked)
     try:

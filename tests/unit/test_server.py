@@ -14,7 +14,7 @@ from forefill_service.wire.servicer import SERVICE_NAME
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.support.served import SETTINGS, TEXT, Aborted, Context, ended_by, served, until
+from tests.support.served import SETTINGS, TEXT, Aborted, Context, changed, ended_by, served, until
 from tests.support.wire import Typist, error_reason, retry_seconds, typing_at
 
 # --- beside the sessions
@@ -83,7 +83,7 @@ async def test_the_metrics_page_counts_and_holds_nothing_typed() -> None:
         with urllib.request.urlopen(f"http://{address}/metrics") as response:
             return str(response.read().decode())
 
-    async with served(settings=SETTINGS.model_copy(update={"metrics_port": 0})) as server:
+    async with served(settings=changed(SETTINGS, metrics_port=0)) as server:
         async with typing_at(server.address, [("system", "Zyzzyva")], session_key="zyzzyva-1") as typist:
             await typist.type("Zyzzyva is my password ")
             await typist.flush()
@@ -143,7 +143,7 @@ async def test_a_running_answer_finishes_and_then_its_session_is_told() -> None:
 
 
 async def test_an_answer_that_outlasts_the_grace_is_stopped() -> None:
-    settings = SETTINGS.model_copy(update={"stop_grace_seconds": 0})
+    settings = changed(SETTINGS, stop_grace_seconds=0)
     async with served(settings=settings) as server, typing_at(server.address) as typist:
         server.gate.held = True
         await typist.send_submit(TEXT)
@@ -159,7 +159,7 @@ async def test_an_answer_that_outlasts_the_grace_is_stopped() -> None:
 
 async def test_an_address_in_use_is_said_in_one_line() -> None:
     async with served() as server:
-        taken = SETTINGS.model_copy(update={"port": int(server.address.rpartition(":")[2])})
+        taken = changed(SETTINGS, port=int(server.address.rpartition(":")[2]))
         with pytest.raises(ListenError, match="--port"):
             async with running_server([FakeEngine()], taken):
                 pass

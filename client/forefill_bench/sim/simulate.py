@@ -73,7 +73,7 @@ def simulate(
 
 def busy_gap_ms() -> float:
     """Return by how much the service lets warms lengthen the steps of running answers."""
-    return Settings().busy_gap_ms
+    return Settings().warming.busy_gap_ms
 
 
 @dataclass(slots=True)

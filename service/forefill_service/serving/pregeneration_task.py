@@ -47,9 +47,11 @@ class Pregenerator:
         self._warmer, self._ledger, self._planner = warmer, warmer.ledger, warmer.planner
         self._sampling = sampling
         self._active = (
-            mode is not PregenerationMode.OFF and settings.pregeneration and settings.pregenerations_in_flight > 0
+            mode is not PregenerationMode.OFF
+            and settings.pregeneration.enabled
+            and settings.pregeneration.in_flight > 0
         )
-        self._guesses = Guesses(settings.pregeneration_tries, adaptive=mode is PregenerationMode.AUTO)
+        self._guesses = Guesses(settings.pregeneration.tries, adaptive=mode is PregenerationMode.AUTO)
         self._prompt: asyncio.Future[TurnPrompt]  # set by `begin_turn`
         self._draft = ""
         self._changed_at = 0.0
@@ -120,7 +122,7 @@ class Pregenerator:
 
     async def _typing_pause(self) -> None:
         await self._wake.wait()
-        pause_seconds = self._backend.settings.pregeneration_pause_ms / 1000 * self._guesses.pause_factor
+        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000 * self._guesses.pause_factor
         while (rest := self._changed_at + pause_seconds - self._backend.clock()) > 0:
             await self._backend.sleep(rest)
         self._wake.clear()  # one sleep a pause, not one a key
@@ -165,7 +167,7 @@ class Pregenerator:
         plan = partial(self._plan, begun.prompt)
         async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as turn:
             self._begin(begun, place)
-            async with self._stopped_by(turn.revoked.wait(), self._backend.sleep(settings.pregeneration_seconds)):
+            async with self._stopped_by(turn.revoked.wait(), self._backend.sleep(settings.pregeneration.seconds)):
                 async for output in outputs:
                     if not begun.outputs:
                         admission.prefilled(turn, output.cached_tokens)
@@ -222,7 +224,7 @@ class Pregenerator:
         room = info.context_tokens - len(prompt)
         answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
         can_go_on = continuable(self._sampling, penalizes=info.penalizes)
-        return Pregeneration(text, prompt, can_go_on, answer_tokens, settings.pregeneration_tokens)
+        return Pregeneration(text, prompt, can_go_on, answer_tokens, settings.pregeneration.tokens)
 
     def _request(
         self, begun: Pregeneration, place: Place, max_tokens: int, priority: Priority

@@ -56,7 +56,7 @@ class SessionRunner:
         self._backend = backend
         self._opening = opening
         self._send = send
-        self._session = Session(backend.settings.max_draft_code_points)
+        self._session = Session(backend.settings.sessions.max_draft_code_points)
         self._session_id = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, self._route_key(tenant))
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
@@ -104,7 +104,7 @@ class SessionRunner:
 
     def _route_key(self, tenant: str) -> str:
         """Return what decides where this session's requests go."""
-        if self._backend.settings.affinity == "session":
+        if self._backend.settings.remote.affinity == "session":
             return f"{tenant}/{self._session_id}"
         said = [(message.role, message.content) for message in self._opening.messages]
         return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()

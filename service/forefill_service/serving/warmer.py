@@ -143,8 +143,8 @@ class Warmer:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
         settings = self._backend.settings
         silent = not self.inert_reason and self._current is None and self._next is None
-        due = 0 < settings.touch_seconds <= now - self._used_at
-        if silent and due and now - self._active_at < settings.touch_limit_seconds:
+        due = 0 < settings.warming.touch_seconds <= now - self._used_at
+        if silent and due and now - self._active_at < settings.warming.touch_limit_seconds:
             self._touch_due = True
             self._wake.set()
 

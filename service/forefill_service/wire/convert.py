@@ -165,9 +165,9 @@ def response_to_message(response: Response, info: EngineInfo, settings: Settings
     match response:
         case Opened():
             limits = pb.Limits(
-                max_draft_code_points=settings.max_draft_code_points,
+                max_draft_code_points=settings.sessions.max_draft_code_points,
                 context_tokens=info.context_tokens,
-                max_message_bytes=settings.max_message_bytes,
+                max_message_bytes=settings.server.max_message_bytes,
             )
             return pb.ComposeResponse(
                 opened=pb.Opened(

@@ -91,7 +91,7 @@ class KeystrokeServicer:
     async def _serve(self, context: Context) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        if self._streams > self._backend.settings.max_sessions:
+        if self._streams > self._backend.settings.sessions.max_open:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
         events = _events(context)
         opening = await self._first(events)
@@ -106,7 +106,7 @@ class KeystrokeServicer:
         async def send(response: Response) -> None:
             message = response_to_message(response, self._backend.info, self._backend.settings)
             try:
-                async with asyncio.timeout(self._backend.settings.write_timeout_seconds), writes:
+                async with asyncio.timeout(self._backend.settings.sessions.write_timeout_seconds), writes:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
@@ -124,13 +124,13 @@ class KeystrokeServicer:
 
     def _tenant(self, context: Context) -> str:
         """Return the tenant that the proxy in front named; "" where all are one."""
-        key = self._backend.settings.tenant_metadata_key.lower()
+        key = self._backend.settings.sessions.tenant_metadata_key.lower()
         metadata = context.invocation_metadata() if key else None
         return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
-        seconds = self._backend.settings.open_timeout_seconds
+        seconds = self._backend.settings.sessions.open_timeout_seconds
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:

@@ -163,4 +163,4 @@ async def test_where_no_server_answers_the_start_is_given_up_with_one_line() -> 
 )
 def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        Settings(**wrong)  # type: ignore[arg-type]
+        Settings(**wrong)

@@ -15,6 +15,7 @@ from forefill_service.wire.convert import event_from
 
 from tests.benchmarks import stress
 from tests.benchmarks.typing_load import SENTENCE, due_times, turn, turns, typists_at
+from tests.support.served import changed
 
 SETTINGS = Settings(port=0, metrics_port=-1, max_sessions=40)
 
@@ -73,7 +74,7 @@ async def test_each_part_measures_a_server() -> None:
 
 
 async def test_a_stream_that_is_refused_fails_the_measurement() -> None:
-    one = SETTINGS.model_copy(update={"max_sessions": 1})
+    one = changed(SETTINGS, max_sessions=1)
     async with running_server([FakeEngine()], one) as server, typists_at(server.address) as typists:
         with pytest.raises(ExceptionGroup) as failed:
             await typists.open(["", ""])

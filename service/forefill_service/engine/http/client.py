@@ -37,7 +37,7 @@ class ServerClient:
 
     async def outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
         """Run one request and yield the parts of its answer. Raises EngineRefused, EngineUnavailable."""
-        settings = self._settings
+        settings = self._settings.remote
         warm = request.priority is Priority.WARM
         outputs = completed(
             self.endpoint,
@@ -58,7 +58,7 @@ class ServerClient:
         """
         prompt = self.served.chat.encode("a")
         request = Request(prompt, ONE_TOKEN, Priority.GENERATION, route=secrets.token_hex(8))
-        async with asyncio.timeout(self._settings.probe_timeout_seconds):
+        async with asyncio.timeout(self._settings.remote.probe_timeout_seconds):
             async with aclosing(self.outputs(request, 1)) as outputs:
                 async for _ in outputs:
                     pass
@@ -69,7 +69,7 @@ class ServerClient:
 
     async def metrics(self) -> MetricsSnapshot | None:
         """Return the server's metrics, None if it has none. Raises EngineUnavailable."""
-        return await metrics_of(self.endpoint, self._settings.probe_timeout_seconds, self._rank)
+        return await metrics_of(self.endpoint, self._settings.remote.probe_timeout_seconds, self._rank)
 
     def hang_up(self) -> None:
         """End all requests that wait for this server: they raise EngineUnavailable."""
@@ -82,7 +82,7 @@ class ServerClient:
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {}
         if request.route:
-            headers[self._settings.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
+            headers[self._settings.remote.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
         if self._rank is not None:
             headers[RANK_HEADER] = str(self._rank)
         return headers

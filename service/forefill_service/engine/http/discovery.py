@@ -65,9 +65,9 @@ async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings
     context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
     if 0 < context_tokens < needed:
         return f"its context is {context_tokens} tokens, not {needed}; --context-tokens can lower it for all"
-    metrics = None if settings.router else await metrics_of(endpoint, SECONDS)
+    metrics = None if settings.remote.router else await metrics_of(endpoint, SECONDS)
     block_size = metrics and metrics.block_size
-    if block_size and not settings.block_size and block_size != served.info.block_size:
+    if block_size and not settings.engine.block_size and block_size != served.info.block_size:
         return f"its cache blocks have {block_size} tokens, not {served.info.block_size}"
     if await renders_as(endpoint, served.info.model, served.chat) is False:
         return "it makes other token ids of the same messages"
@@ -92,29 +92,31 @@ class _Discovery:
     async def all(self) -> ServedModel:
         card = await self._card()
         self._model = str(card["id"])
-        name = self._settings.model or str(card.get("root") or self._model)
-        chat = await served_chat(self._endpoint, self._model, name, self._settings.chat_template)
-        context_tokens = self._settings.context_tokens or int(card.get("max_model_len") or 0)
+        name = self._settings.engine.model or str(card.get("root") or self._model)
+        chat = await served_chat(self._endpoint, self._model, name, self._settings.engine.chat_template)
+        context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
         if not context_tokens:
             raise EngineStartError(f"{self._endpoint.url} does not tell the model's context; set --context-tokens")
         prompt = filler_ids(chat, min(_MEASURED_AT[0] + 1, context_tokens - 2))
         cached_tokens = await self._tells_cached(prompt)
         priorities = await self._takes_priorities(prompt[:8])
-        metrics = None if self._settings.router else await metrics_of(self._endpoint, SECONDS)
+        metrics = None if self._settings.remote.router else await metrics_of(self._endpoint, SECONDS)
         self._say_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
-        block_size = self._settings.block_size or (metrics and metrics.block_size)
+        block_size = self._settings.engine.block_size or (metrics and metrics.block_size)
         if not block_size and cached_tokens:
             block_size = await self._measured_block_size(prompt)
         if not block_size:
             raise EngineStartError(f"{self._endpoint.url} does not tell its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
-        info = EngineInfo(self._model, block_size, context_tokens, cache_blocks, caches=self._settings.router_workers)
+        info = EngineInfo(
+            self._model, block_size, context_tokens, cache_blocks, caches=self._settings.remote.router_workers
+        )
         return ServedModel(info, chat, priorities, cached_tokens)
 
     async def _card(self) -> dict[str, str | int]:
         """Return what the server says of the model that is meant."""
         cards = await _cards(self._endpoint)
-        wanted = self._settings.served_model
+        wanted = self._settings.remote.served_model
         for card in cards:
             if not wanted or card.get("id") == wanted:
                 return card
@@ -126,7 +128,7 @@ class _Discovery:
         request = Request(list(ids), ONE_TOKEN, priority, salt, route=salt)
         cached = None
         asked = body(request, self._model, 1, priorities=True)
-        headers = {self._settings.affinity_header: salt}
+        headers = {self._settings.remote.affinity_header: salt}
         async for output in completed(self._endpoint, asked, headers, SECONDS, SECONDS):
             cached = output.cached_tokens
         return cached

@@ -19,7 +19,7 @@ from .vllm_metrics import ServerWork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ...settings import Settings
+    from ...settings import RemoteSettings
     from .client import ServerClient
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class ServerMonitor:
     `restarted` is set when the server has come up again, or its counters have begun again, and so its cache is empty.
     """
 
-    def __init__(self, client: ServerClient, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, client: ServerClient, settings: RemoteSettings, clock: Callable[[], float]) -> None:
         self.pulse = Pulse(single_server=not settings.router)
         self.work = ServerWork.unknown() if settings.router else ServerWork()
         self.restarted = asyncio.Event()
@@ -79,7 +79,7 @@ class ServerMonitor:
     async def probe(self) -> None:
         """Have one token generated; the outcome decides whether the server is up."""
         asked_at = self._probed_at = self._clock()
-        recently = asked_at - self._settings.probe_seconds
+        recently = asked_at - self._settings.probe_after_seconds
         was_up, failure = self.pulse.up, ""
         try:
             await self._client.probe()
@@ -141,7 +141,7 @@ class ServerMonitor:
     async def _keep_probing(self) -> None:
         while True:
             silent_since = max(self.pulse.heard_at, self._probed_at)
-            due = self._clock() - silent_since >= self._settings.probe_seconds
+            due = self._clock() - silent_since >= self._settings.probe_after_seconds
             if due or self._probe_now.is_set() or self.pulse.misses or not self.pulse.up:
                 self._probe_now.clear()
                 await self.probe()

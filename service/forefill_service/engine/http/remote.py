@@ -45,7 +45,7 @@ class RemoteEngine:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.client = ServerClient(endpoint, served, settings, rank)
-        self.monitor = ServerMonitor(self.client, settings, clock or asyncio.get_running_loop().time)
+        self.monitor = ServerMonitor(self.client, settings.remote, clock or asyncio.get_running_loop().time)
         self.name = self.client.name
         self.info, self.chat = served.info, served.chat
 
@@ -91,8 +91,8 @@ async def connect(settings: Settings) -> Sequence[RemoteEngine]:
 
     Waits until one of them answers, at most `engine_wait_seconds`. Raises EngineStartError.
     """
-    ranks = range(settings.data_parallel_size) if settings.data_parallel_size > 1 else (None,)
-    places = [(_endpoint(url, settings), rank) for url in settings.engine_url for rank in ranks]
+    ranks = range(settings.remote.data_parallel_size) if settings.remote.data_parallel_size > 1 else (None,)
+    places = [(_endpoint(url, settings), rank) for url in settings.remote.urls for rank in ranks]
     endpoints = [endpoint for endpoint, _ in places]
     try:
         served = await _first_served(endpoints[:: len(ranks)], settings)
@@ -107,7 +107,7 @@ async def connect(settings: Settings) -> Sequence[RemoteEngine]:
 
 async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> ServedModel:
     loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + settings.engine_wait_seconds
+    give_up_at = loop.time() + settings.remote.start_wait_seconds
     while True:
         for endpoint in endpoints:
             try:
@@ -123,8 +123,8 @@ async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Se
 def _endpoint(url: str, settings: Settings) -> Endpoint:
     return Endpoint(
         url,
-        api_key=settings.engine_api_key.get_secret_value(),
-        headers=settings.engine_headers,
-        ca_file=str(settings.engine_ca_file) if settings.engine_ca_file else None,
-        connect_seconds=settings.connect_timeout_seconds,
+        api_key=settings.remote.api_key.get_secret_value(),
+        headers=settings.remote.headers,
+        ca_file=str(settings.remote.ca_file) if settings.remote.ca_file else None,
+        connect_seconds=settings.remote.connect_timeout_seconds,
     )

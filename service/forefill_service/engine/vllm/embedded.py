@@ -98,7 +98,7 @@ class EmbeddedEngine:
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
             log.debug("the engine did not start", exc_info=True)
             cause = output.cause() or one_line(error, type(error).__name__)
-            model = settings.model or "the packaged model"
+            model = settings.engine.model or "the packaged model"
             raise EngineStartError(
                 f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
             ) from error
@@ -220,7 +220,7 @@ def _start_vllm(settings: Settings) -> _Started:
             f"vLLM is not installed ({error}); install forefill with its extra 'vllm' or 'cpu'"
         ) from error
 
-    model, name = settings.model, settings.model
+    model, name = settings.engine.model, settings.engine.model
     if not model:
         try:
             model, name = str(packaged_model_path()), PACKAGED_MODEL_NAME
@@ -232,24 +232,24 @@ def _start_vllm(settings: Settings) -> _Started:
         "scheduling_policy": "priority",
         "disable_log_stats": True,
     }
-    cache_gib = settings.cache_gib
+    cache_gib = settings.engine.cache_gib
     if current_platform.is_cpu():
         arguments |= CPU_DEFAULTS
         cache_gib = cache_gib or CPU_CACHE_GIB  # left to itself, vLLM takes 92% of the machine's memory
     if cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
-    if settings.block_size is not None:
-        arguments["block_size"] = settings.block_size
-    if settings.context_tokens is not None:
-        arguments["max_model_len"] = settings.context_tokens
-    several_caches = settings.engine_args.get("data_parallel_size", 1) > 1
-    tells = settings.kv_events and not several_caches and "kv_events_config" not in settings.engine_args
+    if settings.engine.block_size is not None:
+        arguments["block_size"] = settings.engine.block_size
+    if settings.engine.context_tokens is not None:
+        arguments["max_model_len"] = settings.engine.context_tokens
+    several_caches = settings.engine.args.get("data_parallel_size", 1) > 1
+    tells = settings.engine.kv_events and not several_caches and "kv_events_config" not in settings.engine.args
     events = CacheEvents() if tells else None
     if events is not None:
         arguments["kv_events_config"] = events.config()
     load = LoadReader()
     vllm = AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments | settings.engine_args), stat_loggers=[load.stat_logger()]
+        AsyncEngineArgs(**arguments | settings.engine.args), stat_loggers=[load.stat_logger()]
     )
     return _Started(vllm, name, load, events)
 
@@ -267,7 +267,7 @@ def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:
             'templates alone; if the model has one, set --engine-args \'{"tokenizer_mode": "hf"}\''
         )
     tokenizer = renderer.get_tokenizer()
-    given = load_chat_template(settings.chat_template) if settings.chat_template else None
+    given = load_chat_template(settings.engine.chat_template) if settings.engine.chat_template else None
     template = resolve_chat_template(tokenizer, given, None, model_config=config)
     if template is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
