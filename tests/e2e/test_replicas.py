@@ -141,7 +141,7 @@ async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_sam
     plain = vllm_server(plain=True)
     async with running(plain), forefill_before(plain) as front:
         [engine] = front.engines.values()
-        assert not engine.client.served.cached_tokens
+        assert not engine.client.served.reports_cached_tokens
         flushed, answer = await typed_and_submitted(front)
         assert answer.started.cached_tokens == flushed.cached_tokens > 200, "as it is believed"
         hits = (await plain.metrics()).hits

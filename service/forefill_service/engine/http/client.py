@@ -41,11 +41,11 @@ class ServerClient:
         warm = request.priority is Priority.WARM
         outputs = completed(
             self.endpoint,
-            body(request, self.served.info.model, max_tokens, priorities=self.served.priorities),
+            body(request, self.served.info.model, max_tokens, priorities=self.served.accepts_priorities),
             self._headers(request),
             settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
             settings.token_timeout_seconds,
-            cached_tokens_if_missing=0 if self.served.cached_tokens else None,
+            cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
         )
         async with aclosing(outputs):
             async for output in outputs:

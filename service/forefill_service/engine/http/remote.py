@@ -16,17 +16,20 @@ from ...errors import EngineStartError, EngineUnavailable, EngineUnreachable
 from .client import ServerClient
 from .discovery import discover
 from .endpoint import Endpoint
-from .monitor import LOOK_SECONDS, ServerMonitor
+from .monitor import ServerMonitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ...chat.generation import Output
-    from ...settings import Settings
+    from ...settings import RemoteSettings, Settings
     from ..base import EngineLoad, Request
     from .discovery import ServedModel
 
 log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 5.0
+"""How often the servers are asked at the start, until one of them answers."""
 
 
 class RemoteEngine:
@@ -89,18 +92,19 @@ class RemoteEngine:
 async def connect(settings: Settings) -> Sequence[RemoteEngine]:
     """Connect to all servers that the settings name, including those that are not up yet.
 
-    Waits until one of them answers, at most `engine_wait_seconds`. Raises EngineStartError.
+    Waits until one of them answers, at most `start_wait_seconds`. Raises EngineStartError.
     """
-    ranks = range(settings.remote.data_parallel_size) if settings.remote.data_parallel_size > 1 else (None,)
-    places = [(_endpoint(url, settings), rank) for url in settings.remote.urls for rank in ranks]
-    endpoints = [endpoint for endpoint, _ in places]
+    remote = settings.remote
+    ranks = range(remote.data_parallel_size) if remote.data_parallel_size > 1 else (None,)
+    addressed = [(_endpoint(url, remote), rank) for url in remote.urls for rank in ranks]
+    endpoints = [endpoint for endpoint, _ in addressed]
     try:
         served = await _first_served(endpoints[:: len(ranks)], settings)
     except BaseException:
         for endpoint in endpoints:
             await endpoint.close()
         raise
-    engines = [RemoteEngine(endpoint, served, settings, rank) for endpoint, rank in places]
+    engines = [RemoteEngine(endpoint, served, settings, rank) for endpoint, rank in addressed]
     await asyncio.gather(*(engine.monitor.probe() for engine in engines))
     return engines
 
@@ -117,14 +121,14 @@ async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Se
         if loop.time() >= give_up_at:
             raise EngineStartError(f"no engine answers: {complaint}; check --engine-url")
         log.info("waiting for an engine: %s", complaint)
-        await asyncio.sleep(min(LOOK_SECONDS * 5, max(0.0, give_up_at - loop.time())))
+        await asyncio.sleep(min(_RETRY_SECONDS, max(0.0, give_up_at - loop.time())))
 
 
-def _endpoint(url: str, settings: Settings) -> Endpoint:
+def _endpoint(url: str, remote: RemoteSettings) -> Endpoint:
     return Endpoint(
         url,
-        api_key=settings.remote.api_key.get_secret_value(),
-        headers=settings.remote.headers,
-        ca_file=str(settings.remote.ca_file) if settings.remote.ca_file else None,
-        connect_seconds=settings.remote.connect_timeout_seconds,
+        api_key=remote.api_key.get_secret_value(),
+        headers=remote.headers,
+        ca_file=str(remote.ca_file) if remote.ca_file else None,
+        connect_seconds=remote.connect_timeout_seconds,
     )

@@ -80,8 +80,8 @@ async def test_a_server_that_tells_what_it_found_cached_is_known_by_a_prompt_tha
         server.faults.tells_zero = tells_zero
         endpoint = Endpoint(server.url)
         served = await discover(endpoint, remote_settings(server.url, router=True))
-        assert served.cached_tokens
+        assert served.reports_cached_tokens
         assert served.info.block_size == 48, "measured"
         server.faults.tells_cached = False
-        assert not (await discover(endpoint, remote_settings(server.url, block_size=48))).cached_tokens
+        assert not (await discover(endpoint, remote_settings(server.url, block_size=48))).reports_cached_tokens
         await endpoint.close()
