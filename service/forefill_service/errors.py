@@ -87,12 +87,3 @@ class EngineRefused(EngineError):
 
 class EngineBusy(EngineRefused):
     """Raised when the engine has no room for one more request: another engine may."""
-
-
-def one_line(said: object, otherwise: str = "no reason given") -> str:
-    """Return the first three lines of an error, or of what a server says, as one line of at most 300 characters.
-
-    `otherwise` is returned if they say nothing.
-    """
-    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return " ".join(lines[:3])[:300] or otherwise

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from forefill_service.errors import EngineStartError, one_line
+from forefill_service.engine.one_line import one_line
+from forefill_service.errors import EngineStartError
 
 PACKAGED_MODEL_NAME = "SmolLM2-135M-Instruct"
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...chat.generation import Output
-from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable, one_line
+from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import Priority, Request
+from ..one_line import one_line
 
 _SAMPLING_FIELDS = (
     "temperature",

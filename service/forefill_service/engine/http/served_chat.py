@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.messages import ChatMessage
 from ...chat.template import ContentFormat, HfChat
-from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal, one_line
+from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal
+from ..one_line import one_line
 from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from .completions import NotOffered
 

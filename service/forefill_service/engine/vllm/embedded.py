@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
 from ...chat.template import HfChat
-from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal, one_line
+from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
 from ..base import EngineInfo, EngineLoad, Request
+from ..one_line import one_line
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
 from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from ..rendezvous import ranked
