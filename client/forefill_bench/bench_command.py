@@ -1,86 +1,40 @@
 """`forefill bench`: every workload in every arm, in one run; tables, a result file, plots."""
 
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
 from forefill_client.terminal import Terminal, write_result
 
-from .live.doors import check_httpx, http_door
-from .live.load import FAILURES, LoadWindow, told
-from .live.servers import forefill_before, forefill_server, vllm_server
-from .live.trial import Site, run_trial
+from .bench_options import BenchCommand
+from .live.clock import Clock
+from .live.load import FAILURES, LoadWindow, one_line_of
+from .live.plain import check_http, openai_client
+from .live.servers import forefill_in_front_of, forefill_server, vllm_server
+from .live.targets import BenchTargets
+from .live.trial import run_trial
 from .report import meta
 from .report.plots import check_matplotlib, write_plots
 from .report.progress import Progress
 from .report.results import BackgroundRow, RequestRow, Served
 from .report.summary import Summary, summarise
 from .report.table import tables
-from .typing.arms import ARMS, Arm, Prepared
-from .typing.schedule import Cell, Pace, Trial, plan_load, plan_trials, typing_model
+from .typing.arms import Prepared
+from .typing.schedule import Cell, Trial, plan_load, plan_trials, typing_model
 from .typing.texts import Nonces
 from .typing.workloads import LOAD, WORKLOADS
 
 SECONDS_A_SUBMIT: Final = 2.0
-"""About what a SUBMIT takes with all around it: for the progress bar alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchCommand:
-    """What is asked of the benchmark; without a target it starts what it needs."""
-
-    target: str | None = None
-    direct: str | None = None
-    direct_model: str | None = None
-    remote: str | None = None
-    server_args: str = ""
-    vllm_args: str = ""
-    workloads: tuple[str, ...] = tuple(WORKLOADS)
-    arms: tuple[str, ...] = tuple(ARMS)
-    #: Queries of each arm and workload; a load window's number comes from `pace`.
-    queries: int = 12
-    #: From key to key where one user types alone, in milliseconds.
-    mean_delay_ms: float = 100.0
-    typists: tuple[int, ...] = (1, 4, 12)
-    pace: Pace = Pace()
-    rounds: int = 1
-    #: How long `pregen` waits before Enter, in milliseconds.
-    pause_ms: float = 1500.0
-    max_tokens: int = 32
-    seed: int = 1
-    json_file: Path | None = None
-    plot_prefix: Path | None = None
-
-    def arms_of(self, workload: str) -> list[Arm]:
-        """Return the arms that a workload runs."""
-        return WORKLOADS[workload].arms_among(self.arms)
-
-    @property
-    def needs_endpoint(self) -> bool:
-        """Whether anything goes to vLLM's own endpoint."""
-        return self.needs_remote or any(arm.over_http for name in self.workloads for arm in self.arms_of(name))
-
-    @property
-    def needs_remote(self) -> bool:
-        """Whether anything goes to a forefill in front of that endpoint."""
-        return any(arm.over_remote for name in self.workloads for arm in self.arms_of(name))
-
-    @property
-    def flags(self) -> dict[str, Any]:
-        """What was asked for, without files and addresses."""
-        left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+"""Roughly the time of a SUBMIT with all around it: for the progress bar alone."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """What was measured so far."""
+    """The rows measured so far."""
 
     requests: list[RequestRow] = field(default_factory=list)
     background: list[BackgroundRow] = field(default_factory=list)
@@ -94,8 +48,8 @@ async def run(command: BenchCommand) -> int:
     rows = Rows()
     try:
         with Terminal() as terminal:
-            async with _site(command, terminal, about) as site:
-                await _measure(site, command, Progress(terminal, _planned_seconds(command)), rows)
+            async with _targets(command, terminal, about) as targets:
+                await _measure(targets, command, Progress(terminal, _planned_seconds(command)), rows)
         about["complete"] = True
     finally:  # what an hour has measured is kept, whatever ends it
         summary = summarise(rows.requests, rows.background, command.seed)
@@ -119,7 +73,7 @@ def as_json(about: dict[str, Any], rows: Rows, summary: Summary) -> dict[str, An
 
 
 def _check(command: BenchCommand) -> None:
-    """Raise what is better known now than in an hour."""
+    """Raise now what would otherwise be raised in an hour."""
     if not any(command.arms_of(workload) for workload in command.workloads):
         raise ForefillError("these workloads have none of these arms: choose others with --workloads and --arms")
     for path in (command.json_file, command.plot_prefix):
@@ -128,36 +82,37 @@ def _check(command: BenchCommand) -> None:
     if command.plot_prefix is not None:
         check_matplotlib()
     if command.needs_endpoint:
-        check_httpx()
+        check_http()
 
 
 @asynccontextmanager
-async def _site(command: BenchCommand, terminal: Terminal, about: dict[str, Any]) -> AsyncIterator[Site]:
+async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, Any]) -> AsyncIterator[BenchTargets]:
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(forefill_server(command.target, command.server_args, terminal))
         client = await stack.enter_async_context(AsyncClient.connect(target))
-        http, remote = None, None
+        openai, remote, clock = None, None, Clock()
         if command.needs_endpoint:
             url = command.direct
             if url is None:
                 url = await stack.enter_async_context(vllm_server(command.vllm_args, terminal))
-            http = await stack.enter_async_context(http_door(url, command.direct_model))
+            openai = await stack.enter_async_context(openai_client(url, command.direct_model, clock))
             if command.needs_remote:
-                before = await stack.enter_async_context(forefill_before(url, http.model, command.remote, terminal))
-                remote = await stack.enter_async_context(AsyncClient.connect(before))
+                in_front = forefill_in_front_of(url, openai.model, command.remote, terminal)
+                address = await stack.enter_async_context(in_front)
+                remote = await stack.enter_async_context(AsyncClient.connect(address))
         async with client.session() as session:
             about["model"], about["block_size"] = session.opened.model, session.opened.block_size
             about["warming_inert_reason"] = session.opened.warming_inert_reason
-        about["direct_model"] = http.model if http else None
-        yield Site(client, http, Nonces(), command.max_tokens, remote)
+        about["direct_model"] = openai.model if openai else None
+        yield BenchTargets(client, openai, Nonces(), command.max_tokens, remote, clock)
         terminal.draw("stopping the servers")
 
 
-async def _measure(site: Site, command: BenchCommand, progress: Progress, rows: Rows) -> None:
+async def _measure(targets: BenchTargets, command: BenchCommand, progress: Progress, rows: Rows) -> None:
     for trial in _trials(command):
-        await _run_trial(site, trial, progress, rows)
+        await _run_trial(targets, trial, progress, rows)
     for cell in _cells(command):
-        await _run_cell(site, cell, progress, rows)
+        await _run_cell(targets, cell, progress, rows)
 
 
 def _trials(command: BenchCommand) -> Iterator[Trial]:
@@ -175,15 +130,15 @@ def _cells(command: BenchCommand) -> list[Cell]:
     return plan_load(arms, typists, command.rounds, command.pace, command.pause_ms, command.seed)
 
 
-async def _run_trial(site: Site, trial: Trial, progress: Progress, rows: Rows) -> None:
+async def _run_trial(targets: BenchTargets, trial: Trial, progress: Progress, rows: Rows) -> None:
     place = f"{trial.workload.name} {trial.index + 1}, {trial.arm.name}" if trial.counted else "waking up"
     progress.draw(place)
     try:
-        results = await run_trial(site, trial)
+        results = await run_trial(targets, trial)
     except FAILURES as error:
         if not trial.counted:  # what does not work at all ends the run
             raise
-        results = [Served(error=told(error)) for _ in trial.scripts]
+        results = [Served(error=one_line_of(error)) for _ in trial.scripts]
     progress.did(_trial_seconds(trial))
     if trial.counted:
         name, arm, index = trial.workload.name, trial.arm.name, trial.index
@@ -192,10 +147,10 @@ async def _run_trial(site: Site, trial: Trial, progress: Progress, rows: Rows) -
         progress.say(f"{place}: {', '.join(map(_shown, results))}")
 
 
-async def _run_cell(site: Site, cell: Cell, progress: Progress, rows: Rows) -> None:
+async def _run_cell(targets: BenchTargets, cell: Cell, progress: Progress, rows: Rows) -> None:
     place = f"load, {cell.window.typists} typists, {cell.arm.name}"
     progress.draw(place)
-    measured = await LoadWindow(site, cell).run(lambda seconds: progress.draw(place, seconds))
+    measured = await LoadWindow(targets, cell).run(lambda seconds: progress.draw(place, seconds))
     progress.did(_cell_seconds(cell))
     rows.requests += measured.requests
     rows.background += measured.background

@@ -2,63 +2,39 @@
 
 import asyncio
 import dataclasses
-import importlib
 import json
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
-from typing import Any, Final
+from typing import Any
 
 from forefill_client.errors import ForefillError
 from forefill_client.keystrokes import SAMPLE_QUERIES
 from forefill_client.terminal import Terminal, write_result
 
 from .capacity.capacity import Capacity, Fleet, plan_fleet
-from .capacity.estimate import QUESTION_TOKENS, Paper, on_paper
-from .capacity.scenario import ARMS, Outcome, Replica, Use
+from .capacity.estimate import QUESTION_TOKENS, Estimate, estimate
+from .plan_options import PlanCommand
 from .report import meta
 from .report.plan_plots import write_plots
 from .report.plan_table import LEGEND, alone_table, fleet_table, replica_table
 from .report.plots import check_matplotlib
-
-DECADES: Final = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
-DIGITS: Final = 3
+from .sim.outcome import SimulatedOutcome
+from .sim.scenario import SIMULATED_ARMS
+from .sim.simulate import busy_gap_ms, simulate
 
 
 class Stopped(Exception):
-    """Raised in a simulation that nobody waits for any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCommand:
-    """What is asked of the plan."""
-
-    typists: tuple[int, ...] = DECADES
-    replica: Replica = Replica()
-    use: Use = Use()
-    #: What the 95th percentile of the time to the first token may be, in milliseconds.
-    target_ms: float = 300.0
-    #: SUBMITs that each simulation counts, at least.
-    submits: int = 200
-    seed: int = 1
-    json_file: Path | None = None
-    plot_prefix: Path | None = None
-
-    @property
-    def flags(self) -> dict[str, Any]:
-        """What was asked for, without files."""
-        left_out = {"json_file", "plot_prefix", "seed"}
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+    """Raised in a simulation whose result is no longer wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What came out: on paper, simulated, what one replica carries in each arm, and the fleets."""
+    """The estimate, the simulations, what one replica carries in each arm, and the fleets."""
 
-    paper: Paper
-    outcomes: tuple[Outcome, ...]
-    most: dict[str, int]
+    estimate: Estimate
+    outcomes: tuple[SimulatedOutcome, ...]
+    max_typists: dict[str, int]
     fleets: tuple[Fleet, ...]
 
 
@@ -83,9 +59,8 @@ async def run(command: PlanCommand) -> int:
 
 def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event) -> Plan:
     """Simulate what is needed; raises Stopped soon after `stopped` is set."""
-    from .sim.simulate import busy_gap_ms, simulate
 
-    def simulated(arm: str, typists: int) -> Outcome:
+    def simulated(arm: str, typists: int) -> SimulatedOutcome:
         place = f"{arm}, {typists} typist{'s' * (typists != 1)} on a replica"
         window = command.use.window(typists, command.submits, command.seed)
 
@@ -100,21 +75,21 @@ def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event
         return outcome
 
     capacity = Capacity(simulated, command.target_ms)
-    typed = capacity.most_typists("typed")
-    most = {arm: typed if arm == "typed" else capacity.most_typists(arm) for arm in ARMS}
+    typed = capacity.max_typists("typed")
+    max_typists = {arm: typed if arm == "typed" else capacity.max_typists(arm) for arm in SIMULATED_ARMS}
     for load in capacity.loads("typed"):
-        for arm in ARMS:
+        for arm in SIMULATED_ARMS:
             capacity.outcome(arm, load)
     return Plan(
-        on_paper(command.replica, command.use, busy_gap_ms()),
+        estimate(command.replica, command.use, busy_gap_ms()),
         tuple(capacity.outcomes[place] for place in sorted(capacity.outcomes)),
-        most,
-        tuple(plan_fleet(capacity, most, typists) for typists in command.typists) if typed else (),
+        max_typists,
+        tuple(plan_fleet(capacity, max_typists, typists) for typists in command.typists) if typed else (),
     )
 
 
 def _check(command: PlanCommand) -> None:
-    """Raise what is better known now than in a minute."""
+    """Raise now what would otherwise fail after a minute."""
     replica, use = command.replica, command.use
     for path in (command.json_file, command.plot_prefix):
         if path is not None:
@@ -127,19 +102,13 @@ def _check(command: PlanCommand) -> None:
     whole = use.context_tokens + use.answer_tokens + 4 * QUESTION_TOKENS + 2 * replica.block_size
     if whole > replica.cache_tokens:
         raise ForefillError(f"a cache of {replica.cache_tokens} tokens does not hold one prompt: raise --cache-tokens")
-    try:
-        importlib.import_module(".sim.simulate", __package__)
-    except ImportError as error:
-        raise ForefillError(
-            f"the service, which is what is simulated, is not installed here ({error}): pip install 'forefill[service]'"
-        ) from None
 
 
 def _tables(command: PlanCommand, plan: Plan) -> str:
     alone = {told.arm: told for told in plan.outcomes if told.typists == 1}
     parts = [
-        alone_table(plan.paper, {arm: alone[arm] for arm in ARMS}),
-        replica_table(plan.paper, plan.outcomes, plan.most, command.target_ms),
+        alone_table(plan.estimate, {arm: alone[arm] for arm in SIMULATED_ARMS}),
+        replica_table(plan.estimate, plan.outcomes, plan.max_typists, command.target_ms),
         fleet_table(plan.fleets) if plan.fleets else "one typist alone waits longer than that: raise --target-ms",
         LEGEND,
     ]
@@ -150,14 +119,14 @@ def _as_json(command: PlanCommand, plan: Plan, began_at: str) -> dict[str, Any]:
     about = {"started_at": began_at, "finished_at": meta.now(), "seed": command.seed, "flags": command.flags}
     return {
         "meta": about | {"versions": meta.versions()},
-        "paper": dataclasses.asdict(plan.paper),
-        "replica": [_told(outcome) for outcome in plan.outcomes],
-        "most_typists": plan.most,
+        "paper": dataclasses.asdict(plan.estimate),
+        "replica": [_figures(outcome) for outcome in plan.outcomes],
+        "most_typists": plan.max_typists,
         "fleets": [dataclasses.asdict(fleet) for fleet in plan.fleets],
     }
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _figures(outcome: SimulatedOutcome) -> dict[str, Any]:
     """Return a simulation's figures, without every single value."""
     figures = {
         "ttft_ms": {"n": len(outcome.ttft_ms)} | {f"p{share}": outcome.ttft(share / 100) for share in (50, 95)},

@@ -1,4 +1,8 @@
-"""`forefill`: the client as a program."""
+"""`forefill`: the client as a program.
+
+`forefill type` is here; every other command is found by the entry-point group `forefill.commands`: a function that adds
+its command to the program, and sets `start`, a function from the options to the coroutine to run.
+"""
 
 import argparse
 import asyncio
@@ -6,20 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
-from forefill_bench.bench_flags import add_bench
-from forefill_bench.plan_flags import add_plan
-
-from . import arguments, demo, type_command
+from . import arguments, type_command
 from .errors import ForefillError
-from .keystrokes import SAMPLE_QUERIES
+from .keystrokes.typing_model import delay_ms_at
 from .options import Sampling
 
 DEFAULT_TARGET = "127.0.0.1:50051"
-CHARACTERS_A_WORD = 5
+COMMANDS = "forefill.commands"
 
 DESCRIPTION = "Talk to a forefill server, which reads the prompt while it is typed, so that the answer starts at Enter."
 EXAMPLES = """\
@@ -37,15 +37,6 @@ examples:
   forefill type "Show me all patients" --system "You write SQL."
   forefill type "Show me all patients" --system @schema.sql --wpm 40 --typo-rate 0.05 --seed 1
   forefill type "Show me all patients" --json | python -m json.tool
-"""
-DEMO_EXAMPLES = """\
-Each question is asked three times over the same schema, on streams that share no cache: cold (nothing cached), static
-(the schema cached, as plain prefix caching gives to a second user) and typed (forefill). The order goes round.
-
-examples:
-  forefill demo                              start a server of its own, with the packaged model
-  forefill demo --target 127.0.0.1:50051     use a running one
-  forefill demo --queries 10 --json out.json
 """
 
 
@@ -92,9 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"forefill {_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_type(commands)
-    _add_demo(commands)
-    add_bench(commands)
-    add_plan(commands)
+    for command in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
+        command.load()(commands)
     return parser
 
 
@@ -142,38 +132,8 @@ def _add_type(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.set_defaults(start=_type)
 
 
-def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="compare cold, static and typed on sample questions",
-        description="Ask sample questions over a schema of about 1,200 tokens; show how long each answer kept waiting.",
-        epilog=DEMO_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--target", metavar="HOST:PORT", help="a running server (default: start one)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
-    parser.add_argument(
-        "--queries",
-        type=arguments.queries,
-        default=5,
-        metavar="N",
-        help=f"1 to {len(SAMPLE_QUERIES)} questions (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-tokens",
-        type=arguments.count,
-        default=32,
-        metavar="N",
-        help="most tokens of an answer (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="makes the typing repeatable (default: %(default)s)"
-    )
-    parser.set_defaults(start=_demo)
-
-
 def _type(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    delay_ms = 60_000 / (options.wpm * CHARACTERS_A_WORD) if options.wpm else options.mean_delay_ms
+    delay_ms = delay_ms_at(options.wpm) if options.wpm else options.mean_delay_ms
     return type_command.run(
         type_command.TypeCommand(
             text=options.text,
@@ -184,18 +144,6 @@ def _type(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             typo_rate=options.typo_rate,
             seed=options.seed,
             as_json=options.json,
-        )
-    )
-
-
-def _demo(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
-    return demo.run(
-        demo.DemoCommand(
-            target=options.target,
-            json_file=options.json,
-            queries=options.queries,
-            max_tokens=options.max_tokens,
-            seed=options.seed,
         )
     )
 

@@ -1,4 +1,4 @@
-"""A server of one's own, for as long as a block runs: forefill's, or another one that says when it listens."""
+"""A server of our own for the time of a block: forefill's, or another one that says when it listens."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,14 @@ COMMAND: Final = (sys.executable, "-m", "forefill_service", "--port", "0", "--me
 
 
 class ServerNotStarted(ForefillError):
-    """Raised when a server of one's own does not come up."""
+    """Raised when a server of our own does not come up."""
 
 
 Process = asyncio.subprocess.Process
 
 
-async def says_where(server: Process) -> str:
-    """Return the address that a forefill-server prints once it listens; empty where it ends without one."""
+async def read_listening_address(server: Process) -> str:
+    """Return the address that a forefill-server prints once it listens, "" if it ends without one."""
     assert server.stdout is not None  # noqa: S101 (we asked for a pipe)
     while line := await server.stdout.readline():
         text = line.decode(errors="replace").strip()
@@ -47,12 +47,12 @@ async def local_server(
     *,
     command: Sequence[str] = COMMAND,
     environment: Mapping[str, str] | None = None,
-    listening: Callable[[Process], Awaitable[str]] = says_where,
+    listening: Callable[[Process], Awaitable[str]] = read_listening_address,
     start_timeout_seconds: float = START_TIMEOUT_SECONDS,
 ) -> AsyncIterator[str]:
     """Start a server and yield its address once it listens; `waiting` is called every second with the seconds so far.
 
-    `environment` is added to ours. `listening` waits until the server listens, and returns its address, or "" where the
+    `environment` is added to ours. `listening` waits until the server listens, and returns its address, or "" if the
     server ends instead. The log goes to a file, which is named in a note on an error and removed otherwise.
     """
     if command[: len(COMMAND)] == COMMAND and importlib.util.find_spec("forefill_service") is None:
@@ -132,7 +132,7 @@ async def _drained(server: Process) -> AsyncIterator[None]:
 
 
 async def _stop(server: Process, timeout_seconds: float) -> None:
-    """Ask the server to stop; where it does not, or where we are hurried, kill it and the processes that it started."""
+    """Ask the server to stop; if it does not, or if we are hurried, kill it and the processes that it started."""
     with contextlib.suppress(ProcessLookupError):
         server.terminate()
     try:

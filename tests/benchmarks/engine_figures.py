@@ -1,6 +1,6 @@
 """The figures of an engine that `forefill plan` wants, measured on the packaged model: real vLLM, nothing else running.
 
-Two kinds of times are measured, each for several shapes, and the model of `forefill_service.engine.steps` is fitted to
+Two kinds of times are measured, each for several shapes, and the model of `forefill_bench.sim.steps` is fitted to
 their medians by least squares of relative errors:
 
     the wait for one token     behind so many new tokens, behind so many cached ones

@@ -18,12 +18,13 @@ from statistics import fmean
 from typing import Any, Final
 
 from forefill_bench.capacity.estimate import QUESTION_TOKENS
-from forefill_bench.capacity.scenario import ARMS, Outcome, Replica, Use
 from forefill_bench.live.load import BACKGROUND_TOKENS
 from forefill_bench.plan_flags import add_replica, replica_of
 from forefill_bench.report.spread import Sample, percentile
+from forefill_bench.sim.outcome import SimulatedOutcome
+from forefill_bench.sim.scenario import SIMULATED_ARMS, ReplicaSpec, Use
 from forefill_bench.sim.simulate import simulate
-from forefill_bench.typing.arms import ARMS as BENCH_ARMS
+from forefill_bench.typing.arms import ARMS
 from forefill_bench.typing.schedule import Pace, Window, plan_load
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeChat
@@ -56,10 +57,10 @@ def main() -> None:
         check(json.loads(file.read_text(encoding="utf-8")), replica_of(options), options.spread)
 
 
-def check(results: dict[str, Any], replica: Replica, spread: float) -> None:
+def check(results: dict[str, Any], replica: ReplicaSpec, spread: float) -> None:
     """Print a line for every arm and number of typists of a result file."""
     for typists in results["meta"]["flags"]["typists"]:
-        for arm in (arm for arm in ARMS if any(row["arm"] == arm for row in results["requests"])):
+        for arm in (arm for arm in SIMULATED_ARMS if any(row["arm"] == arm for row in results["requests"])):
             measured = measured_of(results, arm, typists)
             faster, same, slower = (
                 [
@@ -71,7 +72,7 @@ def check(results: dict[str, Any], replica: Replica, spread: float) -> None:
             print(line(typists, arm, measured, faster, same, slower), flush=True)
 
 
-def scaled(replica: Replica, times: float) -> Replica:
+def scaled(replica: ReplicaSpec, times: float) -> ReplicaSpec:
     """Return a replica on which everything takes so many times as long."""
     per_second = replica.prefill_tokens_per_second / times
     taking = ("decode_ms", "attention_ms", "request_ms", "read_ms", "overhead_ms")
@@ -82,7 +83,7 @@ def scaled(replica: Replica, times: float) -> Replica:
 def windows(results: dict[str, Any], typists: int) -> list[Window]:
     """Return the windows that the benchmark played with so many typists, one for each round."""
     flags, seed = results["meta"]["flags"], results["meta"]["seed"]
-    cells = plan_load([BENCH_ARMS["typed"]], flags["typists"], flags["rounds"], Pace(**flags["pace"]), 0.0, seed)
+    cells = plan_load([ARMS["typed"]], flags["typists"], flags["rounds"], Pace(**flags["pace"]), 0.0, seed)
     return [cell.window for cell in cells if cell.window.typists == typists]
 
 
@@ -119,7 +120,7 @@ def asked_tokens(query: str) -> int:
     return len(chat.encode(chat.render([ChatMessage("user", query)], {}))) - len(chat.encode("<|start|>user\n"))
 
 
-def line(typists: int, arm: str, measured: Measured, *speeds: Sequence[Outcome]) -> str:
+def line(typists: int, arm: str, measured: Measured, *speeds: Sequence[SimulatedOutcome]) -> str:
     """Return one line of the table; `speeds` are those of a faster, the given, and a slower engine."""
     cells = [f"{typists:7}  {arm:6}{measured.submits:4}"]
     for name, share in (("p50", 0.5), ("p95", 0.95)):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_bench.bench_command import BenchCommand, run
+from forefill_bench.bench_command import run
+from forefill_bench.bench_options import BenchCommand
 from forefill_bench.typing.schedule import Pace
 from forefill_service.server import RunningServer
 

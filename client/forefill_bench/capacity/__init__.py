@@ -1,1 +1,1 @@
-"""What a fleet of typists needs: by simulation of one replica, and by hand."""
+"""The capacity of a fleet: what its typists need, by simulation of one replica and by an estimate."""

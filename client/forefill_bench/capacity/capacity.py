@@ -1,18 +1,19 @@
 """How many typists one replica carries, and what a fleet of them then costs and gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from ..sim.outcome import SimulatedOutcome
 from .fleet import evenly_needed, mixed_percentile, replicas_needed
-from .scenario import Outcome
 
-Simulate = Callable[[str, int], Outcome]
-"""Simulates an arm with so many typists on one replica."""
+Simulate = Callable[[str, int], SimulatedOutcome]
+"""Simulates an arm with a number of typists on one replica."""
 
-MOST_TYPISTS = 4096
-"""More on one replica are not looked for."""
-FINENESS = 20
-"""The most is found to within a twentieth of it."""
+SEARCH_LIMIT: Final = 4096
+"""The search for what one replica carries ends at this many typists."""
+PRECISION: Final = 20
+"""The number is found to within a twentieth of it."""
 
 
 @dataclass(slots=True)
@@ -21,37 +22,37 @@ class Capacity:
 
     simulate: Simulate
     target_ms: float
-    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int], SimulatedOutcome] = field(default_factory=dict)
 
-    def outcome(self, arm: str, typists: int) -> Outcome:
-        """Return how it comes out."""
+    def outcome(self, arm: str, typists: int) -> SimulatedOutcome:
+        """Return the outcome of an arm with that many typists, simulated if it was not yet."""
         if (arm, typists) not in self.outcomes:
             self.outcomes[arm, typists] = self.simulate(arm, typists)
         return self.outcomes[arm, typists]
 
-    def most_typists(self, arm: str) -> int:
+    def max_typists(self, arm: str) -> int:
         """Return how many one replica carries with the 95th percentile of TTFT within the target; 0: not even one."""
         good, bad = 0, 1
         while self._carries(arm, bad):
             good, bad = bad, bad * 2
-            if good >= MOST_TYPISTS:
+            if good >= SEARCH_LIMIT:
                 return good
-        while bad - good > max(1, good // FINENESS):
+        while bad - good > max(1, good // PRECISION):
             middle = (good + bad) // 2
             good, bad = (middle, bad) if self._carries(arm, middle) else (good, middle)
         return good
 
+    def loads(self, arm: str) -> list[int]:
+        """Return the numbers of typists with which an arm was simulated, in ascending order."""
+        return sorted(typists for name, typists in self.outcomes if name == arm)
+
     def _carries(self, arm: str, typists: int) -> bool:
         return self.outcome(arm, typists).ttft(0.95) <= self.target_ms
 
-    def loads(self, arm: str) -> list[int]:
-        """Return with how many typists an arm was simulated, in ascending order."""
-        return sorted(typists for name, typists in self.outcomes if name == arm)
-
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """How an arm serves a fleet's typists, in milliseconds to the first token."""
+class Waits:
+    """A fleet's typists' times to the first token in one arm, in milliseconds."""
 
     p50_ms: float
     p95_ms: float
@@ -59,30 +60,33 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """So many typists on as many replicas as `typed` needs."""
+    """A number of typists on as many replicas as `typed` needs for them."""
 
     typists: int
     replicas: int
-    #: As many as they would be if every replica had equally many typists.
+    #: As many as would do if every replica had equally many typists.
     evenly: int
-    #: What each arm needs for the same target; None where no number of replicas is enough.
+    #: What each arm needs for the same target; None if no number of replicas is enough.
     needed: dict[str, int | None]
     #: How each arm serves them on these `replicas`.
-    served: dict[str, Served]
+    served: dict[str, Waits]
 
 
-def plan_fleet(capacity: Capacity, most: dict[str, int], typists: int, leader: str = "typed") -> Fleet:
-    """Plan for so many typists, on the replicas that the arm `leader` needs; it must carry one typist at least."""
-    replicas = replicas_needed(typists, most[leader])
+def plan_fleet(capacity: Capacity, max_typists: Mapping[str, int], typists: int, leader: str = "typed") -> Fleet:
+    """Plan for a number of typists, on the replicas that the arm `leader` needs.
+
+    `max_typists` is what one replica carries in each arm; the leader's must carry one at least.
+    """
+    replicas = replicas_needed(typists, max_typists[leader])
     return Fleet(
         typists,
         replicas,
-        evenly_needed(typists, most[leader]),
-        {arm: replicas_needed(typists, carried) if carried else None for arm, carried in most.items()},
-        {arm: _served(capacity, arm, typists, replicas) for arm in most},
+        evenly_needed(typists, max_typists[leader]),
+        {arm: replicas_needed(typists, carried) if carried else None for arm, carried in max_typists.items()},
+        {arm: _waits(capacity, arm, typists, replicas) for arm in max_typists},
     )
 
 
-def _served(capacity: Capacity, arm: str, typists: int, replicas: int) -> Served:
-    samples: dict[int, Sequence[float]] = {load: capacity.outcome(arm, load).ttft_ms for load in capacity.loads(arm)}
-    return Served(*(mixed_percentile(samples, typists, replicas, share) for share in (0.5, 0.95)))
+def _waits(capacity: Capacity, arm: str, typists: int, replicas: int) -> Waits:
+    samples = {load: capacity.outcome(arm, load).ttft_ms for load in capacity.loads(arm)}
+    return Waits(*(mixed_percentile(samples, typists, replicas, share) for share in (0.5, 0.95)))

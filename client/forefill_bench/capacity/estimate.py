@@ -1,28 +1,28 @@
-"""The same questions on paper: what a reader can check the simulation by, with pencil and the engine's figures.
+"""An estimate on paper: by it a reader can check the simulation, with a pencil and the engine's figures.
 
 With T tokens of a prompt, n of them computed after Enter, A of an answer, one question every c seconds:
 
     TTFT alone            overhead + steps * step + n * per_token + pairs * per_pair + per_request + (T - n) * per_read,
                           with (T - n) * n + n * n / 2 pairs
     warm tokens/s         typists * (T - shared - n) / c
-    engine time           of a question's prompt and of its answer: the same without the steps, which all who run share
+    engine time           of a question's prompt and of its answer: the same without the steps, which all requests share
     typists at most       c / engine time, times the share of a step that warms may take beside answers
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from .scenario import Replica, Use
+from ..sim.scenario import ReplicaSpec, Use
 
 QUESTION_TOKENS: Final = 23
-"""About what a question and the end of the template behind it take."""
+"""About the tokens of a question and of the end of the template after it."""
 UNCONFIRMED_TOKENS: Final = 7
-"""Of them: the last word and the template's end, which nobody can know before Enter."""
+"""Of them: the last word and the template's end, which cannot be known before Enter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
-    """What is expected without a simulation, of one replica."""
+class Estimate:
+    """What one replica is expected to do, without a simulation."""
 
     #: Alone on the replica, by arm.
     ttft_ms: dict[str, float]
@@ -32,12 +32,12 @@ class Paper:
     #: The engine's time for one question: the prompt before Enter, and the answer.
     prompt_seconds: float
     answer_seconds: float
-    #: Where the engine is full.
+    #: As many as fill the engine.
     most_typists: float
 
 
-def on_paper(replica: Replica, use: Use, busy_gap_ms: float) -> Paper:
-    """Work it out; `busy_gap_ms` is by how much warms may lengthen a step."""
+def estimate(replica: ReplicaSpec, use: Use, busy_gap_ms: float) -> Estimate:
+    """Estimate what a replica does; `busy_gap_ms` is by how much warms may lengthen a step."""
     prompt = use.context_tokens + QUESTION_TOKENS
     rest = (replica.block_size - 1) / 2  # of a block that is not full: half of one on average
     new = {
@@ -49,7 +49,7 @@ def on_paper(replica: Replica, use: Use, busy_gap_ms: float) -> Paper:
     prompt_seconds = replica.added_ms(warmed, prompt - new["typed"] - warmed) / 1000
     answer_seconds = use.answer_tokens * replica.added_ms(1, prompt) / 1000
     gap_share = busy_gap_ms / (busy_gap_ms + replica.step_ms)
-    return Paper(
+    return Estimate(
         ttft_ms={arm: _ttft_ms(replica, tokens, prompt - tokens) for arm, tokens in new.items()},
         hit_share={arm: 1 - tokens / prompt for arm, tokens in new.items()},
         warm_tokens_per_second=warmed / use.cycle_seconds,
@@ -59,6 +59,6 @@ def on_paper(replica: Replica, use: Use, busy_gap_ms: float) -> Paper:
     )
 
 
-def _ttft_ms(replica: Replica, new: float, behind: float) -> float:
+def _ttft_ms(replica: ReplicaSpec, new: float, behind: float) -> float:
     steps = -(-new // replica.max_batched_tokens)
     return replica.overhead_ms + steps * replica.step_ms + replica.added_ms(new, behind)

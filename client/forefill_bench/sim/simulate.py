@@ -1,7 +1,7 @@
 """Plays a window of typists against the service itself, on the fake engine, at virtual time.
 
 Sessions, planner, admission, and what is believed cached are the service's own code, unchanged; only the engine is a
-model (`forefill_service.engine.steps`), and the time. The service must be installed: import this where it is used.
+model (`steps`), and the time.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeEngine, Priority
-from forefill_service.engine.fake.steps import Step, StepModel
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.scheduling.calibration import calibrate
@@ -36,37 +35,39 @@ from forefill_service.session.events import (
 from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
 from forefill_service.settings import Settings
 
-from ..capacity.scenario import Outcome, Replica, Use
-from ..live.load import BACKGROUND_SYSTEM, OPEN_EARLY_MS, run_counted
 from ..typing.arms import ARMS, Arm, Prepared
-from ..typing.schedule import Arrival, PlannedSession, Window
+from ..typing.playing import at_instants, run_counted
+from ..typing.schedule import OPEN_EARLY_MS, Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
+from ..typing.texts import BACKGROUND_SYSTEM, place_in_block
+from .outcome import SimulatedOutcome
+from .scenario import ReplicaSpec, Use
+from .stepping import Stepping
+from .steps import Step, StepModel
 from .virtual_time import run_at_virtual_time
 
 TEMPLATE_TOKENS: Final = 8
-"""What the fake engine's template puts around the system message and before the draft."""
-ENDING_STEP: Final = 13
-"""No common divisor with a block size: a few contexts already end everywhere in a block."""
+"""The tokens that the fake engine's template puts around the system message and before the draft."""
 ROOM_TOKENS: Final = 4096
-"""More than any question and its answer takes."""
+"""More than any question and its answer need."""
 ENDLESS: Final = 1_000_000
-"""Answers end by their `max_tokens` alone."""
+"""Longer than any answer, so that `max_tokens` alone ends it."""
 
 Progress = Callable[[float], None]
 
 
 def simulate(
-    replica: Replica,
+    replica: ReplicaSpec,
     use: Use,
     window: Window,
     arm: str,
     progress: Progress = lambda seconds: None,
     *,
     contexts: Mapping[int, int] = {},
-) -> Outcome:
-    """Return how a window comes out; `progress` is called with the simulated seconds now and then, and may raise.
+) -> SimulatedOutcome:
+    """Play a window in an arm; `progress` is called every simulated second, with the seconds so far, and may raise.
 
-    `contexts` holds the tokens before the draft of sessions, by their number, where those of `use` are not meant.
+    `contexts` gives sessions, by their number, another length of context than that of `use`, in tokens.
     """
     return run_at_virtual_time(_Simulation(replica, use, window, ARMS[arm], contexts).run(progress))
 
@@ -78,7 +79,7 @@ def busy_gap_ms() -> float:
 
 @dataclass(slots=True)
 class _Books:
-    """What was counted so far."""
+    """The counts so far."""
 
     ttft_ms: list[float] = field(default_factory=list)
     submits: int = 0
@@ -91,7 +92,7 @@ class _Books:
     neighbours_gaps_ms: list[float] = field(default_factory=list)
 
     def step(self, step: Step) -> None:
-        """Count a step; its fixed part is booked on warms only where nothing else is in it."""
+        """Count a step; its fixed part counts as warming only if it holds nothing but warms."""
         self.busy_seconds += step.seconds
         warms = [part.job.priority is Priority.WARM for part in step.parts]
         self.warm_seconds += step.fixed_seconds * all(warms)
@@ -103,7 +104,7 @@ class _Books:
 class _Simulation:
     """One window in one arm, on one replica, run once."""
 
-    def __init__(self, replica: Replica, use: Use, window: Window, arm: Arm, contexts: Mapping[int, int]) -> None:
+    def __init__(self, replica: ReplicaSpec, use: Use, window: Window, arm: Arm, contexts: Mapping[int, int]) -> None:
         self._use = use
         self._window = window
         self._arm = arm
@@ -116,12 +117,11 @@ class _Simulation:
             context_tokens=use.context_tokens + replica.block_size + use.answer_tokens + ROOM_TOKENS,
             cache_blocks=replica.cache_tokens // replica.block_size,
             answer_tokens=ENDLESS,
-            speed=_step_model(replica),
             keep_requests=False,
-            on_step=self._step,
+            scheduler=lambda engine: Stepping(engine, _step_model(replica), on_step=self._step),
         )
 
-    async def run(self, progress: Progress) -> Outcome:
+    async def run(self, progress: Progress) -> SimulatedOutcome:
         self._clock = asyncio.get_running_loop().time
         self._backend = Backend.of([self._engine], Settings(), Metrics(), _render, clock=self._clock)
         [replica] = self._backend.replicas.all
@@ -138,7 +138,7 @@ class _Simulation:
         return self._outcome()
 
     async def _session(self, planned: PlannedSession) -> None:
-        """Open a session, type, submit, and take the answer in."""
+        """Open a session, type, submit, and take in the answer."""
         await self._until(planned.begins_ms - OPEN_EARLY_MS)
         opening = Open(
             (ChatMessage("system", self._context(planned.index)),),
@@ -160,7 +160,7 @@ class _Simulation:
         await SessionRunner(self._backend, opening, heard).run(self._events(script, planned.begins_ms))
 
     async def _background(self, index: int, arrival: Arrival) -> None:
-        """Ask for one plain generation that is not a typist's."""
+        """Ask for one plain generation of the background traffic."""
         await self._until(arrival.at_ms)
         opening = Open(
             (ChatMessage("system", f"b{index} {BACKGROUND_SYSTEM}"),),
@@ -183,13 +183,15 @@ class _Simulation:
 
     async def _events(self, script: Script, begins_ms: float) -> AsyncIterator[KeystrokeEvent]:
         """Yield every stroke at its instant, then END."""
-        for seq, stroke in enumerate(script, start=1):
-            await self._until(begins_ms + stroke.at_ms)
-            yield KeystrokeEvent(seq, _event(stroke))
+        planned = [
+            (begins_ms + stroke.at_ms, KeystrokeEvent(seq, _event(stroke))) for seq, stroke in enumerate(script, 1)
+        ]
+        async for _, event in at_instants(planned, self._until):
+            yield event
         yield KeystrokeEvent(len(script) + 1, End())
 
     def _prepare(self, opening: Open, draft: str) -> None:
-        """Have cached what the arm wants cached beforehand, at no cost."""
+        """Cache what the arm wants cached beforehand, at no cost."""
         if self._arm.prepared is Prepared.NOTHING:
             return
         prompt = TurnPrompt(self._engine.chat, opening.messages, {}, self._engine.info.context_tokens)
@@ -197,9 +199,9 @@ class _Simulation:
         self._engine.hold((prompt.final(draft) if whole else prompt.base).to_list())
 
     def _context(self, index: int) -> str:
-        """Return the system message of that number: what all share, then words of its own."""
+        """Return the system message of that number: the shared words, then its own."""
         size = self._block_size
-        anywhere = self._use.context_tokens + index * ENDING_STEP % size - size // 2
+        anywhere = self._use.context_tokens + place_in_block(index, size) - size // 2
         tokens = self._contexts.get(index, anywhere) - TEMPLATE_TOKENS
         shared = ["all"] * min(self._use.shared_tokens, tokens)
         return " ".join([*shared, f"n{index}", *["own"] * (tokens - len(shared) - 1)])
@@ -212,9 +214,9 @@ class _Simulation:
     async def _until(self, at_ms: float) -> None:
         await asyncio.sleep(max(0.0, self._began_at + at_ms / 1000 - self._clock()))
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> SimulatedOutcome:
         books, window = self._books, self._window
-        return Outcome(
+        return SimulatedOutcome(
             arm=self._arm.name,
             typists=window.typists,
             ttft_ms=tuple(books.ttft_ms),
@@ -230,7 +232,7 @@ class _Simulation:
         )
 
 
-def _step_model(replica: Replica) -> StepModel:
+def _step_model(replica: ReplicaSpec) -> StepModel:
     return StepModel(
         Coefficients(replica.step_ms / 1000, 1 / replica.prefill_tokens_per_second, replica.attention_ms / 1000),
         per_request=replica.request_ms / 1000,
@@ -242,7 +244,7 @@ def _step_model(replica: Replica) -> StepModel:
 
 
 async def _render(function: Callable[..., Any], *args: Any) -> Any:
-    """Call it here: threads know nothing of virtual time."""
+    """Call the function here: a thread would not follow virtual time."""
     return function(*args)
 
 

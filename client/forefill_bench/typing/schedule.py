@@ -14,6 +14,8 @@ from .workloads import Workload
 TYPO_RATE: Final = 0.02
 STD_SHARE: Final = 100 / 239
 """Standard deviation of the time between keys, as a share of its mean: as people have it."""
+OPEN_EARLY_MS: Final = 1000.0
+"""A user's box is open this long before the first key."""
 PAUSE_SHARE: Final = 0.2
 """Extra time before a word, as a share of the same mean."""
 

@@ -11,6 +11,8 @@ SCHEMA_SYSTEM: Final = f"{INSTRUCTIONS} The schema:\n\n{SAMPLE_SCHEMA}"
 PLAIN_SYSTEM: Final = "You are a helpful assistant. You answer in one sentence."
 PASTED: Final = "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:9]) + "\n\n"
 """About 800 tokens, and nothing typed yet."""
+BACKGROUND_SYSTEM: Final = "You are a storyteller."
+"""The system message of the background traffic."""
 READY: Final = "Are you ready? "
 """Asked to prepare and to wake up; never measured."""
 WORDS: Final = tuple(sorted({word for query in SAMPLE_QUERIES for word in query.split() if word.isalpha()}))
@@ -27,7 +29,7 @@ _TOPICS: Final = (
 NONCE_DIGITS: Final = 8
 ENDING_WORDS: Final = 32
 ENDING_STEP: Final = 13
-"""No common divisor with the number of words: a few queries already spread over a block."""
+"""Without a common divisor with a block size: a few contexts already end everywhere in a block."""
 
 
 def question(index: int) -> str:
@@ -43,7 +45,12 @@ def ending(index: int) -> str:
     Engines cache in blocks (32 tokens on a CPU), so how much of a question completes a block depends on where the
     context happens to end in one: here it ends everywhere equally often.
     """
-    return "\nNote:" + " one" * (index * ENDING_STEP % ENDING_WORDS)
+    return "\nNote:" + " one" * place_in_block(index, ENDING_WORDS)
+
+
+def place_in_block(index: int, block_size: int) -> int:
+    """Return how many tokens the context of that number has beyond a whole block, 0 to `block_size` - 1."""
+    return index * ENDING_STEP % block_size
 
 
 def background_prompt(rng: Random) -> str:

@@ -3,6 +3,15 @@
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+CHARACTERS_A_WORD: Final = 5
+"""As typing speeds are counted."""
+
+
+def delay_ms_at(words_per_minute: float) -> float:
+    """Return the mean milliseconds from one key to the next at a typing speed."""
+    return 60_000 / (words_per_minute * CHARACTERS_A_WORD)
 
 
 class FlushRule(Enum):

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_bench.bench_command import BenchCommand, run
+from forefill_bench.bench_command import run
 from forefill_bench.bench_flags import EXAMPLES
-from forefill_bench.live.trial import Site, run_trial
+from forefill_bench.bench_options import BenchCommand
+from forefill_bench.live.targets import BenchTargets
+from forefill_bench.live.trial import run_trial
 from forefill_bench.report.progress import Progress, bar, left
 from forefill_bench.report.results import Served
 from forefill_bench.typing.arms import ARMS
@@ -84,10 +86,10 @@ async def test_the_file_says_on_what_and_how_it_was_made_and_nothing_of_where(tm
 
 
 async def test_what_was_measured_is_kept_when_a_run_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def breaking(site: Site, trial: Trial) -> list[Served]:
+    async def breaking(targets: BenchTargets, trial: Trial) -> list[Served]:
         if trial.workload.name == "paste":
             raise ForefillError("the server has gone")
-        return await run_trial(site, trial)
+        return await run_trial(targets, trial)
 
     monkeypatch.setattr("forefill_bench.bench_command.run_trial", breaking)
     file = tmp_path / "out.json"
@@ -101,10 +103,10 @@ async def test_what_was_measured_is_kept_when_a_run_breaks_off(tmp_path: Path, m
 async def test_a_request_that_fails_is_a_row_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def failing_once(site: Site, trial: Trial) -> list[Served]:
+    async def failing_once(targets: BenchTargets, trial: Trial) -> list[Served]:
         if trial.index == 0:
             raise TimeoutError
-        return await run_trial(site, trial)
+        return await run_trial(targets, trial)
 
     monkeypatch.setattr("forefill_bench.bench_command.run_trial", failing_once)
     assert await bench(queries=2, workloads=("context",), arms=("cold",)) == 0
@@ -133,7 +135,7 @@ async def test_without_load_there_is_no_plot_of_neighbours(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("package", "options"),
-    [("httpx", {"workloads": ("overhead",)}), ("matplotlib", {"workloads": ("short",), "arms": ("cold",)})],
+    [("aiohttp", {"workloads": ("overhead",)}), ("matplotlib", {"workloads": ("short",), "arms": ("cold",)})],
 )
 async def test_a_missing_package_is_one_line_that_says_what_to_install(
     package: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

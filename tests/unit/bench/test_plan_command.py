@@ -1,22 +1,22 @@
 """The whole command: flags in; tables, a result file and a figure out."""
 
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_bench.capacity.scenario import Replica, Use
-from forefill_bench.plan_command import PlanCommand, Stopped, make_plan, run
+from forefill_bench.plan_command import Stopped, make_plan, run
 from forefill_bench.plan_flags import EXAMPLES
+from forefill_bench.plan_options import PlanCommand
+from forefill_bench.sim.scenario import ReplicaSpec, Use
 from forefill_client import ForefillError
 from forefill_client.cli import main
 from forefill_client.terminal import Terminal
 
 QUICK: dict[str, Any] = {
     "typists": (10, 1000),
-    "replica": Replica(prefill_tokens_per_second=400, decode_ms=30, cache_tokens=8000),
+    "replica": ReplicaSpec(prefill_tokens_per_second=400, decode_ms=30, cache_tokens=8000),
     "use": Use(context_tokens=100, words_per_minute=200, cycle_seconds=8, answer_tokens=2),
     "submits": 10,
 }
@@ -64,23 +64,16 @@ async def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
     assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plan_that_nobody_waits_for_stops() -> None:
+def test_a_plan_that_is_no_longer_wanted_stops() -> None:
     stopped = threading.Event()
     stopped.set()
     with pytest.raises(Stopped):
         make_plan(PlanCommand(**QUICK), Terminal(), stopped)
 
 
-async def test_without_the_service_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "forefill_bench.sim.simulate", raising=False)
-    monkeypatch.setitem(sys.modules, "forefill_service.scheduling.calibration", None)
-    with pytest.raises(ForefillError, match=r"pip install 'forefill\[service\]'"):
-        await plan()
-
-
 async def test_a_cache_without_room_for_one_prompt_is_refused_at_once() -> None:
     with pytest.raises(ForefillError, match="raise --cache-tokens"):
-        await plan(replica=Replica(cache_tokens=100))
+        await plan(replica=ReplicaSpec(cache_tokens=100))
 
 
 async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:

@@ -1,31 +1,32 @@
 """The service's own code at virtual time: what it gives is what its rules and the engine's figures say."""
 
 import pytest
-from forefill_bench.capacity.estimate import on_paper
-from forefill_bench.capacity.scenario import ARMS, Outcome, Replica, Use
+from forefill_bench.capacity.estimate import estimate
+from forefill_bench.sim.outcome import SimulatedOutcome
+from forefill_bench.sim.scenario import SIMULATED_ARMS, ReplicaSpec, Use
 from forefill_bench.sim.simulate import busy_gap_ms, simulate
 
-REPLICA = Replica()
+REPLICA = ReplicaSpec()
 USE = Use(context_tokens=400, cycle_seconds=20, words_per_minute=80, answer_tokens=8)
 
 
 def outcome(
-    arm: str = "typed", typists: int = 1, replica: Replica = REPLICA, use: Use = USE, submits: int = 12
-) -> Outcome:
+    arm: str = "typed", typists: int = 1, replica: ReplicaSpec = REPLICA, use: Use = USE, submits: int = 12
+) -> SimulatedOutcome:
     return simulate(replica, use, use.window(typists, submits, seed=1), arm)
 
 
-@pytest.mark.parametrize("arm", ARMS)
-def test_one_typist_waits_as_long_as_on_paper(arm: str) -> None:
-    told, paper = outcome(arm), on_paper(REPLICA, USE, busy_gap_ms())
+@pytest.mark.parametrize("arm", SIMULATED_ARMS)
+def test_one_typist_waits_as_long_as_estimated(arm: str) -> None:
+    told, expected = outcome(arm), estimate(REPLICA, USE, busy_gap_ms())
     assert told.failures == 0
-    assert told.ttft(0.5) == pytest.approx(paper.ttft_ms[arm], rel=0.2)
-    assert told.hit_share == pytest.approx(paper.hit_share[arm], abs=0.03)
+    assert told.ttft(0.5) == pytest.approx(expected.ttft_ms[arm], rel=0.2)
+    assert told.hit_share == pytest.approx(expected.hit_share[arm], abs=0.03)
 
 
-def test_one_typist_has_as_many_tokens_warmed_as_on_paper() -> None:
-    told, paper = outcome(), on_paper(REPLICA, USE, busy_gap_ms())
-    assert told.warm_tokens_per_second == pytest.approx(paper.warm_tokens_per_second, rel=0.1)
+def test_one_typist_has_as_many_tokens_warmed_as_estimated() -> None:
+    told, expected = outcome(), estimate(REPLICA, USE, busy_gap_ms())
+    assert told.warm_tokens_per_second == pytest.approx(expected.warm_tokens_per_second, rel=0.1)
     assert outcome("cold").warm_tokens == 0
 
 
@@ -59,7 +60,7 @@ def test_a_shared_context_is_computed_once() -> None:
 
 
 def test_a_cache_that_is_too_small_for_all_loses_what_was_warmed() -> None:
-    small = Replica(cache_tokens=1024)
+    small = ReplicaSpec(cache_tokens=1024)
     assert outcome(typists=6, replica=small).hit_share < outcome(typists=6).hit_share
 
 

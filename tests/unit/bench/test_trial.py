@@ -1,28 +1,29 @@
 """One session of every arm on a fake engine: what it sends, and what it finds cached."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any, Self, cast
 
 import pytest
-from forefill_bench.live import trial
-from forefill_bench.live.doors import http_door
 from forefill_bench.live.load import LoadWindow, Measured
-from forefill_bench.live.trial import Site, run_trial
+from forefill_bench.live.plain import openai_client
+from forefill_bench.live.player import NaiveFlush
+from forefill_bench.live.targets import BenchTargets
+from forefill_bench.live.trial import run_trial
 from forefill_bench.report.results import Served
 from forefill_bench.typing.arms import ARMS
 from forefill_bench.typing.schedule import Cell, Pace, Trial, plan_trials, plan_window, typing_model
-from forefill_bench.typing.script import Stroke
 from forefill_bench.typing.texts import Nonces
 from forefill_bench.typing.workloads import WORKLOADS
-from forefill_client import AsyncClient
+from forefill_client import AsyncClient, Session
 from forefill_service.engine import FakeEngine, Priority
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
 from tests.support.openai_endpoint import Endpoint, openai_endpoint
+from tests.support.still_clock import StillClock
 
 MODEL = typing_model(0.5)
 MAX_TOKENS = 8
@@ -30,7 +31,8 @@ MAX_TOKENS = 8
 
 @dataclass
 class Stage:
-    site: Site
+    targets: BenchTargets
+    clock: StillClock
     engine: FakeEngine
     endpoint: Endpoint
 
@@ -38,36 +40,54 @@ class Stage:
         chosen = WORKLOADS[workload]
         plan = plan_trials(chosen, chosen.arms_among([arm]), (index + 1) * chosen.turns, MODEL, 20, seed=1)
         self.engine.requests.clear()
-        return await run_trial(self.site, next(planned for planned in plan if planned.index == index))
+        return await run_trial(self.targets, next(planned for planned in plan if planned.index == index))
 
 
-@pytest.fixture(autouse=True)
-def _nobody_types_faster_than_the_server_warms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a typist wait for what became of each flush, so that what is cached at Enter is no matter of speed."""
+class Unhurried:
+    """A client whose users wait at each flush until they know what became of it.
 
-    async def flush(self: trial._Flush, stroke: Stroke) -> None:
-        if self._active:
-            await self._session.flushed(await self._session.flush(confirmed=stroke.confirmed))
+    What is cached at Enter is then no matter of who is faster, the typist or the server.
+    """
 
-    async def flush_naively(self: trial._NaiveFlush, stroke: Stroke) -> None:
-        await at_once(self, stroke)
-        await self.settled()
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
 
-    at_once = trial._NaiveFlush.__call__
-    monkeypatch.setattr(trial._Flush, "__call__", flush)
-    monkeypatch.setattr(trial._NaiveFlush, "__call__", flush_naively)
+    def session(self, *args: Any, **options: Any) -> "UnhurriedSession":
+        return UnhurriedSession(self._client.session(*args, **options))
+
+
+class UnhurriedSession:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def __aenter__(self) -> Self:
+        await self._session.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._session.__aexit__(*error)
+
+    async def flush(self, confirmed: int | None = None) -> int:
+        seq = await self._session.flush(confirmed)
+        await self._session.flushed(seq)
+        return seq
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
 
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    engine = FakeEngine(cache_blocks=100_000)
+    engine, clock = FakeEngine(cache_blocks=100_000), StillClock(NaiveFlush.TASK_NAME)
     async with (
         running_server([engine], Settings(port=0, metrics_port=-1)) as server,
         AsyncClient.connect(server.address) as client,
         openai_endpoint() as endpoint,
-        http_door(endpoint.url, None) as http,
+        openai_client(endpoint.url, None, clock) as openai,
     ):
-        yield Stage(Site(client, http, Nonces(), MAX_TOKENS, remote=client), engine, endpoint)
+        unhurried = cast("AsyncClient", Unhurried(client))
+        targets = BenchTargets(unhurried, openai, Nonces(), MAX_TOKENS, remote=unhurried, clock=clock)
+        yield Stage(targets, clock, engine, endpoint)
 
 
 def whole_blocks(tokens: int) -> int:
@@ -159,22 +179,17 @@ async def test_direct_goes_past_forefill_and_prepares_nothing() -> None:
         assert [body["max_tokens"] for body in on.endpoint.asked] == [MAX_TOKENS]
 
 
-async def test_direct_is_asked_when_the_user_of_any_other_arm_presses_enter(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-
-    async def wait_until(instant: float, *, spin: bool = False) -> None:
-        waited.append(instant)
-
-    monkeypatch.setattr(trial, "wait_until", wait_until)
+async def test_direct_is_asked_when_the_user_of_any_other_arm_presses_enter() -> None:
     async with stage() as on:
         script = plan_trials(WORKLOADS["context"], [ARMS["direct"]], 1, MODEL, 20, seed=1)[-1].scripts[0]
-        began_at = time.perf_counter()
-        await on.run("context", "direct")
-        assert len(waited) == 1
-        assert began_at < waited[0] - script[-1].at_ms / 1000 < time.perf_counter()
+        began_at = on.clock.now()
+        (served,) = await on.run("context", "direct")
+        (due_at,) = on.clock.awaited
+        assert began_at < due_at - script[-1].at_ms / 1000 < on.clock.now() - on.clock.skipped
+        assert served.late_ms > 0
 
 
-async def test_overhead_prepares_the_same_prompt_at_both_doors() -> None:
+async def test_overhead_prepares_the_same_prompt_at_both_ways() -> None:
     async with stage() as on:
         await on.run("overhead", "direct")
         prepared, measured = on.endpoint.asked
@@ -185,9 +200,9 @@ async def test_overhead_prepares_the_same_prompt_at_both_doors() -> None:
 
 
 async def window(on: Stage, arm: str, **pace: float) -> Measured:
-    planned = plan_window(3, replace(Pace(0.4, 0.2, 10.0, mean_delay_ms=2), **pace), seed=1)
+    planned = plan_window(3, replace(Pace(60.0, 20.0, 0.2), **pace), seed=1)
     heard: list[float] = []
-    measured = await LoadWindow(on.site, Cell(0, planned, ARMS[arm])).run(heard.append)
+    measured = await LoadWindow(on.targets, Cell(0, planned, ARMS[arm])).run(heard.append)
     assert heard
     assert len(measured.requests) == sum(one.counted for one in planned.sessions)
     assert len(measured.background) == sum(one.counted for one in planned.arrivals)
@@ -217,8 +232,8 @@ async def test_a_failure_in_a_window_is_a_row_and_the_window_goes_on() -> None:
     async with stage() as on:
         on.endpoint.status = 503
         measured = await window(on, "direct")
-    assert all("answered 503" in row.served.error and row.served.ttft_ms is None for row in measured.requests)
-    assert all("answered 503" in row.error for row in measured.background)
+    assert all("no room" in row.served.error and row.served.ttft_ms is None for row in measured.requests)
+    assert all("no room" in row.error for row in measured.background)
 
 
 async def test_a_trial_of_a_dead_server_raises() -> None:
@@ -226,4 +241,4 @@ async def test_a_trial_of_a_dead_server_raises() -> None:
         on.engine.faults.dead = True
         planned = Trial(WORKLOADS["context"], ARMS["cold"], 0, WORKLOADS["context"].write(0, MODEL, Random(1)))
         with pytest.raises(Exception, match="engine"):
-            await run_trial(on.site, planned)
+            await run_trial(on.targets, planned)

@@ -82,7 +82,7 @@ async def test_one_that_comes_up_anew_and_is_lost_in_its_test_is_tested_again() 
     engine = Restarting()
     async with running_server([engine], SETTINGS) as server:
         engine.faults.busy = 1
-        engine._pool = BlockPool(0)
+        engine.pool = BlockPool(0)
         engine.anew.set()
         await until(lambda: server.backend.replicas.all[0].inert)
         assert engine.faults.busy == 0

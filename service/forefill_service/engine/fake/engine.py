@@ -5,8 +5,8 @@ and a decode that take time, priorities, refusals and death. Each token of an an
 on nothing else, as a greedy model's does: asked to go on behind its own words, it says the rest. It is for speed and
 faults; claims about vLLM are tested on vLLM.
 
-Its speed is one of two kinds: `FakeSpeed` is one prefill at a time and answers that do not slow each other down,
-`StepModel` is continuous batching as vLLM has it (see `steps`).
+Its speed is simple: one prefill at a time, and answers that do not slow each other down (`FakeSpeed`). Another model of
+an engine's scheduler plugs in from outside (`Scheduler`).
 """
 
 import asyncio
@@ -18,16 +18,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
-from ...cache.blocks import CacheChange, chained
+from ...cache.blocks import BlockName, CacheChange, chained
 from ...chat.generation import Output
 from ...chat.messages import ChatMessage
 from ...errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable
 from ..base import EngineInfo, EngineLoad, Priority, Request
 from .block_pool import BlockPool
-from .stepping import Stepping
-from .steps import Job, Step, StepModel, Steps
 
 
 class FakeChat:
@@ -82,14 +80,42 @@ class FakeFaults:
     dead: bool = False
 
 
+@dataclass(eq=False, slots=True)
+class Job:
+    """One request as a scheduler sees it: its prompt, then an answer of `answer_tokens` (at least 1).
+
+    `names` are those of all whole blocks that it computes or finds: of the prompt, and of the answer but for its last
+    token, which nothing is computed on.
+    """
+
+    priority: Priority
+    names: Sequence[BlockName]
+    prompt_tokens: int
+    answer_tokens: int
+    #: Prompt tokens that were found cached; None until it begins.
+    cached: int | None = None
+
+
+class Scheduler(Protocol):
+    """Decides when each token of an answer is ready; fills the engine's `pool`, and may update its `load`."""
+
+    def ticks(self, job: Job) -> AsyncGenerator[int, None]:
+        """Run a request; yield the number of answer tokens that are ready, after each. Closing this drops it.
+
+        Sets `job.cached` before the first. Raises EngineRefused for a request that can never run.
+        """
+
+    def stop(self) -> None:
+        """Do no more work, and wake every request that waits for some."""
+
+
 class FakeEngine:
     """An `Engine` without a model.
 
-    `cache_blocks` bounds the cache (0 turns prefix caching off, and is not for a `StepModel`), `answer_tokens` is the
-    length of an answer that nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be
-    replaced. Every request is kept in `requests`, unless `keep_requests` is false.
-    `load` is what it says of how it is doing: set it; with a
-    `StepModel` it tells itself. `on_step` is then called with each step when it is done.
+    `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
+    nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
+    in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
+    scheduler, which takes the place of `speed`.
     """
 
     def __init__(
@@ -99,11 +125,11 @@ class FakeEngine:
         context_tokens: int = 8192,
         cache_blocks: int = 4096,
         answer_tokens: int = 8,
-        speed: FakeSpeed | StepModel = FakeSpeed(),
+        speed: FakeSpeed = FakeSpeed(),
         keep_requests: bool = True,
         name: str = "fake",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        on_step: Callable[[Step], None] = lambda step: None,
+        scheduler: Callable[["FakeEngine"], Scheduler] | None = None,
     ) -> None:
         self.name = name
         self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
@@ -115,14 +141,10 @@ class FakeEngine:
         self.answer_tokens = answer_tokens
         self._keep_requests = keep_requests
         self.sleep = sleep
-        self._on_step = on_step
-        self._pool = BlockPool(cache_blocks)
+        self.pool = BlockPool(cache_blocks)
         self._slot = _Slot()
-        self._speed = speed if isinstance(speed, FakeSpeed) else FakeSpeed()
-        self._stepping: Stepping | None = None
-        if isinstance(speed, StepModel):
-            steps = Steps(speed, self._pool, block_size)
-            self._stepping = Stepping(steps, speed.on_the_way, lambda seconds: self.sleep(seconds), self._stepped)
+        self._speed = speed
+        self._scheduler = scheduler(self) if scheduler else None
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request: wait for the engine, prefill what is not cached, then decode word by word."""
@@ -157,18 +179,18 @@ class FakeEngine:
         """Do nothing: it is asked whenever somebody wants to know."""
 
     async def close(self) -> None:
-        """Stop the steps, if it makes any; there is nothing to free."""
-        if self._stepping is not None:
+        """Stop the scheduler, if it has one of its own; there is nothing to free."""
+        if self._scheduler is not None:
             self.faults.dead = True
-            self._stepping.stop()
+            self._scheduler.stop()
 
     def hold(self, ids: Sequence[int], cache_salt: str | None = None) -> None:
         """Have the whole blocks of these ids cached, at no cost."""
-        self._pool.store(self._blocks(ids, cache_salt))
+        self.pool.store(self._blocks(ids, cache_salt))
 
     def evict(self) -> None:
         """Forget all cached blocks that no request holds."""
-        self._pool.clear()
+        self.pool.clear()
 
     def _answer(self, request: Request) -> tuple[list[str], str]:
         """Return an answer's words, a token each, and why it ends."""
@@ -181,32 +203,23 @@ class FakeEngine:
         return words, "stop" if rest <= wanted else "length"
 
     def _ticks(self, job: Job) -> AsyncGenerator[int, None]:
-        """Return what yields how many words of an answer are there, after each."""
-        if self._stepping is None:
-            return self._by_slot(job)
-        if not self._stepping.steps.fits(job):
-            raise EngineRefused("the prompt and its answer need more blocks than the cache has")
-        return self._stepping.ticks(job)
+        return self._by_slot(job) if self._scheduler is None else self._scheduler.ticks(job)
 
     async def _by_slot(self, job: Job) -> AsyncGenerator[int, None]:
         """Compute one prompt at a time, and answers that do not slow each other down."""
         size = self.info.block_size
         async with self._slot.held(job.priority):
             # The last token is always computed, and with it its block.
-            job.cached = self._pool.leading(job.names[: (job.prompt_tokens - 1) // size]) * size
+            job.cached = self.pool.leading(job.names[: (job.prompt_tokens - 1) // size]) * size
             await self._work(job.prompt_tokens - job.cached, self._speed.prefill)
             self._fail_if_lost()
-            self._pool.store(job.names[: job.prompt_tokens // size])
+            self.pool.store(job.names[: job.prompt_tokens // size])
         for said in range(1, job.answer_tokens + 1):
             await self._work(1, self._speed.decode)
             self._fail_if_lost()
             if said == job.answer_tokens:
-                self._pool.store(job.names)
+                self.pool.store(job.names)
             yield said
-
-    def _stepped(self, step: Step, load: EngineLoad) -> None:
-        self.load = load
-        self._on_step(step)
 
     async def _work(self, tokens: int, tokens_per_second: float | None) -> None:
         await self.sleep(tokens / tokens_per_second if tokens_per_second else 0)

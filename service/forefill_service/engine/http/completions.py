@@ -48,9 +48,8 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if (
-        request.priority is not Priority.WARM
-    ):  # its token is discarded, and the ids of the whole prompt would come with it
+    if request.priority is not Priority.WARM:
+        # A warm's token is discarded, and the ids of its whole prompt would come back with it.
         asked["return_token_ids"] = True
     for name in _SAMPLING_FIELDS:
         if (value := getattr(sampling, name)) is not None:
@@ -65,7 +64,7 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
 
 
 class Completion:
-    """One streamed completion, read line by line; `complete` once it has ended properly.
+    """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
     `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens.
     """
@@ -74,7 +73,14 @@ class Completion:
         self._last_part: Output | None = None
         self._cached_tokens_if_missing = cached_tokens_if_missing
         self._cached_tokens: int | None = None
+        #: The server's own count of tokens; empty until it arrives.
+        self.usage: Mapping[str, Any] = {}
         self.complete = False
+
+    @property
+    def has_last_part(self) -> bool:
+        """Whether the last part has arrived, though it may still be held back."""
+        return self._last_part is not None
 
     def take(self, line: bytes) -> Output | None:
         """Take one line of the stream; return the part of the answer that it completes, or None.
@@ -93,13 +99,13 @@ class Completion:
         if usage := event.get("usage"):
             reported = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             self._cached_tokens = self._cached_tokens_if_missing if reported is None else reported
+            self.usage = usage
         outputs = [self._output(choice) for choice in event.get("choices") or []]
         return outputs[0] if outputs else None
 
     def _output(self, choice: Mapping[str, Any]) -> Output | None:
-        output = Output(
-            choice.get("text") or "", tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason")
-        )
+        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
+        output = Output(text, tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason"))
         if output.finish_reason is None:
             return output
         self._last_part = output

@@ -1,15 +1,15 @@
 """The fake engine does what forefill depends on, each time the same."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm
-from forefill_service.engine.fake.steps import Step, StepModel
+from forefill_service.engine.fake import Job
 from forefill_service.engine.self_test import warming_inert_reason
 from forefill_service.errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable
-from forefill_service.scheduling.prefill_times import Coefficients
 
 from tests.support.stage import Gate, settle
 
@@ -265,99 +265,53 @@ async def test_the_self_test_finds_blocks_larger_than_the_context() -> None:
     assert "does not fit" in await warming_inert_reason(FakeEngine(block_size=528, context_tokens=512))
 
 
-STEPS = StepModel(Coefficients(fixed=1.0, per_token=0.5), max_batched_tokens=32)
-"""Seconds that are sums of powers of two, so that times can be compared."""
+async def test_what_it_is_told_to_hold_is_found() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.hold(PROMPT)
+    assert await cached(engine, PROMPT) == 3 * BLOCK
 
 
-async def test_with_a_step_model_all_requests_share_the_steps() -> None:
-    slept = []
+class Reversing:
+    """A scheduler under which the last request to come is answered first, once all of them are there."""
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        await asyncio.sleep(0)
+    def __init__(self, engine: FakeEngine, requests: int) -> None:
+        self._engine = engine
+        self._expected = requests
+        self._turns: list[asyncio.Event] = []
 
-    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=sleep)
-    alone = await answer(engine, request(max_tokens=2))
-    assert slept == [1 + 0.5 * 32, 1 + 0.5 * (len(PROMPT) - 32), 1 + 0.5]
-    slept.clear()
-    both = await asyncio.gather(answer(engine, request([1], max_tokens=2)), answer(engine, request([2], max_tokens=2)))
-    assert slept == [1 + 0.5 * 2, 1 + 0.5 * 2]
-    assert [len(outputs) for outputs in (alone, *both)] == [2, 2, 2]
+    async def ticks(self, job: Job) -> AsyncGenerator[int, None]:
+        turn = asyncio.Event()
+        self._turns.append(turn)
+        if len(self._turns) == self._expected:
+            self.stop()
+        await turn.wait()
+        job.cached = self._engine.pool.leading(job.names) * self._engine.info.block_size
+        self._engine.pool.store(job.names)
+        for answered in range(1, job.answer_tokens + 1):
+            yield answered
+        self.stop()
 
-
-async def test_with_a_step_model_the_answers_are_the_same() -> None:
-    for ids in (PROMPT, PROMPT[:5]):
-        by_steps = await answer(FakeEngine(speed=STEPS, sleep=Gate()), request(ids))
-        assert by_steps == await answer(FakeEngine(), request(ids))
-
-
-async def test_with_a_step_model_it_tells_its_load() -> None:
-    gate = Gate()
-    gate.held = True
-    engine = FakeEngine(block_size=BLOCK, cache_blocks=8, speed=STEPS, sleep=gate)
-    running = asyncio.create_task(answer(engine, request(PROMPT[:BLOCK], max_tokens=BLOCK + 1)))
-    await settle()
-    gate.step()
-    await settle()
-    assert (engine.load.running, engine.load.waiting, engine.load.cache_usage) == (1, 0, 0.25)
-    gate.open()
-    await running
-    assert engine.load.running == 0
+    def stop(self) -> None:
+        if self._turns:
+            self._turns.pop().set()
 
 
-async def test_with_a_step_model_a_request_that_is_stopped_makes_room_at_once() -> None:
-    gate = Gate()
-    gate.held = True
-    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS, sleep=gate)
-    stopped = asyncio.create_task(answer(engine, request(PROMPT[: 2 * BLOCK], max_tokens=1)))
-    await settle()
-    waits = asyncio.create_task(answer(engine, request(PROMPT[1 : 2 * BLOCK], max_tokens=1)))
-    await settle()
-    stopped.cancel()
-    gate.open()
-    assert len(await waits) == 1
-    assert engine.aborted == 1
+async def test_a_scheduler_decides_who_is_answered_when_and_what_is_cached() -> None:
+    engine = FakeEngine(block_size=BLOCK, scheduler=lambda engine: Reversing(engine, requests=2))
+    told: list[str] = []
+
+    async def ask(name: str) -> None:
+        [*_, last] = await answer(engine, request())
+        told.append(f"{name} found {last.cached_tokens}")
+
+    await asyncio.gather(ask("first"), ask("second"))
+    assert told == ["second found 0", f"first found {3 * BLOCK}"]
 
 
-async def test_with_a_step_model_a_prompt_larger_than_the_cache_is_refused() -> None:
-    engine = FakeEngine(block_size=BLOCK, cache_blocks=2, speed=STEPS)
-    with pytest.raises(EngineRefused, match="more blocks than the cache has"):
-        await answer(engine, request())
-
-
-async def test_with_a_step_model_every_step_is_told_when_it_is_done() -> None:
-    told: list[Step] = []
-    engine = FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate(), on_step=told.append)
-    await answer(engine, request(priority=Priority.WARM, max_tokens=1))
-    assert [[(part.job.priority, part.new_tokens) for part in step.parts] for step in told] == [
-        [(Priority.WARM, 32)],
-        [(Priority.WARM, len(PROMPT) - 32)],
-    ]
-
-
-async def test_with_a_step_model_a_request_is_on_its_way_first() -> None:
-    slept = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    model = StepModel(Coefficients(fixed=1.0, per_token=0.5), on_the_way=0.25)
-    await answer(FakeEngine(speed=model, sleep=sleep), request([1], max_tokens=1))
-    assert slept == [0.25, 1.5]
-
-
-async def test_with_a_step_model_closing_it_fails_what_runs() -> None:
-    gate = Gate()
-    gate.held = True
-    engine = FakeEngine(speed=STEPS, sleep=gate)
-    running = asyncio.create_task(answer(engine, request()))
+async def test_closing_stops_the_scheduler_and_fails_what_waits_for_it() -> None:
+    engine = FakeEngine(scheduler=lambda engine: Reversing(engine, requests=2))
+    waits = asyncio.create_task(answer(engine, request()))
     await settle()
     await engine.close()
-    with pytest.raises(EngineUnavailable):
-        await running
-
-
-async def test_what_it_is_told_to_hold_is_found() -> None:
-    for engine in (FakeEngine(block_size=BLOCK), FakeEngine(block_size=BLOCK, speed=STEPS, sleep=Gate())):
-        engine.hold(PROMPT)
-        assert await cached(engine, PROMPT) == 3 * BLOCK
+    with pytest.raises(EngineDied):
+        await waits

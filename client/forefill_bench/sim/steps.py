@@ -1,25 +1,24 @@
 """An engine's steps as vLLM's scheduler makes them, one after the other: pure, with times as values.
 
-A step computes one token for each answer that runs and as much of the prompts as fits into `max_batched_tokens`. Who
-runs already comes first, in the order in which they began; then who waits, by priority and then as they came. It takes
+A step computes one token for each running answer and as much of the prompts as fits into `max_batched_tokens`. Running
+requests come first, in the order in which they began; then waiting ones, by priority and then by arrival. It takes
 
     fixed + per_token * tokens + per_pair * pairs + per_request * requests + per_read * tokens before theirs
 
-seconds, each summed over all requests in it. The first three are the model of `prefill_times`; the others matter where
+seconds, each summed over all requests in it. The first three are the model of `prefill_times`; the others matter if
 many requests have a few tokens each, as answers do: every step reads again all that was cached before them. A block is
-cached from the end of the step that fills it. One thing is simpler than in vLLM: a request begins only where all blocks
+cached from the end of the step that fills it. One thing is simpler than in vLLM: a request begins only when all blocks
 are free that its prompt and its answer will ever need, so none loses them later (vLLM would preempt it).
 """
 
 from bisect import insort
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from ...cache.blocks import BlockName
-from ...scheduling.prefill_times import Coefficients
-from ..base import EngineLoad, Priority
-from .block_pool import BlockPool, Hold
+from forefill_service.engine import EngineLoad, Priority
+from forefill_service.engine.fake import Job
+from forefill_service.engine.fake.block_pool import BlockPool, Hold
+from forefill_service.scheduling.prefill_times import Coefficients
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +41,27 @@ class StepModel:
 
 
 @dataclass(eq=False, slots=True)
-class Job:
-    """One request: its prompt, then an answer of `answer_tokens` (at least 1), a token a step.
+class _Running:
+    """The progress of a request that has begun."""
 
-    `names` are those of all whole blocks that it computes or finds: of the prompt, and of the answer but for its last
-    token, which nobody computes on.
-    """
-
-    priority: Priority
-    names: Sequence[BlockName]
-    prompt_tokens: int
-    answer_tokens: int
+    job: Job
+    hold: Hold
     #: Tokens that are computed or were found cached.
-    computed: int = 0
-    #: Prompt tokens that were found cached; None until it begins.
-    cached: int | None = None
-    hold: Hold | None = None
+    computed: int
 
     @property
     def wanted(self) -> int:
         """How many tokens it can have computed in the next step."""
-        return max(1, self.prompt_tokens - self.computed)
+        return max(1, self.job.prompt_tokens - self.computed)
 
     @property
     def answered(self) -> int:
-        """How many tokens of its answer are there."""
-        return max(0, self.computed - self.prompt_tokens + 1)
-
-    @property
-    def finished(self) -> bool:
-        """Whether its answer is complete."""
-        return self.answered == self.answer_tokens
+        return max(0, self.computed - self.job.prompt_tokens + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a step computes for one request: so many tokens, behind so many."""
+    """One request's share of a step: `new_tokens` are computed, after `behind` earlier ones."""
 
     job: Job
     new_tokens: int
@@ -86,7 +70,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the engine does at once, and how long that takes. `added_seconds` are those of each part, in their order."""
+    """One step of the engine. `added_seconds` are those of each part, in their order."""
 
     parts: tuple[Part, ...]
     fixed_seconds: float
@@ -99,23 +83,23 @@ class Step:
 
 
 class Steps:
-    """The requests of one engine. Call `begin`, let the step's seconds go by, call `end`, and so on."""
+    """The requests of one engine. Call `begin`, let the step's seconds pass, call `end`, and so on."""
 
     def __init__(self, model: StepModel, pool: BlockPool, block_size: int) -> None:
         self._model = model
         self._pool = pool
         self._block_size = block_size
-        self._running: list[Job] = []
+        self._running: dict[Job, _Running] = {}
         self._waiting: list[tuple[Priority, int, Job]] = []
         self._order = count()
 
     @property
     def load(self) -> EngineLoad:
-        """How the engine is doing."""
+        """The requests that run and wait, and the share of the cache that they hold."""
         return EngineLoad(len(self._running), len(self._waiting), self._pool.usage)
 
     def fits(self, job: Job) -> bool:
-        """Tell whether a request could run if it were alone."""
+        """Return whether a request could run if it were alone."""
         return self._blocks_of(job) <= self._pool.blocks
 
     def add(self, job: Job) -> None:
@@ -123,23 +107,21 @@ class Steps:
         insort(self._waiting, (job.priority, next(self._order), job))
 
     def drop(self, job: Job) -> None:
-        """Forget a request, wherever it stands; the blocks that it has filled stay cached."""
-        if job.hold is not None:
-            self._pool.release(job.hold)
-            job.hold = None
-            self._running.remove(job)
+        """Forget a request, running or waiting; the blocks that it has filled stay cached."""
+        if running := self._running.pop(job, None):
+            self._pool.release(running.hold)
         self._waiting = [entry for entry in self._waiting if entry[-1] is not job]
 
     def begin(self) -> Step | None:
-        """Return the step that the engine does now; None where there is nothing to do."""
+        """Return the step that the engine does now; None if there is nothing to do."""
         room = self._model.max_batched_tokens
         parts: list[Part] = []
-        for job in self._running:
+        for running in self._running.values():
             if room:
-                parts.append(_part(job, room))
+                parts.append(_part(running, room))
                 room -= parts[-1].new_tokens
-        while room and self._waiting and self._admit(self._waiting[0][-1]):
-            parts.append(_part(self._running[-1], room))
+        while room and self._waiting and (begun := self._admitted(self._waiting[0][-1])):
+            parts.append(_part(begun, room))
             room -= parts[-1].new_tokens
         if not parts:
             return None
@@ -147,40 +129,39 @@ class Steps:
         return Step(tuple(parts), self._model.times.fixed, added)
 
     def end(self, step: Step) -> list[Job]:
-        """Take it that a step is done; return the requests that have one more token of their answer."""
-        alive = [part for part in step.parts if part.job.hold is not None]
-        for part in alive:
-            self._compute(part.job, part.new_tokens)
-        told = [part.job for part in alive if part.job.answered]
-        for job in told:
-            if job.finished:
-                self.drop(job)
-        return told
+        """Record that a step is done; return the requests that have one more token of their answer."""
+        alive = [(self._running[part.job], part.new_tokens) for part in step.parts if part.job in self._running]
+        for running, new_tokens in alive:
+            self._compute(running, new_tokens)
+        answering = [running for running, _ in alive if running.answered]
+        for running in answering:
+            if running.answered == running.job.answer_tokens:
+                self.drop(running.job)
+        return [running.job for running in answering]
 
-    def _compute(self, job: Job, tokens: int) -> None:
-        filled = job.computed // self._block_size
-        job.computed += tokens
-        if job.hold is not None:
-            self._pool.fill(job.hold, job.names[filled : job.computed // self._block_size])
+    def _compute(self, running: _Running, tokens: int) -> None:
+        filled = running.computed // self._block_size
+        running.computed += tokens
+        self._pool.fill(running.hold, running.job.names[filled : running.computed // self._block_size])
 
-    def _admit(self, job: Job) -> bool:
-        """Let the first that waits begin, where there is room for it."""
+    def _admitted(self, job: Job) -> _Running | None:
+        """Let the first waiting request begin, if there is room for it."""
         if len(self._running) >= self._model.max_sequences:
-            return False
+            return None
         size = self._block_size
         # The last token of a prompt is always computed, and with it its block.
         found = self._pool.leading(job.names[: (job.prompt_tokens - 1) // size])
         hold = self._pool.reserve(job.names[:found], self._blocks_of(job) - found)
         if hold is None:
-            return False
-        job.hold, job.computed, job.cached = hold, found * size, found * size
+            return None
+        job.cached = found * size
         self._waiting.pop(0)
-        self._running.append(job)
-        return True
+        self._running[job] = running = _Running(job, hold, job.cached)
+        return running
 
     def _blocks_of(self, job: Job) -> int:
         return -(-(job.prompt_tokens + job.answer_tokens - 1) // self._block_size)
 
 
-def _part(job: Job, room: int) -> Part:
-    return Part(job, min(job.wanted, room), job.computed)
+def _part(running: _Running, room: int) -> Part:
+    return Part(running.job, min(running.wanted, room), running.computed)

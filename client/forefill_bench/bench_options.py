@@ -1,0 +1,57 @@
+"""The options of `forefill bench`; nothing here needs more than the client."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .typing.arms import ARMS, Arm
+from .typing.schedule import Pace
+from .typing.workloads import WORKLOADS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchCommand:
+    """What is asked of the benchmark; without a target it starts what it needs."""
+
+    target: str | None = None
+    direct: str | None = None
+    direct_model: str | None = None
+    remote: str | None = None
+    server_args: str = ""
+    vllm_args: str = ""
+    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    arms: tuple[str, ...] = tuple(ARMS)
+    #: Queries of each arm and workload; a load window's number comes from `pace`.
+    queries: int = 12
+    #: From key to key where one user types alone, in milliseconds.
+    mean_delay_ms: float = 100.0
+    typists: tuple[int, ...] = (1, 4, 12)
+    pace: Pace = Pace()
+    rounds: int = 1
+    #: How long `pregen` waits before Enter, in milliseconds.
+    pause_ms: float = 1500.0
+    max_tokens: int = 32
+    seed: int = 1
+    json_file: Path | None = None
+    plot_prefix: Path | None = None
+
+    def arms_of(self, workload: str) -> list[Arm]:
+        """Return the arms that a workload runs."""
+        return WORKLOADS[workload].arms_among(self.arms)
+
+    @property
+    def needs_endpoint(self) -> bool:
+        """Whether anything goes to vLLM's own endpoint."""
+        return self.needs_remote or any(arm.over_http for name in self.workloads for arm in self.arms_of(name))
+
+    @property
+    def needs_remote(self) -> bool:
+        """Whether anything goes to a forefill in front of that endpoint."""
+        return any(arm.over_remote for name in self.workloads for arm in self.arms_of(name))
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """What was asked for, without files and addresses."""
+        left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}

@@ -1,0 +1,67 @@
+"""The flags of `forefill demo`."""
+
+import argparse
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from forefill_client import arguments
+from forefill_client.keystrokes import SAMPLE_QUERIES
+
+from .extra import check_extra
+
+EXAMPLES = """\
+Each question is asked three times over the same schema, on streams that share no cache: cold (nothing cached), static
+(the schema cached, as plain prefix caching gives to a second user) and typed (forefill). The order goes round.
+
+examples:
+  forefill demo                              start a server of its own, with the packaged model
+  forefill demo --target 127.0.0.1:50051     use a running one
+  forefill demo --queries 10 --json out.json
+"""
+
+
+def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the program."""
+    parser = commands.add_parser(
+        "demo",
+        help="compare cold, static and typed on sample questions",
+        description="Ask sample questions over a schema of about 1,200 tokens; show how long each answer kept waiting.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--target", metavar="HOST:PORT", help="a running server (default: start one)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    parser.add_argument(
+        "--queries",
+        type=arguments.queries,
+        default=5,
+        metavar="N",
+        help=f"1 to {len(SAMPLE_QUERIES)} questions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=arguments.count,
+        default=32,
+        metavar="N",
+        help="most tokens of an answer (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="makes the typing repeatable (default: %(default)s)"
+    )
+    parser.set_defaults(start=_start)
+
+
+def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    check_extra()
+    from forefill_client import demo
+
+    return demo.run(
+        demo.DemoCommand(
+            target=options.target,
+            json_file=options.json,
+            queries=options.queries,
+            max_tokens=options.max_tokens,
+            seed=options.seed,
+        )
+    )

@@ -1,0 +1,164 @@
+"""Plain generations, by two clients: through forefill with warming off, and from vLLM's own HTTP endpoint."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+from forefill_client.client import AsyncClient
+from forefill_client.errors import ForefillError
+from forefill_client.options import PregenerationMode, Sampling, WarmMode
+
+from ..report.results import Reply
+from .clock import Clock
+
+if TYPE_CHECKING:
+    from forefill_service.chat.generation import Output
+    from forefill_service.engine.http.endpoint import Endpoint
+
+Message = tuple[str, str]
+"""One message of a conversation, as (role, content)."""
+REQUEST_TIMEOUT_SECONDS: Final = 120.0
+
+
+class EndpointError(ForefillError):
+    """Raised when vLLM's HTTP endpoint does not answer as it should."""
+
+
+class PlainClient(Protocol):
+    """Asks for plain generations: greedy, of at most `max_tokens`."""
+
+    async def ask(self, talk: Sequence[Message], text: str, max_tokens: int) -> Reply:
+        """Ask for the answer to `text` after the conversation `talk`; raises ForefillError."""
+        ...
+
+
+class ForefillPlainClient:
+    """Asks through forefill, on a stream for each generation, with warming off."""
+
+    def __init__(self, client: AsyncClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def ask(self, talk: Sequence[Message], text: str, max_tokens: int) -> Reply:
+        """Ask; the time that it takes to open the stream counts."""
+        asked_at = self._clock.now()
+        async with self._client.session(
+            talk,
+            sampling=Sampling(temperature=0.0, max_tokens=max_tokens),
+            warm_mode=WarmMode.OFF,
+            pregeneration=PregenerationMode.OFF,
+            auto_flush=False,
+        ) as session:
+            submitted_at = self._clock.now()
+            answer = await session.submit(text)
+            texts, times = [], []
+            async for piece in answer:
+                texts.append(piece)
+                times.append(self._clock.now())
+            report = answer.report
+        return Reply(
+            text="".join(texts),
+            asked_at=asked_at,
+            first_token_at=submitted_at + report.ttft_seconds,
+            ended_at=submitted_at + report.total_seconds,
+            pieces_at=tuple(times),
+            prompt_tokens=report.prompt_tokens,
+            cached_tokens=report.cached_tokens,
+            completion_tokens=report.completion_tokens,
+            source=str(report.source),
+        )
+
+
+class OpenAIClient:
+    """Asks vLLM's own `/v1/chat/completions`, streamed, and reads the stream as the service does."""
+
+    def __init__(self, endpoint: "Endpoint", model: str, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self.model = model
+
+    async def ask(self, talk: Sequence[Message], text: str, max_tokens: int) -> Reply:
+        """Ask; vLLM sends the first event of the stream with the first token."""
+        from forefill_service.engine.http.completions import Completion
+        from forefill_service.errors import EngineError
+
+        body = {
+            "model": self.model,
+            "messages": [{"role": role, "content": content} for role, content in (*talk, ("user", text))],
+            "temperature": 0,
+            "max_tokens": max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        completion = Completion(0)
+        parts: list[tuple[float, Output]] = []
+        last_at: float | None = None
+        asked_at = ended_at = self._clock.now()
+        lines = self._endpoint.lines("/v1/chat/completions", body, {}, REQUEST_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS)
+        try:
+            async with aclosing(lines):
+                async for line in lines:
+                    now = self._clock.now()
+                    output = completion.take(line)
+                    if completion.has_last_part:  # it is given out with the usage, but came before it
+                        last_at = last_at or now
+                    if output is not None:
+                        parts.append((last_at or now, output))
+                        ended_at = now
+        except EngineError as error:
+            raise EndpointError(f"vLLM's endpoint failed: {error}") from error
+        if not completion.complete:
+            raise EndpointError("vLLM's endpoint ended an answer before it was complete")
+        cached_tokens = parts[-1][1].cached_tokens or 0
+        return Reply(
+            text="".join(output.text for _, output in parts),
+            asked_at=asked_at,
+            first_token_at=parts[0][0],
+            ended_at=ended_at,
+            pieces_at=tuple(at for at, output in parts if output.text),
+            prompt_tokens=completion.usage.get("prompt_tokens", 0),
+            cached_tokens=cached_tokens,
+            completion_tokens=completion.usage.get("completion_tokens", 0),
+            source="warm" if cached_tokens else "cold",
+        )
+
+
+def check_http() -> None:
+    """Raise EndpointError if the packages are missing that speak HTTP."""
+    try:
+        import aiohttp  # noqa: F401
+        import forefill_service.engine.http.endpoint  # noqa: F401
+    except ImportError:
+        raise EndpointError(
+            "the arm `direct` and the workload `overhead` speak HTTP: pip install 'forefill[bench]', or leave them out"
+            " with --arms and --workloads"
+        ) from None
+
+
+@asynccontextmanager
+async def openai_client(url: str, model: str | None, clock: Clock) -> AsyncIterator[OpenAIClient]:
+    """Connect to a vLLM server, such as "http://127.0.0.1:8000"; default model: the first one that it serves."""
+    check_http()
+    async with http_endpoint(url) as endpoint:
+        yield OpenAIClient(endpoint, model or await _first_model(endpoint), clock)
+
+
+@asynccontextmanager
+async def http_endpoint(url: str) -> AsyncIterator["Endpoint"]:
+    """Yield the connections to an HTTP server for the time of the block."""
+    from forefill_service.engine.http.endpoint import Endpoint
+
+    endpoint = Endpoint(url, connect_seconds=REQUEST_TIMEOUT_SECONDS)
+    try:
+        yield endpoint
+    finally:
+        await endpoint.close()
+
+
+async def _first_model(endpoint: "Endpoint") -> str:
+    from forefill_service.errors import EngineError
+
+    try:
+        return str((await endpoint.json("/v1/models", REQUEST_TIMEOUT_SECONDS))["data"][0]["id"])
+    except (EngineError, KeyError, IndexError, TypeError) as error:
+        raise EndpointError(f"no vLLM answers at {endpoint.url}: {error}; check --direct") from error

@@ -1,0 +1,129 @@
+"""Plays a script in one session: every stroke at its instant, whatever the server does, then SUBMIT and its answer."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from forefill_client.client import AsyncClient
+from forefill_client.errors import ForefillError
+from forefill_client.options import CacheScope, Sampling
+from forefill_client.session import Session
+
+from ..report.results import NaiveWarms, Served, from_report
+from ..typing.arms import Arm
+from ..typing.playing import at_instants
+from ..typing.script import Kind, Script, Stroke
+from .clock import Clock
+from .plain import REQUEST_TIMEOUT_SECONDS, Message, PlainClient
+
+
+def open_session(
+    client: AsyncClient,
+    arm: Arm,
+    talk: Sequence[Message],
+    max_tokens: int,
+    cache_scope: CacheScope = CacheScope.SHARED,
+) -> Session:
+    """Make the session of an arm's user, greedy, after the conversation `talk`: `async with` it."""
+    return client.session(
+        talk,
+        sampling=Sampling(temperature=0.0, max_tokens=max_tokens),
+        warm_mode=arm.warm_mode,
+        cache_scope=cache_scope,
+        pregeneration=arm.pregeneration,
+        auto_flush=False,
+    )
+
+
+async def play(session: Session, script: Script, begins_at: float, clock: Clock, flush: "Flush") -> Served:
+    """Do every stroke of a script at its instant, take in the answer, and return what it cost.
+
+    `begins_at` is the script's beginning, in seconds on the clock. Raises ForefillError and TimeoutError.
+    """
+    *strokes, enter = script
+    try:
+        planned = ((begins_at + stroke.at_ms / 1000, stroke) for stroke in strokes)
+        async for _, stroke in at_instants(planned, clock.until):
+            await (flush(stroke) if stroke.kind is Kind.FLUSH else _edit(session, stroke))
+        due_at = begins_at + enter.at_ms / 1000
+        await clock.until(due_at, spin=True)
+        late_seconds = clock.now() - due_at
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+            answer = await session.submit(enter.draft)
+            text = await answer.text()
+        await flush.settled()
+    finally:
+        flush.cancel()
+    return from_report(text, answer.report, late_seconds=late_seconds, naive=flush.warms)
+
+
+async def _edit(session: Session, stroke: Stroke) -> None:
+    match stroke.kind:
+        case Kind.TYPE:
+            await session.type(stroke.text)
+        case Kind.DELETE:
+            await session.delete()
+        case Kind.REPLACE:
+            await session.replace(stroke.start, stroke.end, stroke.text)
+
+
+class Flush:
+    """Does nothing at a FLUSH: the way of the arms that compute nothing ahead."""
+
+    def __init__(self) -> None:
+        self.warms = NaiveWarms()
+
+    async def __call__(self, stroke: Stroke) -> None:
+        """Do what the arm does at a FLUSH, without waiting for the server."""
+
+    async def settled(self) -> None:
+        """Wait for requests that the session's report does not count."""
+
+    def cancel(self) -> None:
+        """Stop those that still run."""
+
+
+class SessionFlush(Flush):
+    """Flushes the session."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+
+    async def __call__(self, stroke: Stroke) -> None:
+        await self._session.flush(confirmed=stroke.confirmed)
+
+
+class NaiveFlush(Flush):
+    """Has the whole text so far computed, as a plain request of one token."""
+
+    TASK_NAME = "naive warm"
+
+    def __init__(self, client: PlainClient, talk: Sequence[Message]) -> None:
+        super().__init__()
+        self._client = client
+        self._talk = tuple(talk)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, stroke: Stroke) -> None:
+        self.warms.requests += 1
+        self._tasks.append(asyncio.create_task(self._warm(stroke.draft), name=self.TASK_NAME))
+
+    async def _warm(self, text: str) -> None:
+        with contextlib.suppress(ForefillError):  # it costs speed alone
+            self.warms.add(await self._client.ask(self._talk, text, 1))
+
+    async def settled(self) -> None:
+        """Wait for all of them, so that none goes uncounted or disturbs the next trial."""
+        await asyncio.gather(*self._tasks)
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+def flush_of(arm: Arm, session: Session, plain: PlainClient, talk: Sequence[Message]) -> Flush:
+    """Return an arm's way of computing ahead; `plain` and `talk` are those of naive requests."""
+    if arm.warms_naively:
+        return NaiveFlush(plain, talk)
+    return SessionFlush(session) if arm.warms else Flush()
