@@ -53,7 +53,7 @@ class Served:
 async def served(engine: FakeEngine | None = None, settings: Settings = SETTINGS) -> AsyncIterator[Served]:
     """Serve an engine whose work waits at a gate; the gate stands open at first."""
     engine, gate = engine or FakeEngine(), Gate()
-    engine._sleep = gate
+    engine.sleep = gate
     async with asyncio.timeout(SECONDS_TO_GIVE_UP), AsyncExitStack() as stack:
         running = await stack.enter_async_context(running_server([engine], settings))
         try:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 
 from ..engine.base import Engine, warm
+from ..engine.probes import filler_ids
 from .prefill_times import PrefillTimes
 
 LONG_TOKENS = 256
@@ -17,12 +18,11 @@ async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], flo
     Raises EngineRefused, EngineUnavailable.
     """
     block = engine.info.block_size
-    some = engine.chat.encode("a b c d e f g h ")
     longest = min(LONG_TOKENS, engine.info.context_tokens - 2 * block - 1)
     long = longest - longest % block
 
     async def measure(salt: str, cached: int, new: int) -> float:
-        ids = (some * (cached + new))[: cached + new]
+        ids = filler_ids(engine.chat, cached + new)
         began_at = clock()
         found = await warm(engine, ids, salt, route=salt)
         seconds = clock() - began_at
@@ -32,7 +32,7 @@ async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], flo
 
     if block >= engine.info.context_tokens:
         return
-    await warm(engine, (some * block)[:block], secrets.token_hex(8))  # the first request is slow on any engine
+    await warm(engine, filler_ids(engine.chat, block), secrets.token_hex(8))  # the first request is slow on any engine
     for _ in range(2):
         salt = secrets.token_hex(8)
         if await measure(salt, 0, block) > SLOW_SECONDS or long <= block:

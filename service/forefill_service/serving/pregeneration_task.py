@@ -220,11 +220,10 @@ class Pregenerator:
         return planned if planned.new_tokens <= room(planned.frontier) else Wait.NO_ROOM
 
     def _pregeneration(self, text: str, prompt: TokenIds) -> Pregeneration:
-        info, settings = self._backend.info, self._backend.settings
-        room = info.context_tokens - len(prompt)
-        answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
+        info, cap = self._backend.info, self._backend.settings.pregeneration.tokens
+        answer_tokens = info.answer_tokens(len(prompt), self._sampling.max_tokens)
         can_continue = continuable(self._sampling, penalizes=info.penalizes)
-        return Pregeneration(text, prompt, can_continue, answer_tokens, settings.pregeneration.tokens)
+        return Pregeneration(text, prompt, can_continue, answer_tokens, cap)
 
 
 @asynccontextmanager

@@ -89,11 +89,11 @@ async def test_a_server_that_comes_back_with_other_flags_is_tested_anew(caplog: 
         assert not replica.inert
         for cache_blocks in (0, 4096):
             await server.stop()
-            await engine.probe()
+            await engine.monitor.probe()
             assert not replica.up
             server.engine = FakeEngine(cache_blocks=cache_blocks)
             await server.start(port)
-            await engine.probe()
+            await engine.monitor.probe()
             await running.looks_until(lambda inert=cache_blocks == 0: replica.inert is inert)  # type: ignore[misc]
     assert len([line for line in caplog.messages if "warming is inert" in line]) == 1, "said once"
 
