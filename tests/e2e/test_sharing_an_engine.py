@@ -64,7 +64,7 @@ async def test_what_vllm_says_it_evicted_is_warmed_again_when_the_user_types_on(
         assert await embedded_engine.vllm.reset_prefix_cache()
         await warm(embedded_engine, [7] * 64, secrets.token_hex(8))  # vLLM tells with its next step
         async with asyncio.timeout(WAIT_SECONDS):
-            while len(server.backend.replicas.all[0].blocks._used_at) > 2:  # noqa: ASYNC110 (its word comes over a socket)
+            while server.backend.replicas.all[0].blocks.believed > 2:  # noqa: ASYNC110 (its word comes over a socket)
                 await asyncio.sleep(0.01)
         await typist.type("Show the names of all makers that were seen in the last few years and order them by name ")
         again = await typist.flush()

@@ -126,7 +126,7 @@ class Stage:
             self.settings,
             self.metrics,
             self._render,
-            clock=self._clock,
+            clock=self.clock,
             sleep=self.time_gate,
         )
         if inert_reason:
@@ -139,7 +139,7 @@ class Stage:
         """The engine as the session's service knows it."""
         return self.backend.replicas.all[0]
 
-    def _clock(self) -> float:
+    def clock(self) -> float:
         self._time += 1
         return self._time
 

@@ -75,6 +75,11 @@ class CachedBlocks:
         self._computing: Counter[BlockName] = Counter()
         self.told_by_engine = False
 
+    @property
+    def believed(self) -> int:
+        """How many blocks are believed cached; one that was not used for too long counts until it is forgotten."""
+        return len(self._told.union(self._used_at))
+
     def leading(self, names: Sequence[BlockName], now: float) -> int:
         """Return how many leading blocks are believed cached: the end of a prompt is evicted before its beginning."""
         for count in range(len(names), 0, -1):

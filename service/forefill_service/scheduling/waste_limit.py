@@ -45,6 +45,10 @@ class WasteLimiter:
         account.admitted_share -= 1
         return True
 
+    def used_share(self, owner: str) -> float:
+        """Return how much of what was computed ahead for an owner was used lately, from 0 to 1."""
+        return self._account(owner).used_share
+
     def settled(self, balance: Balance, *owners: str) -> None:
         """Add the settled ledger of a turn to the accounts of its owners."""
         computed, used = balance.computed - balance.kept, balance.used

@@ -220,7 +220,7 @@ async def test_one_that_was_complete_there_is_not_believed_cached_elsewhere() ->
         await two.stage.submits()
         assert two.stage.all(GenerationStarted)[0].source is Source.PREGENERATED
         assert not two.other.requests
-        believed = {replica.name: bool(replica.blocks._used_at) for replica in two.stage.backend.replicas.all}
+        believed = {replica.name: replica.blocks.believed > 0 for replica in two.stage.backend.replicas.all}
         assert believed == {two.home.name: True, two.other.name: False}
 
 

@@ -127,7 +127,7 @@ async def test_under_load_nothing_is_begun_and_submit_works_as_always() -> None:
         await stage.types(TEXT)
         await stage.pauses()
         assert stage.pregenerations == []
-        assert stage.finished(await stage.submits())
+        assert stage.finished(await stage.submits()).reason == "stop"
 
 
 async def test_a_prompt_that_cannot_be_rendered_is_submits_problem() -> None:
@@ -136,7 +136,7 @@ async def test_a_prompt_that_cannot_be_rendered_is_submits_problem() -> None:
         await stage.pauses()
         assert stage.all(SessionError) == []
         assert stage.error(await stage.submits()).reason is Reason.PROMPT_TOO_LONG
-        assert stage.finished(await stage.submits("word"))
+        assert stage.finished(await stage.submits("word")).reason == "stop"
 
 
 # --- nothing leaves before SUBMIT
@@ -212,7 +212,7 @@ async def test_an_edit_while_the_turns_prompt_is_in_the_making_leaves_it_to_subm
         seq = await stage.submits()
         stage.render_gate.open()
         await settle()
-        assert stage.finished(seq)
+        assert stage.finished(seq).reason == "stop"
 
 
 class SlowToAbort:

@@ -59,7 +59,7 @@ async def test_submit_needs_no_second_rendering_of_the_same_text() -> None:
         await stage.types(TEXT)
         await stage.pauses()
         stage.render_gate.held = True
-        assert stage.finished(await stage.submits())
+        assert stage.finished(await stage.submits()).reason == "stop"
 
 
 @pytest.mark.parametrize("tokens", [0, 3])

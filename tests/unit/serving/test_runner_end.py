@@ -133,7 +133,7 @@ async def test_a_flush_whose_warm_outlives_the_answer_is_answered_before_the_str
             stage.engine_gate.step(1)  # the answer; the warm stays behind
             await settle()
         assert stage.task.done()
-        assert stage.finished(submit)
+        assert stage.finished(submit).reason == "stop"
         assert stage.flush_result(flush).outcome is FlushOutcome.DEFERRED
 
 
@@ -287,5 +287,5 @@ async def test_end_wins_over_a_server_that_stops(stops_first: bool) -> None:
         await settle()
         stage.engine_gate.open()
         await settle()
-        assert stage.finished(submit)
+        assert stage.finished(submit).reason == "stop"
         assert stage.task.exception() is None

@@ -32,7 +32,7 @@ async def test_submit_may_follow_an_answer_before_its_last_write_returns() -> No
         assert stage.all(SessionError) == []
         turn = user("one"), assistant(stage.answer_text(first)), user("two")
         assert stage.generations[1].prompt_ids == stage.prompt_ids(*turn)
-        assert stage.finished(second)
+        assert stage.finished(second).reason == "stop"
 
 
 async def test_submit_may_follow_a_refusal_before_its_write_returns() -> None:
@@ -53,7 +53,7 @@ async def test_submit_may_follow_a_refusal_before_its_write_returns() -> None:
         assert len(stage.warms) == 1, "only the refused one: no turn begins while an answer runs"
         stage.engine_gate.open()
         await settle()
-        assert stage.finished(again)
+        assert stage.finished(again).reason == "stop"
 
 
 # --- the next turn
@@ -65,7 +65,7 @@ async def test_the_next_turn_stands_on_the_answer() -> None:
         second = await stage.submits("two")
         turn = user("one"), assistant(stage.answer_text(first)), user("two")
         assert stage.generations[1].prompt_ids == stage.prompt_ids(*turn)
-        assert stage.finished(second)
+        assert stage.finished(second).reason == "stop"
 
 
 async def test_the_next_turns_base_is_warmed_with_the_answer_in_it() -> None:

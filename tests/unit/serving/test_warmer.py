@@ -244,7 +244,7 @@ async def test_a_defect_of_a_rendering_for_a_warm_costs_speed_alone() -> None:
 
 async def test_a_next_turn_that_no_longer_fits_sheds_its_flushes() -> None:
     async with on_stage(engine=FakeEngine(block_size=BLOCK, context_tokens=50, answer_tokens=20)) as stage:
-        assert stage.finished(await stage.submits(TEXT[:20]))
+        assert stage.finished(await stage.submits(TEXT[:20])).reason == "stop"
         await stage.types("and ")
         assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.SHED
 
