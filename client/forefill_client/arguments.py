@@ -1,4 +1,4 @@
-"""What the commands' arguments may be: functions from text to value, for argparse."""
+"""Argument types for argparse: functions from the text of an argument to its value."""
 
 import argparse
 from pathlib import Path
@@ -8,14 +8,14 @@ from .keystrokes import SAMPLE_QUERIES
 
 
 def text(value: str) -> str:
-    """Take a text that is not empty."""
+    """Accept a text that is not empty."""
     if not value:
         raise argparse.ArgumentTypeError("give a text that is not empty")
     return value
 
 
 def text_or_file(value: str) -> str:
-    """Take a text, or with @ in front the name of a file that holds it."""
+    """Accept a text, or @ and the name of a UTF-8 file that holds it."""
     if not value.startswith("@"):
         return value
     try:
@@ -25,43 +25,43 @@ def text_or_file(value: str) -> str:
 
 
 def positive(value: str) -> float:
-    """Take a number above 0."""
+    """Accept a number above 0."""
     return _number(value, lambda number: 0 < number < float("inf"), "a number above 0")
 
 
 def not_negative(value: str) -> float:
-    """Take 0 or a number above it."""
+    """Accept 0 or a number above it."""
     return _number(value, lambda number: 0 <= number < float("inf"), "0 or a number above it")
 
 
 def share(value: str) -> float:
-    """Take a number from 0 to 1."""
+    """Accept a number from 0 to 1."""
     return _number(value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
 
 
 def count(value: str) -> int:
-    """Take a whole number from 1."""
+    """Accept a whole number, 1 or more."""
     return int(_number(value, lambda number: number >= 1 and number == int(number), "a whole number from 1"))
 
 
 def whole(value: str) -> int:
-    """Take a whole number from 0."""
+    """Accept a whole number, 0 or more."""
     return int(_number(value, lambda number: number >= 0 and number == int(number), "a whole number from 0"))
 
 
 def counts(value: str) -> tuple[int, ...]:
-    """Take whole numbers from 1, with commas between them."""
+    """Accept whole numbers, 1 or more each, separated by commas."""
     return tuple(count(part) for part in value.split(","))
 
 
 def queries(value: str) -> int:
-    """Take how many of the sample queries are used."""
+    """Accept a number of sample queries, 1 to all of them."""
     most = len(SAMPLE_QUERIES)
     return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
 
 
 def names_of(known: Any) -> Any:
-    """Make a function that takes some of the known names, with commas between them."""
+    """Return an argument type that accepts some of the `known` names, separated by commas."""
 
     def names(value: str) -> tuple[str, ...]:
         given = tuple(value.split(","))

@@ -31,7 +31,7 @@ examples:
   forefill plan --typists 500                    how many replicas they need, by simulation
 """
 TYPE_EXAMPLES = """\
-The answer goes to standard output, everything else to standard error.
+The answer goes to standard output and everything else to standard error.
 
 examples:
   forefill type "Show me all patients" --system "You write SQL."
@@ -41,13 +41,13 @@ examples:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the program; return 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. A wrong call exits with 2."""
+    """Run the program; return 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. Wrong arguments exit with 2."""
     options = _parser().parse_args(argv)
     try:
         return asyncio.run(_stoppable(options.start(options)))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has gone
+    except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ForefillError, OSError) as error:
@@ -70,7 +70,7 @@ async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         return await task
-    except (asyncio.CancelledError, ForefillError):  # what is cancelled may tell it as an error of its own
+    except (asyncio.CancelledError, ForefillError):  # a cancelled call may raise its own error instead
         if stopped_by:
             return 130 if stopped_by[0] is signal.SIGINT else 143
         raise
@@ -96,39 +96,58 @@ def _add_type(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         epilog=TYPE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("text", metavar="TEXT", type=arguments.text, help="what is typed, and submitted at its end")
+    parser.add_argument("text", metavar="TEXT", type=arguments.text, help="the text to type and submit")
     parser.add_argument(
-        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="the server (default: %(default)s)"
+        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="address of the server (default: %(default)s)"
     )
     parser.add_argument(
-        "--system", metavar="TEXT|@FILE", type=arguments.text_or_file, help="system prompt; @FILE reads it"
+        "--system",
+        metavar="TEXT|@FILE",
+        type=arguments.text_or_file,
+        help="system prompt; @FILE reads it from a file (default: none)",
     )
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--wpm", type=arguments.positive, metavar="N", help="words a minute, of five characters each")
+    pace.add_argument(
+        "--wpm",
+        type=arguments.positive,
+        metavar="N",
+        help="typing speed in words a minute, five characters to a word; instead of --mean-delay-ms",
+    )
     pace.add_argument(
         "--mean-delay-ms",
         type=arguments.positive,
         default=150.0,
         metavar="MS",
-        help="time from key to key (default: %(default)g)",
+        help="mean time from one key to the next, in milliseconds (default: %(default)g)",
     )
     parser.add_argument(
         "--typo-rate",
         type=arguments.share,
         default=0.02,
         metavar="P",
-        help="share of letters mistyped first (default: %(default)g)",
+        help="probability that a letter is mistyped and then corrected, 0 to 1 (default: %(default)g)",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="makes the typing repeatable")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="seed of the simulated typing; makes it repeatable (default: random)"
+    )
     parser.add_argument(
         "--max-tokens",
         type=arguments.count,
         default=128,
         metavar="N",
-        help="most tokens to answer with (default: %(default)s)",
+        help="longest answer, in tokens (default: %(default)s)",
     )
-    parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: the model's own)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="sampling temperature, 0 to 2; 0 is greedy (default: the model's own)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object with the answer, its report and every flush result, and nothing else",
+    )
     parser.set_defaults(start=_type)
 
 

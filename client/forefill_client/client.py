@@ -14,13 +14,13 @@ from .report import FlushResult
 from .session import Session
 
 CHANNEL_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
-    # A frozen peer is noticed within 40 s; all three are needed. The server allows a ping every 10 s.
+    # Together these three notice a frozen peer within 40 s. The server allows a ping every 10 s.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
-    # A user who thinks sends nothing: pings must go on all the same.
+    # A user who stops to think sends nothing; pings must continue.
     ("grpc.http2.max_pings_without_data", 0),
-    # What we send is bounded by Opened.limits, what we receive is a few kilobytes.
+    # Opened.limits bounds what we send; the server sends a few kilobytes at a time.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 )
@@ -28,7 +28,7 @@ _LOOPBACK: Final = ("127.", "localhost", "[::1]", "unix:")
 
 
 class AsyncClient:
-    """A connection to one forefill server; it carries any number of sessions."""
+    """A connection to one forefill server, for any number of sessions."""
 
     def __init__(self, target: str, channel: grpc.aio.Channel, connect_timeout_seconds: float) -> None:
         self._target = target
@@ -47,8 +47,8 @@ class AsyncClient:
     ) -> Self:
         """Connect to `target`, such as "127.0.0.1:50051": `async with` the result, or await it and close() it later.
 
-        Either waits up to `connect_timeout_seconds` for the server and then raises NotReachable. Without `credentials`
-        the connection is plain text. `options` are gRPC channel options; they win over ours.
+        Both wait up to `connect_timeout_seconds` for the server and then raise NotReachable. Without `credentials` the
+        connection is plain text. `options` are gRPC channel options; they override the SDK's own.
         """
         direct = (("grpc.enable_http_proxy", 0),) if target.startswith(_LOOPBACK) else ()
         merged = list({**dict(CHANNEL_OPTIONS), **dict(direct), **dict(options)}.items())
@@ -72,26 +72,27 @@ class AsyncClient:
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
     ) -> Session:
-        """Make a session: `async with` it to open it.
+        """Make a session; `async with` opens it.
 
         Args:
             messages: The conversation before the draft, oldest first.
-            sampling: How its answers are drawn; default: the model's own way.
-            draft: What already stands in the user's box.
-            warm_mode: WarmMode.OFF serves answers as plain vLLM would.
-            cache_scope: CacheScope.SESSION shares its cached blocks with nobody.
-            session_key: Names the session to routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: the server makes
-                one.
+            sampling: How answers are sampled; default: the model's own defaults.
+            draft: Text that is already in the user's box.
+            warm_mode: WarmMode.OFF answers as plain vLLM would.
+            cache_scope: CacheScope.SESSION shares cached blocks with no other session.
+            session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: made by the
+                server.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
-            pregeneration: Whether its answers may be generated before submit: held back on the server, and adopted only
-                where submit asks for exactly that prompt.
+            pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
+                if submit asks for exactly that prompt.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
-                apostrophes and underscores, or with a wide character as Chinese and Japanese have them. A call that
-                ends many words, such as a paste, flushes once. False: flush only when `flush` is called.
-            on_flush: Called with what became of each flush, in the event loop: it must be quick.
+                apostrophes and underscores, or with a wide character, as in Chinese and Japanese. A call that ends
+                several words, such as a paste, flushes once. False: flush only when `flush` is called.
+            on_flush: Called with the result of each flush, in the event loop: it must be quick.
 
         Raises:
-            InvalidRequest: A value cannot be sent. What only the server can judge is raised on entering the session.
+            InvalidRequest: A value cannot be sent. Values that only the server can check are raised when the session is
+                entered.
         """
         opening = open_request(
             messages, sampling, draft, warm_mode, cache_scope, session_key, chat_template_kwargs, pregeneration
@@ -99,7 +100,7 @@ class AsyncClient:
         return Session(self._stub.Compose, opening, auto_flush=auto_flush, on_flush=on_flush)
 
     async def close(self) -> None:
-        """Close the connection; sessions still open are cancelled."""
+        """Close the connection and cancel sessions that are still open."""
         await self._channel.close()
 
     async def _ready(self) -> Self:
@@ -108,7 +109,7 @@ class AsyncClient:
         except TimeoutError:
             await self.close()
             raise NotReachable(
-                f"no server answers at {self._target} within {self._connect_timeout_seconds:g} s: start one with"
+                f"no server answered at {self._target} within {self._connect_timeout_seconds:g} s: start one with"
                 " forefill-server, or check the address"
             ) from None
         except BaseException:

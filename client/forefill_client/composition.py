@@ -1,12 +1,11 @@
-"""What a session has to send for what is done to its draft and for what the server says of it: values in, events out.
+"""The events that a session sends, for its caller's edits and the server's replies: values in, values out.
 
-The server's draft is a copy. Where the server finds that it differs (it checks length and checksum at each flush), the
-whole draft is sent again and the flush repeated: the server's draft is emptied, whatever it holds when the event
-arrives, and the text is added. Replacing as many code points as the server last reported would miss the edits that are
-still on their way.
+The server's draft is a copy. The server checks its length and checksum at each flush. If they differ, the whole draft
+is sent again and the flush repeated: one event empties the server's draft, whatever it holds by then, and one adds the
+text. Replacing as many code points as the server last reported would miss edits that are still on their way.
 
-One repair mends all that was sent before it, so what the server has against an earlier event calls for no other; nor
-does what it has against an event before the latest submit, which brings its own text.
+One repair mends everything that was sent before it, so an error about an earlier event needs no second repair. Nor does
+an error about an event before the latest submit, since a submit carries its own text.
 """
 
 from typing import Any, Final
@@ -20,9 +19,9 @@ from .options import checked_text
 from .report import FlushResult
 
 MAX_REPAIRS_IN_A_ROW: Final = 3
-"""A draft that still differs after so many repairs is left alone until the next submit."""
+"""A draft that still differs after this many repairs is left alone until the next submit."""
 EVERYTHING: Final = 2**32 - 1
-"""More code points than a draft can have: a CHAR_DELETE of these empties it."""
+"""More code points than a draft can have: a CHAR_DELETE of this many empties it."""
 
 Events = list[pb.KeystrokeEvent]
 
@@ -30,32 +29,32 @@ Events = list[pb.KeystrokeEvent]
 class Composition:
     """A session's draft and its flushes, turn after turn.
 
-    With `auto_flush` an edit is followed by one flush where it leaves a word end (`ends_word`) that no flush has
-    covered, however many it brought at once. Such a flush names no confirmed length: where the confirmed text ends is
-    the server's rule alone.
+    With `auto_flush`, an edit that leaves a word end (`ends_word`) which no flush has covered is followed by a flush:
+    one, however many words the edit brought. Such a flush names no confirmed length: the server alone decides where the
+    confirmed text ends.
 
-    Its methods return the numbered events to send, in order. What they refuse changes nothing.
+    The methods return the numbered events to send, in order. A call that raises changes nothing.
     """
 
     def __init__(self, draft: str, *, auto_flush: bool) -> None:
         self.draft = Draft(draft)
         self.flushes = Flushes()
-        #: How often the server's draft was found to differ and was sent again.
+        #: How often the draft was sent again because the server's differed.
         self.repairs = 0
-        #: Whether END was sent, after which nothing may be.
+        #: Whether END was sent: nothing may follow it.
         self.ended = False
         self._auto_flush = auto_flush
         self._max_code_points = 0
         self._seq = 0
-        # Events up to this one were sent before the latest repair or submit, which mends whatever they broke.
+        # The latest repair or submit mends whatever the events up to this number broke.
         self._mended_through = 0
         self._repair_flush: int | None = None
         self._repairs_in_a_row = 0
 
-    # What is done.
+    # The caller's edits.
 
     def open(self, max_draft_code_points: int) -> Events:
-        """Begin under the server's limit; 0 is none."""
+        """Begin, with the server's limit for the draft; 0 means none."""
         self._max_code_points = max_draft_code_points
         self._check_length(len(self.draft.text))
         return self._auto_flushed()
@@ -79,13 +78,13 @@ class Composition:
         return self._edited([self._event(replace=pb.Replace(start=start, end=end, text=text))] if changed else [])
 
     def flush(self, confirmed: int | None = None) -> pb.KeystrokeEvent:
-        """Flush, and keep a place for the caller to find the result."""
+        """Flush, and remember the flush so that the caller can ask for its result."""
         event = self._flush(confirmed)
         self.flushes.sent(event.seq)
         return event
 
     def submit(self, text: str | None) -> pb.KeystrokeEvent:
-        """Ask for the answer to `text`, default the draft, and begin the next turn with an empty one."""
+        """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
         text = checked_text(self.draft.text if text is None else text)
         if not text:
             raise EmptySubmit(
@@ -107,23 +106,23 @@ class Composition:
         self.ended = True
         return self._event(end=pb.End())
 
-    # What the server says.
+    # The server's replies.
 
     def flush_answered(self, result: pb.FlushResult) -> list[FlushResult]:
-        """Return what became of each of the caller's flushes that this one on the wire stood for."""
+        """Return the results of the caller's flushes that this flush on the wire stood for."""
         if result.seq == self._repair_flush:
             self._repairs_in_a_row = 0
         return self.flushes.answered(result)
 
     def submit_refused(self, text: str) -> Events:
-        """Give the text of a refused submit back to the draft, unless something else was typed since."""
+        """Put the text of a refused submit back into the draft, unless the user has typed something since."""
         if self.draft.text or self.ended:
             return []
         self.draft = Draft(text)
         return self._whole_draft()
 
     def refused(self, error: ForefillError) -> Events | None:
-        """Repair the draft, or settle the flush that was refused; None where the error is about neither."""
+        """Repair the draft, or settle the flush that was refused; return None if the error is about neither."""
         seq = error.seq or 0
         if error.reason in REASONS and REASONS[error.reason].repairable:
             return self._repair(error)
@@ -132,8 +131,6 @@ class Composition:
         for flush in self.flushes.taken(seq):
             flush.error = error
         return []
-
-    # How.
 
     def _event(self, **kind: Any) -> pb.KeystrokeEvent:
         self._seq += 1
@@ -161,9 +158,9 @@ class Composition:
         return events
 
     def _repair(self, error: ForefillError) -> Events:
-        """Send the whole draft again and repeat the flushes that failed, unless that was done since."""
+        """Send the whole draft again and repeat the flushes that failed, unless a later event has mended it."""
         seq = error.seq or 0
-        failed = [] if error.reason == "SEQUENCE_GAP" else self.flushes.taken(seq)  # after a gap, the flush was done
+        failed = [] if error.reason == "SEQUENCE_GAP" else self.flushes.taken(seq)  # a flush after a gap is carried out
         if seq <= self._mended_through:
             self._join_repair(failed)
             return []
@@ -181,7 +178,7 @@ class Composition:
         return [*events, again]
 
     def _join_repair(self, failed: list[Flush]) -> None:
-        """Let flushes that failed wait for the repair that is on its way; after a submit they are needless."""
+        """Let failed flushes wait for the repair that is on its way; after a submit they are superseded."""
         if self._repair_flush is not None and self.flushes.awaited(self._repair_flush):
             self.flushes.sent_again(self._repair_flush, failed)
         else:

@@ -1,12 +1,12 @@
-"""Everything that can go wrong, as one tree.
+"""Every error of the SDK, as one tree.
 
 ForefillError
 ├── Unavailable               try again, here or elsewhere
-│   ├── NotReachable          nobody answers at the address
+│   ├── NotReachable          no server answers at the address
 │   ├── EngineUnavailable     the server's engine has died
-│   ├── ServerStopping        the server is being stopped
+│   ├── ServerStopping        the server is shutting down
 │   └── TooManySessions       the server is full
-├── InvalidRequest            mend what was asked (a ValueError too)
+├── InvalidRequest            correct the request (also a ValueError)
 │   ├── InvalidText           text that has no UTF-8
 │   ├── InvalidSampling       a sampling value is out of range
 │   ├── TemplateRefused       the chat template refused the messages
@@ -15,16 +15,16 @@ ForefillError
 │   └── EmptySubmit           nothing to submit
 ├── GenerationRunning         an answer is still running
 ├── GenerationFailed          the engine did not generate
-├── GenerationInterrupted     the engine was lost in mid-answer; `text` is what came
-├── DraftDiverged             the server's draft could not be brought back into step
-├── ClientTooSlow             answers were not read
-├── ProtocolError             client and server do not speak alike
-├── InternalError             a defect of the server; `error_id` finds it in its log
+├── GenerationInterrupted     the engine was lost in mid-answer; `text` is the part that came
+├── DraftDiverged             the server's draft could not be repaired
+├── ClientTooSlow             answers were not read in time
+├── ProtocolError             client and server do not speak the same protocol
+├── InternalError             a defect in the server; its log has it under `error_id`
 └── SessionEnded              the session is over
     └── Aborted               it was cancelled
 
-An error that came as SessionError leaves the session usable, one that came as the status of the stream does not:
-`session_continues` says which. The one table that maps the wire's ErrorReason to these classes is `REASONS`.
+An error that arrives as a SessionError leaves the session usable; one that arrives as the status of the stream ends it.
+`session_continues` says which it was. The table `REASONS` maps the wire's ErrorReason to these classes.
 """
 
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ ERROR_ID_METADATA_KEY = "forefill-error-id"
 
 
 class ForefillError(Exception):
-    """Raised when something went wrong that has no class of its own, and the parent of all that have."""
+    """Raised when an error has no class of its own; the parent of all that have one."""
 
-    #: Whether the same thing, tried again a little later, may succeed.
+    #: Whether the same call may succeed a little later.
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -52,22 +52,22 @@ class ForefillError(Exception):
         session_continues: bool = False,
     ) -> None:
         super().__init__(message)
-        #: Name of the wire's ErrorReason without its prefix, such as "PROMPT_TOO_LONG"; empty where there is none.
+        #: Name of the wire's ErrorReason without its prefix, such as "PROMPT_TOO_LONG"; empty if there is none.
         self.reason = reason
-        #: Number of the event that it answers; None where it answers none.
+        #: Number of the event that was refused; None if the error is about none.
         self.seq = seq
-        #: Whether the session goes on.
+        #: Whether the session can still be used.
         self.session_continues = session_continues
 
 
 class Unavailable(ForefillError):
-    """Raised when no server could serve the session; open a new one with the draft, here or elsewhere."""
+    """Raised when no server could serve the session; open a new one with the draft, here or at another server."""
 
     retryable = True
 
 
 class NotReachable(Unavailable):
-    """Raised when nobody answers at the address."""
+    """Raised when no server answers at the address."""
 
 
 class EngineUnavailable(Unavailable):
@@ -75,19 +75,19 @@ class EngineUnavailable(Unavailable):
 
 
 class ServerStopping(Unavailable):
-    """Raised when the server is being stopped."""
+    """Raised when the server is shutting down."""
 
 
 class TooManySessions(Unavailable):
-    """Raised when the server holds as many sessions as it may."""
+    """Raised when the server has as many sessions as it accepts."""
 
 
 class InvalidRequest(ForefillError, ValueError):
-    """Raised when what was asked cannot be done by any server; mend the call."""
+    """Raised when no server could do what was asked; correct the call."""
 
 
 class InvalidText(InvalidRequest):
-    """Raised when a text has no UTF-8, as a lone surrogate has none. Nothing was sent."""
+    """Raised when a text cannot be encoded as UTF-8, because of a lone surrogate. Nothing was sent."""
 
 
 class InvalidSampling(InvalidRequest):
@@ -111,7 +111,7 @@ class EmptySubmit(InvalidRequest):
 
 
 class GenerationRunning(ForefillError):
-    """Raised when an answer is still running; read it to its end first."""
+    """Raised when an answer is still running; read it to the end first."""
 
     retryable = True
 
@@ -123,29 +123,29 @@ class GenerationFailed(ForefillError):
 
 
 class GenerationInterrupted(ForefillError):
-    """Raised when the engine was lost in mid-answer; keep what came, or submit again for a whole answer."""
+    """Raised when the engine was lost in mid-answer; keep the part that came, or submit again for a whole answer."""
 
     retryable = True
-    #: What of the answer came before.
+    #: The part of the answer that came before.
     text: str = ""
 
 
 class DraftDiverged(ForefillError):
-    """Raised when the server's draft could not be brought back into step; submit works all the same."""
+    """Raised when the server's draft could not be repaired; submit still works, since it carries the whole text."""
 
 
 class ClientTooSlow(ForefillError):
-    """Raised when the server gave up because its answers were not read."""
+    """Raised when the server ended the session because its answers were not read in time."""
 
     retryable = True
 
 
 class ProtocolError(ForefillError):
-    """Raised when client and server do not speak alike; bring both to one version."""
+    """Raised when client and server do not speak the same protocol; use the same version of both."""
 
 
 class InternalError(ForefillError):
-    """Raised when the server has a defect; its log has it under `error_id`."""
+    """Raised when the server has a defect; its log has the details under `error_id`."""
 
     retryable = True
 
@@ -159,55 +159,55 @@ class SessionEnded(ForefillError):
 
 
 class Aborted(SessionEnded):
-    """Raised when the session was cancelled, as it is when an answer is abandoned."""
+    """Raised when the session was cancelled, for example because an answer was not read to its end."""
 
 
-class Reason(NamedTuple):
-    """What one ErrorReason means to a caller."""
+class Handling(NamedTuple):
+    """How the SDK handles one ErrorReason of the wire."""
 
     error: type[ForefillError]
-    #: The session itself mends it, by sending the whole draft again.
+    #: Whether the session repairs it by itself, by sending the whole draft again.
     repairable: bool = False
 
 
-REASONS: dict[str, Reason] = {
-    "MALFORMED_MESSAGE": Reason(ProtocolError),
-    "NOT_OPEN": Reason(ProtocolError),
-    "ALREADY_OPEN": Reason(ProtocolError),
-    "EVENT_MISSING": Reason(ProtocolError),
-    "SEQUENCE_REPEATED": Reason(ProtocolError),
-    "SEQUENCE_GAP": Reason(DraftDiverged, repairable=True),
-    "POSITION_OUT_OF_RANGE": Reason(DraftDiverged, repairable=True),
-    "DRAFT_DIVERGED": Reason(DraftDiverged, repairable=True),
-    "DRAFT_TOO_LONG": Reason(DraftTooLong),
-    "EMPTY_SUBMIT": Reason(EmptySubmit),
-    "GENERATION_RUNNING": Reason(GenerationRunning),
-    "PROMPT_TOO_LONG": Reason(PromptTooLong),
-    "INVALID_SAMPLING": Reason(InvalidSampling),
-    "TEMPLATE_REFUSED": Reason(TemplateRefused),
-    "INVALID_OPEN": Reason(InvalidRequest),
-    "SESSION_ENDED": Reason(SessionEnded),
-    "GENERATION_FAILED": Reason(GenerationFailed),
-    "GENERATION_INTERRUPTED": Reason(GenerationInterrupted),
-    "ENGINE_UNAVAILABLE": Reason(EngineUnavailable),
-    "SERVER_STOPPING": Reason(ServerStopping),
-    "TOO_MANY_SESSIONS": Reason(TooManySessions),
-    "CLIENT_TOO_SLOW": Reason(ClientTooSlow),
-    "ABORTED": Reason(Aborted),
-    "INTERNAL": Reason(InternalError),
+REASONS: dict[str, Handling] = {
+    "MALFORMED_MESSAGE": Handling(ProtocolError),
+    "NOT_OPEN": Handling(ProtocolError),
+    "ALREADY_OPEN": Handling(ProtocolError),
+    "EVENT_MISSING": Handling(ProtocolError),
+    "SEQUENCE_REPEATED": Handling(ProtocolError),
+    "SEQUENCE_GAP": Handling(DraftDiverged, repairable=True),
+    "POSITION_OUT_OF_RANGE": Handling(DraftDiverged, repairable=True),
+    "DRAFT_DIVERGED": Handling(DraftDiverged, repairable=True),
+    "DRAFT_TOO_LONG": Handling(DraftTooLong),
+    "EMPTY_SUBMIT": Handling(EmptySubmit),
+    "GENERATION_RUNNING": Handling(GenerationRunning),
+    "PROMPT_TOO_LONG": Handling(PromptTooLong),
+    "INVALID_SAMPLING": Handling(InvalidSampling),
+    "TEMPLATE_REFUSED": Handling(TemplateRefused),
+    "INVALID_OPEN": Handling(InvalidRequest),
+    "SESSION_ENDED": Handling(SessionEnded),
+    "GENERATION_FAILED": Handling(GenerationFailed),
+    "GENERATION_INTERRUPTED": Handling(GenerationInterrupted),
+    "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
+    "SERVER_STOPPING": Handling(ServerStopping),
+    "TOO_MANY_SESSIONS": Handling(TooManySessions),
+    "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
+    "ABORTED": Handling(Aborted),
+    "INTERNAL": Handling(InternalError),
 }
-_UNKNOWN = Reason(ForefillError)
+_UNKNOWN = Handling(ForefillError)
 
 _CODES: dict[grpc.StatusCode, tuple[type[ForefillError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (Unavailable, "the connection to the server was lost: open a new session"),
     grpc.StatusCode.DEADLINE_EXCEEDED: (Unavailable, "the stream ran out of time on its way: open a new session"),
     grpc.StatusCode.CANCELLED: (Aborted, "the stream was cancelled: open a new session"),
-    grpc.StatusCode.UNIMPLEMENTED: (ProtocolError, "no forefill server listens there: check the address"),
+    grpc.StatusCode.UNIMPLEMENTED: (ProtocolError, "the server at this address is not forefill: check the address"),
 }
 
 
 def reason_name(value: int) -> str:
-    """Return the name of an ErrorReason without its prefix; a number that this client does not know keeps it."""
+    """Return the name of an ErrorReason without its prefix; REASON_ and the number if this client does not know it."""
     try:
         return pb.ErrorReason.Name(pb.ErrorReason.ValueType(value)).removeprefix("ERROR_REASON_")
     except ValueError:
@@ -215,7 +215,7 @@ def reason_name(value: int) -> str:
 
 
 def from_session_error(error: pb.SessionError) -> ForefillError:
-    """Return the exception for an error after which the session goes on."""
+    """Return the exception for an error after which the session continues."""
     reason = reason_name(error.reason)
     cls = REASONS.get(reason, _UNKNOWN).error
     exception = cls(error.message or f"the server refused an event: {reason}", reason=reason)
@@ -227,7 +227,7 @@ def from_session_error(error: pb.SessionError) -> ForefillError:
 
 
 def from_status(code: grpc.StatusCode, details: str, metadata: Mapping[str, str]) -> ForefillError:
-    """Return the exception for the status that ended a stream: by its reason where it names one, else by its code."""
+    """Return the exception for the status that ended a stream: by its reason if it names one, else by its code."""
     reason = metadata.get(REASON_METADATA_KEY, "")
     if reason == "INTERNAL":
         error_id = metadata.get(ERROR_ID_METADATA_KEY, "")

@@ -1,8 +1,8 @@
 """The traffic of one session: events go out, the server's responses come in, callers wait.
 
-Events leave in the order in which they are put: a call changes the draft and puts what comes of it without an await in
-between. gRPC takes them from the outbox. One reader task, owned by the exchange, hands in what the server says and
-wakes whoever waits. All waiting is done in `until`, which ends when its condition holds or when the stream ends.
+Events leave in the order in which they are put: a call changes the draft and puts its events without an await in
+between. gRPC takes them from the outbox. One reader task, owned by the exchange, passes on each response and wakes the
+callers that wait. All waiting is done in `until`, which ends when its condition holds or when the stream ends.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from .errors import Aborted, ForefillError, NotReachable, Unavailable
 from .stream import Compose, Stream
 
 MAX_UNSENT_EVENTS: Final = 64
-"""Calls wait while more events than these are unsent, so that a slow connection slows its caller."""
+"""Calls wait while more events than this are unsent, so that a slow connection slows its caller."""
 
 
 class Exchange:
-    """One stream with its outbox, its reader and those who wait for it."""
+    """One stream with its outbox, its reader and the callers that wait."""
 
     def __init__(
         self,
@@ -45,57 +45,57 @@ class Exchange:
 
     @property
     def started(self) -> bool:
-        """Whether the stream was begun."""
+        """Whether `start` was called."""
         return self._reader is not None
 
     def start(self) -> None:
-        """Begin the stream."""
+        """Open the stream."""
         self._began_at = self._clock()
         self._stream = Stream(self._compose, self._requests())
         self._reader = asyncio.create_task(self._read(self._stream), name="forefill-session-reader")
 
     def put(self, events: Iterable[pb.KeystrokeEvent]) -> None:
-        """Let events go out, stamped with the time."""
+        """Queue events to be sent, each stamped with the time."""
         for event in events:
             event.timestamp_ms = (self._clock() - self._began_at) * 1000
             self._outbox.append(event)
         self._wake()
 
     async def send(self, *events: pb.KeystrokeEvent) -> None:
-        """Put events, then wait while too many are unsent."""
+        """Queue events to be sent, then wait while too many are unsent."""
         self.put(events)
         await self.until(lambda: len(self._outbox) <= MAX_UNSENT_EVENTS)
 
     def close_outbox(self) -> None:
-        """Close our side of the stream once all is sent."""
+        """Close our side of the stream after everything queued is sent."""
         self._closing = True
         self._wake()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the condition holds; raise why the stream ended if that comes first."""
+        """Wait until `condition` holds; if the stream ends first, raise the reason."""
         while not condition():
             if self.failure is not None:
                 raise self.failure
             await self._changed.wait()
 
     def abandon(self) -> None:
-        """Cancel the stream because an answer is not read to its end: the server stops the generation."""
-        self._fail(Aborted("the answer was abandoned, and its session with it: open a new one"))
+        """Cancel the stream because an answer is not read to its end; the server then stops generating."""
+        self._fail(Aborted("the answer was not read to its end, which ended the session: open a new one"))
         self._cancel()
 
     async def wait_closed(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the stream has ended, or the time is over."""
+        """Wait until the stream has ended or the timeout has passed."""
         if self._reader is not None:
             await asyncio.wait({self._reader}, timeout=timeout_seconds)
 
     async def stop(self, failure: ForefillError) -> None:
-        """Cancel what is left and wait for the reader."""
+        """Cancel the stream if it is still open, with `failure` as the reason, and wait for the reader."""
         self._fail(failure)
         self._cancel()
         await self.wait_closed()
 
     async def _requests(self) -> AsyncIterator[pb.ComposeRequest]:
-        """Yield what goes out; at its end gRPC closes our side of the stream."""
+        """Yield the requests; when they end, gRPC closes our side of the stream."""
         yield pb.ComposeRequest(open=self._opening)
         while True:
             while self._outbox:
@@ -106,22 +106,20 @@ class Exchange:
             await self.until(lambda: bool(self._outbox) or self._closing)
 
     async def _read(self, stream: Stream) -> None:
-        """Take in what the server says until the stream ends, and keep why it did."""
         try:
             async for response in stream.responses():
                 self._heard_something = True
                 self._hear(response)
                 self._wake()
         except Exception as error:  # a caller's callback may raise anything
-            failure = ForefillError(f"the session's reader failed, and with it the session: {error!r}")
+            failure = ForefillError(f"a response could not be handled, which ended the session: {error!r}")
             failure.__cause__ = error
             self._fail(failure)
         finally:
             stream.cancel()
-            self._fail(self._why(stream.ending))
+            self._fail(self._failure_from(stream.ending))
 
-    def _why(self, ending: ForefillError) -> ForefillError:
-        """Return why the stream ended, as its caller sees it."""
+    def _failure_from(self, ending: ForefillError) -> ForefillError:
         if not self._heard_something and type(ending) is Unavailable:
             return NotReachable(f"no server could be reached: {ending}")
         return ending
@@ -136,6 +134,5 @@ class Exchange:
             self._stream.cancel()
 
     def _wake(self) -> None:
-        """Let everyone who waits look again."""
         self._changed.set()
         self._changed = asyncio.Event()

@@ -1,7 +1,7 @@
-"""What became of a turn's flushes.
+"""The flushes of a turn and their results.
 
-A flush is known to its caller by the number under which it was first sent. Where the drafts had diverged it is sent
-again, and then the answer to the later one on the wire belongs to it; one flush on the wire may stand for many.
+The caller knows a flush by the number under which it was first sent. If the drafts had diverged, it is sent again, and
+the result of the later flush on the wire is its own; one flush on the wire may stand for several.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .report import FlushOutcome, FlushResult, flush_result_from_wire
 
 @dataclass(slots=True)
 class Flush:
-    """What is known of one of the caller's flushes."""
+    """One of the caller's flushes, with its result or its error if it has been answered."""
 
     seq: int
     result: FlushResult | None = None
@@ -22,7 +22,7 @@ class Flush:
 
     @property
     def answered(self) -> bool:
-        """Whether it is known what became of it."""
+        """Whether its result or its error is known."""
         return self.result is not None or self.error is not None
 
 
@@ -34,32 +34,32 @@ class Flushes:
         self._waiting: dict[int, list[Flush]] = {}
 
     def get(self, seq: int) -> Flush | None:
-        """Return the caller's flush of that number; None where this turn has none."""
+        """Return the caller's flush with this number, or None if this turn has none."""
         return self._by_seq.get(seq)
 
     def results(self) -> tuple[FlushResult, ...]:
-        """Return what became of those that went well, in the order in which they were sent."""
+        """Return the results so far, in the order in which the flushes were sent."""
         return tuple(flush.result for flush in self._by_seq.values() if flush.result is not None)
 
     def sent(self, seq: int) -> None:
-        """Note that the caller's flush went out."""
+        """Record that the caller's flush was sent."""
         flush = self._by_seq[seq] = Flush(seq)
         self._waiting[seq] = [flush]
 
     def awaited(self, seq: int | None) -> bool:
-        """Whether a flush on the wire is still to be answered."""
+        """Return whether a flush on the wire is still to be answered."""
         return seq in self._waiting
 
     def taken(self, seq: int) -> list[Flush]:
-        """Take away the flushes that one on the wire stood for, because it was refused."""
+        """Remove and return the flushes that a flush on the wire stood for."""
         return self._waiting.pop(seq, [])
 
     def sent_again(self, seq: int, flushes: list[Flush]) -> None:
-        """Note that a flush on the wire stands for these, too."""
+        """Record that a flush on the wire also stands for these."""
         self._waiting.setdefault(seq, []).extend(flushes)
 
     def answered(self, result: pb.FlushResult) -> list[FlushResult]:
-        """Give the flushes that one on the wire stood for their result, and return those."""
+        """Give a result to the flushes that a flush on the wire stood for, and return these results."""
         results = []
         for flush in self.taken(result.seq):
             flush.result = flush_result_from_wire(result, flush.seq)
@@ -67,10 +67,10 @@ class Flushes:
         return results
 
     def begin_turn(self) -> None:
-        """Forget the turn before, but for what is still to be answered."""
+        """Forget the flushes of the turn before, except those that are still to be answered."""
         self._by_seq = {seq: flush for seq, flush in self._by_seq.items() if not flush.answered}
 
 
 def superseded(flush: Flush) -> None:
-    """Settle a flush that something later made needless."""
+    """Settle a flush that a later event made unnecessary."""
     flush.result = FlushResult(flush.seq, 0, 0, 0, 0, FlushOutcome.DEFERRED)

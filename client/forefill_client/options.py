@@ -1,4 +1,4 @@
-"""What a caller says when a session begins."""
+"""The options of a session, and the Open message made from them."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,35 +15,35 @@ from .errors import InvalidRequest, InvalidText
 class ChatMessage:
     """One message of the conversation before the draft."""
 
-    #: Who speaks: "system", "user", "assistant", or any role that the model's template knows.
+    #: The speaker: "system", "user", "assistant", or any other role that the model's template knows.
     role: str
-    #: What is said.
+    #: The text.
     content: str
 
 
-#: A message in any of the three ways in which people hold one.
+#: A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}.
 MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How answers are drawn. What is left out takes the model's default (its generation_config), then vLLM's."""
+    """How answers are sampled. A value left out is the model's default (its generation_config), or else vLLM's."""
 
-    #: Most tokens of an answer; at least 1; default: what is left of the model's context.
+    #: Longest answer, in tokens; at least 1; default: the rest of the model's context.
     max_tokens: int | None = None
     #: 0 (greedy) to 2.
     temperature: float | None = None
-    #: Nucleus mass; above 0 to 1.
+    #: Probability mass of the nucleus; above 0, up to 1.
     top_p: float | None = None
-    #: Number of likeliest tokens drawn from; 0 means all.
+    #: Number of most likely tokens to sample from; 0 means all.
     top_k: int | None = None
-    #: Least probability, relative to the likeliest token's; 0 to 1.
+    #: Lowest probability, relative to that of the most likely token; 0 to 1.
     min_p: float | None = None
     #: -2 to 2.
     presence_penalty: float | None = None
     #: -2 to 2.
     frequency_penalty: float | None = None
-    #: Above 0 to 2.
+    #: Above 0, up to 2.
     repetition_penalty: float | None = None
     #: Makes sampling repeatable on one engine.
     seed: int | None = None
@@ -52,27 +52,27 @@ class Sampling:
 
 
 class WarmMode(Enum):
-    """How a session warms."""
+    """What a session warms ahead of submit."""
 
-    #: The base prompt at once, the confirmed text at each flush.
+    #: The base prompt when the session opens, and the confirmed text at each flush.
     AUTO = pb.WARM_MODE_AUTO
-    #: Nothing: the answer comes as plain vLLM would give it.
+    #: Nothing: answers come as from plain vLLM.
     OFF = pb.WARM_MODE_OFF
 
 
 class PregenerationMode(Enum):
-    """Whether answers may be generated before submit, in a pause; sent only if they fit exactly."""
+    """Whether answers may be generated before submit, in a pause. They are sent only if they fit the prompt exactly."""
 
-    #: While it pays.
+    #: As ON, but less often if most of this session's are not used.
     AUTO = pb.PREGENERATION_MODE_AUTO
     #: Never.
     OFF = pb.PREGENERATION_MODE_OFF
-    #: In every pause that is long enough, within the server's limits.
+    #: In every long enough pause, within the server's limits.
     ON = pb.PREGENERATION_MODE_ON
 
 
 class CacheScope(Enum):
-    """Who else may hit the blocks that a session computes."""
+    """Which sessions share the cached blocks that a session computes."""
 
     #: All sessions of the server.
     SHARED = pb.CACHE_SCOPE_SHARED
@@ -81,7 +81,7 @@ class CacheScope(Enum):
 
 
 def checked_text(text: str) -> str:
-    """Return the text, or raise InvalidText where it has no UTF-8."""
+    """Return `text`, or raise InvalidText if it cannot be encoded as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -102,7 +102,7 @@ def open_request(
     chat_template_kwargs: Mapping[str, Any] | None,
     pregeneration: PregenerationMode,
 ) -> pb.Open:
-    """Return the wire's Open, or raise InvalidRequest where a value cannot be put into it."""
+    """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
         messages=[_message(message) for message in messages],
         sampling=_sampling(sampling or Sampling()),

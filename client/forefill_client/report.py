@@ -1,4 +1,4 @@
-"""What a session hears from the server, as plain values."""
+"""The server's reports on a session, as plain values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,17 +7,17 @@ from forefill.v1 import keystroke_pb2 as pb
 
 
 class FlushOutcome(StrEnum):
-    """What became of a flush."""
+    """The outcome of a flush."""
 
     #: Every whole block of the stable tokens is cached, and work was done for it.
     WARMED = "warmed"
     #: It completed no block that was not cached already.
     NOTHING_NEW = "nothing new"
-    #: Something later came first; what is still wanted is warmed with that.
+    #: A later event came first; what is still needed is warmed with that.
     DEFERRED = "deferred"
-    #: It was not, or not all, done: see FlushResult.shed_reason.
+    #: It was not done, or not completely: see FlushResult.shed_reason.
     SHED = "shed"
-    #: Warming does nothing here: see Opened.warming_inert_reason.
+    #: Warming has no effect here: see Opened.warming_inert_reason.
     INERT = "inert"
     #: The server is newer than this client.
     UNKNOWN = "unknown"
@@ -28,7 +28,7 @@ class ShedReason(StrEnum):
 
     #: It was not shed.
     NONE = "none"
-    #: The engine has too much to do for others.
+    #: The engine is too busy with other requests.
     LOAD = "load"
     #: Most of what was warmed for this session, or its tenant, was not used.
     PAYBACK = "payback"
@@ -39,13 +39,13 @@ class ShedReason(StrEnum):
 
 
 class GenerationSource(StrEnum):
-    """On what an answer began."""
+    """Where the first token of an answer came from."""
 
-    #: No block was cached.
+    #: An engine that had no block of the prompt cached.
     COLD = "cold"
-    #: At least one block was cached.
+    #: An engine that had at least one block of the prompt cached.
     WARM = "warm"
-    #: The answer had been begun before submit.
+    #: An answer that was begun before submit.
     PREGENERATED = "pre-generated"
     #: The server is newer than this client.
     UNKNOWN = "unknown"
@@ -54,7 +54,7 @@ class GenerationSource(StrEnum):
 class FinishReason(StrEnum):
     """Why an answer ended."""
 
-    #: The model ended it, or a stop text came.
+    #: The model ended it, or a stop text was reached.
     STOP = "stop"
     #: Sampling.max_tokens or the model's context was reached.
     LENGTH = "length"
@@ -88,7 +88,7 @@ _FINISH_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the server accepts."""
+    """The server's limits."""
 
     #: Longest draft, in code points.
     max_draft_code_points: int
@@ -100,34 +100,34 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a session works with."""
+    """The server's side of a session that has opened."""
 
     #: The session's name in the server's log.
     session_id: str
     #: The served model's name.
     model: str
-    #: vLLM's unit of caching, in tokens.
+    #: Length of a cached block, vLLM's unit of caching, in tokens.
     block_size: int
     limits: Limits
     #: Tokens of everything before the draft.
     base_prompt_tokens: int
-    #: Why warming does nothing here; empty where it works.
+    #: Why warming has no effect here; empty if it works.
     warming_inert_reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
-    """What became of one flush."""
+    """The result of one flush."""
 
     #: Number of the flush, as `Session.flush` returned it.
     seq: int
     #: Code points of the draft that count as confirmed.
     confirmed_code_points: int
-    #: Leading tokens of the prompt that no typing after the confirmed text can change.
+    #: Leading tokens of the prompt that typing after the confirmed text cannot change.
     stable_tokens: int
-    #: Leading tokens of them that are believed cached now, in whole blocks.
+    #: Leading stable tokens that are now believed to be cached, in whole blocks.
     cached_tokens: int
-    #: Tokens that the engine computed for it.
+    #: Tokens that the engine computed for this flush.
     computed_tokens: int
     outcome: FlushOutcome
     #: Why it was shed.
@@ -136,46 +136,46 @@ class FlushResult:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Where the tokens went that were computed ahead for a turn.
+    """The use that was made of the tokens computed ahead for a turn.
 
     computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
     """
 
-    #: Warm requests sent to the engine.
+    #: Warming requests sent to the engine.
     warms: int
     computed_tokens: int
-    #: Found again by the answer's prompt.
+    #: Found in the cache by the answer's prompt.
     used_tokens: int
     #: Not part of the submitted prompt.
     edited_away_tokens: int
     #: Part of the submitted prompt, but no longer cached, or not yet.
     evicted_tokens: int
-    #: Lost: the warm failed, or nobody submitted.
+    #: Lost: the warming request failed, or the draft was never submitted.
     abandoned_tokens: int
-    #: Computed a second time in a pause, so that what is cached is not evicted.
+    #: Computed a second time in a pause, to keep cached blocks from being evicted.
     kept_tokens: int = 0
-    #: Answers begun before submit; the prompt tokens that they computed are in the rows above.
+    #: Answers begun before submit; the prompt tokens computed for them are counted above.
     pregenerations: int = 0
     #: Tokens generated for them.
     pregenerated_tokens: int = 0
-    #: Tokens of them that became part of the answer.
+    #: Pre-generated tokens that became part of the answer.
     adopted_tokens: int = 0
-    #: Tokens of them that did not.
+    #: Pre-generated tokens that did not.
     discarded_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one answer cost."""
+    """The cost of one answer."""
 
-    #: From the call of `submit` to the first token's arrival, by the client's clock.
+    #: From the call of `submit` to the arrival of the first token, by the client's clock.
     ttft_seconds: float
     #: From the server's receipt of SUBMIT to the first token, by the server's clock.
     server_ttft_seconds: float
-    #: From the call of `submit` to the answer's end, by the client's clock.
+    #: From the call of `submit` to the end of the answer, by the client's clock.
     total_seconds: float
     prompt_tokens: int
-    #: Tokens of the prompt that the engine found cached.
+    #: Tokens of the prompt that the engine found in its cache.
     cached_tokens: int
     completion_tokens: int
     source: GenerationSource

@@ -1,4 +1,4 @@
-"""One session: what a caller does to its draft, and what comes of it."""
+"""One session: edits of its draft, flushes, and answers."""
 
 import time
 from collections.abc import Callable
@@ -21,10 +21,10 @@ END_TIMEOUT_SECONDS: Final = 5.0
 
 
 class Session:
-    """A user's box at the server: edit the draft, submit it, read the answer, and go on with the next turn.
+    """A user's text box at the server: edit the draft, submit it, read the answer, and continue with the next turn.
 
-    Made by `AsyncClient.session`; an async context manager. Leaving it normally ends the session in good order; leaving
-    it with an exception, or with an answer unread, cancels it. Any call may raise what has ended the session.
+    An async context manager, made by `AsyncClient.session`. Leaving it normally ends the session in good order; leaving
+    it with an exception, or with an unread answer, cancels it. Any call may raise the error that ended the session.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Session:
         self._exchange = Exchange(compose, opening, self._hear, clock)
         self._opened: Opened | None = None
         self._answer: Answer | None = None
-        # What the server had against an event that is neither a flush nor a submit: the next call raises it.
+        # The error about an event that is neither a flush nor a submit: the next call raises it.
         self._unraised: ForefillError | None = None
 
-    # What a caller can see.
+    # State.
 
     @property
     def draft(self) -> str:
@@ -54,30 +54,30 @@ class Session:
 
     @property
     def opened(self) -> Opened:
-        """What the session works with."""
+        """The server's model, limits and block size, as it reported them when the session opened."""
         if self._opened is None:
             raise RuntimeError("the session is not open yet: enter it with `async with` first")
         return self._opened
 
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
-        """What became of this turn's flushes so far, in the order in which they were sent."""
+        """The results of this turn's flushes so far, in the order in which they were sent."""
         return self._composition.flushes.results()
 
     @property
     def repairs(self) -> int:
-        """How often the server's draft was found to differ and was sent again."""
+        """How often the draft was sent again because the server's differed."""
         return self._composition.repairs
 
-    # What a caller can do.
+    # Calls.
 
     async def type(self, text: str) -> None:
-        """Append to the draft: one character, or what an input method or a paste gave at once."""
+        """Append to the draft: one character, or a longer text from an input method or a paste."""
         self._check_usable()
         await self._exchange.send(*self._composition.type(text))
 
     async def delete(self, count: int = 1) -> None:
-        """Remove code points from the draft's end; on an empty draft it does nothing."""
+        """Remove `count` code points from the draft's end, or all of them if it has fewer."""
         self._check_usable()
         await self._exchange.send(*self._composition.delete(count))
 
@@ -87,15 +87,15 @@ class Session:
         await self._exchange.send(*self._composition.replace(start, end, text))
 
     async def set_draft(self, text: str) -> None:
-        """Make the draft `text`, sending only where it differs: for a text box that tells its whole content."""
+        """Replace the draft by `text`, sending only the difference: for a text box that reports its whole content."""
         checked_text(text)
         await self.replace(*smallest_replace(self.draft, text))
 
     async def flush(self, confirmed: int | None = None) -> int:
-        """Let the server warm the first `confirmed` code points; default: all up to the last word end that it finds.
+        """Have the server warm the first `confirmed` code points; default: all up to the last word end that it finds.
 
-        Returns the flush's number, for `flushed`. Without `auto_flush=False` a session flushes by itself; see
-        AsyncClient.session.
+        Returns the number of the flush, for `flushed`. A session also flushes by itself unless it was made with
+        `auto_flush=False`; see AsyncClient.session.
         """
         self._check_usable()
         event = self._composition.flush(confirmed)
@@ -103,10 +103,10 @@ class Session:
         return event.seq
 
     async def flushed(self, seq: int) -> FlushResult:
-        """Wait for what became of one flush of this turn."""
+        """Wait for the result of one flush of this turn, or raise its error."""
         flush = self._composition.flushes.get(seq)
         if flush is None:
-            raise ValueError(f"{seq} is no flush of this turn: pass what flush() returned")
+            raise ValueError(f"{seq} is no flush of this turn: pass a number that flush() returned")
         await self._exchange.until(lambda: flush.answered)
         if flush.error is not None:
             raise flush.error
@@ -115,14 +115,14 @@ class Session:
     async def submit(self, text: str | None = None) -> Answer:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
 
-        The answer raises what the server has against it: where `session_continues`, the session still stands, and the
-        text is in the draft again unless something else was typed since. To stop an answer is to end the session; see
-        Answer.
+        If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
+        can still be used, and the text is back in the draft unless something else has been typed since. Stopping an
+        answer ends the session; see Answer.
         """
         self._check_usable()
         if self._unread:
             raise GenerationRunning(
-                "an answer is still running: iterate it to its end first",
+                "an answer is still running: iterate over it to the end first",
                 session_continues=True,
                 reason="GENERATION_RUNNING",
             )
@@ -133,7 +133,7 @@ class Session:
         return answer
 
     async def end(self) -> None:
-        """Close the session in good order, after a running answer; nothing can be sent any more."""
+        """Close the session in good order, after a running answer; nothing can be sent afterwards."""
         if not self._exchange.started or self._composition.ended:
             return
         if self._exchange.failure is None:
@@ -145,7 +145,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         if self._exchange.started:
-            raise RuntimeError("a session is entered once: make a new one with AsyncClient.session")
+            raise RuntimeError("a session can be entered only once: make a new one with AsyncClient.session")
         self._exchange.start()
         try:
             await self._exchange.until(lambda: self._opened is not None)
@@ -160,9 +160,9 @@ class Session:
             if exc is None and not self._unread:
                 await self.end()
         finally:
-            await self._exchange.stop(Aborted("the session was left and its stream cancelled: open a new one"))
+            await self._exchange.stop(Aborted("the session was left, which cancelled its stream: open a new one"))
 
-    # What the server says.
+    # The server's responses.
 
     def _hear(self, response: pb.ComposeResponse) -> None:
         match response.WhichOneof("response"):
@@ -179,7 +179,7 @@ class Session:
 
     def _hear_error(self, error: ForefillError) -> None:
         if self._answer is not None and error.seq == self._answer.seq:
-            if error.reason != "SEQUENCE_GAP":  # after which the event was carried out
+            if error.reason != "SEQUENCE_GAP":  # a submit after a gap is carried out
                 self._answer._fail(error)
                 self._exchange.put(self._composition.submit_refused(self._answer.submitted_text))
             return
@@ -191,11 +191,10 @@ class Session:
 
     @property
     def _unread(self) -> bool:
-        """Whether an answer is still on its way."""
         return self._answer is not None and not self._answer.complete
 
     def _check_usable(self) -> None:
-        """Raise what has ended the session, or what the server had against an earlier event."""
+        """Raise the error that ended the session, or the server's error about an earlier event."""
         if not self._exchange.started:
             raise RuntimeError("the session is not open yet: enter it with `async with` first")
         if self._exchange.failure is not None:

@@ -1,4 +1,4 @@
-"""`forefill type`: types a text at a server, shows what is confirmed and cached meanwhile, and prints the answer."""
+"""`forefill type`: type a text at a server, show what is confirmed and cached meanwhile, and print the answer."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class TypeCommand:
-    """What is typed, where, and how."""
+    """The arguments of `forefill type`."""
 
     text: str
     target: str
@@ -31,7 +31,7 @@ class TypeCommand:
 
 
 async def run(command: TypeCommand) -> int:
-    """Type, print, and return the exit status."""
+    """Run the command and return its exit status."""
     with Terminal() as terminal:
         return await _run(command, _View(terminal, quiet=command.as_json))
 
@@ -67,7 +67,7 @@ _ENDED_BY = {
 
 
 class _View:
-    """What a person sees of it."""
+    """The command's output for people."""
 
     def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
         self.results: list[FlushResult] = []
@@ -82,9 +82,9 @@ class _View:
         opened = session.opened
         if self._quiet:
             return
-        self._terminal.say(f"{opened.model}: {opened.base_prompt_tokens} tokens stand before your text")
+        self._terminal.say(f"{opened.model}: {opened.base_prompt_tokens} tokens come before your text")
         if opened.warming_inert_reason:
-            self._terminal.say(f"warming does nothing here: {opened.warming_inert_reason}")
+            self._terminal.say(f"warming has no effect here: {opened.warming_inert_reason}")
 
     async def typed(self, event: KeystrokeEvent) -> None:
         if not self._answering:

@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: how they speak, how they fail, and which Python they take.
+# Sourced by the other scripts in this directory: messages, failures, and the choice of a Python.
 # shellcheck shell=bash
 
 say() { printf 'forefill: %s\n' "$*"; }
@@ -8,7 +8,7 @@ die() {
     exit 1
 }
 
-# Prints the first Python that the lock has wheels for and that can make an environment; PYTHON=... names another.
+# Prints the first Python that the lock has wheels for and that can make an environment. PYTHON=... names another.
 find_python() {
     local candidate fits='import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
     for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.14 python3}; do
@@ -18,6 +18,6 @@ find_python() {
             return
         fi
     done
-    die "${PYTHON:+$PYTHON is not fit: }this needs Python 3.11 to 3.14 with its venv module: install it" \
+    die "${PYTHON:+$PYTHON is not suitable: }this needs Python 3.11 to 3.14 with its venv module: install it" \
         "(Debian, Ubuntu: apt install python3.11-venv), or name one: make PYTHON=/path/to/python3.11"
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes requirements.lock from pyproject.toml: everything that demo, tests and checks need, with hashes, for all fitting
-# Pythons and processors. To take newer releases, move exclude-newer in pyproject.toml, then: make lock UPGRADE=1
+# Generates requirements.lock from pyproject.toml: everything that demo, tests and checks need, with hashes, for every
+# supported Python and processor. To take newer releases, move exclude-newer in pyproject.toml, then run
+# make lock UPGRADE=1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh

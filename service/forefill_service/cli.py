@@ -9,81 +9,60 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, CliSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
-from .settings import Settings
+from .settings import GROUPS, Flags, Settings
 
 log = logging.getLogger(__name__)
 
+_DESCRIPTION = """\
+Warms vLLM's prefix cache while users type, and answers when they press Enter.
 
-class ServerCommand(Settings):
-    """Warms vLLM's prefix cache while users type, and answers when they press Enter.
+With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
+Every flag is also an environment variable: --port is FOREFILL_PORT. A list is
+JSON there: FOREFILL_ENGINE_URL='["http://10.0.0.7:8000"]'.
 
-    With no arguments it serves the packaged SmolLM2-135M on 127.0.0.1:50051.
-    Every flag is also an environment variable: --max-sessions is FOREFILL_MAX_SESSIONS.
+examples:
+  forefill-server
+  forefill-server --model Qwen/Qwen3-8B
+  forefill-server --model Qwen/Qwen3-8B \\
+      --engine-args '{"tensor_parallel_size": 2}'
+  forefill-server --engine remote --engine-url http://10.0.0.7:8000
+  forefill-server --engine fake        no model: to try a client against
+"""
 
-    examples:
-      forefill-server
-      forefill-server --model Qwen/Qwen3-8B
-      forefill-server --model Qwen/Qwen3-8B --engine-args '{"tensor_parallel_size": 2}'
-      forefill-server --engine remote --engine-url http://10.0.0.7:8000
-      forefill-server --engine fake        no model: to try a client against
-      forefill-server --version
-    """
-
-    model_config = SettingsConfigDict(
-        cli_prog_name="forefill-server",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_avoid_json=True,
-        cli_exit_on_error=False,
-        cli_implicit_flags=True,
-    )
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the examples' lines, and leaves out defaults that say nothing: their help names what happens instead."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return inspect.cleandoc(text)
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        text = super()._get_help_string(action) or ""
-        return re.sub(r" \(default(: None| factory: (dict|list))?:? ?\)$", "", text)
+_METAVARS = {"int": "N", "Path": "FILE", "dict[str,str]": "JSON", "dict[str,Any]": "JSON"}
+"""By the type of a value; for other types the last word of the flag says what the value is."""
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the server.
 
-    Returns 0 after a clean stop, 1 where it cannot serve, 2 for bad settings, 130 for Ctrl-C while the engine starts;
+    Returns 0 after a clean stop, 1 if it cannot serve, 2 for bad settings, 130 for Ctrl-C while the engine starts;
     SIGTERM then exits with 143.
     """
-    arguments = sys.argv[1:] if args is None else args
-    if "--version" in arguments:
-        print(f"forefill-server {version('forefill')}")
-        return 0
     try:
-        source = CliSettingsSource[Any](ServerCommand, formatter_class=_HelpFormatter)
-        settings: Settings = CliApp.run(ServerCommand, cli_args=arguments, cli_settings_source=source)
+        settings = parsed(sys.argv[1:] if args is None else args)
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
-    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.log_level == "debug" else "NONE")
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.server.log_level == "debug" else "NONE")
     from .server import serve
 
-    level = settings.log_level.upper()
+    level = settings.server.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
-        if settings.engine == "remote":
+        if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engine = start_engine(settings)
         return asyncio.run(serve([engine], settings))
@@ -92,6 +71,31 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def parsed(arguments: list[str]) -> Settings:
+    """Return the settings of a command line and the environment.
+
+    Raises ValidationError or SettingsError if they are bad. Exits after --help and --version.
+    """
+    parser = _Parser(
+        "forefill-server",
+        usage="forefill-server [options]",
+        description=_DESCRIPTION,
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"forefill-server {version('forefill')}")
+    source = CliSettingsSource[Any](
+        Flags,
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        root_parser=parser,
+        add_argument_method=_Parser.add_flag,
+    )
+    return Settings(**dict(CliApp.run(Flags, cli_args=arguments, cli_settings_source=source)))
 
 
 async def _serve_remote(settings: Settings) -> int:
@@ -105,13 +109,13 @@ def start_engine(settings: Settings) -> Engine:
 
     Raises EngineStartError with one line of cause.
     """
-    if settings.engine == "fake":
-        context_tokens, block_size = settings.context_tokens or 8192, settings.block_size or 16
+    if settings.engine.kind == "fake":
+        context_tokens, block_size = settings.engine.context_tokens or 8192, settings.engine.block_size or 16
         return FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.log_level == "debug" else "ERROR")
-    log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.model or "the packaged model")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
+    log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
     return EmbeddedEngine.start(settings)
 
 
@@ -119,8 +123,46 @@ def _terminate(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows the flags by subject, and raises SettingsError for a bad command line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subjects: dict[str, Any] = {}
+        for name, group in GROUPS.items():
+            subject = self.add_argument_group(Settings.model_fields[name].title, inspect.getdoc(group))
+            self._subjects.update(dict.fromkeys(group.by_flag(), subject))
+
+    def add_flag(self, *names: str, **kwargs: Any) -> None:
+        if "metavar" in kwargs and not kwargs["metavar"].startswith("{"):
+            kwargs["metavar"] = _METAVARS.get(kwargs["metavar"], kwargs["dest"].rpartition("_")[2].upper())
+        self._subjects[kwargs["dest"]].add_argument(*names, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves out empty defaults, whose flags say what happens instead; breaks no name and no default over two lines."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = super()._get_help_string(action) or ""
+        return re.sub(r" \(default: (None|\[\]|\{\})?\)$", "", text)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        whole = re.sub(r"\(default: (\S+)\)$", "(default:\N{NO-BREAK SPACE}\\1)", text)
+        lines = textwrap.wrap(whole, width, break_on_hyphens=False)
+        return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
 def _first_complaint(error: ValidationError | SettingsError) -> str:
     if isinstance(error, SettingsError):
-        return str(error)
+        undecodable = re.search(r"(?:encountered for|value for field) \"?(\w+)", str(error))
+        return f"{_flag(undecodable[1])}: not valid JSON" if undecodable else str(error)
     first = error.errors()[0]
-    return f"--{'.'.join(map(str, first['loc'])).replace('_', '-')}: {first['msg']}"
+    message = first["msg"].removeprefix("Value error, ")
+    return ": ".join([*(_flag(str(name)) for name in first["loc"][:1]), message])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,31 +1,34 @@
-"""Every error of a session: one reason, one sentence that says what to do next.
+"""Every error of a session: one reason, and one sentence that says what to do next.
 
 ServiceError
-├── Refusal            an event or a stream is refused, for one `Reason`
-└── EngineError        the engine did not do its work
-    ├── EngineStartError       Raised when no engine comes up: bad model, no memory
-    ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost while it answers
-    │   ├── EngineUnreachable      Raised when it cannot even be asked
-    │   ├── EngineSlow             Raised when it did not answer in time
-    │   └── EngineDied             Raised when it will never come back: this process has nothing to serve with
+├── Refusal                    Raised when an event or a stream is refused, for one `Reason`
+└── EngineError                Raised when the engine fails to do its work
+    ├── EngineStartError       Raised when no engine starts: bad model, no memory
+    ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost during an answer
+    │   ├── EngineUnreachable      Raised when it accepts no connection
+    │   ├── EngineSlow             Raised when it does not answer in time
+    │   └── EngineDied             Raised when it will never come back: this process can serve nothing
     └── EngineRefused          Raised when the engine refuses one request: an unusable prompt
         └── EngineBusy             Raised when it has no room for one more request
 """
 
+import traceback
 from enum import Enum
 
 
 class Reason(Enum):
-    """Why an event or a stream is refused; the names are those of `ErrorReason` on the wire, the values tell people."""
+    """Reasons to refuse an event or a stream; names are those of `ErrorReason` on the wire, values are for people."""
 
     MALFORMED_MESSAGE = "the message could not be parsed; send well-formed protobuf with UTF-8 text"
     NOT_OPEN = "the stream did not begin with Open; send Open first"
-    ALREADY_OPEN = "the session is open already and this Open is ignored; start a new stream for a new session"
-    EVENT_MISSING = "the message has no kind that this server knows and is ignored; set one"
-    SEQUENCE_REPEATED = "this event number was used before and the event is ignored; number events 1, 2, 3, ..."
+    ALREADY_OPEN = "the session is already open and this Open is ignored; start a new stream for a new session"
+    EVENT_MISSING = "the message is of no kind that this server knows and is ignored; set a known kind"
+    SEQUENCE_REPEATED = "this event number was already used and the event is ignored; number events 1, 2, 3, ..."
     SEQUENCE_GAP = "event numbers were skipped, so the drafts may differ; replace the whole draft"
-    POSITION_OUT_OF_RANGE = "the positions lie outside the draft and the edit is ignored; replace the whole draft"
-    DRAFT_DIVERGED = "the server's draft is not the client's, nothing is warmed; replace the whole draft, then FLUSH"
+    POSITION_OUT_OF_RANGE = "the positions are outside the draft and the edit is ignored; replace the whole draft"
+    DRAFT_DIVERGED = (
+        "the server's draft differs from the client's and is not warmed; replace the whole draft, then FLUSH"
+    )
     DRAFT_TOO_LONG = "the text is longer than Opened.limits.max_draft_code_points and is ignored; shorten it"
     EMPTY_SUBMIT = "there is nothing to submit; type something, or send the text with SUBMIT"
     GENERATION_RUNNING = "an answer is still running; wait for GenerationFinished, or close the stream to stop it"
@@ -34,47 +37,48 @@ class Reason(Enum):
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
-    GENERATION_FAILED = "the engine did not generate; SUBMIT again"
-    GENERATION_INTERRUPTED = "the engine was lost in mid-answer; keep what came, or SUBMIT again for a whole answer"
+    GENERATION_FAILED = "the engine could not generate an answer; SUBMIT again"
+    GENERATION_INTERRUPTED = (
+        "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
+    )
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
-    SERVER_STOPPING = "the server stops; open again with the draft, on another server if there is one"
-    TOO_MANY_SESSIONS = "the server has all the sessions it takes; open again later, or on another server"
+    SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
+    TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
-    ABORTED = "the client closed the stream without END, so what ran was stopped"
-    INTERNAL = "a defect of the server; its log has the cause under the id in the metadata; open again with the draft"
+    ABORTED = "the client closed the stream without END, so its work was stopped"
+    INTERNAL = "the server failed; its log has the cause under the id in the metadata; open again with the draft"
 
 
 class ServiceError(Exception):
-    """Raised when forefill cannot do what it was asked."""
+    """Raised when forefill cannot do what it was asked to do."""
 
 
 class Refusal(ServiceError):
-    """Raised when an event or a stream is refused; `detail` says more than the reason where there is more to say."""
+    """Raised when an event or a stream is refused; `detail` is added to the text of the reason."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
-        self.detail = detail
 
 
 class EngineError(ServiceError):
-    """Raised when the engine did not do its work."""
+    """Raised when the engine fails to do its work."""
 
 
 class EngineStartError(EngineError):
-    """Raised when no engine comes up; the message is one line of cause."""
+    """Raised when no engine starts; the message is one line with the cause."""
 
 
 class EngineUnavailable(EngineError):
-    """Raised when the engine cannot be reached, or is lost while it answers; it may come back."""
+    """Raised when the engine cannot be reached, or is lost during an answer; it may come back."""
 
 
 class EngineUnreachable(EngineUnavailable):
-    """Raised when the engine cannot even be asked: no connection is to be had, or it is known to be down."""
+    """Raised when the engine accepts no connection, or is known to be down."""
 
 
 class EngineSlow(EngineUnavailable):
-    """Raised when the engine did not answer in time: it hangs, or has much to do."""
+    """Raised when the engine does not answer in time: it hangs, or is busy."""
 
 
 class EngineDied(EngineUnavailable):
@@ -82,8 +86,15 @@ class EngineDied(EngineUnavailable):
 
 
 class EngineRefused(EngineError):
-    """Raised when the engine refuses one request and lives on."""
+    """Raised when the engine refuses one request and goes on with others."""
 
 
 class EngineBusy(EngineRefused):
-    """Raised when the engine has no room for one more request: another engine may."""
+    """Raised when the engine has no room for one more request; another engine may have."""
+
+
+def trace_without_message(error: BaseException) -> str:
+    """Return where an error was raised and its type, without its message: that may hold what was typed."""
+    if isinstance(error, BaseExceptionGroup):
+        return "".join(map(trace_without_message, error.exceptions))
+    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])

@@ -1,11 +1,11 @@
-"""Puts a server together, runs it, and takes it down in good order."""
+"""Builds a server, runs it, and stops it in good order."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from .engine import Engine
-from .errors import ServiceError
-from .fleet.backend import Backend
+from .errors import ServiceError, trace_without_message
+from .fleet.backend import Backend, Sleep
 from .fleet.metrics import Metrics
 from .fleet.supervisor import EngineSupervisor
 from .settings import Settings
@@ -32,24 +32,30 @@ PING_SECONDS = 10
 
 
 class ListenError(ServiceError):
-    """Raised when an address cannot be listened on."""
+    """Raised when the server cannot listen on an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that accepts streams: where, and the parts that tests and `serve` look at."""
+    """A server that accepts streams: its addresses, and the parts that tests and `serve` look at.
+
+    `background_failed` is set if a background task ends before the server does; the failure is in the log.
+    """
 
     address: str
     metrics_address: str
     backend: Backend
     servicer: KeystrokeServicer
+    background_failed: asyncio.Event
 
 
 @asynccontextmanager
-async def running_server(engines: Sequence[Engine], settings: Settings) -> AsyncIterator[RunningServer]:
-    """Serve engines of one model for the time of the block; then refuse what is new, let answers finish, and stop.
+async def running_server(
+    engines: Sequence[Engine], settings: Settings, *, sleep: Sleep = asyncio.sleep
+) -> AsyncIterator[RunningServer]:
+    """Serve engines of one model for the duration of the block; then refuse new streams, let answers finish, and stop.
 
-    The engines stay the caller's. Raises ListenError, and EngineStartError where no engine passes its self-test.
+    The engines stay the caller's. Raises ListenError, and EngineStartError if no engine passes its self-test.
     """
     with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="forefill-render") as threads:
 
@@ -57,59 +63,89 @@ async def running_server(engines: Sequence[Engine], settings: Settings) -> Async
             return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
         metrics = Metrics()
-        backend = Backend.of(engines, settings, metrics, render, ready=False)
+        backend = Backend.of(engines, settings, metrics, render, ready=False, sleep=sleep)
         servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
-        supervisor = EngineSupervisor(backend, healthy, servicer.engine_died)
+        supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
         await supervisor.prepare()
         server, port = _grpc_server(servicer, healthy, settings)
         with _metrics_server(metrics, settings) as metrics_address:
             await server.start()
-            looking_after = [asyncio.create_task(work) for work in (backend.idle_refresher.run(), supervisor.run())]
-            try:
-                yield RunningServer(f"{settings.host}:{port}", metrics_address, backend, servicer)
-            finally:
-                healthy.stop()
-                servicer.stop()
-                await server.stop(settings.stop_grace_seconds)
-                for task in looking_after:
-                    task.cancel()
-                await asyncio.gather(*looking_after, return_exceptions=True)
+            async with _in_background(
+                idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run()
+            ) as failed:
+                try:
+                    yield RunningServer(f"{settings.server.host}:{port}", metrics_address, backend, servicer, failed)
+                finally:
+                    healthy.stop()
+                    servicer.stop()
+                    await server.stop(settings.server.stop_grace_seconds)
 
 
 async def serve(engines: Sequence[Engine], settings: Settings) -> int:
-    """Serve until SIGTERM or Ctrl-C, then return 0; return 1 once the engine has died.
+    """Serve until SIGTERM or Ctrl-C, then return 0; return 1 after the engine has died or a background task has failed.
 
-    Prints `forefill-server listening on HOST:PORT` on standard output when streams are accepted.
+    Prints `forefill-server listening on HOST:PORT` on standard output as soon as streams are accepted.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with running_server(engines, settings) as server:
-            print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for who started it
+            print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
-            if await _first(stop, server.servicer.engine_died) is stop:
-                log.info("stopping: answers that run have %g s to finish", settings.stop_grace_seconds)
+            first = await _first(stop, server.servicer.engine_died, server.background_failed)
+            if first is stop:
+                log.info("stopping: running answers have %g s to finish", settings.server.stop_grace_seconds)
                 return 0
-            log.error("the engine has died; start the server again")
+            if first is server.servicer.engine_died:
+                log.error("the engine has died; start the server again")
             return 1
     finally:
         await asyncio.gather(*(engine.close() for engine in engines))
 
 
+@asynccontextmanager
+async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Event]:
+    """Own tasks that run until the block ends; log each that fails, and set the event if one ends before the block."""
+    # Not a TaskGroup: around a `yield` it would cancel the task that entered the block, wherever that waits. The event
+    # leaves it to whoever runs the block to end it, so streams end with a reason, as in any other stop.
+    failed, leaving = asyncio.Event(), False
+
+    def ended(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None or not leaving:
+            trace = "it ended too early" if error is None else trace_without_message(error)
+            log.error("a background task, %s, has failed; start the server again\n%s", task.get_name(), trace)
+            failed.set()
+
+    tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield failed
+    finally:
+        leaving = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 async def _first(*events: asyncio.Event) -> asyncio.Event:
-    waits = {asyncio.create_task(event.wait()): event for event in events}
-    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in pending:
-        wait.cancel()
-    return waits[next(iter(done))]
+    """Wait until one of these is set, and return it; of several, the one named first."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return next(event for event in events if event.is_set())
 
 
 def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Settings) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(
         options=[
-            # Without these two a client may send megabytes ahead of what is read.
+            # Without these two a client may send megabytes that nothing has read yet.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", 16384),
             # All three are needed to notice a frozen client within seconds.
@@ -117,7 +153,7 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_receive_message_length", settings.server.max_message_bytes),
             ("grpc.so_reuseport", 0),
         ]
     )
@@ -125,24 +161,26 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        port = server.add_insecure_port(f"{settings.server.host}:{settings.server.port}")
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on {settings.host}:{settings.port}; choose another with --port") from error
+        raise ListenError(
+            f"cannot listen on {settings.server.host}:{settings.server.port}; choose another with --port"
+        ) from error
     return server, port
 
 
 @contextlib.contextmanager
 def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
-    if settings.metrics_port < 0:
+    if settings.server.metrics_port < 0:
         yield ""
         return
     try:
-        server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
+        server, thread = start_http_server(settings.server.metrics_port, settings.server.host, metrics.registry)
     except OSError as error:
-        where = f"{settings.host}:{settings.metrics_port}"
-        raise ListenError(f"cannot listen on {where} for metrics; choose another with --metrics-port") from error
+        address = f"{settings.server.host}:{settings.server.metrics_port}"
+        raise ListenError(f"cannot listen on {address} for metrics; choose another with --metrics-port") from error
     try:
-        yield f"{settings.host}:{server.server_port}"
+        yield f"{settings.server.host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -1,174 +1,351 @@
-"""What an operator can set, by flag, by environment (`FOREFILL_…`), or not at all."""
+"""The settings of a server by subject. Each is also a flag (`--port`) and an environment variable (`FOREFILL_PORT`)."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, create_model, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseSettings):
-    """The settings of one server; every one has a default that suits a trial on one machine."""
+class Group(BaseModel):
+    """The settings of one subject. A field's alias is the name of its flag, if that is another.
 
-    model_config = SettingsConfigDict(env_prefix="FOREFILL_", extra="forbid", frozen=True)
+    The class docstring is the group's description in `--help`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    @classmethod
+    def by_flag(cls) -> dict[str, FieldInfo]:
+        """Return the fields by the names of their flags, written with underscores."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+
+class ServerSettings(Group):
+    """Addresses, messages and logs of this server."""
 
     host: str = Field(
-        "127.0.0.1", description="address to listen on; there is no authentication yet, so keep it private"
+        "127.0.0.1", description="address to listen on; clients are not authenticated yet, so keep it private"
     )
-    port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     metrics_port: int = Field(
         9464,
         ge=-1,
         le=65535,
-        description="port of the Prometheus metrics, on the same address; 0 takes a free one, -1 none",
+        description="port for Prometheus metrics, on the address of --host; 0 picks a free one, -1 disables metrics",
     )
-    engine: Literal["embedded", "remote", "fake"] = Field(
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="log messages of this severity and above"
+    )
+    max_message_bytes: int = Field(
+        4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
+    )
+    stop_grace_seconds: float = Field(
+        10, ge=0, description="when the server stops, give running answers this long to finish"
+    )
+
+
+class EngineSettings(Group):
+    """The model, and the engine that runs it."""
+
+    kind: Literal["embedded", "remote", "fake"] = Field(
         "embedded",
-        description="what runs the model: vLLM in this process's charge, vLLM servers that are there already, or a "
-        "fake without a model",
+        alias="engine",
+        description="embedded: this server starts vLLM; remote: vLLM servers that already run, see --engine-url; "
+        "fake: no model, to try a client",
     )
     model: str = Field(
         "",
-        description="name or directory of a model, as vLLM takes it; default: the packaged SmolLM2-135M; with remote "
-        "engines, where its tokenizer is: default as their server names it",
+        description="model name or directory, as for vLLM (default: the packaged SmolLM2-135M); with --engine remote, "
+        "name or directory of the tokenizer (default: what the server reports)",
     )
-    engine_url: list[str] = Field(
+    chat_template: FilePath | None = Field(
+        None, description="file with a chat template to use instead of the model's own"
+    )
+    context_tokens: int | None = Field(
+        None, ge=64, description="longest prompt and answer together, in tokens (default: the model's limit)"
+    )
+    block_size: int | None = Field(
+        None,
+        ge=1,
+        description="tokens in a cache block (default: 32 on a CPU, otherwise chosen by vLLM; with --engine remote, "
+        "read from the server)",
+    )
+    cache_gib: float | None = Field(
+        None,
+        gt=0,
+        description="memory for the KV cache of an embedded engine, in GiB (default: 1 on a CPU, otherwise chosen by "
+        "vLLM)",
+    )
+    kv_events: bool = Field(
+        True,
+        description="follow what an embedded engine's cache stores and evicts, over a socket that only this user can "
+        "open",
+    )
+    args: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="engine_args",
+        description="more engine arguments for an embedded vLLM, as JSON, for example '{\"tensor_parallel_size\": 2}'; "
+        "they take precedence over other flags",
+    )
+
+
+class RemoteSettings(Group):
+    """With --engine remote: vLLM servers that already run, or their router."""
+
+    urls: list[str] = Field(
         default_factory=list,
-        description="vLLM servers of one model, or a router in front of them: http://HOST:PORT,http://HOST:PORT",
+        alias="engine_url",
+        description="vLLM servers of one model, or a router in front of them, separated by commas: "
+        "http://HOST:PORT,http://HOST:PORT",
     )
-    served_model: str = Field("", description="which of the models that the servers serve; default: the first")
-    engine_api_key: SecretStr = Field(
-        SecretStr(""), description="API key of the servers; better set by FOREFILL_ENGINE_API_KEY"
+    served_model: str = Field(
+        "", description="name of the model to use, if the servers offer several (default: the first in their list)"
     )
-    engine_headers: dict[str, str] = Field(
-        default_factory=dict, description="more headers of each request to the servers, as JSON"
+    api_key: SecretStr = Field(
+        SecretStr(""),
+        alias="engine_api_key",
+        description="API key for the servers; better set as FOREFILL_ENGINE_API_KEY, since others can read a command "
+        "line",
     )
-    engine_ca_file: FilePath | None = Field(
-        None, description="certificates to trust for https:// servers; default: the system's"
+    headers: dict[str, str] = Field(
+        default_factory=dict,
+        alias="engine_headers",
+        description="HTTP headers to add to every request to the servers, as JSON",
+    )
+    ca_file: FilePath | None = Field(
+        None,
+        alias="engine_ca_file",
+        description="file with the certificates to trust for https:// servers (default: the system's)",
     )
     router: bool = Field(
-        False, description="the one --engine-url is a router, which keeps a session together by --affinity-header"
+        False,
+        description="treat --engine-url as a router that sends requests with the same --affinity-header to the same "
+        "server",
     )
-    router_workers: int = Field(1, ge=1, description="how many servers stand behind the router")
+    router_workers: int = Field(1, ge=1, description="number of servers behind the router")
     affinity: Literal["session", "prompt"] = Field(
         "session",
-        description="what is kept on one server: a session, or all sessions that open with the same messages",
+        description="session: keep each session on one server; prompt: keep all sessions that open with the same "
+        "messages on one server",
     )
-    affinity_header: str = Field("X-Session-ID", description="header in which a router is told what that is")
+    affinity_header: str = Field(
+        "X-Session-ID", description="HTTP header that shows a router which requests belong on the same server"
+    )
     data_parallel_size: int = Field(
-        1, ge=1, description="engines inside each server (vLLM's --data-parallel-size); a session stays with one"
+        1,
+        ge=1,
+        description="number of engines inside each server, as in its own --data-parallel-size; a session stays on one",
     )
-    engine_wait_seconds: float = Field(
-        600, ge=0, description="how long to wait at the start until one of the servers answers"
+    start_wait_seconds: float = Field(
+        600, ge=0, alias="engine_wait_seconds", description="at start, wait this long for a first server to answer"
     )
-    connect_timeout_seconds: float = Field(5, gt=0, description="how long a connection to a server may take")
+    connect_timeout_seconds: float = Field(5, gt=0, description="longest wait for a connection to a server")
     first_token_timeout_seconds: float = Field(
-        120, gt=0, description="how long a server may take for the first token of an answer"
+        120, gt=0, description="longest wait for a server to send the first token of an answer"
     )
-    token_timeout_seconds: float = Field(30, gt=0, description="how long it may take from one token to the next")
-    warm_timeout_seconds: float = Field(10, gt=0, description="how long it may take for a warm")
-    probe_seconds: float = Field(
-        5, gt=0, description="after how long a silence a server is probed by a request of one token"
+    token_timeout_seconds: float = Field(
+        30, gt=0, description="longest wait for a server to send the next token of an answer"
+    )
+    warm_timeout_seconds: float = Field(10, gt=0, description="longest wait for a server to complete a warming request")
+    probe_after_seconds: float = Field(
+        5,
+        gt=0,
+        alias="probe_seconds",
+        description="probe a server by a request for one token after it has been silent for this long",
     )
     probe_timeout_seconds: float = Field(
-        5, gt=0, description="how long that may take before the server counts as down, unless it works for others"
+        5,
+        gt=0,
+        description="count a server as down if it leaves a probe unanswered for this long and shows no other sign of "
+        "life",
     )
     retry_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="how many generations, as a share of all, may be sent once more to another server if theirs fails "
-        "before the first token",
+        description="share of all generations that may be sent again, to another server, after they failed before the "
+        "first token",
     )
-    chat_template: FilePath | None = Field(
-        None, description="file with a chat template to use in place of the model's own"
+
+
+class WarmingSettings(Group):
+    """Fill the prefix cache while users type."""
+
+    piece_tokens: int = Field(
+        2048,
+        ge=1,
+        alias="warm_piece_tokens",
+        description="most new tokens in one warming request; a longer prompt is warmed in pieces",
     )
-    block_size: int | None = Field(
-        None, ge=1, description="tokens of a cache block; default: 32 on a CPU, else as vLLM chooses"
+    in_flight: int = Field(
+        4, ge=1, alias="warms_in_flight", description="most warming requests in an engine at once, over all sessions"
     )
-    context_tokens: int | None = Field(
-        None, ge=64, description="longest prompt and answer together, in tokens; default: the model's own"
+    wait_seconds: float = Field(
+        5,
+        gt=0,
+        alias="warm_wait_seconds",
+        description="give up on a warming request after it has waited this long for its turn",
     )
-    cache_gib: float | None = Field(
-        None, gt=0, description="memory for cached blocks, in GiB; default: 1 on a CPU, else as vLLM chooses"
-    )
-    engine_args: dict[str, Any] = Field(
-        default_factory=dict,
-        description="more of vLLM's engine arguments as JSON, for example '{\"tensor_parallel_size\": 2}'; they win",
-    )
-    warm_piece_tokens: int = Field(
-        2048, ge=1, description="most new tokens of one warm: a long prompt is warmed in pieces of whole blocks"
-    )
-    warms_in_flight: int = Field(4, ge=1, description="most warms in the engine at once, over all sessions")
-    warm_wait_seconds: float = Field(5, gt=0, description="how long a warm may wait for its turn before it is shed")
     busy_gap_ms: float = Field(
-        50, gt=0, description="how much warms may lengthen the gaps between the tokens of running answers"
+        50,
+        gt=0,
+        description="while answers run, how much longer warming may make the gaps between their tokens, in "
+        "milliseconds",
     )
     idle_gap_ms: float = Field(
-        150, gt=0, description="the same while no answer runs: how long one that comes then may have to wait"
+        150,
+        gt=0,
+        description="while no answer runs, how long warming may make a new answer wait, in milliseconds",
     )
     shed_waiting_requests: int = Field(
-        4, ge=1, description="warms are shed while so many requests wait in the engine; pre-generations at twice that"
+        4,
+        ge=1,
+        description="stop warming while this many requests wait in the engine, and pre-generation at twice as many",
     )
     shed_cache_usage: float = Field(
         0.9,
         gt=0,
         le=1,
-        description="warms are shed while running requests hold this share of the cache; pre-generations at half of "
-        "what is then left",
+        description="stop warming while running requests hold this share of the cache, and pre-generation halfway from "
+        "there to a full cache",
     )
     shed_after_preemption_seconds: float = Field(
-        5, ge=0, description="warms and pre-generations are shed for so long after a running answer lost its blocks"
+        5,
+        ge=0,
+        description="stop warming and pre-generation for this long after a running answer has lost its cache blocks",
     )
     least_used_share: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="sessions and tenants of whose warmed tokens less is used are warmed less; 0: never",
+        description="throttle warming for sessions and tenants that use less than this share of what was warmed for "
+        "them; 0 disables",
     )
     assume_cached_seconds: float = Field(
-        300, gt=0, description="how long a block that nobody used counts as cached where the engine does not tell"
+        300,
+        gt=0,
+        description="if the engine does not report evictions, assume that a block stays cached this long after its "
+        "last use",
     )
     touch_seconds: float = Field(
-        120, ge=0, description="after how long a pause what a session holds is touched, so that it stays; 0: never"
+        120,
+        ge=0,
+        description="use a session's cached blocks again after it has been silent for this long, to keep them from "
+        "being evicted; 0 disables",
     )
     touch_limit_seconds: float = Field(
-        900, ge=0, description="how long a silent session's blocks are kept by touching them"
+        900, ge=0, description="stop keeping a session's blocks cached after it has been silent for this long"
     )
-    kv_events: bool = Field(
-        True, description="follow what vLLM's cache stores and evicts, over a socket that only this user can open"
+
+
+class PregenerationSettings(Group):
+    """Begin the answer in a typing pause and hold it back until SUBMIT."""
+
+    enabled: bool = Field(
+        True,
+        alias="pregeneration",
+        description="begin answers in typing pauses and hold them back until SUBMIT asks for exactly that draft",
     )
-    tenant_metadata_key: str = Field(
-        "", description="request metadata in which a trusted proxy names the tenant; default: all are one tenant"
+    pause_ms: float = Field(
+        600,
+        gt=0,
+        alias="pregeneration_pause_ms",
+        description="begin an answer after a typing pause of this length, in milliseconds",
     )
-    pregeneration: bool = Field(
-        True, description="whether answers may be begun in typing pauses, held back until SUBMIT asks for exactly them"
+    tokens: int = Field(
+        64, ge=1, alias="pregeneration_tokens", description="most tokens to generate of an answer before SUBMIT"
     )
-    pregeneration_pause_ms: float = Field(600, gt=0, description="how long a pause in typing must be for it")
-    pregeneration_tokens: int = Field(64, ge=1, description="most tokens generated for one before SUBMIT")
-    pregeneration_tries: int = Field(3, ge=1, description="most of them for one draft, from its first key to SUBMIT")
-    pregeneration_seconds: float = Field(10, gt=0, description="how long one may run before SUBMIT")
-    pregenerations_in_flight: int = Field(2, ge=0, description="most of them at once, over all sessions")
-    max_sessions: int = Field(1000, ge=1, description="most sessions open at once; more are refused")
+    tries: int = Field(
+        3,
+        ge=1,
+        alias="pregeneration_tries",
+        description="most answers to begin for one draft, from its first key to SUBMIT",
+    )
+    seconds: float = Field(
+        10, gt=0, alias="pregeneration_seconds", description="longest time to generate an answer before SUBMIT"
+    )
+    in_flight: int = Field(
+        2,
+        ge=0,
+        alias="pregenerations_in_flight",
+        description="most answers that an engine generates at once before their SUBMIT, over all sessions; 0 disables",
+    )
+
+
+class SessionSettings(Group):
+    """Limits of a session, and the tenant that it belongs to."""
+
+    max_open: int = Field(1000, ge=1, alias="max_sessions", description="most sessions open at once; more are refused")
     max_draft_code_points: int = Field(65536, ge=1, description="longest draft, in Unicode code points")
-    max_message_bytes: int = Field(4 * 1024 * 1024, ge=4096, description="largest message on the wire, in bytes")
     open_timeout_seconds: float = Field(
-        30, gt=0, description="how long a new stream may wait before it sends Open; then it is ended"
+        30, gt=0, description="end a new stream if it does not send Open within this time"
     )
     write_timeout_seconds: float = Field(
-        10, gt=0, description="how long one write may wait for a client that does not read before its stream is ended"
+        10, gt=0, description="end a stream if its client leaves a message unread for this long"
     )
-    stop_grace_seconds: float = Field(10, ge=0, description="how long running answers may go on when the server stops")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+    tenant_metadata_key: str = Field(
+        "",
+        description="gRPC metadata key in which a trusted proxy names the tenant (default: one tenant for all)",
+    )
+
+
+class Settings(BaseModel):
+    """The settings of one server. The defaults suit a trial on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: ServerSettings = Field(title="listening")
+    engine: EngineSettings = Field(title="engine")
+    remote: RemoteSettings = Field(title="remote servers")
+    warming: WarmingSettings = Field(title="warming")
+    pregeneration: PregenerationSettings = Field(title="pre-generation")
+    sessions: SessionSettings = Field(title="sessions")
+
+    def __init__(self, **values: Any) -> None:
+        """Take values by the names of their flags (`pregeneration_pause_ms=300`), and groups (`sessions=…`).
+
+        What is not given comes from the environment, or is the default; a group that is given ignores the environment.
+        Raises ValidationError for an unknown name or a bad value.
+        """
+        given = {name: value for name, value in values.items() if isinstance(value, Group)}
+        flags = Flags(**{name: value for name, value in values.items() if name not in given})
+        groups = {
+            name: group(**{flag: getattr(flags, flag) for flag in group.by_flag()}) for name, group in GROUPS.items()
+        }
+        super().__init__(**groups | given)
 
     @model_validator(mode="after")
     def _check_engines(self) -> Self:
-        if (self.engine == "remote") is not bool(self.engine_url):
+        engine, remote = self.engine, self.remote
+        if (engine.kind == "remote") is not bool(remote.urls):
             raise ValueError("--engine remote and --engine-url belong together")
-        for url in self.engine_url:
+        for url in remote.urls:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
                 raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
-        if self.router and (len(self.engine_url) != 1 or self.data_parallel_size > 1):
-            raise ValueError("--router is for one --engine-url, and knows nothing of --data-parallel-size")
+        if remote.router and (len(remote.urls) != 1 or remote.data_parallel_size > 1):
+            raise ValueError("--router takes one --engine-url, and cannot be used with --data-parallel-size")
         return self
+
+
+GROUPS = {name: cast("type[Group]", field.annotation) for name, field in Settings.model_fields.items()}
+
+
+class _Environment(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="FOREFILL_", extra="forbid", frozen=True)
+
+
+def _definition(field: FieldInfo) -> tuple[Any, Any]:
+    described = Field(description=field.description)
+    default = field.get_default(call_default_factory=True)
+    return Annotated[(field.annotation, *field.metadata, described)], default
+
+
+_DEFINITIONS: dict[str, Any] = {
+    flag: _definition(field) for group in GROUPS.values() for flag, field in group.by_flag().items()
+}
+
+#: The fields of all groups side by side, as the command line and the environment name them.
+Flags = create_model("Flags", __base__=_Environment, **_DEFINITIONS)

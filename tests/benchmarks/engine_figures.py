@@ -1,10 +1,10 @@
 """The figures of an engine that `forefill plan` wants, measured on the packaged model: real vLLM, nothing else running.
 
-Two kinds of times are measured, each for several shapes, and the model of `forefill_bench.sim.steps` is fitted to
-their medians by least squares of relative errors:
+Two kinds of times are measured, each for several shapes, and the model of `forefill_bench.sim.steps` is fitted to their
+medians by least squares of relative errors:
 
-    the wait for one token     behind so many new tokens, behind so many cached ones
-    the gap between tokens     of answers, so many at the same time, behind so many cached tokens each
+    the wait for one token     after a number of new tokens, behind a number of cached ones
+    the gap between tokens     of a number of answers at the same time, each behind a number of cached tokens
 
     python tests/benchmarks/engine_figures.py [--rounds 3]
 
@@ -39,7 +39,7 @@ NAMES: Final = ("overhead", "step", "token", "thousand pairs", "request", "thous
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What was measured, and how often each term of the model is in it."""
+    """One kind of measurement, and how often each term of the model is in it."""
 
     name: str
     terms: tuple[float, ...]
@@ -54,14 +54,14 @@ def wait_shape(new: int, behind: int) -> Shape:
 
 
 def gap_shape(answers: int, behind: int) -> Shape:
-    """Return the shape of a step of answers, half of each of which is there."""
+    """Return the shape of a step in which each answer is half done."""
     before = (behind + ANSWER_TOKENS / 2) / 1000
     terms = (0, 1, answers, answers * before, answers, answers * before)
     return Shape(f"gap, {answers} behind {behind}", terms)
 
 
 class Bench:
-    """One engine, and prompts that nobody has seen before."""
+    """One engine, and prompts that it has not seen before."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
@@ -71,7 +71,7 @@ class Bench:
         return [self.random.randrange(1000, 20000) for _ in range(tokens)]
 
     async def times(self, ids: list[int], tokens: int = 1) -> list[float]:
-        """Return when each token of an answer comes, in milliseconds."""
+        """Return the instants of an answer's tokens, in milliseconds."""
         request = Request(ids, Sampling(max_tokens=tokens, temperature=1.0), Priority.GENERATION)
         return [time.perf_counter() * 1000 async for _ in self.engine.generate(request)]
 

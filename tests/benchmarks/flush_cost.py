@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from forefill_service.cache.blocks import CachedBlocks
-from forefill_service.cache.planner import Planner
+from forefill_service.cache.view import CacheView
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
@@ -47,13 +47,13 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(packaged_model_path())
     chat = HfChat(tokenizer, tokenizer.chat_template)
     turns = [turns_of(chat, tokens) for tokens in BASE_TOKENS]
-    planners = [Planner(block_size=32, context_tokens=10**6, blocks=CachedBlocks(keep_seconds=3600)) for _ in turns]
-    for planner, (first, _) in zip(planners, turns, strict=True):
-        planner.hold(first.base, time.monotonic())
+    views = [CacheView(CachedBlocks(keep_seconds=3600), block_size=32, context_tokens=10**6) for _ in turns]
+    for view, (first, _) in zip(views, turns, strict=True):
+        view.hold(first.base, time.monotonic())
     steps: dict[str, Callable[[int], object]] = {
         "flush: stable ids": lambda i: turns[i][0].stable(DRAFT),
-        "flush: frontier": lambda i: planners[i].frontier(turns[i][0].base, time.monotonic()),
-        "flush: next turn's": lambda i: planners[i].frontier(turns[i][1].base, time.monotonic()),
+        "flush: frontier": lambda i: views[i].frontier(turns[i][0].base, time.monotonic()),
+        "flush: next turn's": lambda i: views[i].frontier(turns[i][1].base, time.monotonic()),
         "submit: final ids": lambda i: turns[i][0].final(DRAFT + "yesterday"),
     }
     sizes = [len(first.base) for first, _ in turns]

@@ -1,9 +1,9 @@
 """`forefill plan` against the real benchmark: the same typists, keys and arrivals, once measured and once simulated.
 
 Takes result files of `forefill bench --workloads load --json FILE`, plays each of their windows again on the simulated
-replica, with prompts of the same lengths, and prints both, with how far the simulation is off. In brackets stand the
-95 % interval of what was measured, and what is simulated of an engine that is faster and slower by a few percent: where
-these are far apart, no simulation is closer than the engine's figures are. They are flags, as of `forefill plan`;
+replica, with prompts of the same lengths, and prints both, and the error of the simulation. In brackets are the 95 %
+interval of the measurement, and the simulations of an engine that is faster and slower by a few percent: if these are
+far apart, no simulation is closer than the engine's figures are. The figures are flags, as of `forefill plan`;
 tests/benchmarks/engine_figures.py measures them.
 
     python tests/benchmarks/plan_check.py load.json [more.json] [--decode-ms 18 ...]
@@ -17,10 +17,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
+import numpy
 from forefill_bench.capacity.estimate import QUESTION_TOKENS
 from forefill_bench.live.load import BACKGROUND_TOKENS
 from forefill_bench.plan_flags import add_replica, replica_of
-from forefill_bench.report.spread import Sample, percentile
+from forefill_bench.report.spread import Sample
 from forefill_bench.sim.outcome import SimulatedOutcome
 from forefill_bench.sim.scenario import SIMULATED_ARMS, ReplicaSpec, Use
 from forefill_bench.sim.simulate import simulate
@@ -37,7 +38,7 @@ HEAD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the benchmark says of one arm with so many typists; time in milliseconds."""
+    """The benchmark's results of one arm and number of typists; time in milliseconds."""
 
     submits: int
     ttft_ms: Sample
@@ -73,7 +74,7 @@ def check(results: dict[str, Any], replica: ReplicaSpec, spread: float) -> None:
 
 
 def scaled(replica: ReplicaSpec, times: float) -> ReplicaSpec:
-    """Return a replica on which everything takes so many times as long."""
+    """Return a replica on which everything takes `times` as long."""
     per_second = replica.prefill_tokens_per_second / times
     taking = ("decode_ms", "attention_ms", "request_ms", "read_ms", "overhead_ms")
     changes = {name: getattr(replica, name) * times for name in taking}
@@ -81,7 +82,7 @@ def scaled(replica: ReplicaSpec, times: float) -> ReplicaSpec:
 
 
 def windows(results: dict[str, Any], typists: int) -> list[Window]:
-    """Return the windows that the benchmark played with so many typists, one for each round."""
+    """Return the windows that the benchmark played with that many typists, one for each round."""
     flags, seed = results["meta"]["flags"], results["meta"]["seed"]
     cells = plan_load([ARMS["typed"]], flags["typists"], flags["rounds"], Pace(**flags["pace"]), 0.0, seed)
     return [cell.window for cell in cells if cell.window.typists == typists]
@@ -101,7 +102,7 @@ def use_of(results: dict[str, Any]) -> Use:
 
 
 def measured_of(results: dict[str, Any], arm: str, typists: int) -> Measured:
-    """Return what was measured, requests without an answer left out."""
+    """Return the measurement, without the requests that have no answer."""
     rows = [
         row for row in results["requests"] if (row["workload"], row["typists"], row["arm"]) == ("load", typists, arm)
     ]
@@ -126,7 +127,7 @@ def line(typists: int, arm: str, measured: Measured, *speeds: Sequence[Simulated
     for name, share in (("p50", 0.5), ("p95", 0.95)):
         real, (low, high) = measured.ttft_ms.figure(name), measured.ttft_ms.interval(name)
         fast, same, slow = (
-            percentile(sorted(value for outcome in outcomes for value in outcome.ttft_ms), share) for outcomes in speeds
+            numpy.quantile([value for outcome in outcomes for value in outcome.ttft_ms], share) for outcomes in speeds
         )
         cells.append(f"{real:15.0f} {f'({low:.0f}-{high:.0f})':15}{same:7.0f} {f'({fast:.0f}-{slow:.0f})':13}")
         cells.append(f"{same / real - 1:+5.0%}")

@@ -57,8 +57,8 @@ class Bench:
             case RemoteEngine():
                 async with asyncio.timeout(WAIT_SECONDS):
                     while self.engine.load.running:
-                        await self.engine.probe()
-                        await self.engine._look()
+                        await self.engine.monitor.probe()
+                        await self.engine.monitor.read_metrics()
 
 
 @pytest.fixture

@@ -186,4 +186,4 @@ async def told(engine: EmbeddedEngine, begun: Pregeneration) -> Output:
     request = Request(begun.prompt.to_list(), replace(GREEDY, max_tokens=begun.asked_tokens), Priority.PREGENERATION)
     async for output in engine.generate(request):
         begun.take(output)
-    return begun.tell() or Output("", (), 0)
+    return begun.release() or Output("", (), 0)

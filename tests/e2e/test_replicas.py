@@ -73,7 +73,7 @@ async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_serv
 
 async def test_a_server_that_cannot_stand_in_for_the_others_is_told_apart(front: Front, two_servers: Servers) -> None:
     engine = front.engines[two_servers[0].url]
-    endpoint, served, settings = engine._endpoint, engine._served, front.running.backend.settings
+    endpoint, served, settings = engine.client.endpoint, engine.client.served, front.running.backend.settings
 
     async def odd(**info: Any) -> str:
         return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings)
@@ -141,8 +141,8 @@ async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_sam
     plain = vllm_server(plain=True)
     async with running(plain), forefill_before(plain) as front:
         [engine] = front.engines.values()
-        assert not engine._served.cached_tokens
+        assert not engine.client.served.reports_cached_tokens
         flushed, answer = await typed_and_submitted(front)
         assert answer.started.cached_tokens == flushed.cached_tokens > 200, "as it is believed"
-        hits = (await plain.told()).hits
+        hits = (await plain.metrics()).hits
         assert hits >= flushed.cached_tokens, "and as it is"

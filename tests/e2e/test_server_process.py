@@ -112,7 +112,7 @@ async def test_a_port_in_use_is_told_in_one_line(flag: str) -> None:
         (["--engine", "none"], "--engine"),
         (["--max-sessions", "0"], "--max-sessions"),
         (["--chat-template", "/no/such/file"], "--chat-template"),
-        (["--engine-args", "{x"], "engine_args"),
+        (["--engine-args", "{x"], "--engine-args"),
     ],
 )
 async def test_a_bad_flag_is_told_in_one_line(flags: list[str], named: str) -> None:

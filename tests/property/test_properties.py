@@ -1,10 +1,13 @@
 """What holds for every script of edits, every plan and every book."""
 
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from forefill_service.cache.blocks import CachedBlocks
-from forefill_service.cache.planner import Planner, Prefill
+from forefill_service.cache.prefill import Prefill
+from forefill_service.cache.view import CacheView
 from forefill_service.chat.token_ids import TokenIds
+from forefill_service.serving.warmer import Wish
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CharAdd, CharDelete, Edit, Flush, KeystrokeEvent, Open, Replace
 from forefill_service.session.ledger import Ledger
@@ -86,38 +89,43 @@ def test_the_planner_warms_no_block_twice_and_nothing_for_nothing(
     script: list[tuple[str, tuple[int, int, int]]],
 ) -> None:
     room = max(piece_tokens, block_size)
-    plan = Planner(block_size=block_size, context_tokens=60, blocks=CachedBlocks(keep_seconds=1.0))
+    view = CacheView(CachedBlocks(keep_seconds=1.0), block_size=block_size, context_tokens=60)
     world = World(block_size)
-    in_flight: TokenIds | None = None
+    wish: Wish | None = None
+    in_flight: Prefill | None = None
     for what, shape in script:
         match what:
             case "want":
-                plan.want(prompt(*shape))
+                wish = Wish(cast("Any", None), "", stable=prompt(*shape))
             case "next":
-                wanted, warm = plan.wanted, plan.next_warm(lambda cached_tokens: room, 0.0)
-                if not isinstance(warm, Prefill):
+                warm = None if wish is None else wish.planning(view, lambda cached_tokens: room, 0.0)
+                if not isinstance(warm, Prefill) or in_flight is not None:
                     continue
-                assert in_flight is None, "never more than one in flight"
-                assert wanted is not None
-                assert warm.prefix.common(wanted) == len(warm.prefix), "a warm is a prefix of what is wanted"
+                assert wish is not None
+                assert wish.stable is not None
+                assert warm.prefix.common(wish.stable) == len(warm.prefix), "a warm is a prefix of what is wanted"
                 assert len(warm.prefix) % block_size == 0
                 assert len(warm.prefix) < 60
                 assert len(warm.prefix) > warm.frontier, "every warm completes a block"
                 assert world.cached(warm.prefix) == warm.frontier, "never twice what it holds"
                 assert warm.new_tokens <= room
-                in_flight = warm.prefix
+                view.begin(warm)
+                in_flight = warm
             case "warmed" if in_flight is not None:
-                world.compute(in_flight)
-                plan.warmed(0.0)
+                world.compute(in_flight.prefix)
+                view.computed(in_flight, in_flight.frontier, 0.0)
                 in_flight = None
             case "failed" if in_flight is not None:
-                plan.failed()
+                view.failed(in_flight)
                 in_flight = None
             case "submit":
                 submitted = prompt(*shape)
-                dropped = plan.submit(submitted)
-                assert dropped == (in_flight is not None and in_flight.common(submitted) < len(in_flight))
-                assert plan.next_warm(lambda cached_tokens: room, 0.0) is None
+                if in_flight is not None:
+                    common = in_flight.prefix.common(submitted)
+                    assert in_flight.leads(submitted) == (common == len(in_flight.prefix))
+                if wish is not None:
+                    wish.withdrawn = True
+                    assert wish.planning(view, lambda cached_tokens: room, 0.0) is None
 
 
 WARMS = st.lists(st.tuples(PROMPTS, st.integers(0, 80), st.sampled_from(["here", "there", "fails"])), max_size=12)

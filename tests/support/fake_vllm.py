@@ -1,9 +1,9 @@
-"""A vLLM server without a model: HTTP as vLLM speaks it, on a fake engine, able to fail in every way that we know."""
+"""A vLLM server without a model: vLLM's HTTP API on a fake engine, able to fail in every way that we know."""
 
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +12,11 @@ from aiohttp import web
 from forefill_service.chat.generation import Sampling
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
-from forefill_service.engine.http.discovery import Served
+from forefill_service.engine.http.discovery import ServedModel
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.settings import Settings
 
+WAIT_SECONDS = 20
 METRICS = """\
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{{engine="0"}} {running}
@@ -28,11 +29,11 @@ vllm:cache_config_info{{block_size="{block_size}",enable_prefix_caching="True",n
 
 @dataclass
 class Faults:
-    """What the server does wrong; set and reset at any time.
+    """The faults of the server; set and reset them at any time.
 
-    `status` answers every completion with that; `cut_after` ends streams behind so many parts, and behind `stall_after`
-    they fall silent; nothing at all is answered while `flowing` is not set; `tells_cached` is
-    `--enable-prompt-tokens-details`, of which older releases leave out a count of 0 (`tells_zero`).
+    Every completion is answered with `status`, if set. Streams end after `cut_after` parts, and fall silent after
+    `stall_after`. Nothing at all is answered while `flowing` is not set. `tells_cached` is
+    `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
     """
 
     status: int | None = None
@@ -47,9 +48,10 @@ class Faults:
 
 
 class FakeVllm:
-    """The server; `headers` and `bodies` hold what completions were asked with, oldest first.
+    """The server; `headers` and `bodies` are those of the completions that were asked for, oldest first.
 
-    `model`, `context_tokens` and `block_size` are what it says of itself, `renders` the ids of every conversation.
+    It reports `model`, `context_tokens` and `block_size`, and renders every conversation as the ids `renders`. Its
+    metrics are `running` and `tokens`; the one named by `moving` is one higher each time that they are read.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -65,11 +67,13 @@ class FakeVllm:
         self.renders: list[int] | None = None
         self.running = 0
         self.tokens = 0
+        self.moving: str | None = None
         self.url = ""
+        self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        """Listen; on the same port once more after `stop`."""
+        """Listen, after `stop` again on the same port if it is given."""
         app = web.Application()
         app.add_routes(
             [
@@ -87,10 +91,15 @@ class FakeVllm:
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Be gone: new connections are refused, those that are open break."""
+        """Stop: new connections are refused, and open ones break."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds; it is checked when a completion arrives, falls silent or ends."""
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
+            await self._changed.wait_for(condition)
 
     @property
     def port(self) -> int:
@@ -111,6 +120,8 @@ class FakeVllm:
             await asyncio.Event().wait()
         if not self.faults.tells_metrics:
             return web.Response(status=404)
+        if self.moving is not None:
+            setattr(self, self.moving, getattr(self, self.moving) + 1)
         return web.Response(text=METRICS.format(running=self.running, tokens=self.tokens, block_size=self.block_size))
 
     async def _tokenize(self, _: web.Request) -> web.Response:
@@ -122,6 +133,7 @@ class FakeVllm:
         asked = await http.json()
         self.bodies.append(asked)
         self.headers.append(dict(http.headers))
+        await self._notify()
         await self.faults.flowing.wait()
         status = self.faults.status
         if asked.get("priority") and not self.faults.priorities:
@@ -130,7 +142,10 @@ class FakeVllm:
             return web.json_response({"error": {"message": "no"}}, status=status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(http)
-        await self._stream(response, asked)
+        try:
+            await self._stream(response, asked)
+        finally:
+            await self._notify()
         return response
 
     async def _stream(self, response: web.StreamResponse, asked: dict[str, Any]) -> None:
@@ -143,6 +158,7 @@ class FakeVllm:
                 if parts == self.faults.cut_after:
                     return
                 if parts == self.faults.stall_after:
+                    await self._notify()
                     await asyncio.Event().wait()
                 parts, cached = parts + 1, output.cached_tokens
                 choice = {"index": 0, "text": output.text, "finish_reason": output.finish_reason}
@@ -154,6 +170,10 @@ class FakeVllm:
         await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
 
 async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:
     await response.write(f"data: {json.dumps(event)}\n\n".encode())
@@ -161,7 +181,7 @@ async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:
 
 @asynccontextmanager
 async def fake_vllm(**engine: Any) -> AsyncIterator[FakeVllm]:
-    """Serve on a free loopback port for the time of the block."""
+    """Serve on a free loopback port within the block."""
     server = FakeVllm(FakeEngine(**engine))
     await server.start()
     try:
@@ -172,7 +192,7 @@ async def fake_vllm(**engine: Any) -> AsyncIterator[FakeVllm]:
 
 
 def remote_settings(*urls: str, **settings: Any) -> Settings:
-    """Return settings for remote engines, quick to give up."""
+    """Return settings for remote engines that give up quickly."""
     return Settings(
         **{
             "engine": "remote",
@@ -188,14 +208,16 @@ def remote_settings(*urls: str, **settings: Any) -> Settings:
 
 
 @asynccontextmanager
-async def remote_engine(server: FakeVllm, **settings: Any) -> AsyncIterator[RemoteEngine]:
-    """Connect to a fake server as to one that was discovered, and probe it once."""
+async def remote_engine(
+    server: FakeVllm, clock: Callable[[], float] | None = None, **settings: Any
+) -> AsyncIterator[RemoteEngine]:
+    """Connect to a fake server as if it had been discovered, and probe it once."""
     asked = remote_settings(server.url, **settings)
-    endpoint = Endpoint(server.url, connect_seconds=asked.connect_timeout_seconds)
-    served = Served(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
-    engine = RemoteEngine(endpoint, served, asked)
+    endpoint = Endpoint(server.url, connect_seconds=asked.remote.connect_timeout_seconds)
+    served = ServedModel(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
+    engine = RemoteEngine(endpoint, served, asked, clock=clock)
     try:
-        await engine.probe()
+        await engine.monitor.probe()
         yield engine
     finally:
         await engine.close()

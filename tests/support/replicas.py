@@ -91,7 +91,7 @@ async def forefill_before(*servers: HttpProcess, **more: Any) -> AsyncIterator[F
 
 async def worked(servers: Sequence[HttpProcess]) -> list[float]:
     """Return how many tokens each server has worked on so far."""
-    return [(await server.told()).tokens for server in servers]
+    return [(await server.metrics()).tokens for server in servers]
 
 
 async def touched(servers: Sequence[HttpProcess], before: Sequence[float]) -> list[int]:

@@ -23,6 +23,12 @@ SECONDS_TO_GIVE_UP = 30
 SETTINGS = Settings(port=0, metrics_port=-1, stop_grace_seconds=2 * SECONDS_TO_GIVE_UP)
 
 
+def changed(settings: Settings, **flat: Any) -> Settings:
+    """Return a copy in which these are other, by their flat names."""
+    groups = (group.model_dump(by_alias=True) for group in dict(settings).values())
+    return Settings(**{name: value for group in groups for name, value in group.items()} | flat)
+
+
 @dataclass(frozen=True)
 class Served:
     """A running server that a test may stop before its block ends."""
@@ -47,7 +53,7 @@ class Served:
 async def served(engine: FakeEngine | None = None, settings: Settings = SETTINGS) -> AsyncIterator[Served]:
     """Serve an engine whose work waits at a gate; the gate stands open at first."""
     engine, gate = engine or FakeEngine(), Gate()
-    engine._sleep = gate
+    engine.sleep = gate
     async with asyncio.timeout(SECONDS_TO_GIVE_UP), AsyncExitStack() as stack:
         running = await stack.enter_async_context(running_server([engine], settings))
         try:

@@ -111,7 +111,7 @@ class Stage:
         self.engine = engine or FakeEngine(block_size=BLOCK)
         self.engine_gate, self.render_gate, self.client_gate, self.time_gate = Gate(), Gate(), Gate(), Gate()
         self.time_gate.held = True  # whoever waits for a time to pass waits for the test
-        self.engine._sleep = self.engine_gate
+        self.engine.sleep = self.engine_gate
         self.said: list[Response] = []
         self.draft = opening.draft
         self.seq = 0
@@ -126,10 +126,11 @@ class Stage:
             self.settings,
             self.metrics,
             self._render,
-            warming_inert_reason=inert_reason,
             clock=self._clock,
             sleep=self.time_gate,
         )
+        if inert_reason:
+            self.replica.inert_reason = inert_reason
         self.runner = SessionRunner(self.backend, opening, self._send, tenant)
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-from forefill_service.engine.http.vllm_metrics import Told, told
+from forefill_service.engine.http.vllm_metrics import MetricsSnapshot, parse_metrics
 from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
 from forefill_service.engine.vllm.embedded import CPU_DEFAULTS
 
@@ -90,10 +90,10 @@ class HttpProcess:
             await self._process.wait()
             self._process = None
 
-    async def told(self) -> Told:
-        """Return what its metrics say."""
+    async def metrics(self) -> MetricsSnapshot:
+        """Return its metrics as of now."""
         async with aiohttp.ClientSession() as http, http.get(f"{self.url}/metrics") as response:
-            return told(await response.text())
+            return parse_metrics(await response.text())
 
 
 def vllm_server(*more: str, plain: bool = False) -> HttpProcess:

@@ -1,5 +1,6 @@
-"""A typist on the bare wire: what any gRPC client in any language can do, without the SDK."""
+"""A typist on the bare wire, who does what any gRPC client in any language can do, without the SDK."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,9 @@ Messages = Sequence[tuple[str, str]]
 """Roles and contents."""
 
 GREEDY = pb.Sampling(temperature=0, max_tokens=1)
+LONG_SYSTEM = pb.ChatMessage(role="system", content="You write SQL for a clinic. " * 20)
+SECONDS_TO_GIVE_UP = 30
+"""No read takes long; one that hangs fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Typist:
         self._seq = 0
 
     async def read(self) -> pb.ComposeResponse:
-        """Return the next response; raises grpc.aio.AioRpcError where the stream ended with an error."""
+        """Return the next response; raise grpc.aio.AioRpcError if the stream ended with an error."""
         response = await self.call.read()
         assert isinstance(response, pb.ComposeResponse), await self.call.code()
         return response
@@ -122,6 +126,53 @@ class Typist:
         await self.event(end=pb.End())
         assert not isinstance(await self.call.read(), pb.ComposeResponse)
         assert await self.call.code() is grpc.StatusCode.OK
+
+
+class Wire(Typist):
+    """One raw stream on a channel of its own that may send anything, also before Open; reads have a time limit."""
+
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.aio.insecure_channel(address)
+        super().__init__(rpc.KeystrokeServiceStub(self.channel).Compose())
+
+    async def write(self, request: pb.ComposeRequest) -> None:
+        await self.call.write(request)
+
+    async def open(self, **fields: Any) -> pb.Opened:
+        await self.write(pb.ComposeRequest(open=pb.Open(messages=[LONG_SYSTEM], **fields)))
+        return (await self.read()).opened
+
+    async def read(self) -> pb.ComposeResponse:
+        async with asyncio.timeout(SECONDS_TO_GIVE_UP):
+            return await super().read()
+
+    async def numbered(self, seq: int, **kind: Any) -> None:
+        """Send an event under a number of the test's choice."""
+        self._seq = max(self._seq, seq)
+        await self.write(pb.ComposeRequest(event=pb.KeystrokeEvent(seq=seq, **kind)))
+
+    async def error(self) -> pb.SessionError:
+        response = await self.read()
+        assert response.WhichOneof("response") == "session_error", response
+        return response.session_error
+
+    async def status(self) -> tuple[grpc.StatusCode, str]:
+        """Return the code and the ErrorInfo's reason that ended the stream; "" if it has none."""
+        async with asyncio.timeout(SECONDS_TO_GIVE_UP):
+            code = await self.call.code()
+        status = await rpc_status.aio.from_call(self.call)
+        if status is None:
+            return code, ""
+        info = error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert info.domain == "forefill"
+        plain = dict(await self.call.trailing_metadata())
+        assert plain["forefill-error-reason"] == info.reason
+        return code, info.reason
+
+    async def still_works(self) -> None:
+        """Take a whole turn."""
+        assert (await self.submit("Is it so?")).finished.usage.completion_tokens > 0
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A whole server in this process, on the fake engine: what stands beside its sessions, and how it stops."""
+"""A whole server in this process, on the fake engine: the services beside its sessions, and its stop."""
 
 import asyncio
 import urllib.request
@@ -9,12 +9,12 @@ import pytest
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import EngineStartError
-from forefill_service.server import ListenError, running_server
+from forefill_service.server import ListenError, running_server, serve
 from forefill_service.wire.servicer import SERVICE_NAME
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.support.served import SETTINGS, TEXT, Aborted, Context, ended_by, served, until
+from tests.support.served import SECONDS_TO_GIVE_UP, SETTINGS, TEXT, Aborted, Context, changed, ended_by, served, until
 from tests.support.wire import Typist, error_reason, retry_seconds, typing_at
 
 # --- beside the sessions
@@ -83,7 +83,7 @@ async def test_the_metrics_page_counts_and_holds_nothing_typed() -> None:
         with urllib.request.urlopen(f"http://{address}/metrics") as response:
             return str(response.read().decode())
 
-    async with served(settings=SETTINGS.model_copy(update={"metrics_port": 0})) as server:
+    async with served(settings=changed(SETTINGS, metrics_port=0)) as server:
         async with typing_at(server.address, [("system", "Zyzzyva")], session_key="zyzzyva-1") as typist:
             await typist.type("Zyzzyva is my password ")
             await typist.flush()
@@ -113,11 +113,11 @@ async def test_a_composing_session_is_told_at_once_that_the_server_stops() -> No
 async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stops() -> None:
     async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
         typist = Typist(KeystrokeServiceStub(channel).Compose())
-        await until(lambda: server.running.servicer._unopened)
+        await until(lambda: server.running.servicer.streams == 1)
         stopping = server.begins_to_stop()
         assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
         await stopping
-        assert not server.running.servicer._unopened
+        await until(lambda: server.running.servicer.streams == 0)
 
 
 async def test_a_stream_that_opens_as_the_server_stops_is_told_so() -> None:
@@ -143,7 +143,7 @@ async def test_a_running_answer_finishes_and_then_its_session_is_told() -> None:
 
 
 async def test_an_answer_that_outlasts_the_grace_is_stopped() -> None:
-    settings = SETTINGS.model_copy(update={"stop_grace_seconds": 0})
+    settings = changed(SETTINGS, stop_grace_seconds=0)
     async with served(settings=settings) as server, typing_at(server.address) as typist:
         server.gate.held = True
         await typist.send_submit(TEXT)
@@ -154,12 +154,82 @@ async def test_an_answer_that_outlasts_the_grace_is_stopped() -> None:
         await until(lambda: server.engine.aborted)
 
 
+# --- what runs beside the sessions, and fails
+
+
+TYPED = "Zyzzyva is my password"
+
+
+class Panic(BaseException):
+    """No Exception, so whatever takes precautions against those lets it through."""
+
+
+class Panicking(FakeEngine):
+    """An engine that cannot be watched from `panics` on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panics = asyncio.Event()
+
+    async def watch(self) -> None:
+        await self.panics.wait()
+        raise Panic(TYPED)
+
+
+async def test_a_background_task_that_fails_is_reported_and_the_block_ends_in_good_order(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Panicking()
+    async with served(engine) as server, typing_at(server.address) as idle:
+        engine.panics.set()
+        await server.running.background_failed.wait()
+        async with typing_at(server.address) as typist:  # whoever runs the block decides when it ends
+            assert (await typist.submit(TEXT)).finished.usage.completion_tokens == 1
+        stopping = server.begins_to_stop()
+        assert error_reason(await ended_by(idle)) == "SERVER_STOPPING"
+        await stopping
+    [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "Panic" in line
+    assert "in watch" in line
+    assert TYPED not in caplog.text
+
+
+async def test_a_block_that_fails_with_no_background_task_at_fault_reports_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(KeyError):
+        async with running_server([FakeEngine()], SETTINGS) as server:
+            raise KeyError
+    assert not server.background_failed.is_set()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_background_task_that_fails_ends_the_server_with_1_and_its_streams_with_a_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = Panicking()
+    async with asyncio.timeout(SECONDS_TO_GIVE_UP):
+        serving = asyncio.create_task(serve([engine], SETTINGS))
+        said = ""
+        while not said:
+            await asyncio.sleep(0)
+            said = capsys.readouterr().out
+        async with typing_at(said.split()[-1]) as typist:
+            await typist.type(TEXT)
+            engine.panics.set()
+            error = await ended_by(typist)
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            assert error_reason(error) == "SERVER_STOPPING"
+            assert retry_seconds(error) > 0
+        assert await serving == 1
+
+
 # --- what cannot be served
 
 
 async def test_an_address_in_use_is_said_in_one_line() -> None:
     async with served() as server:
-        taken = SETTINGS.model_copy(update={"port": int(server.address.rpartition(":")[2])})
+        taken = changed(SETTINGS, port=int(server.address.rpartition(":")[2]))
         with pytest.raises(ListenError, match="--port"):
             async with running_server([FakeEngine()], taken):
                 pass

@@ -1,4 +1,4 @@
-"""A whole server in this process: what all its sessions share."""
+"""A whole server in this process: the things that its sessions share."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_service.engine import FakeEngine
 
-from tests.support.served import SETTINGS, SYSTEM, TEXT, Aborted, Context, ended_by, served, until
+from tests.support.served import SETTINGS, SYSTEM, TEXT, Aborted, Context, changed, ended_by, served, until
 from tests.support.wire import Typist, error_reason, typing_at
 
 
@@ -43,7 +43,7 @@ async def test_two_sessions_of_one_scope_share_blocks_and_a_third_of_its_own_doe
 
 async def test_a_client_that_does_not_read_is_ended_and_the_others_go_on() -> None:
     engine = FakeEngine(context_tokens=10**6, answer_tokens=20_000)
-    settings = SETTINGS.model_copy(update={"write_timeout_seconds": 0.2})
+    settings = changed(SETTINGS, write_timeout_seconds=0.2)
     small_windows = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16384)]
     async with (
         served(engine, settings) as server,
@@ -71,7 +71,7 @@ async def test_a_client_that_goes_away_in_an_answer_is_no_error_in_the_log(caplo
                 await typist.send_submit(TEXT)
                 for _ in range(5):
                     await typist.read()
-        await until(lambda: not server.running.servicer._streams)
+        await until(lambda: not server.running.servicer.streams)
         assert server.engine.aborted == 5
         assert server.sample("sessions") == 0
     assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "WARNING")] == []
@@ -106,13 +106,13 @@ async def test_an_idle_stream_does_not_keep_the_request_that_opened_it() -> None
 
 
 async def test_a_stream_that_does_not_open_in_time_is_ended_and_leaves_its_place() -> None:
-    settings = SETTINGS.model_copy(update={"open_timeout_seconds": 0.01})
+    settings = changed(SETTINGS, open_timeout_seconds=0.01)
     async with served(settings=settings) as server, grpc.aio.insecure_channel(server.address) as channel:
         error = await ended_by(Typist(KeystrokeServiceStub(channel).Compose()))
         assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert error_reason(error) == "NOT_OPEN"
         assert "0.01 s" in (error.details() or "")
-        await until(lambda: not server.running.servicer._streams)
+        await until(lambda: not server.running.servicer.streams)
 
 
 async def test_many_sessions_leave_nothing_behind() -> None:
@@ -143,8 +143,8 @@ async def test_many_sessions_leave_nothing_behind() -> None:
         tasks, threads = len(asyncio.all_tasks()), threading.active_count()
         for _ in range(10):
             await asyncio.gather(*map(session, range(50)))
-        await until(lambda: not server.running.servicer._streams and len(asyncio.all_tasks()) <= tasks)
-        assert not server.running.servicer._runners
+        await until(lambda: not server.running.servicer.streams and len(asyncio.all_tasks()) <= tasks)
+        assert server.running.servicer.sessions == 0
         assert server.sample("sessions") == 0
         assert threading.active_count() <= threads + 8, "the renderer's few threads and gRPC's own"
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
 from forefill_client.options import PregenerationMode, Sampling, WarmMode
+from forefill_service.engine.http.completions import Completion
+from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.errors import EngineError
 
 from ..report.results import Reply
 from .clock import Clock
 
 if TYPE_CHECKING:
     from forefill_service.chat.generation import Output
-    from forefill_service.engine.http.endpoint import Endpoint
 
 Message = tuple[str, str]
 """One message of a conversation, as (role, content)."""
@@ -72,16 +74,13 @@ class ForefillPlainClient:
 class OpenAIClient:
     """Asks vLLM's own `/v1/chat/completions`, streamed, and reads the stream as the service does."""
 
-    def __init__(self, endpoint: "Endpoint", model: str, clock: Clock) -> None:
+    def __init__(self, endpoint: Endpoint, model: str, clock: Clock) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self.model = model
 
     async def ask(self, talk: Sequence[Message], text: str, max_tokens: int) -> Reply:
         """Ask; vLLM sends the first event of the stream with the first token."""
-        from forefill_service.engine.http.completions import Completion
-        from forefill_service.errors import EngineError
-
         body = {
             "model": self.model,
             "messages": [{"role": role, "content": content} for role, content in (*talk, ("user", text))],
@@ -123,31 +122,16 @@ class OpenAIClient:
         )
 
 
-def check_http() -> None:
-    """Raise EndpointError if the packages are missing that speak HTTP."""
-    try:
-        import aiohttp  # noqa: F401
-        import forefill_service.engine.http.endpoint  # noqa: F401
-    except ImportError:
-        raise EndpointError(
-            "the arm `direct` and the workload `overhead` speak HTTP: pip install 'forefill[bench]', or leave them out"
-            " with --arms and --workloads"
-        ) from None
-
-
 @asynccontextmanager
 async def openai_client(url: str, model: str | None, clock: Clock) -> AsyncIterator[OpenAIClient]:
     """Connect to a vLLM server, such as "http://127.0.0.1:8000"; default model: the first one that it serves."""
-    check_http()
     async with http_endpoint(url) as endpoint:
         yield OpenAIClient(endpoint, model or await _first_model(endpoint), clock)
 
 
 @asynccontextmanager
-async def http_endpoint(url: str) -> AsyncIterator["Endpoint"]:
+async def http_endpoint(url: str) -> AsyncIterator[Endpoint]:
     """Yield the connections to an HTTP server for the time of the block."""
-    from forefill_service.engine.http.endpoint import Endpoint
-
     endpoint = Endpoint(url, connect_seconds=REQUEST_TIMEOUT_SECONDS)
     try:
         yield endpoint
@@ -155,9 +139,7 @@ async def http_endpoint(url: str) -> AsyncIterator["Endpoint"]:
         await endpoint.close()
 
 
-async def _first_model(endpoint: "Endpoint") -> str:
-    from forefill_service.errors import EngineError
-
+async def _first_model(endpoint: Endpoint) -> str:
     try:
         return str((await endpoint.json("/v1/models", REQUEST_TIMEOUT_SECONDS))["data"][0]["id"])
     except (EngineError, KeyError, IndexError, TypeError) as error:

@@ -12,8 +12,9 @@ from typing import Any
 
 from forefill_client.local_server import COMMAND, Process, ServerNotStarted, local_server
 from forefill_client.terminal import Terminal
+from forefill_service.errors import EngineError
 
-from .plain import check_http, http_endpoint
+from .plain import http_endpoint
 
 POLL_SECONDS = 0.5
 HEALTH_TIMEOUT_SECONDS = 5.0
@@ -45,7 +46,6 @@ async def forefill_in_front_of(url: str, model: str, target: str | None, termina
 @asynccontextmanager
 async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
     """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
-    check_http()
     url = f"http://127.0.0.1:{_free_port()}"
     command = (*_vllm_command(url), *shlex.split(arguments))
     waiting = _waiting("vLLM's own server", terminal)
@@ -105,8 +105,6 @@ def _is_for_cpu() -> bool:
 
 async def _healthy(server: Process, url: str) -> str:
     """Return the URL once the server answers there, "" if it ends instead."""
-    from forefill_service.errors import EngineError
-
     async with http_endpoint(url) as endpoint:
         while server.returncode is None:
             with contextlib.suppress(EngineError):

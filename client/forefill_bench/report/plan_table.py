@@ -7,6 +7,7 @@ from ..capacity.capacity import Fleet
 from ..capacity.estimate import Estimate
 from ..sim.outcome import SimulatedOutcome
 from ..sim.scenario import SIMULATED_ARMS
+from .rich_tables import table_text
 
 LEGEND: Final = """\
 cold: plain vLLM, warming off. static: all before the draft cached beforehand, at no cost. typed: forefill.
@@ -69,9 +70,7 @@ def _count(number: int | None) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
-    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
+    return f"{title}\n{table_text(head, rows, gap=2, labels=0)}"
 
 
 def _ms(value: float) -> str:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from forefill_client.errors import ForefillError
-
 from ..typing.arms import ARMS
 from ..typing.workloads import LOAD
 from .summary import Summary
@@ -29,14 +27,6 @@ COLOURS: Final = {
 MARKERS: Final = dict(zip(ARMS, "osv^D*PX", strict=True))
 GROUP_WIDTH: Final = 0.76
 INCHES_A_GROUP: Final = 1.35
-
-
-def check_matplotlib() -> None:
-    """Raise ForefillError if matplotlib is missing."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise ForefillError("plots need matplotlib: pip install 'forefill[bench]', or leave out --plot") from None
 
 
 def write_plots(summary: Summary, prefix: Path) -> list[Path]:

@@ -1,1 +1,1 @@
-"""The service's own code on a model of the engine, at virtual time."""
+"""Simulation: the service's own code on a model of the engine, at virtual time."""

@@ -74,7 +74,7 @@ def simulate(
 
 def busy_gap_ms() -> float:
     """Return by how much the service lets warms lengthen the steps of running answers."""
-    return Settings().busy_gap_ms
+    return Settings().warming.busy_gap_ms
 
 
 @dataclass(slots=True)
@@ -168,18 +168,18 @@ class _Simulation:
             warm_mode=WarmMode.OFF,
             pregeneration_mode=PregenerationMode.OFF,
         )
-        told_at: list[float] = []
+        tokens_at: list[float] = []
 
         async def heard(response: Response) -> None:
             if isinstance(response, GenerationDelta):
-                told_at.append(self._clock())
+                tokens_at.append(self._clock())
 
         script = (Stroke(0.0, Kind.SUBMIT, arrival.text),)
         await SessionRunner(self._backend, opening, heard).run(self._events(script, arrival.at_ms))
         if arrival.counted:
             due_at = self._began_at + arrival.at_ms / 1000
-            self._books.neighbours_ttft_ms.append((told_at[0] - due_at) * 1000)
-            self._books.neighbours_gaps_ms += [(later - earlier) * 1000 for earlier, later in pairwise(told_at)]
+            self._books.neighbours_ttft_ms.append((tokens_at[0] - due_at) * 1000)
+            self._books.neighbours_gaps_ms += [(later - earlier) * 1000 for earlier, later in pairwise(tokens_at)]
 
     async def _events(self, script: Script, begins_ms: float) -> AsyncIterator[KeystrokeEvent]:
         """Yield every stroke at its instant, then END."""

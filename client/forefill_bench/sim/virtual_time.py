@@ -1,7 +1,7 @@
-"""An event loop whose time jumps to whatever comes next instead of going by.
+"""An event loop at virtual time, which jumps to the next event instead of passing. It needs the standard library alone.
 
 Code that waits by `asyncio.sleep`, timeouts and `loop.call_later`, and reads the time by `loop.time`, runs on it
-unchanged: an hour of waiting takes as long as what is done in it.
+unchanged: an hour of waiting takes only as long as the work in it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for nothing: where no file is ready, its time is at once what it was asked to wait until."""
+    """Waits for nothing: if no file is ready, its time jumps to the end of the wait that was asked for."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A simulated user for anything that warms while one types: keys with human timing on a queue, and what reads them.
+"""A simulated user, who puts keys with human timing on a queue, and consumers that read them.
 
     queue = asyncio.Queue()
     simulator = KeystrokeSimulator(queue, seed=1, flush_rule=FlushRule.WORD)
@@ -6,7 +6,12 @@
     await asyncio.gather(simulator.simulate_typing("Show me all patients"), consumer.run())
     print(consumer.answer, consumer.report)
 
-It needs the standard library alone.
+This is a compatibility module for the notebook that forefill grew out of: the names of its `src.events` and
+`src.keystroke_simulator` are here, so that its cells run with only their imports changed. The command line and the
+benchmarks use the typing model, the plan, the simulator, InferenceConsumer and the samples; the rest, such as
+LoggingConsumer, single keys by hand and `simulate_from_file`, is kept for the notebook alone.
+
+It needs nothing but the standard library.
 """
 
 from .boundaries import CONFIRMATION_BOUNDARIES, find_last_boundary, get_confirmable_text

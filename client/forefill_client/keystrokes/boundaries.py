@@ -1,41 +1,19 @@
-"""Where a word ends, by two rules: the notebook's, and the SDK's own.
+"""The notebook's word boundaries, by which the simulated typist confirms text.
 
-The notebook's (CONFIRMATION_BOUNDARIES) says what of a draft is confirmed, and is the simulated typist's. The SDK's
-(`ends_word`) says when a session flushes by itself; what is confirmed then is left to the server.
+The SDK and the server have a rule of their own, for all scripts: see `ends_word` in `forefill_client.draft`.
 """
 
-import unicodedata
 from typing import Final
 
 CONFIRMATION_BOUNDARIES: Final = frozenset(" \n\t.,;:!?()\"'")
-"""The notebook's characters that end a word."""
-APOSTROPHES: Final = frozenset("'\u2019")
-"""The typewriter's and the typographer's."""
+"""The characters that end a word."""
 
 
 def find_last_boundary(text: str) -> int:
-    """Return the index after the last boundary character of `text`, in code points; 0 where it has none."""
+    """Return the position after the last boundary character of `text`, in code points; 0 if it has none."""
     return max(text.rfind(boundary) + 1 for boundary in CONFIRMATION_BOUNDARIES)
 
 
 def get_confirmable_text(current_text: str, already_confirmed: int) -> str:
-    """Return what a FLUSH would confirm anew: from `already_confirmed`, in code points, to the last boundary, or ""."""
+    """Return the text that a FLUSH would newly confirm: from code point `already_confirmed` to the last boundary."""
     return current_text[already_confirmed : find_last_boundary(current_text)]
-
-
-def ends_word(char: str) -> bool:
-    """Tell whether a session that flushes by itself does so once this character is typed.
-
-    These do: white space, punctuation, and wide characters, since scripts that put no spaces between words (Chinese,
-    Japanese) would otherwise never flush. These do not: what joins words, such as the underscore, and apostrophes. An
-    apostrophe mostly stands inside a word (don't, l'eau), and one that closes a quotation is followed by a character
-    that ends a word anyway.
-
-    Each of them ends a word for the server too, so that such a flush always confirms something new.
-    """
-    if char.isspace():
-        return True
-    category = unicodedata.category(char)
-    if category.startswith("P"):
-        return category != "Pc" and char not in APOSTROPHES
-    return unicodedata.east_asian_width(char) in ("W", "F")

@@ -1,4 +1,4 @@
-"""What reads the queue: a base to build on, a log, and the one that drives the service."""
+"""Consumers of the queue: a base class, a log, and one that drives a session with the service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ from .events import EventType, KeystrokeEvent
 
 
 class EventConsumer:
-    """Take events from `queue` until END; a subclass says in `handle_event` what becomes of each."""
+    """Take events from `queue` until END, and pass each to `handle_event`, which a subclass overrides."""
 
     def __init__(self, queue: asyncio.Queue[KeystrokeEvent]) -> None:
         self.queue = queue
@@ -16,15 +16,15 @@ class EventConsumer:
         self._waiting: asyncio.Task[KeystrokeEvent] | None = None
 
     async def handle_event(self, event: KeystrokeEvent) -> None:
-        """Handle one event; the next is taken when this returns."""
+        """Handle one event; the next one is taken after this returns."""
         raise NotImplementedError("override handle_event(event) in your consumer")
 
     async def run(self) -> None:
-        """Handle events in order until END was handled or `stop` is called.
+        """Handle events in order until END has been handled or `stop` is called.
 
-        What `handle_event` raises ends the run and is raised from here. Where the queue is unbounded that is at once;
-        where it is bounded the events up to END are taken and dropped first, so that no producer is left waiting for
-        room. `queue.join()` counts every event that was taken as done.
+        An exception from `handle_event` ends the run and is raised from here: at once if the queue is unbounded. If it
+        is bounded, the events up to END are taken and dropped first, so that no producer is left waiting for room.
+        `queue.join()` counts every event that was taken as done.
         """
         self._running = True
         try:
@@ -43,7 +43,7 @@ class EventConsumer:
             self._running = False
 
     def stop(self) -> None:
-        """End the run: after the event in hand, or at once where it waits for one. What is queued stays queued."""
+        """End the run: after the current event, or at once if it is waiting for one. Queued events stay queued."""
         self._running = False
         if self._waiting:
             self._waiting.cancel()
@@ -67,7 +67,7 @@ class EventConsumer:
 
 
 class LoggingConsumer(EventConsumer):
-    """Keep all events in `events` and, if `verbose`, print each. What was typed is printed too."""
+    """Keep all events in `events` and, if `verbose`, print each, including the text that was typed."""
 
     def __init__(self, queue: asyncio.Queue[KeystrokeEvent], verbose: bool = True) -> None:
         super().__init__(queue)
@@ -90,7 +90,7 @@ ReportT_co = TypeVar("ReportT_co", covariant=True)
 
 
 class DraftAnswer(Protocol[ReportT_co]):
-    """An answer on its way: iterate it for its text, then read its report."""
+    """An answer on its way: iterate over it for its text, then read its report."""
 
     def __aiter__(self) -> AsyncIterator[str]: ...
 
@@ -99,7 +99,7 @@ class DraftAnswer(Protocol[ReportT_co]):
 
 
 class DraftSession(Protocol[ReportT_co]):
-    """What InferenceConsumer needs of a session with the service; positions count code points."""
+    """The part of a session with the service that InferenceConsumer needs; positions count code points."""
 
     async def type(self, text: str, /) -> object: ...
 
@@ -113,14 +113,14 @@ class DraftSession(Protocol[ReportT_co]):
 
 
 class InferenceConsumer(EventConsumer, Generic[ReportT]):
-    """Drive a session with the service: what is confirmed is warmed, and SUBMIT is answered before the next event.
+    """Drive a session with the service: confirmed text is warmed, and SUBMIT is answered before the next event.
 
     Args:
         queue: The events.
-        session: An open session of the SDK, made with `auto_flush=False` so that only the queue's FLUSH events flush;
-            or anything with the methods of DraftSession. END ends it.
+        session: An open session of the SDK, made with `auto_flush=False` so that only the queue's FLUSH events flush,
+            or anything else with the methods of DraftSession. END ends it.
         on_delta: Called with each piece of the answer's text.
-        on_flush: Called with each FLUSH and the number under which the service will answer it.
+        on_flush: Called with each FLUSH and the number that the service's result for it will have.
     """
 
     def __init__(
@@ -134,9 +134,9 @@ class InferenceConsumer(EventConsumer, Generic[ReportT]):
         super().__init__(queue)
         self.session = session
         self.answer = ""
-        """The text of the latest answer, as far as it has come."""
+        """The text of the latest answer so far."""
         self.report: ReportT | None = None
-        """The session's report on it; None until it is complete."""
+        """The session's report on the latest answer; None until it is complete."""
         self._on_delta = on_delta
         self._on_flush = on_flush
 

@@ -1,4 +1,4 @@
-"""What a typist does, one event at a time, and the draft that comes of it."""
+"""The events of a typist, and the draft that they make."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class EventType(Enum):
-    """Name what happened."""
+    """The kinds of events."""
 
     CHAR_ADD = "char_add"
     """A character was typed at the end of the draft."""
@@ -17,12 +17,12 @@ class EventType(Enum):
     SUBMIT = "submit"
     """Enter was pressed."""
     END = "end"
-    """Nothing more comes."""
+    """The last event."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeystrokeEvent:
-    """Tell one event, with the draft as it stands after it.
+    """One event, with the draft after it.
 
     Raises:
         ValueError: A CHAR_ADD has no `char`.
@@ -30,9 +30,9 @@ class KeystrokeEvent:
 
     event_type: EventType
     char: str | None = None
-    """The character typed; CHAR_ADD alone has one."""
+    """The character that was typed; only CHAR_ADD has one."""
     timestamp_ms: float = 0.0
-    """Milliseconds since the session began, by the clock of whoever made the event."""
+    """Milliseconds since the session began, by the clock of the event's maker."""
     current_text: str = ""
     """The draft."""
     confirmed_text: str = ""
@@ -49,7 +49,7 @@ def _wall_clock_ms() -> float:
 
 @dataclass(slots=True)
 class StreamingSession:
-    """Hold the draft of one typing user as it grows."""
+    """The draft of one typing user as it grows."""
 
     session_id: str = ""
     start_time_ms: float = field(default_factory=_wall_clock_ms)
@@ -59,7 +59,7 @@ class StreamingSession:
     confirmed_len: int = 0
     """How much of the draft is confirmed, in code points from its start."""
     total_events: int = 0
-    """Events so far, FLUSH and END among them."""
+    """Events so far, including FLUSH and END."""
 
     @property
     def confirmed_text(self) -> str:

@@ -1,7 +1,7 @@
-"""What a typist will do and when: pure, so that a seed makes a whole run repeatable.
+"""The plan of a typist, event by event with its time: pure, so that a seed makes a whole run repeatable.
 
-Nothing here waits or reads a clock. Where a FLUSH falls is decided from the planned gaps between keys, not from a race
-of timers, and `timestamp_ms` is the sum of the planned delays: two plans with equal arguments are equal in every field.
+Nothing here waits or reads a clock. The planned gaps between keys decide when a FLUSH comes, not a race of timers, and
+`timestamp_ms` is the sum of the planned delays: two plans with equal arguments are equal in every field.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ Step = tuple[float, KeystrokeEvent]
 def press(
     session: StreamingSession, event_type: EventType, timestamp_ms: float, char: str | None = None
 ) -> KeystrokeEvent:
-    """Carry out one event on `session` and return it as a consumer sees it."""
+    """Apply one event to `session` and return it as a consumer sees it."""
     match event_type:
         case EventType.CHAR_ADD:
             session.current_text += char or ""
@@ -40,15 +40,15 @@ def press(
 
 
 def can_flush(session: StreamingSession) -> bool:
-    """Tell whether a FLUSH would confirm anything new."""
+    """Return whether a FLUSH would confirm anything new."""
     return bool(get_confirmable_text(session.current_text, session.confirmed_len))
 
 
 def plan_typing(text: str, model: TypingModel, rng: Random, *, submit_at_end: bool = True) -> Iterator[Step]:
-    """Plan how `text` is typed: yield (milliseconds to wait, event that then happens), all but END.
+    """Plan the typing of `text`: yield each event but END as (milliseconds to wait before it, event).
 
     One key is one code point, so a letter with a combining mark, or an emoji of several code points, takes several
-    keys. Under FlushRule.DEBOUNCE the typist waits out the debounce after the last key, as the notebook does; under
+    keys. With FlushRule.DEBOUNCE the typist waits for the debounce after the last key, as the notebook does; with
     FlushRule.WORD Enter is one more key.
     """
     typist = _Typist(model, rng)

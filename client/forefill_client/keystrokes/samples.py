@@ -1,4 +1,4 @@
-"""A made-up hospital to ask about: what demo, examples and benchmarks type, and the schema they type it over."""
+"""Questions about a made-up hospital, and the schema of its database, for the demo and the benchmarks."""
 
 from pathlib import Path
 from typing import Final
@@ -7,7 +7,7 @@ _DATA: Final = Path(__file__).parent / "data"
 
 
 def sample_queries_path() -> Path:
-    """Return the text file of SAMPLE_QUERIES: one a line; lines that start with `#` are comments."""
+    """Return the path of the text file of SAMPLE_QUERIES: one query a line; lines that start with `#` are comments."""
     return _DATA / "sample_queries.txt"
 
 

@@ -1,4 +1,4 @@
-"""A simulated user: puts on a queue what a person typing a text would cause, at the pace of a person."""
+"""A simulated user, who puts the events of a typing person on a queue, at the pace of a person."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,22 +17,22 @@ Sleep = Callable[[float], Awaitable[object]]
 class KeystrokeSimulator:
     """Type texts into `queue` as a user would: with uneven gaps, pauses, typos and their correction.
 
-    A whole text is typed by `simulate_typing`. Its `timestamp_ms` are planned: the sum of the delays decided so far. A
-    real clock runs a little ahead of them, by what the event loop and a full queue take. With a `seed` every run of one
-    text is the same in events, order, delays and timestamps. One key is one code point.
+    `simulate_typing` types a whole text. Its `timestamp_ms` are planned: each is the sum of the delays so far. A real
+    clock runs a little ahead of them, by the time that the event loop and a full queue take. With a `seed`, every run
+    of a text has the same events, delays and timestamps. One key is one code point.
 
-    Single keys can be typed by hand with `type_char`, `delete_char` and `submit`. Their `timestamp_ms` are real time
-    since the session began, and FlushRule.DEBOUNCE runs a real timer, which the next key, `submit` or `stop` cancels.
+    `type_char`, `delete_char` and `submit` type single keys by hand. Their `timestamp_ms` are real time since the
+    session began, and FlushRule.DEBOUNCE runs a real timer, which the next key, `submit` or `stop` cancels.
 
     Args:
-        queue: Takes the events; a bounded one slows the typist down.
-        mean_delay_ms: As in TypingModel, like the four after it.
-        seed: Makes each run repeatable; None draws anew each time.
+        queue: The queue for the events; a bounded one slows the typist down.
+        mean_delay_ms: As in TypingModel; so are the next four.
+        seed: Makes every run the same; None makes each one different.
         flush_rule: When FLUSH is sent.
-        sleep: Stands in for asyncio.sleep, in seconds.
+        sleep: Replaces asyncio.sleep; takes seconds.
 
     Raises:
-        ValueError: A value is out of its range; see TypingModel.
+        ValueError: A value is out of range; see TypingModel.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class KeystrokeSimulator:
         self._debounce: asyncio.Task[None] | None = None
 
     async def simulate_typing(self, text: str, submit_at_end: bool = True, on_event: OnEvent | None = None) -> None:
-        """Type `text` from an empty draft, submit it unless told otherwise, and put END.
+        """Type `text` into an empty draft, submit it if `submit_at_end`, and put END on the queue.
 
-        `on_event` is awaited for every event, after it was put on the queue.
+        `on_event` is awaited for every event after it has been put on the queue.
         """
         self._cancel_debounce()
         self.session = StreamingSession()
@@ -83,7 +83,7 @@ class KeystrokeSimulator:
         await self._flush_by_rule()
 
     async def delete_char(self) -> None:
-        """Delete the draft's last character; on an empty draft do nothing."""
+        """Delete the draft's last character, if it has one."""
         if self.session.current_text:
             await self._emit(EventType.CHAR_DELETE, self.session.elapsed_ms())
             await self._flush_by_rule()
@@ -94,7 +94,7 @@ class KeystrokeSimulator:
         await self._emit(EventType.SUBMIT, self.session.elapsed_ms())
 
     def stop(self) -> None:
-        """End the run before its next event: no key, FLUSH or SUBMIT follows, only END, so that consumers end too."""
+        """End the run before its next event: only END follows, so that consumers end too."""
         self._running = False
         self._cancel_debounce()
 
@@ -127,7 +127,7 @@ class KeystrokeSimulator:
 
 
 async def simulate_typing(text: str, queue: asyncio.Queue[KeystrokeEvent], **kwargs: Any) -> StreamingSession:
-    """Type `text` into `queue` and submit it; `kwargs` go to KeystrokeSimulator. Return the session as it ended."""
+    """Type `text` into `queue` and submit it; return the finished session. `kwargs` go to KeystrokeSimulator."""
     simulator = KeystrokeSimulator(queue, **kwargs)
     await simulator.simulate_typing(text)
     return simulator.session
@@ -136,7 +136,7 @@ async def simulate_typing(text: str, queue: asyncio.Queue[KeystrokeEvent], **kwa
 async def simulate_from_file(
     file_path: str | Path, queue: asyncio.Queue[KeystrokeEvent], **kwargs: Any
 ) -> StreamingSession:
-    """Type what a UTF-8 file holds as one text, without space around it and without lines that start with `#`.
+    """Type the content of a UTF-8 file as one text, without surrounding space and without lines that start with `#`.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""How a simulated user types."""
+"""The typing of a simulated user: its speed, its typos and its flushes."""
 
 import math
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ def delay_ms_at(words_per_minute: float) -> float:
 
 
 class FlushRule(Enum):
-    """Say when a simulated user's client sends FLUSH."""
+    """When the client of a simulated user sends FLUSH."""
 
     DEBOUNCE = "debounce"
-    """In a pause longer than the debounce, and after the last key. A steady typist flushes once, at the very end."""
+    """In a pause longer than the debounce, and after the last key. A steady typist flushes only once, at the end."""
     WORD = "word"
     """At once, whenever one of CONFIRMATION_BOUNDARIES is typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypingModel:
-    """Describe a typist: times in milliseconds.
+    """A typist; times are in milliseconds.
 
     Raises:
         ValueError: A time is negative or not finite, or `typo_rate` is not from 0 to 1.
@@ -36,9 +36,9 @@ class TypingModel:
     std_delay_ms: float = 50.0
     """Its standard deviation."""
     debounce_ms: float = 300.0
-    """How long no key must come before FlushRule.DEBOUNCE flushes."""
+    """Length of the pause after which FlushRule.DEBOUNCE flushes."""
     typo_rate: float = 0.02
-    """How likely a letter is first mistyped, then deleted and typed again."""
+    """Probability that a letter is first mistyped, then deleted and typed again."""
     pause_after_boundary: float = 50.0
     """Extra time before the key that follows a boundary character."""
     flush_rule: FlushRule = FlushRule.DEBOUNCE

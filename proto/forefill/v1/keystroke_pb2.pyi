@@ -3,8 +3,8 @@
 isort:skip_file
 The wire between a typing user and forefill: one bidirectional stream is one session.
 
-Every field says its unit, its default where it is left out, its range, and who sets it.
-Positions and lengths of text count Unicode code points, not bytes and not UTF-16 units.
+The comment of each field gives its unit, its default if it is left out, its range, and who sets it.
+Positions and lengths of text count Unicode code points, not bytes or UTF-16 code units.
 """
 
 from collections import abc as _abc
@@ -31,21 +31,21 @@ class _WarmMode:
 class _WarmModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarmMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     WARM_MODE_UNSPECIFIED: _WarmMode.ValueType  # 0
-    """As WARM_MODE_AUTO."""
+    """The same as WARM_MODE_AUTO."""
     WARM_MODE_AUTO: _WarmMode.ValueType  # 1
-    """The base prompt is warmed at Open, the confirmed text at each FLUSH."""
+    """Warm the base prompt at Open, and the confirmed text at each FLUSH."""
     WARM_MODE_OFF: _WarmMode.ValueType  # 2
-    """Nothing is warmed: SUBMIT is served as plain vLLM would serve it."""
+    """Warm nothing: SUBMIT is served as plain vLLM would serve it."""
 
 class WarmMode(_WarmMode, metaclass=_WarmModeEnumTypeWrapper):
-    """WarmMode says how a session warms."""
+    """WarmMode controls whether a session warms the cache."""
 
 WARM_MODE_UNSPECIFIED: WarmMode.ValueType  # 0
-"""As WARM_MODE_AUTO."""
+"""The same as WARM_MODE_AUTO."""
 WARM_MODE_AUTO: WarmMode.ValueType  # 1
-"""The base prompt is warmed at Open, the confirmed text at each FLUSH."""
+"""Warm the base prompt at Open, and the confirmed text at each FLUSH."""
 WARM_MODE_OFF: WarmMode.ValueType  # 2
-"""Nothing is warmed: SUBMIT is served as plain vLLM would serve it."""
+"""Warm nothing: SUBMIT is served as plain vLLM would serve it."""
 Global___WarmMode: _TypeAlias = WarmMode  # noqa: Y015
 
 class _CacheScope:
@@ -55,21 +55,21 @@ class _CacheScope:
 class _CacheScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheScope.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CACHE_SCOPE_UNSPECIFIED: _CacheScope.ValueType  # 0
-    """As CACHE_SCOPE_SHARED."""
+    """The same as CACHE_SCOPE_SHARED."""
     CACHE_SCOPE_SHARED: _CacheScope.ValueType  # 1
-    """All sessions of the server: a system prompt that two users share is computed once."""
+    """All sessions of the same tenant: a system prompt that two users share is computed once."""
     CACHE_SCOPE_SESSION: _CacheScope.ValueType  # 2
-    """This stream alone: no other session can hit its blocks, nor tell by timing what they hold."""
+    """Only this stream: no other session can hit its blocks, or learn from timing what they hold."""
 
 class CacheScope(_CacheScope, metaclass=_CacheScopeEnumTypeWrapper):
-    """CacheScope says who shares the cached blocks of a session."""
+    """CacheScope controls which sessions share cached blocks."""
 
 CACHE_SCOPE_UNSPECIFIED: CacheScope.ValueType  # 0
-"""As CACHE_SCOPE_SHARED."""
+"""The same as CACHE_SCOPE_SHARED."""
 CACHE_SCOPE_SHARED: CacheScope.ValueType  # 1
-"""All sessions of the server: a system prompt that two users share is computed once."""
+"""All sessions of the same tenant: a system prompt that two users share is computed once."""
 CACHE_SCOPE_SESSION: CacheScope.ValueType  # 2
-"""This stream alone: no other session can hit its blocks, nor tell by timing what they hold."""
+"""Only this stream: no other session can hit its blocks, or learn from timing what they hold."""
 Global___CacheScope: _TypeAlias = CacheScope  # noqa: Y015
 
 class _PregenerationMode:
@@ -79,27 +79,28 @@ class _PregenerationMode:
 class _PregenerationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PregenerationMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PREGENERATION_MODE_UNSPECIFIED: _PregenerationMode.ValueType  # 0
-    """As PREGENERATION_MODE_AUTO."""
+    """The same as PREGENERATION_MODE_AUTO."""
     PREGENERATION_MODE_AUTO: _PregenerationMode.ValueType  # 1
-    """While it pays: as with PREGENERATION_MODE_ON, but less where this session's pre-generations are mostly not adopted."""
+    """In typing pauses as with PREGENERATION_MODE_ON, but less often if few of this session's begun answers are adopted."""
     PREGENERATION_MODE_OFF: _PregenerationMode.ValueType  # 2
     """Never."""
     PREGENERATION_MODE_ON: _PregenerationMode.ValueType  # 3
-    """In every pause that is long enough, within the server's limits."""
+    """In every typing pause that is long enough, within the server's limits."""
 
 class PregenerationMode(_PregenerationMode, metaclass=_PregenerationModeEnumTypeWrapper):
-    """PregenerationMode says whether a session's answers may be generated before SUBMIT: in a typing pause, below everything
-    else, held back on the server, and sent only if SUBMIT asks for exactly that prompt.
+    """PregenerationMode controls whether the server may begin an answer before SUBMIT. It does so in a typing pause, at a
+    priority below every submitted answer, holds the answer back, and sends it only if SUBMIT asks for exactly that
+    prompt.
     """
 
 PREGENERATION_MODE_UNSPECIFIED: PregenerationMode.ValueType  # 0
-"""As PREGENERATION_MODE_AUTO."""
+"""The same as PREGENERATION_MODE_AUTO."""
 PREGENERATION_MODE_AUTO: PregenerationMode.ValueType  # 1
-"""While it pays: as with PREGENERATION_MODE_ON, but less where this session's pre-generations are mostly not adopted."""
+"""In typing pauses as with PREGENERATION_MODE_ON, but less often if few of this session's begun answers are adopted."""
 PREGENERATION_MODE_OFF: PregenerationMode.ValueType  # 2
 """Never."""
 PREGENERATION_MODE_ON: PregenerationMode.ValueType  # 3
-"""In every pause that is long enough, within the server's limits."""
+"""In every typing pause that is long enough, within the server's limits."""
 Global___PregenerationMode: _TypeAlias = PregenerationMode  # noqa: Y015
 
 class _FlushOutcome:
@@ -111,31 +112,35 @@ class _FlushOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlushOut
     FLUSH_OUTCOME_UNSPECIFIED: _FlushOutcome.ValueType  # 0
     """Never sent."""
     FLUSH_OUTCOME_WARMED: _FlushOutcome.ValueType  # 1
-    """Every whole block of the stable tokens is cached, and work was done for it."""
+    """Every whole block of the stable tokens is cached, and this FLUSH computed some of them."""
     FLUSH_OUTCOME_NOTHING_NEW: _FlushOutcome.ValueType  # 2
-    """It completed no block that was not cached already."""
+    """The FLUSH completed no block that was not already cached."""
     FLUSH_OUTCOME_DEFERRED: _FlushOutcome.ValueType  # 3
-    """A later flush, an edit or SUBMIT came first, or an answer is still running: what is still wanted is warmed with that."""
+    """A later FLUSH, an edit or SUBMIT came first, or an answer is still running. What is still wanted is warmed with
+    that.
+    """
     FLUSH_OUTCOME_SHED: _FlushOutcome.ValueType  # 4
-    """It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
+    """Warming was skipped, or stopped early: see FlushResult.shed_reason. The answer may be later, but is the same."""
     FLUSH_OUTCOME_INERT: _FlushOutcome.ValueType  # 5
-    """Warming does nothing here, or nothing any more: see Opened.warming_inert_reason."""
+    """Warming has no effect in this session, or has none any more: see Opened.warming_inert_reason."""
 
 class FlushOutcome(_FlushOutcome, metaclass=_FlushOutcomeEnumTypeWrapper):
-    """FlushOutcome says what became of a FLUSH."""
+    """FlushOutcome is the outcome of a FLUSH."""
 
 FLUSH_OUTCOME_UNSPECIFIED: FlushOutcome.ValueType  # 0
 """Never sent."""
 FLUSH_OUTCOME_WARMED: FlushOutcome.ValueType  # 1
-"""Every whole block of the stable tokens is cached, and work was done for it."""
+"""Every whole block of the stable tokens is cached, and this FLUSH computed some of them."""
 FLUSH_OUTCOME_NOTHING_NEW: FlushOutcome.ValueType  # 2
-"""It completed no block that was not cached already."""
+"""The FLUSH completed no block that was not already cached."""
 FLUSH_OUTCOME_DEFERRED: FlushOutcome.ValueType  # 3
-"""A later flush, an edit or SUBMIT came first, or an answer is still running: what is still wanted is warmed with that."""
+"""A later FLUSH, an edit or SUBMIT came first, or an answer is still running. What is still wanted is warmed with
+that.
+"""
 FLUSH_OUTCOME_SHED: FlushOutcome.ValueType  # 4
-"""It was not, or not all, done: see FlushResult.shed_reason. The answer may come later, and is the same."""
+"""Warming was skipped, or stopped early: see FlushResult.shed_reason. The answer may be later, but is the same."""
 FLUSH_OUTCOME_INERT: FlushOutcome.ValueType  # 5
-"""Warming does nothing here, or nothing any more: see Opened.warming_inert_reason."""
+"""Warming has no effect in this session, or has none any more: see Opened.warming_inert_reason."""
 Global___FlushOutcome: _TypeAlias = FlushOutcome  # noqa: Y015
 
 class _ShedReason:
@@ -145,25 +150,25 @@ class _ShedReason:
 class _ShedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShedReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SHED_REASON_UNSPECIFIED: _ShedReason.ValueType  # 0
-    """Not shed."""
+    """The FLUSH was not shed."""
     SHED_REASON_LOAD: _ShedReason.ValueType  # 1
-    """The engine has too much to do for others: its queue, its cache or its preemptions say so."""
+    """The engine is too busy with other work, as its queue, its cache or its preemptions show."""
     SHED_REASON_PAYBACK: _ShedReason.ValueType  # 2
-    """Most of what was warmed for this session, or for its tenant, was not used: it is warmed less for a while."""
+    """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
     SHED_REASON_FAILED: _ShedReason.ValueType  # 3
-    """The engine refused, or the text could not be rendered."""
+    """The engine refused the warm, or the text could not be rendered."""
 
 class ShedReason(_ShedReason, metaclass=_ShedReasonEnumTypeWrapper):
-    """ShedReason says why a FLUSH was not warmed."""
+    """ShedReason is why a FLUSH was not warmed."""
 
 SHED_REASON_UNSPECIFIED: ShedReason.ValueType  # 0
-"""Not shed."""
+"""The FLUSH was not shed."""
 SHED_REASON_LOAD: ShedReason.ValueType  # 1
-"""The engine has too much to do for others: its queue, its cache or its preemptions say so."""
+"""The engine is too busy with other work, as its queue, its cache or its preemptions show."""
 SHED_REASON_PAYBACK: ShedReason.ValueType  # 2
-"""Most of what was warmed for this session, or for its tenant, was not used: it is warmed less for a while."""
+"""Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
 SHED_REASON_FAILED: ShedReason.ValueType  # 3
-"""The engine refused, or the text could not be rendered."""
+"""The engine refused the warm, or the text could not be rendered."""
 Global___ShedReason: _TypeAlias = ShedReason  # noqa: Y015
 
 class _GenerationSource:
@@ -179,10 +184,10 @@ class _GenerationSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gene
     GENERATION_SOURCE_WARM: _GenerationSource.ValueType  # 2
     """At least one block was cached."""
     GENERATION_SOURCE_PREGENERATED: _GenerationSource.ValueType  # 3
-    """The answer had been begun before SUBMIT: `cached_tokens` is then what that beginning found cached."""
+    """The answer was begun before SUBMIT. `cached_tokens` is then the number that was cached at that time."""
 
 class GenerationSource(_GenerationSource, metaclass=_GenerationSourceEnumTypeWrapper):
-    """GenerationSource says on what an answer began."""
+    """GenerationSource is what an answer was built on."""
 
 GENERATION_SOURCE_UNSPECIFIED: GenerationSource.ValueType  # 0
 """Never sent."""
@@ -191,7 +196,7 @@ GENERATION_SOURCE_COLD: GenerationSource.ValueType  # 1
 GENERATION_SOURCE_WARM: GenerationSource.ValueType  # 2
 """At least one block was cached."""
 GENERATION_SOURCE_PREGENERATED: GenerationSource.ValueType  # 3
-"""The answer had been begun before SUBMIT: `cached_tokens` is then what that beginning found cached."""
+"""The answer was begun before SUBMIT. `cached_tokens` is then the number that was cached at that time."""
 Global___GenerationSource: _TypeAlias = GenerationSource  # noqa: Y015
 
 class _FinishReason:
@@ -203,19 +208,19 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_UNSPECIFIED: _FinishReason.ValueType  # 0
     """Never sent."""
     FINISH_REASON_STOP: _FinishReason.ValueType  # 1
-    """The model ended it, or a stop text came."""
+    """The model ended the answer, or a stop text came."""
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
-    """Sampling.max_tokens or the model's context was reached."""
+    """The answer reached Sampling.max_tokens or the end of the model's context."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
-    """FinishReason says why an answer ended."""
+    """FinishReason is why an answer ended."""
 
 FINISH_REASON_UNSPECIFIED: FinishReason.ValueType  # 0
 """Never sent."""
 FINISH_REASON_STOP: FinishReason.ValueType  # 1
-"""The model ended it, or a stop text came."""
+"""The model ended the answer, or a stop text came."""
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
-"""Sampling.max_tokens or the model's context was reached."""
+"""The answer reached Sampling.max_tokens or the end of the model's context."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 class _ErrorReason:
@@ -227,116 +232,144 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_MALFORMED_MESSAGE: _ErrorReason.ValueType  # 1
-    """Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Mend the client."""
+    """Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Fix the client."""
     ERROR_REASON_NOT_OPEN: _ErrorReason.ValueType  # 2
-    """Stream ends, FAILED_PRECONDITION: an event came before Open, or nothing in time. Send Open first."""
+    """Stream ends, FAILED_PRECONDITION: an event came before Open, or Open did not come in time. Send Open first."""
     ERROR_REASON_ALREADY_OPEN: _ErrorReason.ValueType  # 3
-    """Goes on: a second Open is ignored. Start a new stream for a new session."""
+    """Session continues: a second Open is ignored. Start a new stream for a new session."""
     ERROR_REASON_EVENT_MISSING: _ErrorReason.ValueType  # 4
-    """Goes on: a message or event without a kind is ignored. Set one; perhaps the client is newer than the server."""
+    """Session continues: a message or event without a kind is ignored. Set one. The client may be newer than the server."""
     ERROR_REASON_SEQUENCE_REPEATED: _ErrorReason.ValueType  # 5
-    """Goes on: an event whose number was used before is ignored. Number events 1, 2, 3, ..."""
+    """Session continues: an event whose number was used before is ignored. Number events 1, 2, 3, ..."""
     ERROR_REASON_SEQUENCE_GAP: _ErrorReason.ValueType  # 6
-    """Goes on: numbers were skipped; the event was carried out, but the drafts may differ. Replace the whole draft."""
+    """Session continues: numbers were skipped; the event was carried out, but the drafts may differ. Replace the whole
+    draft.
+    """
     ERROR_REASON_POSITION_OUT_OF_RANGE: _ErrorReason.ValueType  # 7
-    """Goes on: a position lies outside the draft, or end before start; the event is ignored. Replace the whole draft."""
+    """Session continues: a position is outside the draft, or `end` is before `start`; the event is ignored. Replace the
+    whole draft.
+    """
     ERROR_REASON_DRAFT_DIVERGED: _ErrorReason.ValueType  # 8
-    """Goes on: length or checksum of a FLUSH differ; nothing is warmed. Replace the whole draft, then FLUSH again."""
+    """Session continues: the length or checksum of a FLUSH differs; nothing is warmed. Replace the whole draft, then
+    FLUSH again.
+    """
     ERROR_REASON_DRAFT_TOO_LONG: _ErrorReason.ValueType  # 9
-    """Goes on after an edit, which is ignored; at Open or SUBMIT the text is refused (Open: INVALID_ARGUMENT). Shorten it."""
+    """The draft is too long. Session continues after an edit or SUBMIT, which is ignored; at Open the stream ends,
+    INVALID_ARGUMENT. Shorten the text.
+    """
     ERROR_REASON_EMPTY_SUBMIT: _ErrorReason.ValueType  # 10
-    """Goes on: nothing to submit. Type something, or send the text with SUBMIT."""
+    """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
     ERROR_REASON_GENERATION_RUNNING: _ErrorReason.ValueType  # 11
-    """Goes on: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
+    """Session continues: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
     ERROR_REASON_PROMPT_TOO_LONG: _ErrorReason.ValueType  # 12
-    """Goes on at SUBMIT; at Open the stream ends, INVALID_ARGUMENT: the prompt leaves no room in the context. Shorten it."""
+    """The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
+    ends, INVALID_ARGUMENT. Shorten the prompt.
+    """
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
-    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the message names it."""
+    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """Stream ends at Open, INVALID_ARGUMENT; goes on at SUBMIT: the chat template refused the messages; the message holds
-    the template's own reason.
+    """The chat template refused the messages; the error message has the template's own reason. Session continues at
+    SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
-    """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the message names it."""
+    """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
     ERROR_REASON_SESSION_ENDED: _ErrorReason.ValueType  # 16
-    """Goes on: an event after END is ignored. Start a new stream."""
+    """Session continues: an event after END is ignored. Start a new stream."""
     ERROR_REASON_GENERATION_FAILED: _ErrorReason.ValueType  # 17
-    """Goes on: the engine did not generate (a full queue, an unusable prompt, nobody there). SUBMIT again."""
+    """Session continues: the engine did not generate (its queue is full, it cannot use the prompt, or it is not
+    reachable). SUBMIT again.
+    """
     ERROR_REASON_ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
-    """Stream ends, UNAVAILABLE, with RetryInfo: the server stops. Open again with the draft, elsewhere if possible."""
+    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
-    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions. Open again later, or elsewhere."""
+    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
     ERROR_REASON_CLIENT_TOO_SLOW: _ErrorReason.ValueType  # 21
     """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
     ERROR_REASON_ABORTED: _ErrorReason.ValueType  # 22
-    """Stream ends, CANCELLED: the client closed the stream without END. Send END to finish in good order."""
+    """Stream ends, CANCELLED: the client closed the stream without END. Send END to finish cleanly."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 23
-    """Stream ends, INTERNAL: a defect of the server; the metadata holds the id under which its log has it. Open again."""
+    """Stream ends, INTERNAL: a defect of the server; the metadata has the id of the error in the server's log. Open
+    again.
+    """
     ERROR_REASON_GENERATION_INTERRUPTED: _ErrorReason.ValueType  # 24
-    """Goes on: the engine was lost when part of the answer had been sent: SessionError.sent_text. Keep that part, or SUBMIT
-    again for a whole answer.
+    """Session continues: the engine was lost after part of the answer had been sent (SessionError.sent_text). Keep that
+    part, or SUBMIT again for a whole answer.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason names every error of a session. Each says whether the session goes on (SessionError) or the stream ends
-    (with the named status), and what to do.
+    """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
+    stream ends (with the named status), and what to do.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_MALFORMED_MESSAGE: ErrorReason.ValueType  # 1
-"""Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Mend the client."""
+"""Stream ends, INVALID_ARGUMENT: a message could not be parsed, for example text that is not UTF-8. Fix the client."""
 ERROR_REASON_NOT_OPEN: ErrorReason.ValueType  # 2
-"""Stream ends, FAILED_PRECONDITION: an event came before Open, or nothing in time. Send Open first."""
+"""Stream ends, FAILED_PRECONDITION: an event came before Open, or Open did not come in time. Send Open first."""
 ERROR_REASON_ALREADY_OPEN: ErrorReason.ValueType  # 3
-"""Goes on: a second Open is ignored. Start a new stream for a new session."""
+"""Session continues: a second Open is ignored. Start a new stream for a new session."""
 ERROR_REASON_EVENT_MISSING: ErrorReason.ValueType  # 4
-"""Goes on: a message or event without a kind is ignored. Set one; perhaps the client is newer than the server."""
+"""Session continues: a message or event without a kind is ignored. Set one. The client may be newer than the server."""
 ERROR_REASON_SEQUENCE_REPEATED: ErrorReason.ValueType  # 5
-"""Goes on: an event whose number was used before is ignored. Number events 1, 2, 3, ..."""
+"""Session continues: an event whose number was used before is ignored. Number events 1, 2, 3, ..."""
 ERROR_REASON_SEQUENCE_GAP: ErrorReason.ValueType  # 6
-"""Goes on: numbers were skipped; the event was carried out, but the drafts may differ. Replace the whole draft."""
+"""Session continues: numbers were skipped; the event was carried out, but the drafts may differ. Replace the whole
+draft.
+"""
 ERROR_REASON_POSITION_OUT_OF_RANGE: ErrorReason.ValueType  # 7
-"""Goes on: a position lies outside the draft, or end before start; the event is ignored. Replace the whole draft."""
+"""Session continues: a position is outside the draft, or `end` is before `start`; the event is ignored. Replace the
+whole draft.
+"""
 ERROR_REASON_DRAFT_DIVERGED: ErrorReason.ValueType  # 8
-"""Goes on: length or checksum of a FLUSH differ; nothing is warmed. Replace the whole draft, then FLUSH again."""
+"""Session continues: the length or checksum of a FLUSH differs; nothing is warmed. Replace the whole draft, then
+FLUSH again.
+"""
 ERROR_REASON_DRAFT_TOO_LONG: ErrorReason.ValueType  # 9
-"""Goes on after an edit, which is ignored; at Open or SUBMIT the text is refused (Open: INVALID_ARGUMENT). Shorten it."""
+"""The draft is too long. Session continues after an edit or SUBMIT, which is ignored; at Open the stream ends,
+INVALID_ARGUMENT. Shorten the text.
+"""
 ERROR_REASON_EMPTY_SUBMIT: ErrorReason.ValueType  # 10
-"""Goes on: nothing to submit. Type something, or send the text with SUBMIT."""
+"""Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
 ERROR_REASON_GENERATION_RUNNING: ErrorReason.ValueType  # 11
-"""Goes on: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
+"""Session continues: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
 ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 12
-"""Goes on at SUBMIT; at Open the stream ends, INVALID_ARGUMENT: the prompt leaves no room in the context. Shorten it."""
+"""The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
+ends, INVALID_ARGUMENT. Shorten the prompt.
+"""
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
-"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the message names it."""
+"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""Stream ends at Open, INVALID_ARGUMENT; goes on at SUBMIT: the chat template refused the messages; the message holds
-the template's own reason.
+"""The chat template refused the messages; the error message has the template's own reason. Session continues at
+SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
-"""Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the message names it."""
+"""Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
 ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 16
-"""Goes on: an event after END is ignored. Start a new stream."""
+"""Session continues: an event after END is ignored. Start a new stream."""
 ERROR_REASON_GENERATION_FAILED: ErrorReason.ValueType  # 17
-"""Goes on: the engine did not generate (a full queue, an unusable prompt, nobody there). SUBMIT again."""
+"""Session continues: the engine did not generate (its queue is full, it cannot use the prompt, or it is not
+reachable). SUBMIT again.
+"""
 ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
-"""Stream ends, UNAVAILABLE, with RetryInfo: the server stops. Open again with the draft, elsewhere if possible."""
+"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
-"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions. Open again later, or elsewhere."""
+"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
 ERROR_REASON_CLIENT_TOO_SLOW: ErrorReason.ValueType  # 21
 """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
 ERROR_REASON_ABORTED: ErrorReason.ValueType  # 22
-"""Stream ends, CANCELLED: the client closed the stream without END. Send END to finish in good order."""
+"""Stream ends, CANCELLED: the client closed the stream without END. Send END to finish cleanly."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 23
-"""Stream ends, INTERNAL: a defect of the server; the metadata holds the id under which its log has it. Open again."""
+"""Stream ends, INTERNAL: a defect of the server; the metadata has the id of the error in the server's log. Open
+again.
+"""
 ERROR_REASON_GENERATION_INTERRUPTED: ErrorReason.ValueType  # 24
-"""Goes on: the engine was lost when part of the answer had been sent: SessionError.sent_text. Keep that part, or SUBMIT
-again for a whole answer.
+"""Session continues: the engine was lost after part of the answer had been sent (SessionError.sent_text). Keep that
+part, or SUBMIT again for a whole answer.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -354,7 +387,7 @@ class ComposeRequest(_message.Message):
 
     @_builtins.property
     def event(self) -> Global___KeystrokeEvent:
-        """Everything after it."""
+        """Every later message."""
 
     def __init__(
         self,
@@ -374,7 +407,7 @@ Global___ComposeRequest: _TypeAlias = ComposeRequest  # noqa: Y015
 
 @_typing.final
 class Open(_message.Message):
-    """Open begins a session and starts to warm everything that stands before the draft."""
+    """Open begins a session and starts to warm the base prompt: everything before the draft."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -387,37 +420,37 @@ class Open(_message.Message):
     CACHE_SCOPE_FIELD_NUMBER: _builtins.int
     PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
-    """What already stands in the user's box: text to resume from after a broken stream. Set by the client; default empty;
-    at most Limits.max_draft_code_points.
+    """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
+    most Limits.max_draft_code_points code points.
     """
     warm_mode: Global___WarmMode.ValueType
-    """How this session warms. Set by the client; default: WARM_MODE_AUTO."""
+    """Whether this session warms the cache. Set by the client; default: WARM_MODE_AUTO."""
     session_key: _builtins.str
-    """Names the session to routers and in the server's log; streams with one key are one user's session resumed. Set by
-    the client, 1 to 128 characters of [A-Za-z0-9._-]; default: the server makes one.
+    """Name of the session for routers and for the server's log. Send the same key to resume a session on a new stream.
+    Set by the client; 1 to 128 characters of [A-Za-z0-9._-]; default: the server makes one.
     """
     cache_scope: Global___CacheScope.ValueType
-    """Who else may hit the blocks this session computes. Set by the client; default: CACHE_SCOPE_SHARED. The salt behind
-    it is made by the server, never by the caller.
+    """Which other sessions may hit the cache blocks that this session computes. Set by the client; default:
+    CACHE_SCOPE_SHARED. The server makes the cache salt; a client cannot choose it.
     """
     pregeneration_mode: Global___PregenerationMode.ValueType
-    """Whether answers of this session may be generated before SUBMIT. Set by the client; default:
+    """Whether the server may begin this session's answers before SUBMIT. Set by the client; default:
     PREGENERATION_MODE_AUTO.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
-        """The conversation before the draft, oldest first. Set by the client; default none. The draft becomes a last message
-        of role "user". The model's chat template decides which roles and orders are allowed.
+        """The conversation before the draft, oldest message first. Set by the client; default: none. The draft is appended as
+        a last message of role "user". The model's chat template decides which roles and orders are allowed.
         """
 
     @_builtins.property
     def sampling(self) -> Global___Sampling:
-        """How the answers of this session are sampled. Set by the client; default: the model's own defaults."""
+        """Sampling of this session's answers. Set by the client; default: the model's own defaults."""
 
     @_builtins.property
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
-        {"enable_thinking": false}. Set by the client; default none.
+        {"enable_thinking": false}. Set by the client; default: none.
         """
 
     def __init__(
@@ -449,9 +482,11 @@ class ChatMessage(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Who speaks: "system", "user", "assistant", or any role that the model's template knows. Set by the client; required."""
+    """The speaker: "system", "user", "assistant", or any other role of the model's chat template. Set by the client;
+    required.
+    """
     content: _builtins.str
-    """What is said. Set by the client; default empty."""
+    """The text of the message. Set by the client; default: empty."""
     def __init__(
         self,
         *,
@@ -468,7 +503,9 @@ Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):
-    """Sampling says how an answer is drawn. A field left out takes the model's default (its generation_config), then vLLM's."""
+    """Sampling controls how an answer is drawn. A field that is left out takes the model's default (from its
+    generation_config), or else vLLM's.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -483,26 +520,28 @@ class Sampling(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
-    """Most tokens of an answer, in tokens. Set by the client; at least 1; default: what is left of the model's context."""
+    """Maximum length of an answer, in tokens. Set by the client; at least 1; default: the rest of the model's context."""
     temperature: _builtins.float
-    """Set by the client; 0 (greedy) to 2; default the model's, else 1."""
+    """Randomness. Set by the client; 0 (greedy) to 2; default: the model's, else 1."""
     top_p: _builtins.float
-    """Nucleus mass. Set by the client; above 0 to 1; default the model's, else 1."""
+    """Probability mass of the nucleus to draw from. Set by the client; above 0, at most 1; default: the model's, else 1."""
     top_k: _builtins.int
-    """Number of likeliest tokens drawn from. Set by the client; 0 means all; default the model's, else 0."""
+    """Number of likeliest tokens to draw from. Set by the client; 0 means all; default: the model's, else 0."""
     min_p: _builtins.float
-    """Least probability, relative to the likeliest token's. Set by the client; 0 to 1; default the model's, else 0."""
+    """Minimum probability, relative to the likeliest token's. Set by the client; 0 to 1; default: the model's, else 0."""
     presence_penalty: _builtins.float
-    """Set by the client; -2 to 2; default 0."""
+    """Penalty on tokens that the answer already has. Set by the client; -2 to 2; default: 0."""
     frequency_penalty: _builtins.float
-    """Set by the client; -2 to 2; default 0."""
+    """Penalty on tokens by how often the answer already has them. Set by the client; -2 to 2; default: 0."""
     repetition_penalty: _builtins.float
-    """Set by the client; above 0 to 2; default the model's, else 1."""
+    """Factor against tokens that the prompt or the answer already has; 1 means none. Set by the client; above 0, at most
+    2; default: the model's, else 1.
+    """
     seed: _builtins.int
-    """Makes sampling repeatable on one engine. Set by the client; any value; default: not seeded."""
+    """Seed that makes sampling repeatable on one engine. Set by the client; any value; default: not seeded."""
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts at which the answer ends; they are not part of it. Set by the client; at most 16, none empty; default none."""
+        """Texts that end the answer and are left out of it. Set by the client; at most 16, none empty; default: none."""
 
     def __init__(
         self,
@@ -563,7 +602,7 @@ Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class KeystrokeEvent(_message.Message):
-    """KeystrokeEvent is one thing that the user, or the user's program, did."""
+    """KeystrokeEvent is one action of the user, or of the user's program."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -576,36 +615,36 @@ class KeystrokeEvent(_message.Message):
     SUBMIT_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """Number of the event in its stream. Set by the client: 1 for the first, then one more each. A number that repeats is
-    refused and ignored (SEQUENCE_REPEATED); a jump is reported (SEQUENCE_GAP) and the event is carried out.
+    """Number of the event in its stream. Set by the client; required: 1, 2, 3, ... The server refuses and ignores an
+    event whose number repeats (SEQUENCE_REPEATED); after a gap it reports SEQUENCE_GAP and carries the event out.
     """
     timestamp_ms: _builtins.float
-    """When it happened, in milliseconds since the session began, by the client's clock. Set by the client; default 0. For
-    analysis alone: nothing depends on it.
+    """Time of the event, in milliseconds since the session began, by the client's clock. Set by the client; default: 0.
+    Only for analysis: the server does not use it.
     """
     @_builtins.property
     def char_add(self) -> Global___CharAdd:
-        """Text was typed at the end of the draft."""
+        """The user typed at the end of the draft."""
 
     @_builtins.property
     def char_delete(self) -> Global___CharDelete:
-        """Text was deleted from the end of the draft."""
+        """The user deleted from the end of the draft."""
 
     @_builtins.property
     def replace(self) -> Global___Replace:
-        """Text was changed anywhere in the draft."""
+        """The user changed any part of the draft."""
 
     @_builtins.property
     def flush(self) -> Global___Flush:
-        """What is typed so far may be warmed."""
+        """The user reached a boundary: the confirmed text may be warmed."""
 
     @_builtins.property
     def submit(self) -> Global___Submit:
-        """Enter was pressed."""
+        """The user pressed Enter."""
 
     @_builtins.property
     def end(self) -> Global___End:
-        """The session is over; a running answer is still finished."""
+        """The session is over. A running answer is still completed."""
 
     def __init__(
         self,
@@ -631,13 +670,15 @@ Global___KeystrokeEvent: _TypeAlias = KeystrokeEvent  # noqa: Y015
 
 @_typing.final
 class CharAdd(_message.Message):
-    """CharAdd appends to the draft."""
+    """CharAdd appends text to the draft."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Usually one character, or what an input method or a paste gave at once. Set by the client; default empty: no change."""
+    """The text: usually one character, or all that an input method or a paste produced at once. Set by the client;
+    default: empty, which changes nothing.
+    """
     def __init__(
         self,
         *,
@@ -653,13 +694,15 @@ Global___CharAdd: _TypeAlias = CharAdd  # noqa: Y015
 
 @_typing.final
 class CharDelete(_message.Message):
-    """CharDelete removes from the end of the draft. On an empty draft it does nothing."""
+    """CharDelete removes text from the end of the draft. On an empty draft it does nothing."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """How many code points. Set by the client; default 1; more than the draft has empties it."""
+    """Number of code points to remove. Set by the client; default: 1. A number above the draft's length empties the
+    draft.
+    """
     def __init__(
         self,
         *,
@@ -675,8 +718,8 @@ Global___CharDelete: _TypeAlias = CharDelete  # noqa: Y015
 
 @_typing.final
 class Replace(_message.Message):
-    """Replace puts `text` in place of the code points from `start` to before `end`: insert, delete, paste and
-    autocorrection in one.
+    """Replace replaces the code points from `start` up to, but not including, `end` by `text`. It covers inserting,
+    deleting, pasting and autocorrection.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -685,11 +728,11 @@ class Replace(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     start: _builtins.int
-    """First code point replaced. Set by the client; 0 to the draft's length; default 0."""
+    """Position of the first code point to replace. Set by the client; 0 to the draft's length; default: 0."""
     end: _builtins.int
-    """Code point after the last one replaced. Set by the client; `start` to the draft's length; default 0."""
+    """Position after the last code point to replace. Set by the client; `start` to the draft's length; default: 0."""
     text: _builtins.str
-    """What stands there afterwards. Set by the client; default empty."""
+    """The new text. Set by the client; default: empty."""
     def __init__(
         self,
         *,
@@ -707,7 +750,7 @@ Global___Replace: _TypeAlias = Replace  # noqa: Y015
 
 @_typing.final
 class Flush(_message.Message):
-    """Flush says that the user has come to a boundary: what is confirmed may be warmed."""
+    """Flush reports that the user reached a boundary, so that the confirmed text may be warmed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -717,13 +760,13 @@ class Flush(_message.Message):
     draft_code_points: _builtins.int
     """Length of the client's draft in code points. Set by the client; required."""
     draft_crc32: _builtins.int
-    """CRC-32 (as in zlib and PNG) of the client's draft in UTF-8. Set by the client; required. Where the two differ from
-    the server's draft, nothing is warmed and the answer is SessionError DRAFT_DIVERGED: send the whole text as a
-    Replace from 0 to SessionError.draft_code_points, then FLUSH again.
+    """CRC-32 (as in zlib and PNG) of the client's draft in UTF-8. Set by the client; required. If length or checksum
+    differ from the server's draft, nothing is warmed and the answer is SessionError DRAFT_DIVERGED: send the whole
+    text as a Replace from 0 to SessionError.draft_code_points, then FLUSH again.
     """
     confirmed_code_points: _builtins.int
-    """How much of the draft is confirmed, in code points from its start. Set by the client; 0 to `draft_code_points`;
-    default: up to and including the draft's last word boundary, as the server finds it.
+    """Length of the confirmed part of the draft, in code points from its start. Set by the client; 0 to
+    `draft_code_points`; default: up to and including the last word boundary that the server finds.
     """
     def __init__(
         self,
@@ -750,7 +793,7 @@ class Submit(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The final text. Set by the client; it wins over the server's draft; default: the server's draft. Not empty."""
+    """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
     def __init__(
         self,
         *,
@@ -768,7 +811,7 @@ Global___Submit: _TypeAlias = Submit  # noqa: Y015
 
 @_typing.final
 class End(_message.Message):
-    """End closes the session in good order."""
+    """End closes the session cleanly."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -805,19 +848,19 @@ class ComposeResponse(_message.Message):
 
     @_builtins.property
     def generation_started(self) -> Global___GenerationStarted:
-        """The first token of an answer is there."""
+        """Reports the first token of an answer."""
 
     @_builtins.property
     def generation_delta(self) -> Global___GenerationDelta:
-        """More of the answer."""
+        """Carries the next part of an answer."""
 
     @_builtins.property
     def generation_finished(self) -> Global___GenerationFinished:
-        """The answer is complete."""
+        """Completes an answer."""
 
     @_builtins.property
     def session_error(self) -> Global___SessionError:
-        """An event was not carried out; the session goes on."""
+        """Reports an event that was not carried out. The session continues."""
 
     def __init__(
         self,
@@ -841,7 +884,7 @@ Global___ComposeResponse: _TypeAlias = ComposeResponse  # noqa: Y015
 
 @_typing.final
 class Opened(_message.Message):
-    """Opened says what the session works with."""
+    """Opened describes the session: its model, its limits and its base prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -852,20 +895,20 @@ class Opened(_message.Message):
     BASE_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session's name in the server's log: Open.session_key, or one that the server made. Set by the server."""
+    """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
-    """The served model's name. Set by the server."""
+    """Name of the served model. Set by the server."""
     block_size: _builtins.int
-    """vLLM's unit of caching, in tokens. Set by the server; at least 1."""
+    """Size of a cache block, vLLM's unit of caching, in tokens. Set by the server; at least 1."""
     base_prompt_tokens: _builtins.int
-    """Tokens of the base prompt: of everything before the draft. Set by the server."""
+    """Length of the base prompt, everything before the draft, in tokens. Set by the server."""
     warming_inert_reason: _builtins.str
-    """Why warming does nothing here; empty where it works. Set by the server, from WARM_MODE_OFF or the self-test of the
-    engine that the session is at; it may be at another later.
+    """Why warming has no effect in this session; empty if it works. Set by the server, because of WARM_MODE_OFF or of the
+    self-test of the engine that serves the session. The session may move to another engine later.
     """
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """What the server accepts. Set by the server."""
+        """Limits of what the server accepts. Set by the server."""
 
     def __init__(
         self,
@@ -887,7 +930,7 @@ Global___Opened: _TypeAlias = Opened  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """Limits says what the server accepts."""
+    """Limits describes what the server accepts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -895,11 +938,13 @@ class Limits(_message.Message):
     CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     max_draft_code_points: _builtins.int
-    """Longest draft, in code points. Set by the server."""
+    """Maximum length of a draft, in code points. Set by the server."""
     context_tokens: _builtins.int
-    """Longest prompt and answer together, in tokens: the model's context. Set by the server."""
+    """Maximum length of prompt and answer together, in tokens: the model's context. Set by the server."""
     max_message_bytes: _builtins.int
-    """Largest message on the wire, in bytes. Set by the server. A larger one ends the stream with RESOURCE_EXHAUSTED."""
+    """Maximum size of a message on the wire, in bytes. Set by the server. A larger message ends the stream with
+    RESOURCE_EXHAUSTED.
+    """
     def __init__(
         self,
         *,
@@ -917,7 +962,7 @@ Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
 class FlushResult(_message.Message):
-    """FlushResult says what became of a FLUSH."""
+    """FlushResult reports the outcome of a FLUSH."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -929,21 +974,21 @@ class FlushResult(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     SHED_REASON_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """The FLUSH that it answers. Set by the server."""
+    """Number of the FLUSH that this answers. Set by the server."""
     confirmed_code_points: _builtins.int
-    """Code points of the draft that count as confirmed. Set by the server."""
+    """Length of the confirmed part of the draft, in code points. Set by the server."""
     stable_tokens: _builtins.int
-    """Leading tokens of the prompt that no typing after the confirmed text can change. Set by the server; 0 where the
-    flush was put off before they were known.
+    """Number of leading prompt tokens that typing after the confirmed text cannot change. Set by the server; 0 if the
+    FLUSH was deferred before they were known.
     """
     cached_tokens: _builtins.int
-    """Leading tokens of them that are believed cached now, in whole blocks. Set by the server."""
+    """Number of leading stable tokens that are believed to be cached now, in whole blocks. Set by the server."""
     computed_tokens: _builtins.int
-    """Tokens that the engine computed for it. Set by the server."""
+    """Number of tokens that the engine computed for this FLUSH. Set by the server."""
     outcome: Global___FlushOutcome.ValueType
-    """What became of it. Set by the server."""
+    """Outcome of the FLUSH. Set by the server."""
     shed_reason: Global___ShedReason.ValueType
-    """Why it was shed. Set by the server; only with FLUSH_OUTCOME_SHED."""
+    """Why the FLUSH was shed. Set by the server, only with FLUSH_OUTCOME_SHED."""
     def __init__(
         self,
         *,
@@ -965,7 +1010,7 @@ Global___FlushResult: _TypeAlias = FlushResult  # noqa: Y015
 
 @_typing.final
 class GenerationStarted(_message.Message):
-    """GenerationStarted comes with the first token."""
+    """GenerationStarted reports the first token of an answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -975,17 +1020,17 @@ class GenerationStarted(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """The SUBMIT that it answers. Set by the server."""
+    """Number of the SUBMIT that this answers. Set by the server."""
     ttft_ms: _builtins.float
-    """From the server's receipt of SUBMIT to the first token, in milliseconds. Set by the server."""
+    """Time from the server's receipt of SUBMIT to the first token, in milliseconds. Set by the server."""
     prompt_tokens: _builtins.int
-    """Tokens of the prompt. Set by the server."""
+    """Length of the prompt, in tokens. Set by the server."""
     cached_tokens: _builtins.int
-    """Tokens of them that the engine found cached, as the engine itself says, or, where it tells only at the end, as they
-    were believed cached: Usage.cached_tokens has its word then. Set by the server.
+    """Number of prompt tokens that were cached. Set by the server: the engine's own count, or, if the engine reports it
+    only at the end, the number believed to be cached; Usage.cached_tokens then has the engine's count.
     """
     source: Global___GenerationSource.ValueType
-    """Where the first token came from. Set by the server."""
+    """Source of the first token. Set by the server."""
     def __init__(
         self,
         *,
@@ -1012,9 +1057,9 @@ class GenerationDelta(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """The SUBMIT that it answers. Set by the server."""
+    """Number of the SUBMIT that this answers. Set by the server."""
     text: _builtins.str
-    """Text that follows what was sent before. Set by the server; not empty."""
+    """Text that follows the text sent so far. Set by the server; not empty."""
     def __init__(
         self,
         *,
@@ -1031,7 +1076,7 @@ Global___GenerationDelta: _TypeAlias = GenerationDelta  # noqa: Y015
 
 @_typing.final
 class GenerationFinished(_message.Message):
-    """GenerationFinished closes an answer; the session then takes the next turn."""
+    """GenerationFinished completes an answer. The session is then ready for the next turn."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1041,20 +1086,20 @@ class GenerationFinished(_message.Message):
     TIMINGS_FIELD_NUMBER: _builtins.int
     LEDGER_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """The SUBMIT that it answers. Set by the server."""
+    """Number of the SUBMIT that this answers. Set by the server."""
     reason: Global___FinishReason.ValueType
-    """Why it ended. Set by the server."""
+    """Why the answer ended. Set by the server."""
     @_builtins.property
     def usage(self) -> Global___Usage:
-        """Tokens. Set by the server."""
+        """Tokens of the answer. Set by the server."""
 
     @_builtins.property
     def timings(self) -> Global___Timings:
-        """Times. Set by the server."""
+        """Times of the answer. Set by the server."""
 
     @_builtins.property
     def ledger(self) -> Global___Ledger:
-        """Where the tokens went that were warmed for this turn. Set by the server."""
+        """Account of the tokens that were computed ahead for this turn. Set by the server."""
 
     def __init__(
         self,
@@ -1083,11 +1128,11 @@ class Usage(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     prompt_tokens: _builtins.int
-    """Tokens of the prompt. Set by the server."""
+    """Number of prompt tokens. Set by the server."""
     cached_tokens: _builtins.int
-    """Tokens of the prompt that were found cached. Set by the server."""
+    """Number of prompt tokens that the engine found cached. Set by the server."""
     completion_tokens: _builtins.int
-    """Tokens of the answer. Set by the server."""
+    """Number of tokens of the answer. Set by the server."""
     def __init__(
         self,
         *,
@@ -1105,7 +1150,7 @@ Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Timings(_message.Message):
-    """Timings tells where the time of an answer went, in milliseconds by the server's clock."""
+    """Timings breaks down the time of an answer, by the server's clock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1113,11 +1158,11 @@ class Timings(_message.Message):
     TTFT_MS_FIELD_NUMBER: _builtins.int
     TOTAL_MS_FIELD_NUMBER: _builtins.int
     render_ms: _builtins.float
-    """From receipt of SUBMIT to the prompt's ids. Set by the server."""
+    """Time from receipt of SUBMIT to the prompt's token ids, in milliseconds. Set by the server."""
     ttft_ms: _builtins.float
-    """From receipt of SUBMIT to the first token. Set by the server."""
+    """Time from receipt of SUBMIT to the first token, in milliseconds. Set by the server."""
     total_ms: _builtins.float
-    """From receipt of SUBMIT to the last token. Set by the server."""
+    """Time from receipt of SUBMIT to the last token, in milliseconds. Set by the server."""
     def __init__(
         self,
         *,
@@ -1135,7 +1180,7 @@ Global___Timings: _TypeAlias = Timings  # noqa: Y015
 
 @_typing.final
 class Ledger(_message.Message):
-    """Ledger says where the tokens went that were computed ahead for a turn.
+    """Ledger accounts for every token that was computed ahead for a turn:
     computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
     """
 
@@ -1153,27 +1198,33 @@ class Ledger(_message.Message):
     ADOPTED_TOKENS_FIELD_NUMBER: _builtins.int
     DISCARDED_TOKENS_FIELD_NUMBER: _builtins.int
     warms: _builtins.int
-    """Warm requests sent to the engine. Set by the server."""
+    """Number of warm requests sent to the engine. Set by the server."""
     computed_tokens: _builtins.int
-    """Tokens computed by them. Set by the server; an upper bound for a warm that was dropped on its way."""
+    """Number of tokens that warms, and the prompts of answers begun before SUBMIT, computed. Set by the server; an upper
+    bound if one of them was dropped before it ended.
+    """
     used_tokens: _builtins.int
-    """Found again by SUBMIT. Set by the server."""
+    """Computed tokens that SUBMIT found cached. Set by the server."""
     edited_away_tokens: _builtins.int
-    """Not part of the submitted prompt. Set by the server."""
+    """Computed tokens that are not part of the submitted prompt. Set by the server."""
     evicted_tokens: _builtins.int
-    """Part of the submitted prompt, but no longer cached, or not yet. Set by the server."""
+    """Computed tokens of the submitted prompt that were no longer, or not yet, cached. Set by the server."""
     abandoned_tokens: _builtins.int
-    """Lost: the warm failed, or nobody submitted. Set by the server."""
+    """Computed tokens that were lost because a warm failed or the user never submitted. Set by the server."""
     kept_tokens: _builtins.int
-    """Computed a second time in a pause, so that what is cached is not evicted. Set by the server."""
+    """Tokens computed a second time during a pause, so that the cache does not evict their blocks. Set by the server."""
     pregenerations: _builtins.int
-    """Answers begun before SUBMIT; the prompt tokens that they computed are in the rows above. Set by the server."""
+    """Number of answers begun before SUBMIT; the rows above include the prompt tokens that they computed. Set by the
+    server.
+    """
     pregenerated_tokens: _builtins.int
-    """Tokens generated for them. Set by the server; an upper bound for one that was dropped on its way."""
+    """Number of answer tokens generated before SUBMIT. Set by the server; an upper bound if an answer was dropped before
+    it ended.
+    """
     adopted_tokens: _builtins.int
-    """Tokens of them that became part of the answer. Set by the server."""
+    """Pre-generated tokens that became part of the answer. Set by the server."""
     discarded_tokens: _builtins.int
-    """Tokens of them that did not. Set by the server."""
+    """Pre-generated tokens that did not. Set by the server."""
     def __init__(
         self,
         *,
@@ -1199,7 +1250,7 @@ Global___Ledger: _TypeAlias = Ledger  # noqa: Y015
 
 @_typing.final
 class SessionError(_message.Message):
-    """SessionError says that an event was not carried out, and what to do; the session goes on."""
+    """SessionError reports an event that was not carried out. The session continues."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1209,16 +1260,16 @@ class SessionError(_message.Message):
     DRAFT_CODE_POINTS_FIELD_NUMBER: _builtins.int
     SENT_TEXT_FIELD_NUMBER: _builtins.int
     reason: Global___ErrorReason.ValueType
-    """What is wrong. Set by the server."""
+    """Kind of error. Set by the server."""
     message: _builtins.str
-    """One sentence for people: the cause, and what to do next. It holds nothing that was typed. Set by the server."""
+    """One sentence for people with the cause and what to do next. It never contains typed text. Set by the server."""
     seq: _builtins.int
-    """The event that it answers; 0 where it answers none. Set by the server."""
+    """Number of the event that this answers; 0 if it answers none. Set by the server."""
     draft_code_points: _builtins.int
-    """Length of the server's draft now, in code points: what a repairing Replace must cover. Set by the server."""
+    """Length of the server's draft now, in code points: the range that a repairing Replace must cover. Set by the server."""
     sent_text: _builtins.str
-    """What of the answer was sent before it broke off: the GenerationDeltas put together. Set by the server; only with
-    ERROR_REASON_GENERATION_INTERRUPTED.
+    """The part of the answer that was sent before it was interrupted: all GenerationDeltas together. Set by the server,
+    only with ERROR_REASON_GENERATION_INTERRUPTED.
     """
     def __init__(
         self,

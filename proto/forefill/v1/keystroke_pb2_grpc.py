@@ -49,11 +49,11 @@ class KeystrokeServiceServicer(object):
     def Compose(self, request_iterator, context):
         """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-        The server answers with Opened, with one FlushResult for each FLUSH, and for each SUBMIT with GenerationStarted,
-        GenerationDelta..., GenerationFinished. An event that cannot be carried out is answered by a SessionError that bears
-        its `seq`, and the session goes on. What cannot go on ends the stream with a status whose details hold a
-        google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. A stream that the client
-        closes without END is an abort: what runs is stopped.
+        The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
+        GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
+        that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
+        whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
+        client closes the stream without END, the session is aborted and its work is stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

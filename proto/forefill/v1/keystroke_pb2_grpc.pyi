@@ -3,8 +3,8 @@
 isort:skip_file
 The wire between a typing user and forefill: one bidirectional stream is one session.
 
-Every field says its unit, its default where it is left out, its range, and who sets it.
-Positions and lengths of text count Unicode code points, not bytes and not UTF-16 units.
+The comment of each field gives its unit, its default if it is left out, its range, and who sets it.
+Positions and lengths of text count Unicode code points, not bytes or UTF-16 code units.
 """
 
 from collections import abc as _abc
@@ -40,11 +40,11 @@ class KeystrokeServiceStub:
     Compose: _grpc.StreamStreamMultiCallable[_keystroke_pb2.ComposeRequest, _keystroke_pb2.ComposeResponse]
     """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-    The server answers with Opened, with one FlushResult for each FLUSH, and for each SUBMIT with GenerationStarted,
-    GenerationDelta..., GenerationFinished. An event that cannot be carried out is answered by a SessionError that bears
-    its `seq`, and the session goes on. What cannot go on ends the stream with a status whose details hold a
-    google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. A stream that the client
-    closes without END is an abort: what runs is stopped.
+    The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
+    GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
+    that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
+    whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
+    client closes the stream without END, the session is aborted and its work is stopped.
     """
 
 @_typing.type_check_only
@@ -55,11 +55,11 @@ class KeystrokeServiceAsyncStub(KeystrokeServiceStub):
     Compose: _aio.StreamStreamMultiCallable[_keystroke_pb2.ComposeRequest, _keystroke_pb2.ComposeResponse]  # type: ignore[assignment]
     """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-    The server answers with Opened, with one FlushResult for each FLUSH, and for each SUBMIT with GenerationStarted,
-    GenerationDelta..., GenerationFinished. An event that cannot be carried out is answered by a SessionError that bears
-    its `seq`, and the session goes on. What cannot go on ends the stream with a status whose details hold a
-    google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. A stream that the client
-    closes without END is an abort: what runs is stopped.
+    The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
+    GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
+    that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
+    whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
+    client closes the stream without END, the session is aborted and its work is stopped.
     """
 
 class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,11 +73,11 @@ class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_keystroke_pb2.ComposeResponse], _abc.AsyncIterator[_keystroke_pb2.ComposeResponse]]:
         """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-        The server answers with Opened, with one FlushResult for each FLUSH, and for each SUBMIT with GenerationStarted,
-        GenerationDelta..., GenerationFinished. An event that cannot be carried out is answered by a SessionError that bears
-        its `seq`, and the session goes on. What cannot go on ends the stream with a status whose details hold a
-        google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. A stream that the client
-        closes without END is an abort: what runs is stopped.
+        The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
+        GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
+        that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
+        whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
+        client closes the stream without END, the session is aborted and its work is stopped.
         """
 
 def add_KeystrokeServiceServicer_to_server(servicer: KeystrokeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,12 +1,12 @@
-"""Which blocks the engine is believed to hold, over all sessions of a server.
+"""The blocks that an engine is believed to hold, over all sessions of a server.
 
-A block is named by a hash of its ids and all before them, so sessions that share a prompt share its blocks, whoever
-computed them. What is believed may be wrong, since only the engine knows what it evicted: a block that was not used for
-`keep_seconds`, or after which as many others were used as the engine has room for, counts as gone. A wrong belief costs
-speed alone.
+A block is named by a hash of its ids and all before them, so sessions that share a prompt share its blocks, whichever
+of them computed it. A belief may be wrong, since only the engine knows what it evicted: a block counts as gone if it
+was not used for `keep_seconds`, or if as many others as the engine has room for were used after it. A wrong belief
+costs speed alone.
 
-Where the engine tells what it stores and evicts (`change`), a block that it stored is held until it is evicted. Nothing
-else is believed without end: of a block that was used and not told of, the engine may never tell that it is gone.
+If the engine reports what it stores and evicts (`change`), a block that it stored is held until it is evicted. Nothing
+else is believed without end: the engine may never report the eviction of a block whose storing it did not report.
 """
 
 from collections import Counter, OrderedDict
@@ -17,12 +17,12 @@ from ..chat.token_ids import TokenIds
 
 BlockName = int
 ROOM_SHARE = 0.9
-"""Share of the engine's blocks that we count on: running answers hold some that we do not see."""
+"""Share of the engine's blocks that we count on: running answers hold some that we cannot see."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheChange:
-    """Blocks that an engine stored or evicted; where `cleared`, all that it held before are gone."""
+    """Blocks that an engine stored or evicted; if `cleared`, all that it held before are gone."""
 
     stored: tuple[BlockName, ...] = ()
     removed: tuple[BlockName, ...] = ()
@@ -30,9 +30,9 @@ class CacheChange:
 
 
 class BlockNames:
-    """Names the whole blocks of one turn's prompts after another; their common head is named once.
+    """Names the whole blocks of prompts; a head that they share is named once.
 
-    `root` is what all of them stand on: the cache salt, and whatever else sets them apart.
+    `root` goes into every name: the cache salt, and whatever else sets these blocks apart.
     """
 
     def __init__(self, block_size: int, root: Hashable) -> None:
@@ -52,7 +52,7 @@ class BlockNames:
 
 
 def chained(parent: BlockName, ids: Sequence[int], block_size: int) -> list[BlockName]:
-    """Return the names of the whole blocks of ids that stand behind a parent block."""
+    """Return the names of the whole blocks of ids that follow a parent block."""
     names = []
     for end in range(block_size, len(ids) + 1, block_size):
         parent = hash((parent, *ids[end - block_size : end]))
@@ -61,10 +61,10 @@ def chained(parent: BlockName, ids: Sequence[int], block_size: int) -> list[Bloc
 
 
 class CachedBlocks:
-    """The blocks believed cached, least recently used first, and those that a warm computes just now.
+    """The blocks believed cached, least recently used first, and those that a prefill computes just now.
 
-    `room` is how many blocks the engine has, None where it does not say. Times are seconds of one clock. Where it is
-    `told_by_engine`, the engine tells of single blocks.
+    `room` is how many blocks the engine has, None if it does not say. Times are seconds of one clock. `told_by_engine`
+    says that the engine reports single blocks.
     """
 
     def __init__(self, *, keep_seconds: float, room: int | None = None) -> None:
@@ -83,33 +83,33 @@ class CachedBlocks:
         return 0
 
     def is_computing(self, name: BlockName) -> bool:
-        """Tell whether a warm in flight computes this block."""
+        """Return whether a prefill in flight computes this block."""
         return name in self._computing
 
     def begin(self, names: Iterable[BlockName]) -> None:
-        """Take it that a warm computes these blocks from now on."""
+        """Record that a prefill computes these blocks from now on."""
         self._computing.update(names)
 
     def end(self, names: Iterable[BlockName]) -> None:
-        """Take it that the warm has ended, computed or not."""
+        """Record that the prefill has ended, whether it computed them or not."""
         self._computing.subtract(names)
         for name in names:
             if self._computing[name] < 1:
                 del self._computing[name]
 
     def used(self, names: Sequence[BlockName], now: float) -> None:
-        """Take it that a request has just used, or computed, the leading blocks of a prompt."""
+        """Record that a request has just used, or computed, the leading blocks of a prompt."""
         for name in reversed(names):
             self._used_at[name] = now
             self._used_at.move_to_end(name)
         self._forget(now)
 
     def missed(self, names: Sequence[BlockName], since: float) -> None:
-        """Take it that the engine did not find these blocks of a prompt, which were believed cached at `since`.
+        """Record that the engine did not find these blocks of a prompt, which were believed cached at `since`.
 
-        It evicts least recently used first, so all that was used no later than the first of them is taken to be gone,
-        too; where one belief is on several caches, that is more than is. If the first was used after `since`, somebody
-        has computed it again. Where the engine tells what it evicts, nothing is learnt from this.
+        It evicts least recently used first, so all that was used no later than the first of them counts as gone, too;
+        that is too much if one belief covers several caches. If the first was used after `since`, another request has
+        computed it again. If the engine reports what it evicts, nothing is learnt from this.
         """
         used_at = self._used_at.get(names[0])
         if self.told_by_engine or used_at is None or used_at > since:
@@ -118,7 +118,7 @@ class CachedBlocks:
             pass
 
     def change(self, change: CacheChange) -> None:
-        """Take the engine's word on what it holds."""
+        """Believe the engine's report of what it holds."""
         self.told_by_engine |= bool(change.stored or change.removed)
         if change.cleared:
             self._used_at.clear()
@@ -129,7 +129,7 @@ class CachedBlocks:
         self._told.update(change.stored)
 
     def stop_trusting_events(self) -> None:
-        """Take it that the engine tells no more: what it has told of counts for nothing from now on."""
+        """Record that the engine reports no more: what it has reported counts for nothing from now on."""
         self.told_by_engine = False
         self._told.clear()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is drawn; None takes the model's default, then vLLM's."""
+    """How an answer is sampled; None takes the model's default, then vLLM's."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -23,8 +23,8 @@ class Sampling:
 class Output:
     """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
 
-    `cached_tokens` is the engine's own count of prompt tokens that it found cached; None where it does not tell, or
-    tells with the last part alone.
+    `cached_tokens` is the engine's own count of prompt tokens that it found cached; None if it does not report it, or
+    reports it with the last part only.
     """
 
     text: str

@@ -1,12 +1,12 @@
 """The ids of one turn's prompts: chat messages and a draft, by the model's own chat template.
 
-Two truths shape this file. SUBMIT must send exactly what vLLM's chat endpoint would make of the same messages, so its
-text is always rendered whole by the template. And a FLUSH must not cost more where the base prompt is longer, so what
-stands before the draft is tokenized once: fast tokenizers cut a text at its special tokens first and tokenize the parts
-on their own, so the ids before the last special token ahead of the draft (the head) cannot depend on the draft.
+Two facts shape this file. SUBMIT must send exactly what vLLM's chat endpoint would make of the same messages, so its
+text is always rendered whole by the template. And the cost of a FLUSH must not grow with the base prompt, so everything
+before the draft is tokenized once: fast tokenizers cut a text at its special tokens first and tokenize the parts on
+their own, so the ids before the last special token ahead of the draft (the head) cannot depend on the draft.
 
-Stable ids are what renderings with different continuations of the confirmed text have in common. A continuation that
-none of `PROBES` stands for can break them: that costs a miss of one block, never a wrong answer.
+Stable ids are what renderings with different continuations of the confirmed text have in common. A continuation unlike
+all of `PROBES` can break them: that costs a miss of one block, never a wrong answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ class Chat(Protocol):
 
     @property
     def split_texts(self) -> tuple[str, ...]:
-        """Special tokens at which tokenization starts anew whatever stands before them; may be empty."""
+        """Special tokens at which tokenization restarts, whatever comes before them; may be empty."""
 
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        """Return the prompt's text; raises Refusal where the template does."""
+        """Return the prompt's text; raises Refusal if the template refuses."""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
@@ -37,7 +37,7 @@ class Chat(Protocol):
 class TurnPrompt:
     """Renders the prompts of one turn: the conversation so far with any draft as the user's last message.
 
-    Making one renders and tokenizes the whole base prompt. All methods take milliseconds and more: run them off the
+    Making one renders and tokenizes the whole base prompt. All methods take milliseconds or more: run them off the
     event loop. `context_tokens` is the model's context; a prompt must leave room for one token.
     """
 
@@ -82,13 +82,13 @@ class TurnPrompt:
         return TokenIds(head, tuple(self._chat.encode(rest)))
 
     def _cut(self, text: str) -> tuple[Sequence[int], str]:
-        """Return the ids of the head and the text behind it; no ids and all of the text where it has another head."""
+        """Return the ids of the head and the text after it; no ids and all of the text if it has another head."""
         if self._head and text.startswith(self._head_text):
             return self._head, text[len(self._head_text) :]
         return (), text
 
     def _split(self, text: str, before: str) -> tuple[str, Sequence[int]]:
-        """Return the text and the ids of the head, or nothing where the text cannot be cut."""
+        """Return the text and the ids of the head, or nothing if the text cannot be cut."""
         split_texts = self._chat.split_texts
         cut = max((before.rfind(special) for special in split_texts), default=-1)
         header = before[cut:]
@@ -107,7 +107,7 @@ class TurnPrompt:
 def _around(texts: Sequence[str], drafts: Sequence[str]) -> tuple[str, str | None]:
     """Return what two renderings have in common before and after their drafts.
 
-    There is no common text after them (None) where the template uses the draft more than once.
+    There is no common text after them (None) if the template uses the draft more than once.
     """
     a, b = texts
     start = common_length(a, b)

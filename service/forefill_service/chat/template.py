@@ -57,13 +57,13 @@ class HfChat:
         return str(text)
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text in which special tokens count as such."""
+        """Return the ids of a text, special tokens recognized."""
         if self._backend is not None:
             return list(self._backend.encode(text, add_special_tokens=False).ids)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _conversation(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-        """Return the messages as vLLM gives them to the template; what a developer says becomes the system's."""
+        """Return the messages as vLLM gives them to the template: developer messages may become system messages."""
         if self._knows_developer or all(message.role != "developer" for message in messages):
             return [self._message(message) for message in messages]
         system = [m for m in messages if m.role in _SYSTEM_ROLES]
@@ -86,7 +86,7 @@ def _without_billing_header(message: ChatMessage) -> ChatMessage:
 
 
 def _private_backend(tokenizer: Any) -> Any:
-    """Return a copy of a fast tokenizer's Rust part that nobody else sets truncation or padding on, else None."""
+    """Return a private copy of a fast tokenizer's Rust part, without truncation or padding; None for a slow one."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return None
@@ -97,7 +97,7 @@ def _private_backend(tokenizer: Any) -> Any:
 
 
 def _split_texts(backend: Any) -> tuple[str, ...]:
-    """Return the special tokens at which tokenization starts anew whatever stands before them."""
+    """Return the special tokens at which tokenization restarts, whatever comes before them."""
     if backend is None or backend.encode_special_tokens:
         return ()
     added = backend.get_added_tokens_decoder().values()

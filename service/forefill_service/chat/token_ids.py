@@ -1,8 +1,8 @@
 """The ids of a prompt, as a head that all renderings of a turn share and a tail of its own.
 
-The head is the base prompt up to the last special token before the draft. It is kept as one sequence, so that what is
-done at each FLUSH (compare, count, cut) does not grow with it, and as a compact one, since an idle session holds it for
-as long as it is open.
+The head is the base prompt up to the last special token before the draft. It is one shared sequence, so that the
+work of a FLUSH (compare, count, cut) does not grow with it, and a compact one, since an idle session holds it for as
+long as it is open.
 """
 
 from array import array
@@ -33,12 +33,12 @@ class TokenIds:
         return [*self.head[: self.head_tokens], *self.tail]
 
     def prefix(self, length: int) -> "TokenIds":
-        """Return the first `length` ids; they share the head, even where they end within it."""
+        """Return the first `length` ids; they share the head, even if they end within it."""
         in_head = min(length, self.head_tokens)
         return TokenIds(self.head, self.tail[: length - in_head], in_head)
 
     def extended(self, ids: Sequence[int]) -> "TokenIds":
-        """Return these ids with more behind them."""
+        """Return these ids followed by more."""
         if self.head_tokens < len(self.head):
             return TokenIds((), (*self.to_list(), *ids))
         return TokenIds(self.head, (*self.tail, *ids))
@@ -53,7 +53,7 @@ class TokenIds:
 
 
 def compact(ids: Sequence[int]) -> Sequence[int]:
-    """Return ids in four bytes each: a tuple of them takes ten times as much. Nobody may change it."""
+    """Return ids in four bytes each, a tenth of what a tuple takes. The result must not be changed."""
     return array("I", ids)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from ..cache.blocks import CacheChange
 from ..chat.generation import Output, Sampling
 from ..chat.prompt import Chat
+from ..errors import EngineRefused
 
 
 class Priority(IntEnum):
@@ -35,6 +36,16 @@ class EngineInfo:
     default_answer_tokens: int | None = None
     penalizes: bool = False
     caches: int = 1
+
+    def answer_tokens(self, prompt_tokens: int, max_tokens: int | None) -> int:
+        """Return the most tokens that an answer gets: what was asked for, as far as the context has room for it.
+
+        `max_tokens` is None if the caller sets no limit. Raises EngineRefused if the prompt leaves no room at all.
+        """
+        room = self.context_tokens - prompt_tokens
+        if room < 1:
+            raise EngineRefused("the prompt leaves no room for an answer")
+        return min(max_tokens or self.default_answer_tokens or room, room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class Engine(Protocol):
         """Stop the engine and free what it holds; a second call does nothing."""
 
 
-WARM_SAMPLING = Sampling(max_tokens=1, temperature=0.0)
+ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 """The least that an engine can be asked for: it refuses 0 tokens."""
 
 
@@ -122,6 +133,6 @@ async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None,
     Raises EngineRefused, EngineUnavailable.
     """
     cached_tokens = None
-    async for output in engine.generate(Request(prefix, WARM_SAMPLING, Priority.WARM, cache_salt, route)):
+    async for output in engine.generate(Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route)):
         cached_tokens = output.cached_tokens
     return cached_tokens

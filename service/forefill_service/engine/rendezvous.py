@@ -1,7 +1,7 @@
-"""Which of several names a key falls to, so that everyone who knows the names agrees, without talking to each other.
+"""Rendezvous hashing: all who know the same names agree which of them a key falls to, without talking to each other.
 
-Each name is scored with the key, and the highest wins (rendezvous hashing, Thaler and Ravishankar 1998): where a name
-goes away only its own keys move, and they come back with it.
+Each name is scored together with the key, and the highest score wins (Thaler and Ravishankar 1998). If a name goes
+away, only its own keys move, and they return when it does.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def ranked(key: str, names: Sequence[str]) -> list[str]:
-    """Return the names in the order in which the key falls to them."""
+    """Return the names in order of preference for this key."""
     return sorted(names, key=lambda name: _score(key, name), reverse=True)
 
 

@@ -1,1 +1,1 @@
-"""What the sessions of a server share: engines, their supervision, placement, metrics."""
+"""The parts that the sessions of a server share: engines, their supervision, placement, metrics."""

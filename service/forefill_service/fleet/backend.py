@@ -1,4 +1,4 @@
-"""What all sessions of a server share."""
+"""The parts of a server that its sessions share."""
 
 import asyncio
 import time
@@ -8,7 +8,8 @@ from typing import Any
 
 from ..cache.blocks import CachedBlocks
 from ..engine import Engine, EngineInfo
-from ..scheduling.admission import Admission, Limits
+from ..scheduling.admission import Admission
+from ..scheduling.in_flight import Limits
 from ..scheduling.prefill_times import PrefillTimes
 from ..scheduling.pressure import PressureGauge
 from ..scheduling.retry_budget import RetryBudget
@@ -26,7 +27,7 @@ Render = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The engines, and who may use them for what. `render` runs a function of `prompt` off the event loop."""
+    """The engines, the rules of their use, and the clock, sleep and threads that all sessions use."""
 
     replicas: Replicas
     settings: Settings
@@ -39,7 +40,7 @@ class Backend:
 
     @property
     def info(self) -> EngineInfo:
-        """What the engines serve."""
+        """The model that the engines serve, its context and its block size."""
         return self.replicas.info
 
     @classmethod
@@ -50,39 +51,37 @@ class Backend:
         metrics: Metrics,
         render: Render,
         *,
-        warming_inert_reason: str = "",
         ready: bool = True,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> "Backend":
-        """Put together what the settings ask for; where not `ready`, no engine is used before `prepare` has seen it."""
+        """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it."""
         replicas = []
         for engine in engines:
-            replicas += _replicas(engine, settings, clock, warming_inert_reason, ready=ready)
+            replicas += _replicas(engine, settings, clock, ready=ready)
         metrics.watch(replicas)
         return cls(
-            replicas=Replicas(replicas, RetryBudget(settings.retry_share), routed=settings.router),
+            replicas=Replicas(replicas, RetryBudget(settings.remote.retry_share), routed=settings.remote.router),
             settings=settings,
             metrics=metrics,
             render=render,
             clock=clock,
-            waste_limiter=WasteLimiter(settings.least_used_share),
-            idle_refresher=IdleRefresher(max(1.0, settings.touch_seconds / 4), clock),
+            waste_limiter=WasteLimiter(settings.warming.least_used_share),
+            idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock, sleep),
             sleep=sleep,
         )
 
 
-def _replicas(engine: Engine, settings: Settings, clock: Clock, inert_reason: str, *, ready: bool) -> list[Replica]:
-    """Return an engine as a replica, a router as one for each of its workers: they are taken to be equally fast."""
-    workers = settings.router_workers if settings.router else 1
+def _replicas(engine: Engine, settings: Settings, clock: Clock, *, ready: bool) -> list[Replica]:
+    """Return one replica for an engine, and one for each worker of a router: these are assumed to be equally fast."""
+    workers = settings.remote.router_workers if settings.remote.router else 1
     times = PrefillTimes()
     return [
         Replica(
             name=engine.name if workers == 1 else f"{engine.name}/{worker}",
             engine=engine,
             admission=Admission(engine, _limits(settings), times, _gauge(settings), clock),
-            blocks=CachedBlocks(keep_seconds=settings.assume_cached_seconds, room=engine.info.cache_blocks),
-            inert_reason=inert_reason,
+            blocks=CachedBlocks(keep_seconds=settings.warming.assume_cached_seconds, room=engine.info.cache_blocks),
             ready=ready,
         )
         for worker in range(workers)
@@ -91,18 +90,18 @@ def _replicas(engine: Engine, settings: Settings, clock: Clock, inert_reason: st
 
 def _limits(settings: Settings) -> Limits:
     return Limits(
-        busy_seconds=settings.busy_gap_ms / 1000,
-        idle_seconds=settings.idle_gap_ms / 1000,
-        piece_tokens=settings.warm_piece_tokens,
-        in_flight=settings.warms_in_flight,
-        pregenerations=settings.pregenerations_in_flight,
-        wait_seconds=settings.warm_wait_seconds,
+        busy_seconds=settings.warming.busy_gap_ms / 1000,
+        idle_seconds=settings.warming.idle_gap_ms / 1000,
+        piece_tokens=settings.warming.piece_tokens,
+        in_flight=settings.warming.in_flight,
+        pregenerations=settings.pregeneration.in_flight,
+        wait_seconds=settings.warming.wait_seconds,
     )
 
 
 def _gauge(settings: Settings) -> PressureGauge:
     return PressureGauge(
-        waiting_requests=settings.shed_waiting_requests,
-        cache_usage=settings.shed_cache_usage,
-        after_preemption_seconds=settings.shed_after_preemption_seconds,
+        waiting_requests=settings.warming.shed_waiting_requests,
+        cache_usage=settings.warming.shed_cache_usage,
+        after_preemption_seconds=settings.warming.shed_after_preemption_seconds,
     )

@@ -1,4 +1,4 @@
-"""What the operator sees: Prometheus metrics, in the units their names say. They hold nothing that was typed."""
+"""Prometheus metrics for the operator, in the units that their names give. They hold nothing that was typed."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,75 +14,78 @@ _TTFT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._sessions = Gauge("forefill_sessions", "Sessions open now.", registry=registry)
-        self._flushes = Counter(
-            "forefill_flushes", "FLUSH events by what became of them.", ["outcome"], registry=registry
-        )
+        self._sessions = Gauge("forefill_sessions", "Open sessions.", registry=registry)
+        self._flushes = Counter("forefill_flushes", "FLUSH events by outcome.", ["outcome"], registry=registry)
         self._generations = Counter(
-            "forefill_generations", "Answers begun, by what they began on.", ["source"], registry=registry
+            "forefill_generations",
+            "Answers started, by what they started on: cold, warm or pregenerated.",
+            ["source"],
+            registry=registry,
         )
         self._ttft = Histogram(
             "forefill_ttft_seconds",
-            "From receipt of SUBMIT to the first token.",
+            "Seconds from the receipt of SUBMIT to the first token.",
             ["source"],
             buckets=_TTFT_BUCKETS,
             registry=registry,
         )
         self._warms = Counter("forefill_warms", "Warm requests sent to the engine.", registry=registry)
         self._warm_tokens = Counter(
-            "forefill_warm_tokens", "Tokens computed by warms, by where they went.", ["row"], registry=registry
+            "forefill_warm_tokens", "Tokens computed by warms, by how they were used.", ["row"], registry=registry
         )
-        self._sheds = Counter("forefill_sheds", "FLUSH events not warmed, by why.", ["reason"], registry=registry)
+        self._sheds = Counter(
+            "forefill_sheds", "FLUSH events that were not warmed, by reason.", ["reason"], registry=registry
+        )
         self._pressure = Gauge(
             "forefill_pressure",
-            "What is shed now: 0 nothing, 1 warms, 2 pre-generations too.",
+            "Speculative work that is shed now: 0 none, 1 warms, 2 pre-generations too.",
             ["replica"],
             registry=registry,
         )
         self._speculative = Gauge(
             "forefill_speculative_requests",
-            "Warms and pre-generations in the engine now.",
+            "Warms and pre-generations in the engine.",
             ["replica"],
             registry=registry,
         )
-        self._up = Gauge("forefill_replica_up", "1 where an engine answers.", ["replica"], registry=registry)
+        self._up = Gauge("forefill_replica_up", "1 if the engine answers, else 0.", ["replica"], registry=registry)
         self._lost = Counter(
             "forefill_generations_lost",
-            "Generations that an engine failed before their first token, by what became of them.",
+            "Generations that failed with their engine before the first token, by outcome: retried or failed.",
             ["replica", "outcome"],
             registry=registry,
         )
-        self._pregenerations = Counter("forefill_pregenerations", "Answers begun before SUBMIT.", registry=registry)
+        self._pregenerations = Counter("forefill_pregenerations", "Answers started before SUBMIT.", registry=registry)
         self._pregenerated_tokens = Counter(
             "forefill_pregenerated_tokens",
-            "Tokens generated before SUBMIT, by where they went.",
+            "Tokens generated before SUBMIT, by how they were used.",
             ["row"],
             registry=registry,
         )
         self._errors = Counter(
-            "forefill_errors", "Events and streams refused, by reason.", ["reason"], registry=registry
+            "forefill_errors", "Refused events and streams, by reason.", ["reason"], registry=registry
         )
         self._inert = Gauge(
             "forefill_warming_inert",
-            "1 where warming does nothing; the log and every Opened say why.",
+            "1 if warming does nothing; the log and every Opened say why.",
             ["replica"],
             registry=registry,
         )
 
     def opened(self) -> None:
-        """Count a session in."""
+        """Count a session as open."""
         self._sessions.inc()
 
     def closed(self) -> None:
-        """Count a session out."""
+        """Count a session as closed."""
         self._sessions.dec()
 
     def watch(self, replicas: Sequence[Replica]) -> None:
-        """Ask these whenever the metrics are read."""
+        """Report the state of these replicas whenever the metrics are read."""
         for replica in replicas:
             admission = replica.admission
             self._pressure.labels(replica.name).set_function(partial(getattr, admission, "pressure"))
@@ -91,7 +94,7 @@ class Metrics:
             self._up.labels(replica.name).set_function(partial(getattr, replica, "up"))
 
     def lost(self, replica: str, *, retried: bool) -> None:
-        """Count a generation that an engine failed before its first token."""
+        """Count a generation that failed with its engine before the first token."""
         self._lost.labels(replica, "retried" if retried else "failed").inc()
 
     def flushed(self, outcome: FlushOutcome, shed_reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
@@ -101,13 +104,13 @@ class Metrics:
             self._sheds.labels(shed_reason.name.lower()).inc()
 
     def started(self, ttft_seconds: float, source: Source) -> None:
-        """Count an answer's first token."""
+        """Count the first token of an answer."""
         name = source.name.lower()
         self._generations.labels(name).inc()
         self._ttft.labels(name).observe(ttft_seconds)
 
     def settled(self, balance: Balance) -> None:
-        """Count where the warmed tokens of a turn went."""
+        """Count how the warmed and pre-generated tokens of a turn were used."""
         self._warms.inc(balance.warms)
         for row in ("used", "edited_away", "evicted", "abandoned", "kept"):
             self._warm_tokens.labels(row).inc(getattr(balance, row))

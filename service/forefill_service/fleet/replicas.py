@@ -1,9 +1,9 @@
-"""The engines that serve one model, and the way of each session to one of them.
+"""The engines that serve one model, and the route of each session to one of them.
 
-What a session has warmed lies in the cache of one replica, so all its requests go there: its key falls to a replica by
-rendezvous hashing, the same one for every copy of forefill in front of the same servers. While that replica is down the
-key falls to the next. A router decides for itself: it is told the key, and counts as one replica for each of its
-workers, with what is believed cached kept apart by key.
+The blocks that a session has warmed are in the cache of one replica, so all its requests go there: rendezvous hashing
+assigns its key to a replica, the same one in every copy of forefill in front of the same servers. While that replica is
+down, the key is assigned to the next. A router decides for itself: it is sent the key, and counts as one replica for
+each of its workers, with separate beliefs about the cache for each key.
 """
 
 import logging
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Replica:
-    """One engine: who may use it now, and what it is believed to hold.
+    """One engine, its admission, and the blocks that it is believed to hold.
 
-    `inert_reason` says why warming does nothing there, "" where it works; `ready`, that this was found out.
+    `inert_reason` says why warming does nothing there, "" if it works; `ready` says that this has been tested.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Replica:
 
     @property
     def server(self) -> str:
-        """What it runs in: engines of one server are mostly lost together."""
+        """The server that it runs in: engines of one server mostly fail together."""
         return self.name.partition("#")[0]
 
     @property
@@ -53,7 +53,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session's requests go now: `route` is what a router is told, `cache_partition` sets its caches apart."""
+    """The target of a session's requests: `route` is the key for a router, `cache_partition` separates its caches."""
 
     replica: Replica
     route: str
@@ -62,17 +62,17 @@ class Place:
 
 @dataclass(slots=True)
 class Replicas:
-    """All replicas of one model. `routed` says that a router decides which engine a key falls to."""
+    """All replicas of one model. `routed` says that a router decides which engine serves a key."""
 
     all: Sequence[Replica]
     retries: RetryBudget
     routed: bool = False
     _order: dict[str, list[Replica]] = field(default_factory=dict)
-    """By key: sorting anew for each request would cost more than the request. Bounded: see `order`."""
+    """By key, because sorting for each request would cost more than the request. Bounded in `order`."""
 
     @property
     def info(self) -> EngineInfo:
-        """What they serve, the same for all."""
+        """The model that they all serve."""
         return self.all[0].engine.info
 
     @property
@@ -85,17 +85,17 @@ class Replicas:
         """Whether any of them is worth asking now."""
         return any(replica.up for replica in self.all)
 
-    def of(self, key: str) -> Replica | None:
-        """Return the replica that a key falls to now; None where none is up."""
+    def for_key(self, key: str) -> Replica | None:
+        """Return the replica that serves a key now; None if none is up."""
         return next((replica for replica in self.order(key) if replica.up), None)
 
-    def instead(self, key: str, failed: Replica) -> Replica | None:
-        """Return the one that the key falls to without this one, on another server where one is up; None: none is."""
+    def fallback_for(self, key: str, failed: Replica) -> Replica | None:
+        """Return the replica that serves a key without this one, preferably on another server; None if none is up."""
         others = [replica for replica in self.order(key) if replica.up and replica is not failed]
         return min(others, key=lambda other: other.server == failed.server, default=None)
 
     def order(self, key: str) -> list[Replica]:
-        """Return all of them in the order in which a key falls to them."""
+        """Return all replicas in the order in which a key prefers them."""
         if (known := self._order.get(key)) is not None:
             return known
         if len(self._order) >= 4096:
@@ -106,7 +106,7 @@ class Replicas:
 
 
 class Route:
-    """One session's way: `key` is the same for a session resumed, and for all its turns."""
+    """The route of one session: `key` is the same for all its turns, and after it resumes."""
 
     def __init__(self, replicas: Replicas, key: str) -> None:
         self._replicas = replicas
@@ -115,27 +115,27 @@ class Route:
 
     @property
     def now(self) -> Place:
-        """Where requests go now: while all replicas are down, where they would go if they were up."""
+        """The place that requests go to now: while all replicas are down, the one they would go to if all were up."""
         key = self._moved_key
-        return self._place(self._replicas.of(key) or self._replicas.order(key)[0], key)
+        return self._place(self._replicas.for_key(key) or self._replicas.order(key)[0], key)
 
     def elsewhere(self, failed: Place, error: EngineError) -> Place | None:
-        """Return where a generation that failed there may be sent once more; None: nowhere, or not now."""
+        """Return a place to send a failed generation to once more; None if there is none, or no retry is left."""
         if self._replicas.routed:
             self.leave(failed, error)
             away = isinstance(error, EngineUnreachable)
             key = self._key_after(self._moves + 1) if failed.route == self._moved_key else self._moved_key
-            other = None if away else self._replicas.of(key)
+            other = None if away else self._replicas.for_key(key)
         else:
-            key, other = self._moved_key, self._replicas.instead(self._moved_key, failed.replica)
+            key, other = self._moved_key, self._replicas.fallback_for(self._moved_key, failed.replica)
         if other is None or not self._replicas.retries.take():
             return None
         return self._place(other, key)
 
     def leave(self, failed: Place, error: EngineError) -> None:
-        """Take it that a request on this way failed: where a worker behind a router was lost, go another way for good.
+        """Record that a request failed there: after the loss of a worker behind a router, take another route for good.
 
-        Not where the router is away, which says nothing of the worker, nor where the worker has no room.
+        Keep the route if the router itself is away, which says nothing about the worker, or if the worker has no room.
         """
         lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineUnreachable)
         if self._replicas.routed and lost and failed.route == self._moved_key:

@@ -1,29 +1,33 @@
-"""Looks after the engines while a server runs: what each can do, whether it is up, and what its cache holds."""
+"""Supervises every engine: self-test, liveness, cache events."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 
 from ..engine import Engine
 from ..engine.self_test import warming_inert_reason
 from ..errors import EngineDied, EngineError, EngineStartError
 from ..scheduling.calibration import calibrate
-from ..wire.health import Health
 from .backend import Backend
 from .replicas import Replica
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
-"""How often it is looked whether an engine that was away is there."""
+"""How often the supervisor checks whether an engine that was away is back."""
 
 
 class EngineSupervisor:
-    """Of all engines of a service. `engine_died` is set once there is nothing left to serve with, ever."""
+    """Supervises the engines of one server.
 
-    def __init__(self, backend: Backend, health: Health, engine_died: asyncio.Event) -> None:
+    `report_health` is called every `LOOK_SECONDS` with whether any engine is up; `engine_died` is set when the engine
+    is lost for good.
+    """
+
+    def __init__(self, backend: Backend, report_health: Callable[[bool], None], engine_died: asyncio.Event) -> None:
         self._backend = backend
-        self._health = health
+        self._report_health = report_health
         self._engine_died = engine_died
         self._by_engine: dict[Engine, list[Replica]] = {}
         for replica in backend.replicas.all:
@@ -31,9 +35,9 @@ class EngineSupervisor:
         self._untested = set(self._by_engine)
 
     async def prepare(self) -> None:
-        """Find out what the engines can do that are up.
+        """Test and calibrate the engines that are up.
 
-        Raises EngineStartError where none of them answers.
+        Raises EngineStartError if none of them answers.
         """
         first = [engine for engine in self._by_engine if engine.up] or list(self._by_engine)
         results = await asyncio.gather(*(self._prepare(engine) for engine in first), return_exceptions=True)
@@ -47,23 +51,23 @@ class EngineSupervisor:
         log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
 
     async def run(self) -> None:
-        """Look after them until cancelled."""
+        """Supervise the engines until cancelled."""
         async with asyncio.TaskGroup() as group:
             for engine in self._by_engine:
                 group.create_task(self._watch(engine))
                 group.create_task(self._follow_cache(engine))
                 group.create_task(self._keep_tested(engine))
-            group.create_task(self._tell_health())
+            group.create_task(self._keep_reporting_health())
 
-    async def _tell_health(self) -> None:
+    async def _keep_reporting_health(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self._health.tell(serving=self._backend.replicas.up)
+            await self._backend.sleep(LOOK_SECONDS)
+            self._report_health(self._backend.replicas.up)
 
     async def _keep_tested(self, engine: Engine) -> None:
-        """Prepare an engine that was away at the start, once it is there, and one that has come up anew."""
+        """Prepare an engine that was away at the start, once it is up, and one that has restarted."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._backend.sleep(LOOK_SECONDS)
             if engine not in self._untested or not engine.up:
                 continue
             try:
@@ -71,7 +75,7 @@ class EngineSupervisor:
             except EngineError as error:
                 log.debug("%s is not ready: %s", engine.name, error)
             except Exception:
-                log.exception("%s cannot be tested; it is tried again", engine.name)
+                log.exception("%s could not be tested; trying again", engine.name)
 
     async def _watch(self, engine: Engine) -> None:
         while True:
@@ -80,11 +84,11 @@ class EngineSupervisor:
             except EngineDied:
                 return self._engine_died.set()
             except Exception:  # whatever it is, the others must be watched, and this one, too
-                log.exception("watching %s failed; it goes on", engine.name)
-                await asyncio.sleep(LOOK_SECONDS)
+                log.exception("watching %s failed; trying again", engine.name)
+                await self._backend.sleep(LOOK_SECONDS)
 
     async def _prepare(self, engine: Engine) -> None:
-        """Find out whether warming works there, and once how fast it is: later that is known from its work."""
+        """Test whether warming works there, and the first time how fast it is: later its own work shows that."""
         replicas = self._by_engine[engine]
         self._untested.discard(engine)
         try:
@@ -95,23 +99,23 @@ class EngineSupervisor:
             self._untested.add(engine)
             raise
         if reason and reason != replicas[0].inert_reason:
-            log.warning("warming is inert on %s, answers will come as without forefill: %s", engine.name, reason)
+            log.warning("warming is inert on %s, answers come as without forefill: %s", engine.name, reason)
         elif replicas[0].inert_reason and not reason:
             log.info("warming works on %s", engine.name)
         for replica in replicas:
             replica.inert_reason, replica.ready = reason, True
 
     async def _follow_cache(self, engine: Engine) -> None:
-        """Believe what the engine tells of its cache. Without it, or where it fails, what is cached is guessed."""
+        """Believe the cache events of an engine. If it sends none, or they fail, what is cached is guessed."""
         caches = [replica.blocks for replica in self._by_engine[engine]]
         try:
             async with aclosing(engine.cache_changes()) as changes:
                 async for change in changes:
                     for blocks in caches:
                         blocks.change(change)
-                    if change.cleared:  # come up anew, with whatever flags
+                    if change.cleared:  # it has restarted, perhaps with other flags
                         self._untested.add(engine)
         except Exception:
-            log.exception("what %s tells of its cache cannot be read; it is guessed from now on", engine.name)
+            log.exception("the cache events of %s cannot be read; what is cached is guessed from now on", engine.name)
             for blocks in caches:
                 blocks.stop_trusting_events()

@@ -1,1 +1,1 @@
-"""Who may use an engine now, and for how much: admission, pressure, prefill times, fair shares."""
+"""The rules of who may use an engine now: admission, pressure, prefill times, fair shares, waste, retries."""

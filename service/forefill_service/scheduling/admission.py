@@ -1,53 +1,40 @@
-"""Who may use the engine now: generations at once, then pre-generations, then warms in what is left.
+"""The order in which speculative work gets an engine: pre-generations before warms, in the room that answers leave.
 
-vLLM's own priorities order its queue alone; a long warm in the running batch makes every running answer wait. So work
-that is speculation asks here first:
+vLLM's own priorities order only its queue; a long warm in the running batch makes every running answer wait. So
+speculative work asks here first, and waits until there is room (`in_flight`) and its turn has come:
 
-    a generation waits for its first token     nothing speculative starts
-    answers run, or it is not known            pieces that add at most `busy_seconds` to a step, all in flight together
-    nothing else runs                          pieces that add at most `idle_seconds`
-    the engine is under pressure               warms are shed; under more of it, pre-generations too (`pressure`)
+    pre-generations before warms, then the tenant that was given least lately, then the session that was
 
-Who waits is served in this order: pre-generations before warms, then the tenant that was given least lately, then the
-session given least lately. What is asked for is planned when its turn comes, not before, so nothing is sent that is no
-longer wanted; who waits longer than `wait_seconds` is shed.
+The prefill is planned when its turn comes, not before, so nothing is sent that is no longer wanted. Under pressure
+warms are shed, and under more of it pre-generations too (`pressure`); whoever waits longer than `wait_seconds` is shed.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..cache.planner import Prefill, Room, Wait
+from ..cache.prefill import Prefill, Room, Wait
 from ..engine.base import Engine, Priority
 from ..session.responses import ShedReason
 from .fair_shares import FairShares
+from .in_flight import InFlight, Limits, Permit
 from .prefill_times import PrefillTimes
 from .pressure import Pressure, PressureGauge
 
+__all__ = ["Admission", "Permit", "Plan", "Shed"]
+
 POLL_SECONDS = 0.05
-"""How often those who wait are looked at while nothing else happens."""
+"""How often those who wait are served if nothing else happens."""
 
 Plan = Callable[[Room, float], Prefill | Wait | None]
-
+"""Returns the prefill to send now in this room, None for none, or Wait if there is one that cannot start yet."""
 
 _SHED_AT = {Priority.WARM: Pressure.WARMS, Priority.PREGENERATION: Pressure.PREGENERATIONS}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What speculation may take: seconds that all in flight add to a step, tokens of one piece, numbers, waits."""
-
-    busy_seconds: float = 0.05
-    idle_seconds: float = 0.15
-    piece_tokens: int = 2048
-    in_flight: int = 4
-    pregenerations: int = 2
-    wait_seconds: float = 5.0
-
-
 class Shed(Exception):
-    """Raised where work is not admitted; `reason` is what the client is told."""
+    """Raised when speculative work is not admitted; `reason` is what the client is told."""
 
     def __init__(self, reason: ShedReason) -> None:
         super().__init__(reason.name)
@@ -55,194 +42,140 @@ class Shed(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class Permit:
-    """Speculative work that was admitted; `warm` is None where nothing was left to do.
-
-    `revoked` is set when it must make way.
-    """
-
-    priority: Priority
-    warm: Prefill | None
-    began_at: float
-    added_seconds: float
-    alone: bool
-    revoked: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    """Who waits for a turn: `plan` says what to send in the room that there is, once the turn has come."""
-
+class _Waiter:
     priority: Priority
     tenant: str
     session: str
     plan: Plan
     since: float
-    turn: asyncio.Future[Permit]
+    permit: asyncio.Future[Permit]
 
 
 class Admission:
-    """The gate of one engine, for one event loop. Times are those of `clock`, in seconds."""
+    """Admits speculative work to one engine, on one event loop. Times are seconds of `clock`."""
 
     def __init__(
         self, engine: Engine, limits: Limits, times: PrefillTimes, gauge: PressureGauge, clock: Callable[[], float]
     ) -> None:
-        self.limits = limits
         self.times = times
         self._engine = engine
-        self._block_size = engine.info.block_size
         self._gauge = gauge
         self._clock = clock
+        self._wait_seconds = limits.wait_seconds
+        self._in_flight = InFlight(engine, limits, times)
+        self._waiters: list[_Waiter] = []
         self._tenants, self._sessions = FairShares(), FairShares()
-        self._waiting: list[_Waiting] = []
-        self._prefilling: set[Permit] = set()
-        self._pregenerating: set[Permit] = set()
-        self._generations = 0
-        self._without_first_token = 0
         self._poll: asyncio.TimerHandle | None = None
 
     @property
     def pressure(self) -> Pressure:
-        """How hard the engine is pressed now."""
+        """The pressure on the engine now."""
         return self._gauge.read(self._engine.load, self.speculative, self._clock())
 
     @property
+    def waiting(self) -> int:
+        """The number of permits that are waited for."""
+        return len(self._waiters)
+
+    @property
     def speculative(self) -> int:
-        """How many warms and pre-generations are in the engine now."""
-        return len(self._prefilling | self._pregenerating)
+        """The number of warms and pre-generations in the engine."""
+        return self._in_flight.speculative
+
+    @property
+    def pregenerations(self) -> int:
+        """The number of pre-generations in the engine."""
+        return self._in_flight.pregenerations
+
+    @property
+    def generations(self) -> int:
+        """The number of generations of our own in the engine."""
+        return self._in_flight.generations
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:
-        """Count a generation for the time of the block; call what this yields at its first token."""
-        waits = True
-
-        def first_token() -> None:
-            nonlocal waits
-            if waits:
-                waits = False
-                self._without_first_token -= 1
-                self.dispatch()
-
-        self._generations += 1
-        self._without_first_token += 1
-        self._disturb()
+        """Count a generation for the duration of the block; call the yielded function at its first token."""
         try:
-            yield first_token
+            with self._in_flight.generation() as counted:
+
+                def first_token() -> None:
+                    counted()
+                    self.dispatch()
+
+                yield first_token
         finally:
-            self._generations -= 1
-            first_token()
             self.dispatch()
 
     @asynccontextmanager
     async def permit(self, priority: Priority, tenant: str, session: str, plan: Plan) -> AsyncIterator[Permit]:
-        """Wait for a turn and hold it for the time of the block.
+        """Wait for a permit and hold it for the duration of the block.
 
-        Raises Shed instead where the engine is under pressure, or where the turn does not come in time.
+        Raises Shed if the engine is under pressure or down, or if the wait takes too long.
         """
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(priority, tenant, session, plan, self._clock(), future)
-        self._waiting.append(waiting)
+        waiter = _Waiter(priority, tenant, session, plan, self._clock(), future)
+        self._waiters.append(waiter)
         try:
             self.dispatch()
-            turn = await future
-            yield turn
+            yield await future
         finally:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._prefilling.discard(future.result())
-                self._pregenerating.discard(future.result())
+                self._in_flight.end(future.result())
                 self.dispatch()
 
     def withdraw(self, priority: Priority, session: str) -> None:
-        """Let a session that waits for a turn go on without one: it no longer wants anything."""
-        for waiting in self._waiting:
-            if waiting.session == session and waiting.priority is priority and not waiting.turn.done():
-                waiting.turn.set_result(Permit(priority, None, self._clock(), 0.0, alone=False))
+        """Give a session that waits a permit for nothing, because it no longer wants anything."""
+        for waiter in self._waiters:
+            if waiter.session == session and waiter.priority is priority and not waiter.permit.done():
+                waiter.permit.set_result(Permit(priority, None, self._clock()))
 
-    def prefilled(self, turn: Permit, cached_tokens: int | None) -> None:
-        """Take it that a turn's prompt is computed, of which the engine found `cached_tokens` cached, if it tells."""
-        if turn in self._prefilling:
-            self._prefilling.remove(turn)
-            if turn.alone and turn.warm is not None and cached_tokens is not None:
-                computed = len(turn.warm.prefix) - cached_tokens
-                self.times.observe(computed, cached_tokens, self._clock() - turn.began_at)
+    def prefilled(self, permit: Permit, cached_tokens: int | None) -> None:
+        """Record that the prompt of a permit is computed; `cached_tokens` is None if the engine reports none."""
+        if self._in_flight.prefilled(permit, cached_tokens, self._clock()):
             self.dispatch()
 
     def dispatch(self) -> None:
-        """Serve whoever can be served now, revoke what must make way, and look again after a while."""
-        if self._waiting or self._pregenerating:
+        """Admit or shed whoever can be now, revoke what must stop, and dispatch again after a while."""
+        if self._waiters or self.pregenerations:
             now, pressure = self._clock(), self.pressure
             if pressure is Pressure.PREGENERATIONS:
-                for turn in self._pregenerating:
-                    turn.revoked.set()
-            for waiting in sorted(self._waiting, key=lambda who: self._rank(who, now)):
-                self._serve(waiting, pressure, now)
-        if (self._waiting or self._pregenerating) and self._poll is None:
+                self._in_flight.revoke_pregenerations()
+            for waiter in sorted(self._waiters, key=lambda waiter: self._rank(waiter, now)):
+                self._serve(waiter, pressure, now)
+        if (self._waiters or self.pregenerations) and self._poll is None:
             self._poll = asyncio.get_running_loop().call_later(POLL_SECONDS, self._dispatch_again)
 
     def _dispatch_again(self) -> None:
         self._poll = None
         self.dispatch()
 
-    def _rank(self, who: _Waiting, now: float) -> tuple[float, ...]:
-        tenant, session = self._tenants.lately(who.tenant, now), self._sessions.lately(who.session, now)
-        return who.priority, tenant, session, who.since
+    def _rank(self, waiter: _Waiter, now: float) -> tuple[float, ...]:
+        tenant, session = self._tenants.lately(waiter.tenant, now), self._sessions.lately(waiter.session, now)
+        return waiter.priority, tenant, session, waiter.since
 
-    def _serve(self, who: _Waiting, pressure: Pressure, now: float) -> None:
-        if who.turn.done():
+    def _serve(self, waiter: _Waiter, pressure: Pressure, now: float) -> None:
+        if waiter.permit.done():
             return
         if not self._engine.up:
-            self._shed(who, ShedReason.FAILED)
-            return
-        if pressure >= _SHED_AT[who.priority] or now - who.since > self.limits.wait_seconds:
-            self._shed(who, ShedReason.LOAD)
-            return
-        if self._without_first_token or len(self._prefilling) >= self.limits.in_flight:
-            return
-        if who.priority is Priority.PREGENERATION and len(self._pregenerating) >= self.limits.pregenerations:
-            return
-        planned = who.plan(self._room, now)
-        if isinstance(planned, Wait):
-            return
-        self._waiting.remove(who)
-        who.turn.set_result(self._begin(who, planned, now))
+            self._shed(waiter, ShedReason.FAILED)
+        elif pressure >= _SHED_AT[waiter.priority] or now - waiter.since > self._wait_seconds:
+            self._shed(waiter, ShedReason.LOAD)
+        elif self._in_flight.has_slot(waiter.priority):
+            planned = waiter.plan(self._in_flight.room, now)
+            if not isinstance(planned, Wait):
+                self._admit(waiter, planned, now)
 
-    def _shed(self, who: _Waiting, reason: ShedReason) -> None:
-        self._waiting.remove(who)
-        who.turn.set_exception(Shed(reason))
+    def _shed(self, waiter: _Waiter, reason: ShedReason) -> None:
+        self._waiters.remove(waiter)
+        waiter.permit.set_exception(Shed(reason))
 
-    def _begin(self, who: _Waiting, planned: Prefill | None, now: float) -> Permit:
-        seconds = 0.0 if planned is None else self.times.added_seconds(planned.new_tokens, planned.frontier)
-        alone = not (self._prefilling or self._pregenerating or self._answers_run)
-        turn = Permit(who.priority, planned, now, seconds, alone)
+    def _admit(self, waiter: _Waiter, planned: Prefill | None, now: float) -> None:
+        self._waiters.remove(waiter)
         if planned is None:
-            return turn
-        self._disturb()
-        self._prefilling.add(turn)
-        if who.priority is Priority.PREGENERATION:
-            self._pregenerating.add(turn)
-        self._tenants.give(who.tenant, planned.new_tokens, now)
-        self._sessions.give(who.session, planned.new_tokens, now)
-        return turn
-
-    def _room(self, cached_tokens: int) -> int:
-        """Return how many new tokens a piece may have now, behind so many cached ones."""
-        quiet = not self._answers_run and self._engine.load.others is not None
-        seconds = self.limits.idle_seconds if quiet else self.limits.busy_seconds
-        seconds -= sum(turn.added_seconds for turn in self._prefilling)
-        most = max(self.limits.piece_tokens, self._block_size)
-        tokens = int(min(self.times.tokens_within(seconds, cached_tokens), most))
-        if self._answers_run or self._prefilling:
-            return tokens
-        return max(tokens, self._block_size)  # on an engine this slow, too, something must go on
-
-    @property
-    def _answers_run(self) -> bool:
-        """Whether anyone's answer runs, as far as is known: of requests that are not ours the engine tells."""
-        return bool(self._generations or self._engine.load.others)
-
-    def _disturb(self) -> None:
-        """Take it that what is in flight is not alone on the engine: its time says nothing."""
-        for turn in self._prefilling:
-            turn.alone = False
+            waiter.permit.set_result(Permit(waiter.priority, None, now))
+            return
+        self._tenants.give(waiter.tenant, planned.new_tokens, now)
+        self._sessions.give(waiter.session, planned.new_tokens, now)
+        waiter.permit.set_result(self._in_flight.start(waiter.priority, planned, now))

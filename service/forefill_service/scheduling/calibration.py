@@ -1,28 +1,28 @@
-"""Measures at start-up how fast the engine computes prompts, so that the first pieces are already of the right size."""
+"""Measures at start-up how fast the engine computes prompts, so that the first pieces already have the right size."""
 
 import secrets
 from collections.abc import Callable
 
 from ..engine.base import Engine, warm
+from ..engine.probes import filler_ids
 from .prefill_times import PrefillTimes
 
 LONG_TOKENS = 256
 SLOW_SECONDS = 0.5
-"""Where one block takes this long, nothing longer is tried: start-up would take minutes."""
+"""If one block takes this long, nothing longer is tried: start-up would take minutes."""
 
 
 async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], float]) -> None:
-    """Compute a few prompts under a salt of their own, alone on the engine, and learn their times.
+    """Compute a few prompts with cache salts of their own, alone on the engine, and learn their times.
 
     Raises EngineRefused, EngineUnavailable.
     """
     block = engine.info.block_size
-    some = engine.chat.encode("a b c d e f g h ")
     longest = min(LONG_TOKENS, engine.info.context_tokens - 2 * block - 1)
     long = longest - longest % block
 
     async def measure(salt: str, cached: int, new: int) -> float:
-        ids = (some * (cached + new))[: cached + new]
+        ids = filler_ids(engine.chat, cached + new)
         began_at = clock()
         found = await warm(engine, ids, salt, route=salt)
         seconds = clock() - began_at
@@ -32,7 +32,7 @@ async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], flo
 
     if block >= engine.info.context_tokens:
         return
-    await warm(engine, (some * block)[:block], secrets.token_hex(8))  # the first is slow on any engine
+    await warm(engine, filler_ids(engine.chat, block), secrets.token_hex(8))  # the first request is slow on any engine
     for _ in range(2):
         salt = secrets.token_hex(8)
         if await measure(salt, 0, block) > SLOW_SECONDS or long <= block:

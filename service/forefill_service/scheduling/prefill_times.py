@@ -1,21 +1,22 @@
-"""How long the engine takes to compute n new tokens behind f cached ones, learnt as it runs.
+"""The time that an engine takes to compute n new tokens after f cached ones, learnt as it runs.
 
     seconds(n, f) = fixed + per_token * n + per_pair * n * (f + n / 2)
 
-The first term is what any step of the engine takes, also one that only goes on with running answers; what a piece adds
-to such a step is the rest (`added_seconds`). The last term is attention: each new token looks at all before it. The
-three are fitted by least squares over what was measured, where older measurements fade, held near what was known before
-by a small weight: warms of one size alone say nothing about others.
+The first term is the cost of any step of the engine, including one that only continues running answers; a piece adds
+the rest to such a step (`added_seconds`). The last term is attention: each new token attends to all tokens before it.
+The three are fitted by least squares to the measurements, with older ones fading, and are held near their previous
+values by a small weight, because warms of one size say nothing about others.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy
 
 _FADING = 0.97
 _PRIOR_WEIGHT = 0.05
 _THOUSAND = 1000.0
-"""Pairs are counted in thousands, so that the three terms are of one size."""
+"""Pairs are counted in thousands, so that the three terms have similar magnitudes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +28,34 @@ class Coefficients:
     per_thousand_pairs: float = 0.0
 
     def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
-        """Return by how much so many new tokens behind so many cached ones lengthen a step."""
+        """Return how many seconds these new tokens after these cached ones add to a step."""
         _, tokens, pairs = _features(new_tokens, cached_tokens)
         return self.per_token * tokens + self.per_thousand_pairs * pairs
 
 
 class PrefillTimes:
-    """Learns from `observe`; until then it knows nothing and expects 0 seconds, whatever is asked."""
+    """Learns from `observe`; before the first measurement it expects 0 seconds for everything."""
 
     def __init__(self) -> None:
         self.coefficients = Coefficients()
-        self._squares = [[0.0] * 3 for _ in range(3)]
-        self._products = [0.0] * 3
+        self._squares = numpy.zeros((3, 3))
+        self._products = numpy.zeros(3)
 
     def observe(self, new_tokens: int, cached_tokens: int, seconds: float) -> None:
-        """Learn that the engine, otherwise idle, took so many seconds."""
+        """Learn from a prompt that an otherwise idle engine computed in this time."""
         if new_tokens < 1:
             return
-        features = _features(new_tokens, cached_tokens)
-        for i in range(3):
-            self._products[i] = _FADING * self._products[i] + features[i] * seconds
-            for j in range(3):
-                self._squares[i][j] = _FADING * self._squares[i][j] + features[i] * features[j]
+        features = numpy.array(_features(new_tokens, cached_tokens))
+        self._products = _FADING * self._products + features * seconds
+        self._squares = _FADING * self._squares + numpy.outer(features, features)
         self.coefficients = self._fitted(self.coefficients)
 
-    def seconds(self, new_tokens: int, cached_tokens: int) -> float:
-        """Return the expected seconds of one piece."""
-        return self.coefficients.fixed + self.added_seconds(new_tokens, cached_tokens)
-
     def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
-        """Return by how much one piece is expected to lengthen a step that the engine does anyway."""
+        """Return how many seconds a piece is expected to add to a step that the engine does anyway."""
         return self.coefficients.added_seconds(new_tokens, cached_tokens)
 
     def tokens_within(self, seconds: float, cached_tokens: int) -> float:
-        """Return how many new tokens behind the cached ones add so many seconds; infinite while nothing is known."""
+        """Return how many new tokens after the cached ones add this many seconds; infinite if nothing is known."""
         if seconds <= 0:
             return 0.0
         pair = self.coefficients.per_thousand_pairs / _THOUSAND
@@ -71,29 +66,10 @@ class PrefillTimes:
 
     def _fitted(self, prior: Coefficients) -> Coefficients:
         known = (prior.fixed, prior.per_token, prior.per_thousand_pairs)
-        matrix = [row[:] for row in self._squares]
-        right = self._products[:]
-        for i in range(3):
-            weight = _PRIOR_WEIGHT * (self._squares[i][i] or 1.0)
-            matrix[i][i] += weight
-            right[i] += weight * known[i]
-        return Coefficients(*(max(0.0, value) for value in _solved(matrix, right)))
+        weights = _PRIOR_WEIGHT * self._squares.diagonal()
+        fitted = numpy.linalg.solve(self._squares + numpy.diag(weights), self._products + weights * known)
+        return Coefficients(*(max(0.0, value) for value in fitted.tolist()))
 
 
 def _features(new_tokens: int, cached_tokens: int) -> tuple[float, float, float]:
     return 1.0, float(new_tokens), new_tokens * (cached_tokens + new_tokens / 2) / _THOUSAND
-
-
-def _solved(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Return x of matrix x = right, for a symmetric positive matrix (Gauss)."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    size = len(rows)
-    for i in range(size):
-        for j in range(i + 1, size):
-            factor = rows[j][i] / rows[i][i]
-            rows[j] = [b - factor * a for a, b in zip(rows[i], rows[j], strict=True)]
-    solution = [0.0] * size
-    for i in reversed(range(size)):
-        known = sum(rows[i][j] * solution[j] for j in range(i + 1, size))
-        solution[i] = (rows[i][size] - known) / rows[i][i]
-    return solution

@@ -1,4 +1,4 @@
-"""How hard an engine is pressed, from its own signals: what is shed first, and what then."""
+"""The pressure on an engine, from its own signals, and the speculative work that is shed for it."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ from ..engine.base import EngineLoad
 
 
 class Pressure(IntEnum):
-    """What is shed: each level sheds what those before it do."""
+    """The work that is shed: each level adds to the one before it."""
 
     NONE = 0
     WARMS = 1
@@ -18,7 +18,7 @@ class PressureGauge:
 
     signal                                   warms are shed at           pre-generations at
     requests that wait in the engine         `waiting_requests`          twice that
-    share of the cache that answers hold     `cache_usage`               half of what is then left
+    share of the cache that answers hold     `cache_usage`               halfway from there to a full cache
     a running answer lost its blocks         for `after_preemption_seconds`, both
     """
 
@@ -30,7 +30,7 @@ class PressureGauge:
         self._preempted_at = float("-inf")
 
     def read(self, load: EngineLoad, speculative: int, now: float) -> Pressure:
-        """Return the pressure now; `speculative` requests of our own may be among those that wait."""
+        """Return the pressure now; up to `speculative` of the requests that wait are speculative ones of our own."""
         if load.preemptions > self._preemptions:
             self._preempted_at = now
         self._preemptions = load.preemptions

@@ -1,10 +1,10 @@
-"""How many generations may be sent a second time, so that trouble does not make more load than there was."""
+"""A limit on how many generations are sent a second time, so that failures do not multiply the load."""
 
 RESERVE = 3.0
 
 
 class RetryBudget:
-    """Each generation pays in `share` of a retry, each retry takes a whole one; at most `RESERVE` are saved up.
+    """Each generation adds `share` of a retry, each retry takes a whole one, and at most `RESERVE` are saved up.
 
     So of n generations at most `share` * n + `RESERVE` are sent twice.
     """
@@ -14,11 +14,11 @@ class RetryBudget:
         self._saved = RESERVE if share > 0 else 0.0
 
     def generation(self) -> None:
-        """Count a generation."""
+        """Add the share of one generation."""
         self._saved = min(RESERVE, self._saved + self._share)
 
     def take(self) -> bool:
-        """Take a retry, if there is one."""
+        """Take a retry; return whether there was one."""
         if self._saved < 1:
             return False
         self._saved -= 1

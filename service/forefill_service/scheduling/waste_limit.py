@@ -1,8 +1,8 @@
-"""Who is warmed less: sessions and tenants whose warmed tokens were mostly wasted.
+"""Throttles warming for sessions and tenants whose warmed tokens were mostly wasted.
 
-An account holds what was computed ahead for its owner and how much of that was used, older turns fading by half with
-each `FADING_TOKENS` of new ones. It starts with a credit, so that nobody is judged by one turn. Where the used share
-falls below `least_share`, only that part of the requests is admitted: at a share of a quarter of it, one in four.
+An account holds how many tokens were computed ahead for its owner and how many of them were used; older turns fade by
+half with each `FADING_TOKENS` of new ones. It starts with a credit, so that no owner is judged by one turn. If the used
+share falls below `least_share`, only that part of the requests is admitted: at a quarter of it, one in four.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from ..session.ledger import Balance
 START_CREDIT_TOKENS = 4096.0
 FADING_TOKENS = 32768.0
 MOST_ACCOUNTS = 10_000
-"""Accounts kept; the one that was asked for longest ago is forgotten first."""
+"""The number of accounts kept; the one used longest ago is forgotten first."""
 
 
 @dataclass(slots=True)
@@ -28,14 +28,14 @@ class _Account:
 
 
 class WasteLimiter:
-    """The accounts of one server. `least_share` 0 admits everybody always."""
+    """The accounts of one server. A `least_share` of 0 admits every request."""
 
     def __init__(self, least_share: float) -> None:
         self._least_share = least_share
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     def allows(self, *owners: str) -> bool:
-        """Tell whether a request is admitted; the worst account of its owners decides."""
+        """Return whether a request is admitted; the worst account of its owners decides."""
         account = min((self._account(owner) for owner in owners), key=lambda account: account.used_share)
         if account.used_share >= self._least_share:
             return True
@@ -46,7 +46,7 @@ class WasteLimiter:
         return True
 
     def settled(self, balance: Balance, *owners: str) -> None:
-        """Take the settled ledger of a turn of these owners."""
+        """Add the settled ledger of a turn to the accounts of its owners."""
         computed, used = balance.computed - balance.kept, balance.used
         for account in map(self._account, owners):
             fading = 0.5 ** (computed / FADING_TOKENS)

@@ -1,40 +1,55 @@
-"""Answers one SUBMIT: the generation goes where the session's requests go, and once more elsewhere if it gets lost.
+"""Answers one SUBMIT: renders its prompt, adopts what was begun or generates, streams it, and closes the turn's books.
 
-what happens                                           what becomes of the generation
-the engine is lost, or has no room, before a token     once more elsewhere, if there is an elsewhere and a retry left
-it is lost behind the first token                      it fails: what was sent stays sent
-it refuses this request                                it fails: another engine would refuse it, too
-it will never come back                                the session ends
+The generation goes where the session's requests go, and once more elsewhere if it is lost before its first token:
+
+    what happens                                           what becomes of the generation
+    the engine is lost, or has no room, before a token     once more elsewhere, if there is a place and a retry left
+    it is lost after the first token                       it fails: what was sent stays sent
+    it refuses this request                                it fails: another engine would refuse it, too
+    it will never come back                                the session ends
 """
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ..chat.generation import Sampling
+from ..chat.generation import Output, Sampling
 from ..chat.token_ids import TokenIds
-from ..engine import Output, Priority, Request
-from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable
-from ..fleet.backend import Backend
+from ..engine import Priority, Request
+from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
 from ..fleet.replicas import Place
-from ..session.responses import GenerationDelta, GenerationStarted, Response, Source
+from ..session.ledger import Balance
+from ..session.machine import Generate
+from ..session.responses import GenerationDelta, GenerationFinished, GenerationStarted, Response, Source
+from .owner import Owner
+from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
-from .warmer import Owner, Warmer
+from .turn import Turn
+from .warmer import Warmer
+
+log = logging.getLogger(__name__)
+
+_OF_THE_PROMPT = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED)
+"""Refusals that end an answer; any other comes from our writes, and ends the session."""
+
+_WORTH_A_RETRY = (EngineUnavailable, EngineBusy)
+"""Failures of an engine; any other is of the request, and another engine would fail it, too."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """One running answer: what is known of it so far; times by the service's clock.
+    """One running answer: what is known of it so far; times by the backend's clock.
 
-    `cached_tokens` is what is believed until the engine tells; `prompt` and `place` are set when it is sent, `place`
-    to where its first token comes from.
+    `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it.
     """
 
+    turn: Turn
     seq: int
+    prompt: TokenIds
+    place: Place
     received_at: float
-    prompt: TokenIds = field(init=False, repr=False)
-    place: Place = field(init=False, repr=False)
-    rendered_at: float = 0.0
+    rendered_at: float
     first_token_at: float = 0.0
     cached_tokens: int = 0
     adopted: bool = False
@@ -43,15 +58,20 @@ class Answer:
     finish_reason: str | None = None
 
     @property
+    def text(self) -> str:
+        """All of it that came so far."""
+        return "".join(self.texts)
+
+    @property
     def source(self) -> Source:
-        """On what it began."""
+        """What it began on."""
         if self.adopted:
             return Source.PREGENERATED
         return Source.WARM if self.cached_tokens else Source.COLD
 
     @property
     def found_tokens(self) -> int:
-        """Leading tokens of its prompt that were computed ahead: all of them, where it was begun before SUBMIT."""
+        """Leading tokens of its prompt that were computed ahead: all of them if it was begun before SUBMIT."""
         return len(self.prompt) if self.adopted else self.cached_tokens
 
     def take(self, output: Output) -> None:
@@ -62,84 +82,153 @@ class Answer:
             self.cached_tokens = output.cached_tokens
         self.finish_reason = output.finish_reason
 
+    def started(self) -> GenerationStarted:
+        """Return what the client is told at its first token."""
+        ttft_seconds = self.first_token_at - self.received_at
+        return GenerationStarted(self.seq, ttft_seconds, len(self.prompt), self.cached_tokens, self.source)
+
+    def finished(self, balance: Balance, now: float) -> GenerationFinished:
+        """Return what the client is told at its end."""
+        return GenerationFinished(
+            self.seq,
+            self.finish_reason or "stop",
+            len(self.prompt),
+            self.cached_tokens,
+            len(self.token_ids),
+            render_seconds=self.rendered_at - self.received_at,
+            ttft_seconds=self.first_token_at - self.received_at,
+            total_seconds=now - self.received_at,
+            ledger=balance,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A whole answer, all of it sent but this last response."""
+
+    finished: GenerationFinished
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer, or not all of one: `sent_text` is what of it was sent."""
+
+    refusal: Refusal
+    sent_text: str = ""
+
 
 class Answerer:
     """Runs the answers of one session; `send` delivers one response."""
 
     def __init__(
         self,
-        backend: Backend,
         owner: Owner,
+        prefiller: Prefiller,
         warmer: Warmer,
         pregenerator: Pregenerator,
         sampling: Sampling,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
-        self._backend = backend
         self._owner = owner
+        self._backend = owner.backend
+        self._prefiller = prefiller
         self._warmer = warmer
         self._pregenerator = pregenerator
         self._sampling = sampling
         self._send = send
 
-    async def run(self, answer: Answer, render: Callable[[], Awaitable[TokenIds]]) -> None:
-        """Send the parts of an answer as they come, to its end.
+    async def run(self, turn: Turn, generate: Generate, received_at: float) -> Answered | Failed:
+        """Send the parts of an answer as they come; return how it ended.
 
-        Raises EngineError where it did not come to its end, and whatever `render` raises.
+        Raises EngineDied, and the Refusal of a write.
         """
         self._backend.replicas.retries.generation()
-        place = self._warmer.locate()
+        place = self._owner.route.now
         with place.replica.admission.generation() as first_token:
-            answer.prompt = await render()
-            answer.rendered_at = self._backend.clock()
-            self._warmer.submit(answer.prompt)
-            lost = await self._try(answer, place, first_token)
-        if lost is not None:
-            await self._once_more(answer, place, lost)
+            try:
+                prompt = await self._prompt(turn, generate.text)
+            except Refusal as refusal:
+                if refusal.reason not in _OF_THE_PROMPT:
+                    raise
+                return Failed(refusal)
+            answer = Answer(turn, generate.seq, prompt, place, received_at, self._backend.clock())
+            self._prefiller.make_way(prompt)
+            error = await self._try(answer, place, first_token)
+        if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
+            error = await self._once_more(answer, place, error)
+        return await self._finish(answer) if error is None else _failed(answer, error)
+
+    async def _prompt(self, turn: Turn, text: str) -> TokenIds:
+        begun = self._pregenerator.prompt_of(text)
+        return await turn.final(text) if begun is None else begun
 
     async def _try(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> EngineError | None:
-        """Return what went wrong where nothing was sent yet and another engine may do better."""
+        """Stream the answer; return what went wrong, if anything did."""
         try:
             await self._stream(answer, place, first_token)
         except EngineDied:
             raise
-        except (EngineUnavailable, EngineBusy) as error:
-            if answer.first_token_at:
+        except EngineError as error:
+            if isinstance(error, _WORTH_A_RETRY) and answer.first_token_at:
                 self._owner.route.leave(place, error)
-                raise
             return error
         return None
 
-    async def _once_more(self, answer: Answer, failed: Place, error: EngineError) -> None:
+    async def _once_more(self, answer: Answer, failed: Place, error: EngineError) -> EngineError | None:
         place = self._owner.route.elsewhere(failed, error)
         self._backend.metrics.lost(failed.replica.name, retried=place is not None)
         if place is None:
-            raise error
+            return error
         with place.replica.admission.generation() as first_token:
-            await self._stream(answer, place, first_token)
+            return await self._try(answer, place, first_token)
 
     async def _stream(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> None:
-        prompt = answer.prompt
-        adopted = self._pregenerator.adopt(prompt, place)
-        answer.adopted = adopted is not None
-        answer.place = self._pregenerator.begun_at if answer.adopted else place
-        answer.cached_tokens = self._warmer.believed_tokens(prompt, answer.place)
-        request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, self._owner.cache_salt, place.route)
-        async with aclosing(adopted or place.replica.engine.generate(request)) as outputs:
+        async with aclosing(self._outputs(answer, place)) as outputs:
             async for output in outputs:
                 answer.take(output)
                 if not answer.first_token_at:
                     first_token()
-                    await self._started(answer)
+                    await self._start(answer)
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
 
-    async def _started(self, answer: Answer) -> None:
+    def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
+        """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
+        prompt, salt = answer.prompt, self._owner.cache_salt
+        adopted = self._pregenerator.adopt(prompt)
+        answer.adopted, answer.place = adopted is not None, place if adopted is None else adopted.place
+        answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
+        if adopted is not None:
+            return adopted.answer(place)
+        request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, salt, place.route)
+        return place.replica.engine.generate(request)
+
+    async def _start(self, answer: Answer) -> None:
         answer.first_token_at = self._backend.clock()
-        self._warmer.ledger.began(answer.prompt, answer.found_tokens, answer.place)
-        ttft = answer.first_token_at - answer.received_at
-        self._backend.metrics.started(ttft, answer.source)
-        prompt_tokens, cached_tokens = len(answer.prompt), answer.cached_tokens
-        await self._send(GenerationStarted(answer.seq, ttft, prompt_tokens, cached_tokens, answer.source))
+        answer.turn.ledger.began(answer.prompt, answer.found_tokens, answer.place)
+        started = answer.started()
+        self._backend.metrics.started(started.ttft_seconds, started.source)
+        await self._send(started)
+
+    async def _finish(self, answer: Answer) -> Answered:
+        """Close the turn's books on its answer; what it computed is held at its place from now on."""
+        await self._prefiller.stop()
+        # The last token was never computed on.
+        self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
+        balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
+        return Answered(answer.finished(self._owner.book(balance), self._backend.clock()), answer.text)
+
+
+def _failed(answer: Answer, error: EngineError) -> Failed:
+    log.info("an answer failed: %s", error)
+    interrupted = bool(answer.first_token_at)
+    reason = Reason.GENERATION_INTERRUPTED if interrupted else Reason.GENERATION_FAILED
+    return Failed(Refusal(reason, _for_the_client(error)), answer.text if interrupted else "")
+
+
+def _for_the_client(error: EngineError) -> str:
+    """Return what an engine said of a request; where servers are, and how they failed, is for the operator alone."""
+    return "" if isinstance(error, _WORTH_A_RETRY) else str(error)

@@ -1,112 +1,102 @@
-"""Pre-generation for one session: in a pause the answer to the draft is begun, held back, and told if SUBMIT asks.
+"""Pre-generation for one session: in a pause the answer to the draft is begun, held back, and released if SUBMIT asks.
 
-One task does it all in turn, so a session never has two of them. The next edit stops what runs; what had ended by then
-costs the engine nothing, and is kept until another is begun or SUBMIT asks for something else. When SUBMIT comes:
+One task does it all in turn, so a session never has two of them in the engine. What may become of one is a row of
+`session.pregeneration.STAGES`; here is what a change of stage means:
 
-    it asks for other ids                           what runs is stopped, a plain generation is sent
-    for these, no token is there yet, others queue  the same: vLLM cannot raise the priority of what it has, and
-                                                    what is computed of the prompt is found cached
-    for these, and it runs                          what is there is told at once, the rest as it comes
-    for these, and it ended before the answer did   what is there is told at once, a new request goes on with it
+    it leaves the engine otherwise than by its own end     its request is aborted
+    it is closed                                           its books are closed, on the turn that it was begun for
+    it is adopted                                          what is there is released at once, the rest as it comes
+    it is adopted, and its request ends before the answer  a new request continues it
 
-Whatever fails here before SUBMIT is our secret; nothing is raised but the engine's death.
+A failure before SUBMIT is not reported: SUBMIT runs a plain generation then. Nothing is raised but the engine's death.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..cache.planner import Prefill, Room, Wait
-from ..chat.generation import Sampling
-from ..chat.prompt import TurnPrompt
+from ..cache.prefill import Prefill, Room, Wait
+from ..chat.generation import Output, Sampling
 from ..chat.token_ids import TokenIds
-from ..engine import Output, Priority, Request
-from ..errors import EngineDied, EngineError, EngineRefused
-from ..fleet.backend import Backend
-from ..fleet.replicas import Place
+from ..engine import Priority
+from ..errors import EngineDied, EngineError
 from ..session.events import PregenerationMode
-from ..session.pregeneration import Guesses, Pregeneration, continuable
-from .warmer import Owner, Warmer
+from ..session.guesses import begin_at
+from ..session.pregeneration import STAGES, Happening, Pregeneration, Stage, continuable
+from .attempt import Attempt
+from .owner import Owner
+from .prefiller import Prefiller
+from .tasks import cancelled
+from .turn import Turn
 
 log = logging.getLogger(__name__)
 
 
-class Pregenerator:
-    """The pre-generations of one session; its books and its beliefs are the warmer's."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The draft of a turn, and since when it is this."""
 
-    def __init__(
-        self, backend: Backend, owner: Owner, warmer: Warmer, sampling: Sampling, mode: PregenerationMode
-    ) -> None:
-        settings = backend.settings
-        self._backend = backend
+    turn: Turn
+    text: str
+    changed_at: float
+
+
+class Pregenerator:
+    """The pre-generations of one session."""
+
+    def __init__(self, owner: Owner, prefiller: Prefiller, sampling: Sampling, mode: PregenerationMode) -> None:
+        settings = owner.backend.settings
         self._owner = owner
-        self._warmer, self._ledger, self._planner = warmer, warmer.ledger, warmer.planner
+        self._backend = owner.backend
+        self._prefiller = prefiller
         self._sampling = sampling
         self._active = (
-            mode is not PregenerationMode.OFF and settings.pregeneration and settings.pregenerations_in_flight > 0
+            mode is not PregenerationMode.OFF
+            and settings.pregeneration.enabled
+            and settings.pregeneration.in_flight > 0
         )
-        self._guesses = Guesses(settings.pregeneration_tries, adaptive=mode is PregenerationMode.AUTO)
-        self._prompt: asyncio.Future[TurnPrompt]  # set by `begin_turn`
-        self._draft = ""
-        self._changed_at = 0.0
-        self._sent = False
-        self._begun: Pregeneration | None = None
-        self.begun_at: Place  # set with it
-        self._attempt: asyncio.Task[None] | None = None
+        self._draft: Draft | None = None
+        self._asked: Attempt | None = None
+        self._begun: Attempt | None = None
         self._wake = asyncio.Event()
-        self._news = asyncio.Event()
 
-    def begin_turn(self, prompt: asyncio.Future[TurnPrompt]) -> None:
-        """Take the prompts of a new turn; they may still be in the making."""
-        self._prompt = prompt
-        self._guesses.begin_draft()
-        self._drop()
-
-    def drafted(self, text: str, now: float) -> None:
+    def drafted(self, turn: Turn, text: str, now: float) -> None:
         """Take the draft as it is now: what runs for another is stopped."""
         if not self._active:
             return
-        self._draft, self._changed_at = text, now
-        self._withdraw()
-        if self._begun is not None and not self._begun.ended:
-            self._drop()
+        self._draft = Draft(turn, text, now)
+        self._all_see(Happening.EDIT)
         self._wake.set()
 
     def submitting(self) -> None:
         """Begin nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
-        self._draft = ""
-        self._withdraw()
+        self._draft = None
+        if self._asked is not None:
+            self._asked.sees(Happening.SUBMIT_OTHER)
 
     def prompt_of(self, text: str) -> TokenIds | None:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
-        return self._begun.prompt if self._begun is not None and self._begun.text == text else None
+        attempt = self._begun
+        return (
+            attempt.begun.prompt if attempt is not None and not attempt.closed and attempt.begun.text == text else None
+        )
 
-    def adopt(self, prompt: TokenIds, place: Place) -> AsyncGenerator[Output, None] | None:
-        """Return the answer to exactly this prompt, what is there as its first part; None where nothing is.
+    def adopt(self, prompt: TokenIds) -> Attempt | None:
+        """Return the attempt at the answer to exactly this prompt, adopted; None if nothing of it is to be had."""
+        attempt = self._open_attempt
+        if attempt is None:
+            return None
+        attempt.sees(self._submit(attempt, prompt))
+        return attempt if attempt.begun.adopted else None
 
-        What has ended is gone on with at `place`; what runs on an engine that is down is not waited for.
-        """
-        begun = self._begun
-        if begun is not None and begun.prompt == prompt:
-            self._guesses.came_true()
-            runs_on = not begun.ended and self.begun_at.replica.up
-            if (begun.adoptable and (begun.ended or runs_on)) or (runs_on and self._nobody_waits):
-                begun.adopt()
-                return self._answer(begun, place)
-        self._drop()
-        return None
-
-    @property
-    def _nobody_waits(self) -> bool:
-        return self.begun_at.replica.engine.load.waiting == 0
-
-    def abandon(self) -> None:
-        """Book what nobody asked for."""
-        self._drop()
+    def end_turn(self) -> None:
+        """Close what was begun in the turn and not asked for."""
+        self._draft = None
+        self._all_see(Happening.STREAM_CUT)
 
     async def run(self) -> None:
         """Pre-generate until cancelled.
@@ -114,177 +104,137 @@ class Pregenerator:
         Raises EngineDied.
         """
         while self._active:
-            await self._typing_pause()
-            if self._draft and self._guesses.may_try:
-                await self._try(self._draft)
+            await self._try(await self._paused_on())
 
-    async def _typing_pause(self) -> None:
-        await self._wake.wait()
-        pause_seconds = self._backend.settings.pregeneration_pause_ms / 1000 * self._guesses.pause_factor
-        while (rest := self._changed_at + pause_seconds - self._backend.clock()) > 0:
-            await self._backend.sleep(rest)
-        self._wake.clear()  # one sleep a pause, not one a key
+    @property
+    def _open_attempt(self) -> Attempt | None:
+        """The attempt that was begun last, unless it is over."""
+        return None if self._begun is None or self._begun.closed else self._begun
 
-    async def _try(self, text: str) -> None:
-        self._sent = False
-        self._attempt = attempt = asyncio.create_task(self._pregenerate(text))
+    def _submit(self, attempt: Attempt, prompt: TokenIds) -> Happening:
+        """Return what SUBMIT of this prompt is to what was begun."""
+        if attempt.begun.prompt != prompt:
+            return Happening.SUBMIT_OTHER
+        attempt.turn.guesses.came_true()
+        replica = attempt.place.replica
+        if not replica.up:
+            return Happening.SUBMIT_SAME_ENGINE_LOST
+        return Happening.SUBMIT_SAME_BEHIND_OTHERS if replica.engine.load.waiting else Happening.SUBMIT_SAME
+
+    def _all_see(self, happening: Happening) -> None:
+        for attempt in (self._asked, self._begun):
+            if attempt is not None:
+                attempt.sees(happening)
+
+    async def _paused_on(self) -> Draft:
+        """Wait until the answer to the draft, as it is by then, is to be begun."""
+        while True:
+            await self._wake.wait()
+            while (rest := self._seconds_to_go()) is not None and rest > 0:
+                await self._backend.sleep(rest)
+            self._wake.clear()  # one sleep a pause, not one a key
+            if rest is not None and self._draft is not None:
+                return self._draft
+
+    def _seconds_to_go(self) -> float | None:
+        if (draft := self._draft) is None:
+            return None
+        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000
+        at = begin_at(draft.text, draft.changed_at, draft.turn.guesses, pause_seconds)
+        return None if at is None else at - self._backend.clock()
+
+    async def _try(self, draft: Draft) -> None:
         try:
-            await asyncio.wait({attempt})
+            prompt = await draft.turn.final(draft.text)
+        except Exception as error:
+            log.debug("nothing can be begun before SUBMIT: %s", type(error).__name__)
+            return
+        if self._draft is not draft or Happening.PAUSE not in STAGES[self._stage_of(prompt)]:
+            return
+        place = self._owner.route.now
+        begun = self._pregeneration(draft.text, prompt)
+        self._asked = attempt = Attempt(self._owner, self._sampling, draft.turn, place, self._owner.view(place), begun)
+        attempt.task = asyncio.create_task(self._generate(attempt))
+        await self._ended(attempt.task)
+
+    def _stage_of(self, prompt: TokenIds) -> Stage:
+        attempt = self._open_attempt
+        return Stage.NOTHING if attempt is None or attempt.begun.prompt != prompt else attempt.begun.stage
+
+    async def _ended(self, task: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait({task})
         finally:
-            self._cancel()
-            while not attempt.done():  # though we are cancelled twice
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({attempt})
-            self._attempt = None
-        error = None if attempt.cancelled() else attempt.exception()
+            await cancelled(task)
+            self._asked = None
+        error = None if task.cancelled() else task.exception()
         if isinstance(error, EngineDied):
             raise error
         if error is not None:
             log.debug("nothing was begun before SUBMIT: %s", type(error).__name__)
 
-    async def _pregenerate(self, text: str) -> None:
-        turn_prompt = await asyncio.shield(self._prompt)  # it is SUBMIT's too
-        prompt: TokenIds = await self._backend.render(turn_prompt.final, text)
-        if self._begun is not None and self._begun.prompt == prompt:
-            return  # an earlier pause has brought it
-        begun, place = self._pregeneration(text, prompt), self._warmer.locate()
+    async def _generate(self, attempt: Attempt) -> None:
+        begun = attempt.begun
         try:
-            async with aclosing(self._request(begun, place, begun.asked_tokens, Priority.PREGENERATION)) as outputs:
-                await self._hold_back(begun, place, outputs)
+            asked = attempt.request(attempt.place, begun.asked_tokens, Priority.PREGENERATION)
+            async with aclosing(asked) as outputs:
+                await self._hold_back(attempt, outputs)
                 async for output in outputs:  # SUBMIT has asked for it
-                    self._take(begun, output)
+                    attempt.take(output)
         except EngineError as error:
             begun.failure = error
             raise
         finally:
-            self._end(begun)
+            attempt.sees(Happening.ENGINE_FAILED if begun.failure else Happening.ENGINE_ENDED)
 
-    async def _hold_back(self, begun: Pregeneration, place: Place, outputs: AsyncGenerator[Output, None]) -> None:
-        """Wait for a turn and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
-        settings, admission, owner = self._backend.settings, place.replica.admission, self._owner
-        plan = partial(self._plan, begun.prompt)
-        async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as turn:
-            self._begin(begun, place)
-            async with self._stopped_by(turn.revoked.wait(), self._backend.sleep(settings.pregeneration_seconds)):
+    async def _hold_back(self, attempt: Attempt, outputs: AsyncGenerator[Output, None]) -> None:
+        """Wait for a permit and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
+        begun, owner, admission = attempt.begun, self._owner, attempt.place.replica.admission
+        longest_seconds, plan = self._backend.settings.pregeneration.seconds, partial(self._plan, attempt)
+        async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as permit:
+            self._start(attempt)
+            async with _revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
                 async for output in outputs:
                     if not begun.outputs:
-                        admission.prefilled(turn, output.cached_tokens)
-                    self._take(begun, output)
+                        admission.prefilled(permit, output.cached_tokens)
+                    attempt.take(output)
                     if begun.adopted:
                         return
                     if begun.over_cap:
-                        begun.ended = True
+                        attempt.sees(Happening.CAP)
                         await outputs.aclose()
 
-    @asynccontextmanager
-    async def _stopped_by(self, *causes: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-        """Stop what runs when one of these returns before the block does, unless SUBMIT has asked for it."""
-        watches = [asyncio.create_task(cause) for cause in causes]
-        for watch in watches:
-            watch.add_done_callback(lambda done: None if done.cancelled() else self._stop())
-        try:
-            yield
-        finally:
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
+    def _start(self, attempt: Attempt) -> None:
+        if self._begun is not None:
+            self._begun.sees(Happening.SUPERSEDED)
+        self._asked, self._begun = None, attempt
+        attempt.sees(Happening.PERMIT)
+        attempt.turn.guesses.begun()
+        attempt.begun.believed_tokens = attempt.view.frontier(attempt.begun.prompt, self._backend.clock())
 
-    async def _answer(self, begun: Pregeneration, place: Place) -> AsyncGenerator[Output, None]:
-        """Tell what is there as one output, then the rest as it comes, from a new request if need be."""
-        answered = False
-        try:
-            while True:
-                self._news.clear()
-                if (output := begun.tell()) is not None:
-                    yield output
-                elif begun.ended:
-                    break
-                else:
-                    await self._news.wait()
-            if not begun.complete:
-                if begun.told_ids and not begun.continuable:
-                    raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
-                async with aclosing(self._request(begun, place, begun.rest_tokens, Priority.GENERATION)) as outputs:
-                    async for output in outputs:
-                        yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
-            answered = True
-        finally:
-            self._close(begun, answered=answered)
-
-    def _plan(self, prompt: TokenIds, room: Room, now: float) -> Prefill | Wait:
-        if self._planner.in_flight is not None:  # a warm of this session computes some of it
+    def _plan(self, attempt: Attempt, room: Room, now: float) -> Prefill | Wait:
+        if self._prefiller.in_flight:  # a warm of this session computes some of it
             return Wait.COMPUTED_BY_ANOTHER
-        planned = Prefill(prompt, self._planner.frontier(prompt, now))
+        prompt = attempt.begun.prompt
+        planned = Prefill(prompt, attempt.view.frontier(prompt, now))
         return planned if planned.new_tokens <= room(planned.frontier) else Wait.NO_ROOM
 
     def _pregeneration(self, text: str, prompt: TokenIds) -> Pregeneration:
-        info, settings = self._backend.info, self._backend.settings
-        room = info.context_tokens - len(prompt)
-        answer_tokens = min(self._sampling.max_tokens or info.default_answer_tokens or room, room)
-        can_go_on = continuable(self._sampling, penalizes=info.penalizes)
-        return Pregeneration(text, prompt, can_go_on, answer_tokens, settings.pregeneration_tokens)
+        info, cap = self._backend.info, self._backend.settings.pregeneration.tokens
+        answer_tokens = info.answer_tokens(len(prompt), self._sampling.max_tokens)
+        can_continue = continuable(self._sampling, penalizes=info.penalizes)
+        return Pregeneration(text, prompt, can_continue, answer_tokens, cap)
 
-    def _request(
-        self, begun: Pregeneration, place: Place, max_tokens: int, priority: Priority
-    ) -> AsyncGenerator[Output, None]:
-        """Ask for what follows the prompt and what was told of its answer."""
-        ids = [*begun.prompt.to_list(), *begun.told_ids]
-        sampling = replace(self._sampling, max_tokens=max_tokens)
-        request = Request(ids, sampling, priority, self._owner.cache_salt, place.route)
-        return place.replica.engine.generate(request)
 
-    def _begin(self, begun: Pregeneration, place: Place) -> None:
-        self._drop()
-        self._sent = True
-        self._begun, self.begun_at = begun, place
-        self._guesses.begun()
-        begun.believed_tokens = self._planner.frontier(begun.prompt, self._backend.clock())
-
-    def _take(self, begun: Pregeneration, output: Output) -> None:
-        if not begun.outputs:
-            self._planner.move(self.begun_at.replica.blocks, self.begun_at.cache_partition)
-            self._planner.hold(begun.prompt, self._backend.clock())
-        begun.take(output)
-        self._news.set()
-
-    def _withdraw(self) -> None:
-        """Give up what waits for its turn."""
-        if not self._sent:
-            self._cancel()
-
-    def _stop(self) -> None:
-        """Stop what runs, unless SUBMIT has asked for it; what it made may be kept."""
-        if self._begun is not None and not self._begun.adopted and not self._begun.ended:
-            self._begun.ended = True
-            self._cancel()
-
-    def _cancel(self) -> None:
-        if self._attempt is not None and not self._attempt.cancelling():  # a second time would cut its clean-up short
-            self._attempt.cancel()
-
-    def _end(self, begun: Pregeneration) -> None:
-        begun.ended = True
-        self._news.set()
-        if self._begun is begun and not begun.adopted and not begun.adoptable:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Give up what is begun, if anything is."""
-        if self._begun is not None:
-            self._close(self._begun, answered=False)
-
-    def _close(self, begun: Pregeneration, *, answered: bool) -> None:
-        """Close the books on what was begun."""
-        if self._begun is not begun:
-            return
-        self._begun = None
-        if not begun.ended:
-            begun.ended = True
-            self._cancel()
-        adopted, discarded = begun.split(answered=answered)
-        self._ledger.generated(adopted=adopted, discarded=discarded)
-        found, place = begun.cached_tokens, self.begun_at
-        if begun.failure is not None and not begun.outputs:
-            self._ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - begun.believed_tokens)
-        else:  # where it was stopped early, nobody knows how far it came: all that it was to compute is booked
-            self._ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found, place)
+@asynccontextmanager
+async def _revoked_by(attempt: Attempt, *causes: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Revoke an attempt if one of these returns before the block does."""
+    watches = [asyncio.create_task(cause) for cause in causes]
+    for watch in watches:
+        watch.add_done_callback(lambda done: None if done.cancelled() else attempt.sees(Happening.REVOKED))
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)

@@ -1,7 +1,8 @@
-"""Warms for one session: renders what a FLUSH confirmed, waits for its turn, sends what is planned, answers the FLUSH.
+"""Warms for one session: renders what a FLUSH confirmed, has what is missing of it computed, answers the FLUSH.
 
-One task does it all in turn, so a session never has two warms in flight, and a FLUSH that comes meanwhile only replaces
-what is warmed next: the latest wins. Whatever fails here costs speed alone; nothing is raised but the engine's death.
+One task works on one wish at a time, so a session never has two warms in flight, and the latest wish wins: one that
+still waits is answered at once, one that is worked on is withdrawn, which ends it after the piece that runs. A failure
+here costs speed alone; nothing is raised but the engine's death.
 """
 
 import asyncio
@@ -10,142 +11,115 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..cache.planner import Planner, Prefill
-from ..chat.prompt import TurnPrompt
+from ..cache.planner import next_prefill, refresh_prefill
+from ..cache.prefill import Prefill, Room, Wait
+from ..cache.view import CacheView
 from ..chat.token_ids import TokenIds
-from ..engine import Priority, warm
-from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, Refusal
-from ..fleet.backend import Backend
-from ..fleet.replicas import Place, Route
-from ..scheduling.admission import Permit, Plan, Shed
-from ..session.ledger import Balance, Ledger
-from ..session.machine import Confirm
+from ..errors import Refusal
+from ..fleet.replicas import Place
+from ..scheduling.admission import Shed
 from ..session.responses import FlushOutcome, FlushResult, ShedReason
+from .owner import Owner
+from .prefiller import Prefiller
+from .turn import Turn
 
 log = logging.getLogger(__name__)
 
-HANGS_AFTER_TIMEOUTS = 2
 
+@dataclass(eq=False, slots=True)
+class Wish:
+    """What one FLUSH, or the beginning of a turn, asks to have warm; `withdrawn` once something later came first.
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """For whom a session warms; the names count for fairness and the waste limiter."""
+    `seq` is that of the FLUSH to answer; None: nobody waits for an answer.
+    """
 
-    session: str
-    tenant: str
-    cache_salt: str | None
-    route: Route
+    turn: Turn
+    confirmed: str
+    seq: int | None = None
+    stable: TokenIds | None = None
+    computed_tokens: int = 0
+    withdrawn: bool = False
+    answered: bool = False
 
-    @property
-    def accounts(self) -> tuple[str, str]:
-        """The accounts that its warms are booked to."""
-        return f"session {self.session}", f"tenant {self.tenant}"
+    def planning(self, view: CacheView, room: Room, now: float) -> Prefill | Wait | None:
+        """Return what to send now; None if nothing is wanted any more, or nothing lacks."""
+        if self.withdrawn or self.stable is None:
+            return None
+        return next_prefill(view, self.stable, room, now)
 
 
 class Warmer:
-    """The warms of one session.
+    """The wishes of one session, and the task that works on them.
 
-    `answer` sends a FlushResult. Where `off_reason` says why, nothing is ever warmed.
+    `answer` sends a FlushResult. If `off_reason` says why, nothing is ever warmed.
     """
 
     def __init__(
         self,
-        backend: Backend,
         owner: Owner,
+        prefiller: Prefiller,
         answer: Callable[[FlushResult], Awaitable[None]],
         *,
         off_reason: str = "",
     ) -> None:
-        self._backend = backend
-        self._clock = backend.clock
         self._owner = owner
-        self._place = owner.route.now
-        self.planner = Planner(
-            block_size=backend.info.block_size,
-            context_tokens=backend.info.context_tokens,
-            blocks=self._place.replica.blocks,
-            cache_salt=owner.cache_salt,
-        )
-        self.locate()
+        self._prefiller = prefiller
+        self._clock = owner.backend.clock
         self._answer = answer
         self._off_reason = off_reason
-        self.ledger = Ledger()
-        self._prompt: Awaitable[TurnPrompt]  # set by `begin_turn`
-        self._next: Confirm | None = None
-        self._current: Confirm | None = None
-        self._in_flight: asyncio.Task[int] | None = None
+        self._waiting: Wish | None = None
+        self._working: Wish | None = None
+        self._refresh: Turn | None = None
+        self._last: Turn | None = None
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._active_at = self._used_at = self._clock()
-        self._touch_due = False
-        self._timeouts = 0
+        self._answering = asyncio.Lock()
+        self._active_at = self._clock()
 
     @property
     def inert_reason(self) -> str:
-        """Why nothing is warmed where requests go now; "" where it is. A FLUSH is answered with that."""
+        """Why nothing is warmed where requests go now; "" if it is. A FLUSH is answered with that."""
         return self._off_reason or self._owner.route.now.replica.inert_reason
 
-    def begin_turn(self, prompt: Awaitable[TurnPrompt]) -> None:
-        """Take the prompts of a new turn; they may still be in the making."""
-        self._prompt = prompt
-
-    def locate(self) -> Place:
-        """Return where requests go now, and plan for what is cached there."""
-        place = self._owner.route.now
-        self.planner.move(place.replica.blocks, place.cache_partition)
-        return place
-
-    async def confirm(self, confirm: Confirm) -> None:
-        """Warm what is confirmed now instead of what was to be warmed before; `seq` 0 is answered to nobody."""
+    async def wish(self, wish: Wish) -> None:
+        """Warm this instead of what was wished before."""
+        self._last = wish.turn
         if self.inert_reason:
-            await self._tell(confirm, FlushOutcome.INERT)
+            await self._tell(wish, FlushOutcome.INERT)
             return
-        await self.stop_wanting()
-        self._next = confirm
+        await self.withdraw()
+        self._waiting = wish
         self._active_at = self._clock()
         self._wake.set()
 
-    async def stop_wanting(self) -> None:
-        """Send nothing more for what is confirmed so far; the warm in flight goes on."""
-        waiting, self._next = self._next, None
-        working, self._current = self._current, None
-        self.planner.drop_wants()
-        if working is not None:
-            self._place.replica.admission.withdraw(Priority.WARM, self._owner.session)
+    async def withdraw(self) -> None:
+        """Send nothing more for what was wished so far; the piece in flight goes on."""
+        waiting, self._waiting = self._waiting, None
+        if self._working is not None:
+            self._working.withdrawn = True
+            self._prefiller.withdraw()
         if waiting is not None:
             await self._tell(waiting, FlushOutcome.DEFERRED)
 
-    def submit(self, prompt: TokenIds) -> None:
-        """Make way for the generation of this prompt: a warm in flight that is no prefix of it is dropped."""
-        if self.planner.submit(prompt) and self._in_flight is not None:
-            self._in_flight.cancel()
+    async def close(self) -> None:
+        """Answer every FLUSH that is not answered yet, in their order."""
+        if self._working is not None:
+            await self._tell(self._working, FlushOutcome.DEFERRED)
+        await self.withdraw()
+        async with self._answering:  # one answer may still be on its way
+            pass
 
-    def believed_tokens(self, prompt: TokenIds, place: Place) -> int:
-        """Return how many leading tokens of a prompt are believed cached at a place."""
-        self.planner.move(place.replica.blocks, place.cache_partition)
-        return self.planner.frontier(prompt, self._clock())
-
-    async def settle(self, place: Place, prompt: TokenIds, cached_tokens: int, output_ids: list[int]) -> Balance:
-        """Close the turn's books on its answer; what the generation computed is held there from now on."""
-        if self._in_flight is not None:
-            self._in_flight.cancel()
-            await self._idle.wait()
-        self.planner.move(place.replica.blocks, place.cache_partition)
-        self._active_at = self._used_at = self._clock()
-        self.planner.hold(prompt.extended(output_ids[:-1]), self._used_at)  # the last token was never computed on
-        return self._booked(self.ledger.settle(prompt, cached_tokens, place))
-
-    def abandon(self) -> Balance:
-        """Close the books of a turn that ends without a whole answer."""
-        return self._booked(self.ledger.abandon())
+    def holds(self, place: Place, ids: TokenIds) -> None:
+        """Record that an answer has left these ids cached at a place."""
+        self._active_at = self._prefiller.used_at = self._clock()
+        self._owner.view(place).hold(ids, self._active_at)
 
     def touch_if_due(self, now: float) -> None:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
-        settings = self._backend.settings
-        silent = not self.inert_reason and self._current is None and self._next is None
-        due = 0 < settings.touch_seconds <= now - self._used_at
-        if silent and due and now - self._active_at < settings.touch_limit_seconds:
-            self._touch_due = True
+        settings = self._owner.backend.settings
+        silent = not self.inert_reason and self._working is None and self._waiting is None
+        due = 0 < settings.warming.touch_seconds <= now - self._prefiller.used_at
+        if silent and due and now - self._active_at < settings.warming.touch_limit_seconds:
+            self._refresh = self._last
             self._wake.set()
 
     async def run(self) -> None:
@@ -156,136 +130,74 @@ class Warmer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._current, self._next = self._next, None
-            if (confirm := self._current) is not None:
-                await self._warm_for(confirm)
-            elif self._touch_due:
-                await self._touch()
-            self._touch_due = False
-            if self._current is confirm:
-                self._current = None
+            self._working, self._waiting = self._waiting, None
+            refresh, self._refresh = self._refresh, None
+            if self._working is not None:
+                outcome, reason = await self._fulfil(self._working)
+                await self._tell(self._working, outcome, reason)
+                self._working = None
+            elif refresh is not None:
+                await self._touch(refresh)
 
-    async def _warm_for(self, confirm: Confirm) -> None:
+    async def _fulfil(self, wish: Wish) -> tuple[FlushOutcome, ShedReason]:
+        """Have computed what a wish lacks, piece by piece; return what became of it."""
         try:
-            stable: TokenIds = await self._backend.render((await self._prompt).stable, confirm.confirmed)
-        except Exception as error:  # where it is more than a warm's problem, SUBMIT will say so
+            wish.stable = await wish.turn.stable(wish.confirmed)
+        except Exception as error:  # if it is more than a warm's problem, SUBMIT will report it
             log.debug("nothing to warm: %s", error.reason.name if isinstance(error, Refusal) else type(error).__name__)
-            await self._tell(confirm, FlushOutcome.SHED, reason=ShedReason.FAILED)
-            return
-        computed, outcome, reason = 0, FlushOutcome.NOTHING_NEW, ShedReason.UNSPECIFIED
+            return FlushOutcome.SHED, ShedReason.FAILED
+        outcome = FlushOutcome.NOTHING_NEW
         try:
-            if self._current is confirm:
-                self.planner.want(stable)
-                self._check_payback(stable)
-            lacking = self._lacking_tokens(stable)
-            while lacking:
-                if self.planner.wanted is None:  # something came first that made it want nothing
-                    outcome = FlushOutcome.DEFERRED
-                    break
-                place, lacked = self._place, lacking
-                if (tokens := await self._send(self.planner.next_warm)) is not None:
-                    computed, outcome = computed + tokens, FlushOutcome.WARMED
-                lacking = self._lacking_tokens(stable)
-                if tokens is not None and lacking >= lacked and self._place == place:
-                    raise Shed(ShedReason.LOAD)  # evicted as fast as it is computed: there is no room for all
+            self._check_waste(wish, wish.stable)
+            while self._lacking(wish.stable):
+                if wish.withdrawn:
+                    return FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
+                if await self._warm_piece(wish, wish.stable):
+                    outcome = FlushOutcome.WARMED
         except Shed as shed:
-            outcome, reason = FlushOutcome.SHED, shed.reason
-            if self._current is confirm:
-                self.planner.drop_wants()
-            else:
-                outcome, reason = FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
-        await self._tell(confirm, outcome, stable, computed, reason)
+            if wish.withdrawn:
+                return FlushOutcome.DEFERRED, ShedReason.UNSPECIFIED
+            return FlushOutcome.SHED, shed.reason
+        return outcome, ShedReason.UNSPECIFIED
 
-    def _lacking_tokens(self, stable: TokenIds) -> int:
-        """Return how many tokens of these ids can be warmed and are not believed cached, in whole blocks."""
-        return max(0, self.planner.goal(stable) - self.planner.frontier(stable, self._clock()))
+    async def _warm_piece(self, wish: Wish, stable: TokenIds) -> bool:
+        """Have one piece computed; return whether there was one. Raises Shed, EngineDied."""
+        place = self._owner.route.now
+        view = self._owner.view(place)
+        lacked = view.lacking(stable, self._clock())
+        computed_tokens = await self._prefiller.run(wish.turn, place, wish.planning)
+        if computed_tokens is None:
+            return False
+        wish.computed_tokens += computed_tokens
+        lacking = view.lacking(stable, self._clock())
+        if lacking and lacking >= lacked:  # evicted as fast as it is computed: there is no room for all
+            raise Shed(ShedReason.LOAD)
+        return True
 
-    def _check_payback(self, stable: TokenIds) -> None:
-        if self._lacking_tokens(stable) and not self._backend.waste_limiter.allows(*self._owner.accounts):
+    def _lacking(self, stable: TokenIds) -> int:
+        return self._owner.view(self._owner.route.now).lacking(stable, self._clock())
+
+    def _check_waste(self, wish: Wish, stable: TokenIds) -> None:
+        wants = not wish.withdrawn and self._lacking(stable)
+        if wants and not self._owner.backend.waste_limiter.allows(*self._owner.accounts):
             raise Shed(ShedReason.PAYBACK)
 
-    async def _touch(self) -> None:
-        """Use what the session holds once more."""
+    async def _touch(self, turn: Turn) -> None:
         with suppress(Shed):
-            await self._send(self.planner.touch, kept=True)
-        self._used_at = self._clock()
+            await self._prefiller.run(turn, self._owner.route.now, refresh_prefill, keeps=True)
+        self._prefiller.used_at = self._clock()
 
-    async def _send(self, plan: Plan, *, kept: bool = False) -> int | None:
-        """Wait for a turn and have what is planned then computed; return its computed tokens, None for nothing to do.
-
-        Raises Shed where the engine is under pressure, or refused it.
-        """
-        owner, self._place = self._owner, self.locate()
-        try:
-            async with self._place.replica.admission.permit(Priority.WARM, owner.tenant, owner.session, plan) as turn:
-                return None if turn.warm is None else await self._compute(self._place, turn, turn.warm, kept)
-        finally:
-            if self.planner.in_flight is not None:  # we were cancelled before we could send it
-                self.planner.failed()
-
-    async def _compute(self, place: Place, turn: Permit, planned: Prefill, kept: bool) -> int:
-        began = False
-
-        async def work() -> int:
-            nonlocal began
-            began = True
-            found = await warm(place.replica.engine, planned.prefix.to_list(), self._owner.cache_salt, place.route)
-            place.replica.admission.prefilled(turn, found)
-            return planned.frontier if found is None else found
-
-        self._in_flight = task = asyncio.create_task(work())
-        self._idle.clear()
-        try:
-            await asyncio.wait({task})
-        finally:
-            task.cancel()
-            while not task.done():  # though we are cancelled twice: what was computed is booked
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({task})
-            computed = self._book(place, planned, task, kept) if began else None
-            self._in_flight = None
-            self._idle.set()
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, EngineDied):
-            raise error
-        self._timeouts = self._timeouts + 1 if isinstance(error, EngineSlow) else 0
-        hangs = not isinstance(error, EngineSlow) or self._timeouts >= HANGS_AFTER_TIMEOUTS
-        if isinstance(error, EngineUnavailable) and hangs:  # one alone that is slow has much to do
-            self._owner.route.leave(place, error)
-        if computed is None:
-            raise Shed(ShedReason.LOAD if isinstance(error, EngineBusy) else ShedReason.FAILED)
-        return computed
-
-    def _book(self, place: Place, planned: Prefill, task: asyncio.Task[int], kept: bool) -> int | None:
-        if task.cancelled():  # nobody knows how far it came: all that it was to compute is booked
-            self.planner.failed()
-            self.ledger.warmed(planned.prefix, planned.frontier, place)
-            return None
-        if error := task.exception():
-            log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
-            self.planner.failed()
-            self.ledger.failed(planned.new_tokens)
-            return None
-        self._used_at = self._clock()
-        self.planner.warmed(self._used_at, task.result())
-        if kept:
-            return self.ledger.kept(len(planned.prefix) - task.result())
-        return self.ledger.warmed(planned.prefix, task.result(), place)
-
-    def _booked(self, balance: Balance) -> Balance:
-        self._backend.waste_limiter.settled(balance, *self._owner.accounts)
-        self._backend.metrics.settled(balance)
-        return balance
-
-    async def _tell(
-        self,
-        confirm: Confirm,
-        outcome: FlushOutcome,
-        stable: TokenIds | None = None,
-        computed: int = 0,
-        reason: ShedReason = ShedReason.UNSPECIFIED,
-    ) -> None:
-        if not confirm.seq:
+    async def _tell(self, wish: Wish, outcome: FlushOutcome, reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
+        """Answer the FLUSH of a wish, once."""
+        if wish.seq is None or wish.answered:
             return
-        tokens = (len(stable), self.planner.frontier(stable, self._clock())) if stable is not None else (0, 0)
-        await self._answer(FlushResult(confirm.seq, len(confirm.confirmed), outcome, *tokens, computed, reason))
+        wish.answered = True
+        stable_tokens = cached_tokens = 0
+        if wish.stable is not None:
+            view = self._owner.view(self._owner.route.now)
+            stable_tokens, cached_tokens = len(wish.stable), view.frontier(wish.stable, self._clock())
+        result = FlushResult(
+            wish.seq, len(wish.confirmed), outcome, stable_tokens, cached_tokens, wish.computed_tokens, reason
+        )
+        async with self._answering:
+            await self._answer(result)

@@ -1,4 +1,4 @@
-"""The text in the user's box: edits, and where its words end. Positions are code points."""
+"""The text in the user's box: its edits and its word boundaries. Positions are code points."""
 
 import unicodedata
 import zlib
@@ -12,7 +12,7 @@ _CHUNK = 512
 def edited(text: str, edit: Edit) -> tuple[str, int]:
     """Return the text after an edit and the first position that may have changed.
 
-    Raises Refusal(POSITION_OUT_OF_RANGE) where a Replace lies outside the text.
+    Raises Refusal(POSITION_OUT_OF_RANGE) if a Replace lies outside the text.
     """
     match edit:
         case CharAdd(added):
@@ -27,7 +27,7 @@ def edited(text: str, edit: Edit) -> tuple[str, int]:
 
 
 def checksum(text: str) -> int:
-    """Return the CRC-32 of the text's UTF-8 bytes, as zlib and PNG have it."""
+    """Return the CRC-32 of the text's UTF-8 bytes, as zlib and PNG compute it."""
     return zlib.crc32(text.encode())
 
 

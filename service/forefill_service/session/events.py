@@ -1,4 +1,4 @@
-"""What comes in on a stream, as values: checked at the edge by `convert`, trusted after."""
+"""Requests of a stream, as values: checked at the edge by `wire.convert`, trusted after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from ..chat.messages import ChatMessage
 
 
 class WarmMode(Enum):
-    """How a session warms."""
+    """Whether a session warms."""
 
     AUTO = auto()
     OFF = auto()
 
 
 class CacheScope(Enum):
-    """Who else may hit the blocks that a session computes."""
+    """Sessions that may hit the blocks that a session computes."""
 
     SHARED = auto()
     SESSION = auto()
@@ -33,7 +33,7 @@ class PregenerationMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The first message: everything that stands before the draft."""
+    """The first message: everything before the draft, and how to serve the session."""
 
     messages: tuple[ChatMessage, ...] = ()
     sampling: Sampling = Sampling()
@@ -73,7 +73,7 @@ Edit = CharAdd | CharDelete | Replace
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What is confirmed may be warmed; length and checksum are those of the client's draft."""
+    """The confirmed text may be warmed; length and checksum are those of the client's draft."""
 
     draft_code_points: int
     draft_crc32: int
@@ -89,7 +89,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The session closes in good order."""
+    """The session is over, after the running answer."""
 
 
 @dataclass(frozen=True, slots=True)

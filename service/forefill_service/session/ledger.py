@@ -1,4 +1,4 @@
-"""Where every token went that was computed ahead.
+"""The books of a turn: where every token went that was computed ahead.
 
 A warm computes the tokens from what the engine found cached to its end. When SUBMIT's prompt and the engine's count of
 cached tokens are known, each of them ends in one row:
@@ -9,12 +9,12 @@ cached tokens are known, each of them ends in one row:
     the warm failed, or no answer has begun        abandoned
     computed again in a pause, to keep the rest    kept
 
-Which of two that computed the same token counts as used does not matter: it is the same token of the same prompt. An
-answer has used what it found when it has its first token, and may then end early: stopped by the user, or with its
-engine.
+If two computed the same token, it does not matter which of them counts as used: it is the same token of the same
+prompt. An answer has used what it found once it has its first token, and may then end early: stopped by the user, or
+with its engine.
 
-A pre-generation computes the rest of a prompt as a warm does, and its tokens stand in the same rows. What it generates
-before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
+A pre-generation computes the rest of a prompt as a warm does, and its tokens are counted in the same rows. What it
+generates before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
 """
 
 from collections.abc import Iterable
@@ -71,7 +71,10 @@ class Balance:
 
 @dataclass(slots=True)
 class Ledger:
-    """The open books of one turn; places are equal where one cache serves both."""
+    """The books of one turn, until they are closed: a turn has one, and the next turn another.
+
+    Places are equal if one cache serves both.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     warms: int = 0
@@ -81,6 +84,7 @@ class Ledger:
     adopted: int = 0
     discarded: int = 0
     begun: tuple[TokenIds, int, object] | None = None
+    closed: bool = False
 
     def warmed(self, prefix: TokenIds, cached_tokens: int, place: object = None) -> int:
         """Book a warm whose first `cached_tokens` the engine found cached; return the tokens it computed."""
@@ -90,7 +94,7 @@ class Ledger:
         return entry.tokens
 
     def failed(self, tokens: int) -> None:
-        """Book a warm that failed; nobody knows what it computed, so all that it was to compute counts."""
+        """Book a warm that failed: how much it computed is unknown, so all that it was to compute counts."""
         self.warms += 1
         self.lost += tokens
 
@@ -105,7 +109,7 @@ class Ledger:
     ) -> None:
         """Book a pre-generation whose first `cached_tokens` the engine found cached.
 
-        None where it failed before anybody knew: all of the `new_tokens` that it was to compute count.
+        None if it failed before the engine reported them: all of the `new_tokens` that it was to compute count.
         """
         self.pregenerations += 1
         if cached_tokens is None:
@@ -119,13 +123,14 @@ class Ledger:
         self.discarded += discarded
 
     def began(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> None:
-        """Take it that the answer to this prompt has its first token: unless another comes, the turn ends on it."""
+        """Record that the answer to this prompt has its first token: unless another comes, the turn ends on it."""
         self.begun = (prompt, cached_tokens, place)
 
     def settle(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> Balance:
         """Close the books on the submitted prompt, of which the engine found `cached_tokens` cached at a place.
 
-        For an adopted answer that is all of it: what the pre-generation did not find it computed.
+        For an adopted answer that is all of it: the pre-generation computed what it did not find. Books that are closed
+        already give an empty balance.
         """
         parts = [(entry.part_of(prompt), entry.place) for entry in self.entries]
         of_prompt = sum(len(part) for part, _ in parts)
@@ -141,10 +146,10 @@ class Ledger:
         return self._close(Balance(self.warms, abandoned=lost, kept=self.kept_tokens))
 
     def _close(self, balance: Balance) -> Balance:
-        generated = {"pregenerations": self.pregenerations, "adopted": self.adopted, "discarded": self.discarded}
-        self.entries, self.warms, self.lost, self.kept_tokens = [], 0, 0, 0
-        self.pregenerations, self.adopted, self.discarded, self.begun = 0, 0, 0, None
-        return replace(balance, **generated)
+        if self.closed:
+            return Balance()
+        self.closed = True
+        return replace(balance, pregenerations=self.pregenerations, adopted=self.adopted, discarded=self.discarded)
 
 
 def _covered(spans: Iterable[range]) -> int:

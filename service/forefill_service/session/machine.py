@@ -1,16 +1,16 @@
 """One stream as a pure state machine: events in, actions out.
 
 A session waits for Open, then composes a draft. SUBMIT makes it generate; while it does, the user may already type the
-next turn. When the answer is there it composes again, with the conversation two messages longer. END closes it, after a
-running answer.
+next turn. When the answer is complete it composes again, with the conversation two messages longer. END closes it,
+after a running answer.
 
     WAITING ── Open ──> COMPOSING ── SUBMIT ──> GENERATING ── END ──> CLOSING
                          ^   │                      │                    │
                          │   └── END ──> CLOSED     │                    │
                          └────── answer done ───────┘    answer done ──> CLOSED
 
-What each event does in each phase is one row of `RULES`. Whatever is refused leaves the session as it was, but for the
-event's number. Nothing here waits, reads a clock, or knows an engine.
+Each row of `RULES` says what each event does in one phase. A refused event leaves the session as it was, but for its
+number. Nothing here waits, reads a clock, or knows an engine.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from .events import CharAdd, CharDelete, Edit, End, Flush, KeystrokeEvent, Open,
 
 
 class Phase(Enum):
-    """Where a session stands."""
+    """The phase of a session."""
 
     WAITING = auto()
     COMPOSING = auto()
@@ -44,28 +44,26 @@ class BeginTurn:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """A FLUSH confirmed this text: warm it and answer the FLUSH."""
+    """This much of the draft is confirmed now: warm it, and no other.
 
-    seq: int
+    `seq` is that of the FLUSH to answer; None after an edit into the confirmed text of a turn that no answer runs for.
+    """
+
+    seq: int | None
     confirmed: str
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """A FLUSH came while an answer runs: answer that it is put off to the next turn."""
+    """A FLUSH came while an answer runs: answer that it is deferred to the next turn."""
 
     seq: int
     confirmed_code_points: int
 
 
 @dataclass(frozen=True, slots=True)
-class Unconfirm:
-    """An edit reached into the confirmed text of a turn that no answer runs for: stop warming it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Drafted:
-    """The draft of a turn that no answer runs for is this now; after a pause its answer may be begun."""
+    """The draft of a turn that no answer runs for changed to this; after a pause its answer may be begun."""
 
     text: str
 
@@ -92,7 +90,7 @@ class Close:
     """The session is over."""
 
 
-Action = BeginTurn | Confirm | Defer | Unconfirm | Drafted | Generate | Refuse | Close
+Action = BeginTurn | Confirm | Defer | Drafted | Generate | Refuse | Close
 
 
 class Session:
@@ -115,7 +113,7 @@ class Session:
     def receive(self, event: Open | KeystrokeEvent | Unknown) -> list[Action]:
         """Take one event of the client and return what is to be done.
 
-        Raises Refusal where the stream cannot go on: an event before Open (NOT_OPEN), an unusable Open.
+        Raises Refusal if the stream cannot go on: an event before Open (NOT_OPEN), an unusable Open.
         """
         seq, kind = (event.seq, event.kind) if isinstance(event, KeystrokeEvent) else (0, event)
         if self.phase is Phase.WAITING and not isinstance(kind, Open):
@@ -143,7 +141,7 @@ class Session:
         return self._after_answer()
 
     def answer_failed(self) -> list[Action]:
-        """Take it that there is no answer: the turn goes on with the conversation as it was, or the session closes."""
+        """Record that there is no answer: the turn goes on with the conversation as it was, or the session closes."""
         return self._after_answer()
 
     def _after_answer(self) -> list[Action]:
@@ -179,7 +177,7 @@ class Session:
         actions: list[Action] = []
         if changed_from < self.confirmed_code_points:
             self.confirmed_code_points = changed_from
-            actions.append(Unconfirm())
+            actions.append(Confirm(None, self.confirmed))
         if not same:
             actions.append(Drafted(text))
         return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
@@ -217,8 +215,8 @@ class Session:
 
 Rule = Callable[[Session, int, Any], list[Action]]
 
-_E, _F, _S, _X = Session._edit, Session._flush, Session._submit, Session._end
-_OPEN, _RUNNING, _ENDED, _MISSING = (
+EDIT, FLUSH, SUBMIT, END = Session._edit, Session._flush, Session._submit, Session._end
+OPENED, RUNNING, ENDED, MISSING = (
     Reason.ALREADY_OPEN,
     Reason.GENERATION_RUNNING,
     Reason.SESSION_ENDED,
@@ -226,12 +224,12 @@ _OPEN, _RUNNING, _ENDED, _MISSING = (
 )
 _COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Submit, End, Unknown)
 _ROWS = {
-    #                  Open            CharAdd CharDel Replace Flush   Submit    End     Unknown
+    #                  Open            CharAdd CharDel Replace Flush  Submit   End    Unknown
     Phase.WAITING:    (Session._open,),  # anything else ends the stream: NOT_OPEN
-    Phase.COMPOSING:  (_OPEN,          _E,     _E,     _E,     _F,     _S,       _X,     _MISSING),
-    Phase.GENERATING: (_OPEN,          _E,     _E,     _E,     _F,     _RUNNING, _X,     _MISSING),
-    Phase.CLOSING:    (_OPEN,          _ENDED, _ENDED, _ENDED, _ENDED, _ENDED,   _ENDED, _MISSING),
-    Phase.CLOSED:     (_OPEN,          _ENDED, _ENDED, _ENDED, _ENDED, _ENDED,   _ENDED, _MISSING),
+    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, SUBMIT,  END,   MISSING),
+    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, RUNNING, END,   MISSING),
+    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED,   ENDED, MISSING),
+    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED,   ENDED, MISSING),
 }  # fmt: skip
 
 RULES: dict[tuple[Phase, type], Rule | Reason] = {

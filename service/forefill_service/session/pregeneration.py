@@ -1,20 +1,33 @@
-"""An answer begun before SUBMIT, as a value: how much of it is asked for, told, and gone on with. No clock, no await.
+"""An answer begun before SUBMIT, as a value: its stage, and how much of it is asked for, released, and continued.
 
-What is begun is the plain generation of one prompt, and what it costs is bounded: at the cap on tokens it ends. How it
-ends depends on whether a second request can go on with it, which is so where the rest is drawn from the ids alone:
+    nothing ── pause ──> ASKED ── permit ──> RUNNING ──────── ended, cap, revoked, failed ────────> HELD
+                           │                    │                                                    │
+                           │                    │ SUBMIT of the same prompt                          │ SUBMIT
+                           │                    v                                                    v
+                           │                 ADOPTED ──────────────── ended, failed ────────> FINISHING
+                           │                    │                                                    │
+                           └── edit, SUBMIT ────┴──────────────── answered, stream cut ──────────────┴──> CLOSED
+
+Each row of `STAGES` says what each happening does in one stage. What leaves ASKED, RUNNING or ADOPTED for HELD,
+FINISHING or CLOSED otherwise than by its request's own end has that request stopped.
+
+A pre-generation is the plain generation of one prompt, and what it costs is bounded: at the cap on tokens it ends. How
+it ends depends on whether a second request can continue it, which it can if the rest is drawn from the ids alone:
 
     sampling of the answer              asked of the engine         at the cap, or when it must make way
-    none of these                       no more than the cap        what it made is kept, a new request goes on with it
-    a seed, with a temperature          all of the answer           given up: the seed's state is the request's own
-    a presence or frequency penalty     all of the answer           given up: they count the answer alone
-    stop texts                          all of the answer           given up: one may have begun in what was made
+    none of these                       no more than the cap        what it made is held, a new request continues it
+    a seed, with a temperature          all of the answer           closed: the seed's state is the request's own
+    a presence or frequency penalty     all of the answer           closed: they count the answer alone
+    stop texts                          all of the answer           closed: one may have begun in what was made
 
-A penalty that the session leaves open is the model's own. An answer that came to its own end before the cap is kept
-whatever the sampling. A second request begins behind the last token whose text was told: an output without text means
-that the engine still holds bytes of an unfinished character, and one with several tokens may.
+A penalty that the session leaves open is the model's own. An answer that came to its own end before the cap is held
+whatever the sampling. A second request begins after the last token whose text was released: an output without text
+means that the engine still holds bytes of an unfinished character, and one with several tokens may.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from ..chat.generation import Output, Sampling
 from ..chat.token_ids import TokenIds
@@ -23,13 +36,63 @@ from ..errors import EngineError
 UNSEEN_TOKENS = 2
 """Most tokens that an engine makes of a request between our last look at it and the end of an abort."""
 
-LONGEST_PAUSE_FACTOR = 16
+
+class Stage(Enum):
+    """How far a pre-generation has come."""
+
+    NOTHING = auto()
+    """Nothing is begun for this prompt."""
+    ASKED = auto()
+    """It waits for its permit; the engine has not seen it."""
+    RUNNING = auto()
+    """The engine generates it; nothing is released."""
+    HELD = auto()
+    """Its request has ended, and what it made is kept."""
+    ADOPTED = auto()
+    """SUBMIT asks for exactly this, and its request runs on: all that comes is released."""
+    FINISHING = auto()
+    """SUBMIT asks for exactly this, and its request has ended: what is missing comes from a second one."""
+    CLOSED = auto()
+    """It is over, and its books are closed."""
+
+
+class Happening(Enum):
+    """What may happen to a pre-generation."""
+
+    PAUSE = auto()
+    """The user pauses on a draft with exactly this prompt."""
+    PERMIT = auto()
+    """Admission lets it start."""
+    SUPERSEDED = auto()
+    """Another one has started."""
+    EDIT = auto()
+    """The draft changes."""
+    SUBMIT_SAME = auto()
+    """SUBMIT asks for this prompt, and nothing waits in the engine."""
+    SUBMIT_SAME_BEHIND_OTHERS = auto()
+    """SUBMIT asks for this prompt, while other requests wait in the engine."""
+    SUBMIT_SAME_ENGINE_LOST = auto()
+    """SUBMIT asks for this prompt, and the engine is down."""
+    SUBMIT_OTHER = auto()
+    """SUBMIT asks for another prompt."""
+    CAP = auto()
+    """It has as many tokens as it may have before SUBMIT."""
+    REVOKED = auto()
+    """It must make way for others, or has run for as long as it may."""
+    ENGINE_ENDED = auto()
+    """Its request has ended."""
+    ENGINE_FAILED = auto()
+    """Its request has failed."""
+    ANSWERED = auto()
+    """The answer is complete and released."""
+    STREAM_CUT = auto()
+    """The session, or this turn of it, is over."""
 
 
 def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
-    """Tell whether a second request can go on with what a first one made, as the first would have.
+    """Tell whether a second request can continue what a first one made, as the first would have.
 
-    `penalizes`: the model has a penalty of its own where the session says nothing.
+    `penalizes`: the model has a penalty of its own if the session sets none.
     """
     seeded = sampling.seed is not None and sampling.temperature != 0
     penalties = (sampling.presence_penalty, sampling.frequency_penalty)
@@ -37,12 +100,13 @@ def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
     return not (seeded or penalized or sampling.stop)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Pregeneration:
-    """What is begun for one draft: `answer_tokens` is the most that the answer may have, `cap` the most before SUBMIT.
+    """The answer to one prompt, begun before SUBMIT.
 
-    `continuable` says whether a second request can go on with it, `believed_tokens` how many leading tokens of the
-    prompt were believed cached when it was sent.
+    `answer_tokens` is the most that the answer may have, `cap` the most before SUBMIT. `continuable` says whether a
+    second request can continue it, `believed_tokens` how many leading tokens of the prompt were believed cached when it
+    was sent.
     """
 
     text: str
@@ -50,15 +114,24 @@ class Pregeneration:
     continuable: bool
     answer_tokens: int
     cap: int
+    stage: Stage = Stage.ASKED
     believed_tokens: int = 0
     outputs: list[Output] = field(default_factory=list)
     generated_tokens: int = 0
-    ended: bool = False
     failure: EngineError | None = None
     adopted_at_tokens: int | None = None
-    told: int = 0
-    told_ids: list[int] = field(default_factory=list)
-    _tellable: int = 0
+    released: int = 0
+    released_ids: list[int] = field(default_factory=list)
+    _releasable: int = 0
+
+    def happens(self, happening: Happening) -> bool:
+        """Take the stage that follows; return whether its request must be stopped for that."""
+        before = self.stage
+        rule = STAGES[before].get(happening, before)
+        self.stage = rule if isinstance(rule, Stage) else rule(self)
+        if self.adopted and self.adopted_at_tokens is None:
+            self.adopted_at_tokens = self.generated_tokens
+        return before in _HAS_A_REQUEST and self.ended and happening not in _ITS_OWN_END
 
     @property
     def asked_tokens(self) -> int:
@@ -67,22 +140,27 @@ class Pregeneration:
 
     @property
     def rest_tokens(self) -> int:
-        """Most tokens that may follow what was told."""
-        return self.answer_tokens - len(self.told_ids)
+        """Most tokens that may follow what was released."""
+        return self.answer_tokens - len(self.released_ids)
 
     @property
     def adopted(self) -> bool:
         """Whether SUBMIT has asked for exactly this."""
-        return self.adopted_at_tokens is not None
+        return self.stage in (Stage.ADOPTED, Stage.FINISHING)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its request has ended, or is about to."""
+        return self.stage in (Stage.HELD, Stage.FINISHING, Stage.CLOSED)
 
     @property
     def cached_tokens(self) -> int | None:
-        """What the engine found cached of its prompt, if it has told by now."""
+        """Tokens of its prompt that the engine found cached; None until the engine reports them."""
         return next((part.cached_tokens for part in self.outputs if part.cached_tokens is not None), None)
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the engine ended it; None while it runs, or where it was stopped."""
+        """Why the engine ended it; None while it runs, or if it was stopped."""
         return self.outputs[-1].finish_reason if self.outputs else None
 
     @property
@@ -94,13 +172,18 @@ class Pregeneration:
 
     @property
     def over_cap(self) -> bool:
-        """Whether it must be stopped where nobody has asked for it."""
+        """Whether it has as many tokens as it may have before SUBMIT, and its request would make more."""
         return self.generated_tokens >= self.cap and self.finish_reason is None
 
     @property
-    def adoptable(self) -> bool:
-        """Whether there is something of it to tell, and a way to come by the rest."""
-        return self._tellable > 0 and (not self.ended or self.complete or self.continuable)
+    def has_releasable(self) -> bool:
+        """Whether something of it can be released at once."""
+        return self._releasable > 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether an answer can be made of it once its request has ended."""
+        return self.has_releasable and (self.complete or self.continuable)
 
     def take(self, output: Output) -> None:
         """Take what the engine made next."""
@@ -108,66 +191,89 @@ class Pregeneration:
         self.generated_tokens += len(output.token_ids)
         safe = bool(output.text) and len(output.token_ids) == 1
         if safe or self.complete or not self.continuable:
-            self._tellable = len(self.outputs)
+            self._releasable = len(self.outputs)
 
-    def adopt(self) -> None:
-        """Take it that SUBMIT asks for exactly this."""
-        self.adopted_at_tokens = self.generated_tokens
-
-    def tell(self) -> Output | None:
-        """Return what may be told and was not yet, as one output; None where there is nothing."""
-        if self.told == self._tellable:
+    def release(self) -> Output | None:
+        """Return what can be released and was not yet, as one output; None if there is nothing."""
+        if self.released == self._releasable:
             return None
-        parts, self.told = self.outputs[self.told : self._tellable], self._tellable
+        parts, self.released = self.outputs[self.released : self._releasable], self._releasable
         token_ids = tuple(token for part in parts for token in part.token_ids)
-        self.told_ids.extend(token_ids)
+        self.released_ids.extend(token_ids)
         reason = parts[-1].finish_reason if self.complete else None
         return Output("".join(part.text for part in parts), token_ids, self.cached_tokens, reason)
 
-    def split(self, *, answered: bool) -> tuple[int, int]:
+    def adopted_and_discarded(self, *, answered: bool) -> tuple[int, int]:
         """Return how many of the tokens generated before SUBMIT were adopted, and how many discarded.
 
-        Where it was stopped, those that nobody saw count as discarded.
+        If it was stopped, tokens that the engine may have made since our last look count as discarded.
         """
         if self.adopted_at_tokens is not None:
-            adopted = min(self.adopted_at_tokens, len(self.told_ids)) if answered else 0
+            adopted = min(self.adopted_at_tokens, len(self.released_ids)) if answered else 0
             return adopted, self.adopted_at_tokens - adopted
         unseen = 0 if self.finish_reason else min(UNSEEN_TOKENS, self.asked_tokens - self.generated_tokens)
         return 0, self.generated_tokens + unseen
 
 
-@dataclass(slots=True)
-class Guesses:
-    """How often a pause may be taken for the end of a draft: `tries_per_draft` times.
+Rule = Stage | Callable[[Pregeneration], Stage]
 
-    Where `adaptive`, a session that was guessed wrong twice in a row has to pause twice as long the next time, and
-    twice as long again after each further wrong guess, to 16 times; one right guess, and it is the set pause again.
-    """
 
-    tries_per_draft: int
-    adaptive: bool
-    tries: int = 0
-    wrong_in_a_row: int = 0
+def _held_if_usable(begun: Pregeneration) -> Stage:
+    return Stage.HELD if begun.usable else Stage.CLOSED
 
-    @property
-    def may_try(self) -> bool:
-        """Whether the draft may be tried again."""
-        return self.tries < self.tries_per_draft
 
-    @property
-    def pause_factor(self) -> int:
-        """How many times the set pause must have passed."""
-        return min(LONGEST_PAUSE_FACTOR, 2 ** max(0, self.wrong_in_a_row - 1)) if self.adaptive else 1
+def _adopted_if_releasable(begun: Pregeneration) -> Stage:
+    """Decide what becomes of one that waits in the engine behind others: vLLM cannot raise its priority any more."""
+    return Stage.ADOPTED if begun.has_releasable else Stage.CLOSED
 
-    def begin_draft(self) -> None:
-        """Take it that a new draft begins."""
-        self.tries = 0
 
-    def begun(self) -> None:
-        """Take it that an answer is begun: a wrong guess, until it comes true."""
-        self.tries += 1
-        self.wrong_in_a_row += 1
+_HAS_A_REQUEST = (Stage.ASKED, Stage.RUNNING, Stage.ADOPTED)
+_ITS_OWN_END = (Happening.CAP, Happening.ENGINE_ENDED, Happening.ENGINE_FAILED)
+_SUBMITS_OF_THE_SAME = (
+    Happening.SUBMIT_SAME,
+    Happening.SUBMIT_SAME_BEHIND_OTHERS,
+    Happening.SUBMIT_SAME_ENGINE_LOST,
+)
 
-    def came_true(self) -> None:
-        """Take it that SUBMIT asks for what was begun."""
-        self.wrong_in_a_row = 0
+STAGES: dict[Stage, dict[Happening, Rule]] = {
+    Stage.NOTHING: {Happening.PAUSE: Stage.ASKED},
+    Stage.ASKED: {
+        Happening.PERMIT: Stage.RUNNING,
+        Happening.EDIT: Stage.CLOSED,
+        **dict.fromkeys(_SUBMITS_OF_THE_SAME, Stage.CLOSED),
+        Happening.SUBMIT_OTHER: Stage.CLOSED,
+        Happening.ENGINE_ENDED: Stage.CLOSED,
+        Happening.ENGINE_FAILED: Stage.CLOSED,
+        Happening.STREAM_CUT: Stage.CLOSED,
+    },
+    Stage.RUNNING: {
+        Happening.EDIT: Stage.CLOSED,
+        Happening.SUBMIT_SAME: Stage.ADOPTED,
+        Happening.SUBMIT_SAME_BEHIND_OTHERS: _adopted_if_releasable,
+        Happening.SUBMIT_SAME_ENGINE_LOST: Stage.CLOSED,
+        Happening.SUBMIT_OTHER: Stage.CLOSED,
+        Happening.CAP: _held_if_usable,
+        Happening.REVOKED: _held_if_usable,
+        Happening.ENGINE_ENDED: _held_if_usable,
+        Happening.ENGINE_FAILED: _held_if_usable,
+        Happening.STREAM_CUT: Stage.CLOSED,
+    },
+    Stage.HELD: {
+        Happening.SUPERSEDED: Stage.CLOSED,
+        **dict.fromkeys(_SUBMITS_OF_THE_SAME, Stage.FINISHING),
+        Happening.SUBMIT_OTHER: Stage.CLOSED,
+        Happening.STREAM_CUT: Stage.CLOSED,
+    },
+    Stage.ADOPTED: {
+        Happening.ENGINE_ENDED: Stage.FINISHING,
+        Happening.ENGINE_FAILED: Stage.FINISHING,
+        Happening.ANSWERED: Stage.CLOSED,
+        Happening.STREAM_CUT: Stage.CLOSED,
+    },
+    Stage.FINISHING: {
+        Happening.ANSWERED: Stage.CLOSED,
+        Happening.STREAM_CUT: Stage.CLOSED,
+    },
+    Stage.CLOSED: {},
+}
+"""What follows in each stage; a happening that a row does not name leaves the stage as it is."""

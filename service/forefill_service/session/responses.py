@@ -1,4 +1,4 @@
-"""What goes out on a stream, as values; `convert` turns them into messages. Times are in seconds here."""
+"""Responses of a stream, as values; `wire.convert` turns them into messages. Times are in seconds here."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -27,7 +27,7 @@ class ShedReason(Enum):
 
 
 class Source(Enum):
-    """On what an answer began; the names are those on the wire."""
+    """What an answer began on; the names are those on the wire."""
 
     COLD = auto()
     WARM = auto()
@@ -35,17 +35,29 @@ class Source(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """The sizes that a client must stay within."""
+
+    max_draft_code_points: int
+    context_tokens: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """Answers Open."""
 
     session_id: str
+    model: str
+    block_size: int
+    limits: SessionLimits
     base_prompt_tokens: int
     warming_inert_reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
-    """Answers a FLUSH; token counts as `FlushResult` on the wire has them."""
+    """Answers a FLUSH; fields as in `FlushResult` on the wire."""
 
     seq: int
     confirmed_code_points: int
@@ -58,7 +70,7 @@ class FlushResult:
 
 @dataclass(frozen=True, slots=True)
 class GenerationStarted:
-    """The first token is there."""
+    """The first token has come."""
 
     seq: int
     ttft_seconds: float
@@ -92,7 +104,7 @@ class GenerationFinished:
 
 @dataclass(frozen=True, slots=True)
 class SessionError:
-    """An event was not carried out; `sent_text` is what of an interrupted answer was sent before."""
+    """An event was not carried out; `sent_text` is the part of an interrupted answer that was sent."""
 
     reason: Reason
     message: str

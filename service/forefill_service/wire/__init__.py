@@ -1,1 +1,1 @@
-"""The gRPC side: protobuf to values and back, the servicers."""
+"""The gRPC side: the servicers, and the conversion between protobuf and values."""

@@ -1,4 +1,4 @@
-"""Protobuf to events and responses to protobuf: the edge where everything is checked once."""
+"""Conversion of protobuf messages to events, and of responses to messages: the edge that checks everything once."""
 
 import re
 from collections.abc import Callable, Container
@@ -9,7 +9,6 @@ from google.protobuf import json_format
 
 from ..chat.generation import Sampling
 from ..chat.messages import ChatMessage
-from ..engine import EngineInfo
 from ..errors import Reason, Refusal
 from ..session.events import (
     CacheScope,
@@ -34,12 +33,11 @@ from ..session.responses import (
     Response,
     SessionError,
 )
-from ..settings import Settings
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MOST_STOPS = 16
 
-# name: lowest, highest, whether the lowest itself is allowed
+# name: lowest, highest, and whether the lowest itself is allowed
 _SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
     "max_tokens": (1, 2**31 - 1, True),
     "temperature": (0, 2, True),
@@ -76,9 +74,9 @@ _MODES: dict[str, Container[int]] = {
 
 
 def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
-    """Return a message as an event.
+    """Convert a message to an event.
 
-    Raises Refusal: INVALID_OPEN or INVALID_SAMPLING, which end the stream.
+    Raises Refusal (INVALID_OPEN or INVALID_SAMPLING), which ends the stream.
     """
     match request.WhichOneof("request"):
         case "open":
@@ -111,13 +109,15 @@ def _open(message: pb.Open) -> Open:
     try:
         chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
     except ValueError as error:
-        raise Refusal(Reason.INVALID_OPEN, "chat_template_kwargs holds NaN or infinity, which JSON has not") from error
+        raise Refusal(
+            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
+        ) from error
     for chat_message in message.messages:
         if not chat_message.role:
             raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
     for name, known in _MODES.items():
         if (value := getattr(message, name)) not in known:
-            raise Refusal(Reason.INVALID_OPEN, f"{name} {value} is unknown to this server")
+            raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
     return Open(
         messages=tuple(ChatMessage(m.role, m.content) for m in message.messages),
         sampling=_sampling(message.sampling),
@@ -136,14 +136,14 @@ def _sampling(message: pb.Sampling) -> Sampling:
         value = values[name]
         if value is not None and not (lowest <= value <= highest and (inclusive or value > lowest)):
             bounds = f"{'at least' if inclusive else 'above'} {lowest:g} and at most {highest:g}"
-            raise Refusal(Reason.INVALID_SAMPLING, f"{name} is {value:g}, and must be {bounds}")
+            raise Refusal(Reason.INVALID_SAMPLING, f"{name} is {value:g} but must be {bounds}")
     if len(message.stop) > _MOST_STOPS or not all(message.stop):
-        raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, none of them empty")
+        raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, and none may be empty")
     return Sampling(**values, stop=tuple(message.stop))
 
 
 def _with_integers(value: Any) -> Any:
-    """Return JSON data with whole numbers as int: a Struct knows floats alone, and templates print them."""
+    """Return JSON data with whole numbers as int: a Struct has only floats, and templates print them."""
     match value:
         case dict():
             return {key: _with_integers(item) for key, item in value.items()}
@@ -156,24 +156,24 @@ def _with_integers(value: Any) -> Any:
 
 
 def reason_to_message(reason: Reason) -> pb.ErrorReason.ValueType:
-    """Return a reason as the wire has it."""
+    """Convert a reason to its value on the wire."""
     return pb.ErrorReason.Value(f"ERROR_REASON_{reason.name}")
 
 
-def response_to_message(response: Response, info: EngineInfo, settings: Settings) -> pb.ComposeResponse:
-    """Return a response as the message that carries it."""
+def response_to_message(response: Response) -> pb.ComposeResponse:
+    """Convert a response to the message that carries it."""
     match response:
         case Opened():
             limits = pb.Limits(
-                max_draft_code_points=settings.max_draft_code_points,
-                context_tokens=info.context_tokens,
-                max_message_bytes=settings.max_message_bytes,
+                max_draft_code_points=response.limits.max_draft_code_points,
+                context_tokens=response.limits.context_tokens,
+                max_message_bytes=response.limits.max_message_bytes,
             )
             return pb.ComposeResponse(
                 opened=pb.Opened(
                     session_id=response.session_id,
-                    model=info.model,
-                    block_size=info.block_size,
+                    model=response.model,
+                    block_size=response.block_size,
                     limits=limits,
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,

@@ -1,6 +1,6 @@
-"""gRPC's health service, for whoever routes to this server.
+"""gRPC's health service, for load balancers.
 
-The library's own leaves Watch streams open when the server stops, which holds the stop for all of its grace, and
+The library's own service leaves Watch streams open when the server stops, so the stop takes its whole grace period, and
 forgets the other watchers of a name when one of them leaves.
 """
 
@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 
 class Health(health_pb2_grpc.HealthServicer):
-    """Serves `grpc.health.v1.Health` for these names, all of one status: serving, until told otherwise."""
+    """Serves `grpc.health.v1.Health` for these names, all with the same status: serving, until `report` changes it."""
 
     def __init__(self, *names: str) -> None:
         self._names = names
@@ -22,25 +22,25 @@ class Health(health_pb2_grpc.HealthServicer):
         self._stopped = False
         self._changed = asyncio.Event()
 
-    def tell(self, *, serving: bool) -> None:
-        """Say from now on, to the watchers too, whether there is an engine to serve with."""
+    def report(self, serving: bool) -> None:
+        """Set the status and report it to the watchers, unless the server is stopping."""
         if serving is not self._serving and not self._stopped:
             self._serving = serving
             self._change()
 
     def stop(self) -> None:
-        """Say for good that nothing is served, to the watchers too, and end their streams."""
+        """Report for good that nothing is served, and end the watchers' streams."""
         self._serving, self._stopped = False, True
         self._change()
 
     async def Check(self, request: pb.HealthCheckRequest, context: Any) -> pb.HealthCheckResponse:  # noqa: N802
-        """Return a name's status now."""
+        """Return the current status of a name."""
         if request.service not in self._names:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return self._answer(request)
 
     async def Watch(self, request: pb.HealthCheckRequest, context: Any) -> AsyncIterator[pb.HealthCheckResponse]:  # noqa: N802
-        """Yield a name's status now, and once more whenever it changes, until the server stops."""
+        """Yield the status of a name now and after each change, until the server stops."""
         while True:
             changed, stopped = self._changed, self._stopped
             yield self._answer(request)

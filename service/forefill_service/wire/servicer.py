@@ -1,20 +1,19 @@
-"""The gRPC side of a session: messages in and out, and a status for whatever ends a stream."""
+"""The gRPC side of a session: messages in and out, and one status for each end of a stream."""
 
 import asyncio
 import logging
 import secrets
-import traceback
 from collections.abc import AsyncIterator
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf import any as any_message
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from ..errors import Reason, Refusal
+from ..errors import Reason, Refusal, trace_without_message
 from ..fleet.backend import Backend
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
@@ -42,7 +41,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.ABORTED: grpc.StatusCode.CANCELLED,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
-"""The status of every reason that can end a stream; the others are SessionErrors alone."""
+"""The status of every reason that can end a stream; the other reasons come only as SessionErrors."""
 
 _RETRIABLE = {Reason.ENGINE_UNAVAILABLE, Reason.SERVER_STOPPING, Reason.TOO_MANY_SESSIONS}
 
@@ -51,23 +50,33 @@ Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
-    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set once the engine is dead."""
+    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set when the engine is lost for good."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._runners: set[SessionRunner] = set()
-        self._streams = 0  # those that have not sent Open yet included
+        self._streams = 0
         self._unopened: set[asyncio.Timeout] = set()
         self._stopping = False
         self.engine_died = asyncio.Event()
 
+    @property
+    def streams(self) -> int:
+        """The number of streams, including those that have not sent Open yet."""
+        return self._streams
+
+    @property
+    def sessions(self) -> int:
+        """The number of open sessions."""
+        return len(self._runners)
+
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register with a server. A message that does not parse becomes a Refusal, not gRPC's own INTERNAL."""
+        """Register with a server. A message that cannot be parsed becomes a Refusal instead of gRPC's own INTERNAL."""
         compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
     def stop(self) -> None:
-        """Refuse new sessions, end those that compose now, and the others when their answer is complete."""
+        """Refuse new sessions, end those that are composing, and the others after their answer."""
         self._stopping = True
         for waiting in self._unopened:
             waiting.reschedule(asyncio.get_running_loop().time())
@@ -75,15 +84,15 @@ class KeystrokeServicer:
             runner.stop()
 
     async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
-        """Serve one stream, read by `context.read`: the iterator keeps each request until the next one comes."""
+        """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         try:
             await self._serve(context)
         except Refusal as refusal:
             await self._abort(context, refusal)
-        except (Exception, BaseExceptionGroup) as error:  # what is not foreseen must not reach the client as text
+        except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
-            log.error("a session failed; error id %s\n%s", error_id, _stacks(error))
+            log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
@@ -91,7 +100,7 @@ class KeystrokeServicer:
     async def _serve(self, context: Context) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        if self._streams > self._backend.settings.max_sessions:
+        if self._streams > self._backend.settings.sessions.max_open:
             raise Refusal(Reason.TOO_MANY_SESSIONS)
         events = _events(context)
         opening = await self._first(events)
@@ -104,9 +113,9 @@ class KeystrokeServicer:
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
-            message = response_to_message(response, self._backend.info, self._backend.settings)
+            message = response_to_message(response)
             try:
-                async with asyncio.timeout(self._backend.settings.write_timeout_seconds), writes:
+                async with asyncio.timeout(self._backend.settings.sessions.write_timeout_seconds), writes:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
@@ -123,14 +132,14 @@ class KeystrokeServicer:
             self._backend.metrics.closed()
 
     def _tenant(self, context: Context) -> str:
-        """Return the tenant that the proxy in front named; "" where all are one."""
-        key = self._backend.settings.tenant_metadata_key.lower()
+        """Return the tenant named by the proxy in front; "" if there is only one."""
+        key = self._backend.settings.sessions.tenant_metadata_key.lower()
         metadata = context.invocation_metadata() if key else None
         return str(next((value for name, value in metadata or () if name == key), ""))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
-        """Wait for the first event; raises Refusal where it takes too long, and where the server stops before."""
-        seconds = self._backend.settings.open_timeout_seconds
+        """Wait for the first event; raise Refusal if it takes too long, or if the server stops first."""
+        seconds = self._backend.settings.sessions.open_timeout_seconds
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
@@ -139,7 +148,7 @@ class KeystrokeServicer:
         except TimeoutError:
             if self._stopping:
                 raise Refusal(Reason.SERVER_STOPPING) from None
-            raise Refusal(Reason.NOT_OPEN, f"nothing came within {seconds:g} s") from None
+            raise Refusal(Reason.NOT_OPEN, f"nothing arrived within {seconds:g} s") from None
         finally:
             self._unopened.discard(waiting)
 
@@ -149,13 +158,15 @@ class KeystrokeServicer:
             self.engine_died.set()
         metadata = {"error_id": error_id} if error_id else {}
         details = [
-            _packed(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
+            any_message.pack(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
         ]
         if refusal.reason in _RETRIABLE:
-            details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS))))
+            details.append(
+                any_message.pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS)))
+            )
         code = STATUSES[refusal.reason]
         status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
-        # The same in plain metadata, for clients that do not have the google.rpc messages.
+        # The same in plain metadata, for clients without the google.rpc messages.
         plain = [("forefill-error-reason", refusal.reason.name)]
         if error_id:
             plain.append(("forefill-error-id", error_id))
@@ -176,7 +187,7 @@ def _event(request: Incoming | object, opened: bool) -> Event | None:
     if not isinstance(request, pb.ComposeRequest):
         return None
     if opened and request.HasField("open"):
-        return Open()  # refused as a second Open, whatever it holds
+        return Open()  # it is refused as a second Open, so its fields are not checked
     return event_from(request)
 
 
@@ -185,16 +196,3 @@ def _parse(data: bytes) -> Incoming:
         return pb.ComposeRequest.FromString(data)
     except DecodeError:
         return Refusal(Reason.MALFORMED_MESSAGE)
-
-
-def _stacks(error: BaseException) -> str:
-    """Return where an error came from and its type, without its words: they may hold what was typed."""
-    if isinstance(error, BaseExceptionGroup):
-        return "".join(map(_stacks, error.exceptions))
-    return "".join([*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n"])
-
-
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> AnyMessage:
-    packed = AnyMessage()
-    packed.Pack(message)
-    return packed

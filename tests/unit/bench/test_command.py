@@ -1,7 +1,6 @@
 """The whole command: flags in; tables, a result file and plots out."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,6 @@ async def test_a_request_that_fails_is_a_row_and_the_run_goes_on(
 
 
 async def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     await bench(plot_prefix=tmp_path / "out", workloads=("context", "load"), arms=("cold", "typed", "direct"))
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "out-neighbours.png",
@@ -128,21 +126,8 @@ async def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
 
 
 async def test_without_load_there_is_no_plot_of_neighbours(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     await bench(plot_prefix=tmp_path / "out", workloads=("context",), arms=("cold",))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out-ttft.png", "out-ttft.svg"]
-
-
-@pytest.mark.parametrize(
-    ("package", "options"),
-    [("aiohttp", {"workloads": ("overhead",)}), ("matplotlib", {"workloads": ("short",), "arms": ("cold",)})],
-)
-async def test_a_missing_package_is_one_line_that_says_what_to_install(
-    package: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ForefillError, match=r"pip install 'forefill\[bench\]'"):
-        await run(BenchCommand(target="127.0.0.1:1", plot_prefix=tmp_path / "out", **options))
 
 
 async def test_arms_that_a_workload_does_not_have_are_refused_at_once() -> None:

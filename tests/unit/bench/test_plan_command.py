@@ -58,7 +58,6 @@ async def test_a_target_that_one_typist_misses_is_said(capsys: pytest.CaptureFix
 
 
 async def test_the_figure_is_written_as_png_and_svg(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     await plan(plot_prefix=tmp_path / "plan")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plan.png", "plan.svg"]
     assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")

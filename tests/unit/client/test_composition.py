@@ -63,7 +63,7 @@ def test_what_is_refused_changes_nothing_and_uses_no_number() -> None:
     box = composition("abc")
     with pytest.raises(DraftTooLong):
         box.type("x" * 998)
-    with pytest.raises(ValueError, match="cannot confirm 4 of a draft of 3 code points"):
+    with pytest.raises(ValueError, match="cannot confirm 4 code points of a draft of 3"):
         box.flush(4)
     assert box.draft.text == "abc"
     assert said([box.flush()]) == [(1, "flush")]

@@ -1,7 +1,8 @@
-"""The client's draft against a plain string."""
+"""The client's draft against a plain string, and where its words end."""
 
-from forefill_client.draft import Draft, smallest_replace
-from forefill_client.keystrokes.boundaries import ends_word
+import pytest
+from forefill_client.draft import APOSTROPHES, Draft, ends_word, smallest_replace
+from forefill_service.session.draft import last_boundary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,21 @@ def test_an_edit_cuts_into_what_a_flush_confirmed() -> None:
     draft.confirm(None)
     draft.delete(2)
     assert draft.confirmed_code_points is None
+
+
+# Word ends
+
+
+@pytest.mark.parametrize("char", [*" \t\n\u3000\u00a0", *".,;:!?()-/«»—", *"。、！患者あカ환😀"])
+def test_white_space_punctuation_and_wide_characters_end_a_word_for_the_sdk(char: str) -> None:
+    assert ends_word(char)
+
+
+@pytest.mark.parametrize("char", [*"aé9Жع=+$", "_", "'", "\u2019", "\u0301"])
+def test_letters_connectors_and_apostrophes_end_none(char: str) -> None:
+    assert not ends_word(char)
+
+
+@given(st.characters(codec="utf-8"))
+def test_whenever_the_sdk_flushes_the_server_confirms_something_new(char: str) -> None:
+    assert last_boundary(f"one {char}") == (5 if ends_word(char) or char in APOSTROPHES else 4)

@@ -47,9 +47,49 @@ def test_a_status_without_reason_goes_by_its_code_and_keeps_its_details() -> Non
 
 
 def test_the_public_names() -> None:
-    assert sorted(forefill_client.__all__) == forefill_client.__all__
-    for name in forefill_client.__all__:
-        assert hasattr(forefill_client, name)
+    assert forefill_client.__all__ == [
+        "Aborted",
+        "Answer",
+        "AsyncClient",
+        "CacheScope",
+        "ChatMessage",
+        "ClientTooSlow",
+        "DraftDiverged",
+        "DraftTooLong",
+        "EmptySubmit",
+        "EngineUnavailable",
+        "FinishReason",
+        "FlushOutcome",
+        "FlushResult",
+        "ForefillError",
+        "GenerationFailed",
+        "GenerationInterrupted",
+        "GenerationRunning",
+        "GenerationSource",
+        "InternalError",
+        "InvalidRequest",
+        "InvalidSampling",
+        "InvalidText",
+        "Ledger",
+        "Limits",
+        "MessageLike",
+        "NotReachable",
+        "Opened",
+        "PregenerationMode",
+        "PromptTooLong",
+        "ProtocolError",
+        "Report",
+        "Sampling",
+        "ServerStopping",
+        "Session",
+        "SessionEnded",
+        "ShedReason",
+        "TemplateRefused",
+        "TooManySessions",
+        "Unavailable",
+        "WarmMode",
+    ]
+    assert all(hasattr(forefill_client, name) for name in forefill_client.__all__)
 
 
 def test_importing_the_client_takes_grpc_and_protobuf_alone() -> None:

@@ -28,7 +28,7 @@ from forefill_client import (
     WarmMode,
 )
 
-from tests.support.scripted_service import OPENED, Wire, connected
+from tests.support.scripted_service import OPENED, Wire, connected, serving
 from tests.support.session_events import drain, drain_opened, said
 
 # Opening
@@ -100,8 +100,8 @@ async def test_nobody_at_the_address_is_not_reachable() -> None:
 
 
 async def test_awaited_connection_is_closed_by_hand() -> None:
-    async with connected(drain_opened) as other:
-        client = await AsyncClient.connect(other._target)
+    async with serving(drain_opened) as address:
+        client = await AsyncClient.connect(address)
         async with client.session() as session:
             assert session.opened.session_id == "s1"
         await client.close()
@@ -314,7 +314,7 @@ async def test_a_session_is_entered_once() -> None:
             await session.type("x")
         async with session:
             pass
-        with pytest.raises(RuntimeError, match="entered once"):
+        with pytest.raises(RuntimeError, match="entered only once"):
             async with session:
                 pass
 

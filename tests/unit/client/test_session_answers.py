@@ -35,7 +35,7 @@ async def test_an_answer_streams_and_then_reports() -> None:
         await session.type("Show me all")
         answer = await session.submit()
         assert session.draft == ""
-        with pytest.raises(RuntimeError, match="iterate to its end first"):
+        with pytest.raises(RuntimeError, match="iterate over it to the end first"):
             _ = answer.report
         assert [delta async for delta in answer] == ["SELECT", " *"]
         report: Report = answer.report

@@ -1,4 +1,4 @@
-"""What the operator sees."""
+"""Prometheus metrics as the operator reads them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The way of each session to one of several engines."""
+"""The route of each session to one of several engines."""
 
 from collections.abc import Sequence
 from typing import Any

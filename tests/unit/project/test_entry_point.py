@@ -1,4 +1,4 @@
-"""`forefill-server` where only the client was installed."""
+"""`forefill-server` if only the client was installed."""
 
 import sys
 

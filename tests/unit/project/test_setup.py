@@ -51,7 +51,7 @@ def _full_disk(directory: Path) -> str:
 
 def test_a_wrong_python(copy: Path) -> None:
     line = _only_line(_set_up(copy, PYTHON="/bin/false"))
-    assert "/bin/false is not fit: this needs Python 3.11 to 3.14" in line
+    assert "/bin/false is not suitable: this needs Python 3.11 to 3.14" in line
     assert "make PYTHON=" in line
 
 

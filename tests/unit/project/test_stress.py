@@ -9,12 +9,13 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.session.events import Open
-from forefill_service.session.machine import Confirm, Generate, Refuse, Session, Unconfirm
+from forefill_service.session.machine import Confirm, Generate, Refuse, Session
 from forefill_service.settings import Settings
 from forefill_service.wire.convert import event_from
 
 from tests.benchmarks import stress
 from tests.benchmarks.typing_load import SENTENCE, due_times, turn, turns, typists_at
+from tests.support.served import changed
 
 SETTINGS = Settings(port=0, metrics_port=-1, max_sessions=40)
 
@@ -26,7 +27,8 @@ def test_a_session_takes_a_turn_without_a_refusal_and_generates_its_text() -> No
     for message in turn(1):
         event = event_from(pb.ComposeRequest.FromString(message.data))
         actions += session.receive(event)
-    assert not any(isinstance(action, Refuse | Unconfirm) for action in actions)
+    assert not any(isinstance(action, Refuse) for action in actions)
+    assert all(action.seq is not None for action in actions if isinstance(action, Confirm)), "no edit takes text back"
     assert [action.confirmed for action in actions if isinstance(action, Confirm)][-1] == SENTENCE
     assert actions[-1] == Generate(len(turn(1)), SENTENCE)
 
@@ -73,7 +75,7 @@ async def test_each_part_measures_a_server() -> None:
 
 
 async def test_a_stream_that_is_refused_fails_the_measurement() -> None:
-    one = SETTINGS.model_copy(update={"max_sessions": 1})
+    one = changed(SETTINGS, max_sessions=1)
     async with running_server([FakeEngine()], one) as server, typists_at(server.address) as typists:
         with pytest.raises(ExceptionGroup) as failed:
             await typists.open(["", ""])

@@ -1,4 +1,4 @@
-"""Who may use the engine now."""
+"""Admission of speculative work to an engine: room, order, pressure."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from forefill_service.cache.planner import Prefill, Room, Wait
+from forefill_service.cache.prefill import Prefill, Room, Wait
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine import EngineLoad, FakeEngine, Priority
-from forefill_service.scheduling.admission import Admission, Limits, Permit, Shed
+from forefill_service.scheduling.admission import Admission, Permit, Shed
+from forefill_service.scheduling.in_flight import Limits
 from forefill_service.scheduling.prefill_times import PrefillTimes
 from forefill_service.scheduling.pressure import PressureGauge
 from forefill_service.session.responses import ShedReason
@@ -29,7 +30,7 @@ def known_times() -> PrefillTimes:
 
 
 class Gateway:
-    """An admission, its clock and its engine's word, and those who ask."""
+    """An admission with its clock and engine, and the sessions that ask it for permits."""
 
     def __init__(self, **limits: Any) -> None:
         self.now = 0.0
@@ -48,7 +49,7 @@ class Gateway:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def asks(self, session: str, tokens: int = 1000, *, cached: int = 0, **request: Any) -> None:
-        """Let a session ask for a turn to compute so many tokens, as far as there is room."""
+        """Let a session ask for a permit to compute tokens, as far as there is room."""
 
         def plan(room: Room, now: float) -> Prefill | Wait | None:
             new = min(tokens, room(cached)) // BLOCK * BLOCK
@@ -92,14 +93,18 @@ class Gateway:
         self.admission.dispatch()
         await settle()
 
+    def expected_seconds(self, tokens: int) -> float:
+        times = self.admission.times
+        return times.coefficients.fixed + times.added_seconds(tokens, 0)
+
     @property
     def granted(self) -> list[str]:
         return list(self.turns)
 
     def tokens(self, session: str) -> int:
-        warm = self.turns[session].warm
-        assert warm is not None
-        return warm.new_tokens
+        prefill = self.turns[session].prefill
+        assert prefill is not None
+        return prefill.new_tokens
 
 
 @asynccontextmanager
@@ -111,8 +116,8 @@ async def gateway(**limits: Any) -> AsyncIterator[Gateway]:
         for task in gate._tasks.values():
             task.cancel()
         await asyncio.gather(*gate._tasks.values(), return_exceptions=True)
-        assert not gate.admission._waiting
-        assert not gate.admission._prefilling
+        assert gate.admission.waiting == 0
+        assert gate.admission.speculative == 0
 
 
 async def test_on_an_idle_engine_a_piece_fits_the_idle_budget() -> None:
@@ -284,13 +289,13 @@ async def test_who_no_longer_wants_anything_does_not_wait() -> None:
             await gate.asks("a")
             gate.admission.withdraw(Priority.WARM, "a")
             await settle()
-            assert gate.turns["a"].warm is None
+            assert gate.turns["a"].prefill is None
 
 
 async def test_who_has_nothing_left_to_do_when_the_turn_comes_holds_nothing() -> None:
     async with gateway(in_flight=1) as gate:
         await gate.asks_with("a", lambda room, now: None)
-        assert gate.turns["a"].warm is None
+        assert gate.turns["a"].prefill is None
         await gate.asks("b")
         assert gate.granted == ["a", "b"]
 
@@ -318,14 +323,14 @@ async def test_who_gives_up_leaves_no_trace() -> None:
 async def test_times_are_learnt_from_warms_that_had_the_engine_to_themselves() -> None:
     async with gateway() as gate:
         slow = 20 * SECONDS_A_TOKEN * 200
-        before = gate.admission.times.seconds(200, 0)
+        before, seconds = gate.admission.times.coefficients, gate.expected_seconds(200)
         await gate.asks("a", 200)
         with gate.admission.generation():
             gate.now += slow
         gate.admission.prefilled(gate.turns["a"], 0)
-        assert gate.admission.times.seconds(200, 0) == before, "beside an answer"
+        assert gate.admission.times.coefficients == before, "beside an answer"
         await gate.leaves("a")
         await gate.asks("b", 200)
         gate.now += slow
         gate.admission.prefilled(gate.turns["b"], 0)
-        assert gate.admission.times.seconds(200, 0) > before
+        assert gate.expected_seconds(200) > seconds

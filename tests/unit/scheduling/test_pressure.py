@@ -1,4 +1,4 @@
-"""What is shed when."""
+"""The signals of an engine, and the pressure that each means."""
 
 import pytest
 from forefill_service.engine import EngineLoad

@@ -1,10 +1,10 @@
-"""How many generations may be sent a second time."""
+"""The limit on generations that are sent a second time."""
 
 from forefill_service.scheduling.retry_budget import RESERVE, RetryBudget
 
 
 def retries(budget: RetryBudget, generations: int) -> int:
-    """Return how many retries are granted where every generation asks for one."""
+    """Return how many retries are granted if every generation asks for one."""
     granted = 0
     for _ in range(generations):
         budget.generation()

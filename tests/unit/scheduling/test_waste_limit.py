@@ -1,4 +1,4 @@
-"""Who is warmed less."""
+"""Sessions and tenants that waste what is warmed are warmed less."""
 
 from forefill_service.scheduling.waste_limit import START_CREDIT_TOKENS, WasteLimiter
 from forefill_service.session.ledger import Balance

@@ -1,12 +1,12 @@
 """A generation whose engine gets lost."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from forefill_service.engine import FakeEngine, Priority
+from forefill_service.engine import FakeEngine, Output, Priority, Request
 from forefill_service.engine.rendezvous import ranked
 from forefill_service.errors import Reason
 from forefill_service.session.events import Open, WarmMode
@@ -41,9 +41,19 @@ class Two:
         return self.stage.all(SessionError)
 
 
+class TellsAtTheEnd(FakeEngine):
+    """Reports what it found cached with the last part of an answer, as vLLM does over HTTP."""
+
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        async for output in super().generate(request):
+            yield replace(output, cached_tokens=output.cached_tokens if output.finish_reason else None)
+
+
 @asynccontextmanager
-async def two_engines(opening: Open = OPENING, **settings: Any) -> AsyncIterator[Two]:
-    home, other = (FakeEngine(block_size=BLOCK, name=name, answer_tokens=4) for name in NAMES)
+async def two_engines(
+    opening: Open = OPENING, kind: type[FakeEngine] = FakeEngine, **settings: Any
+) -> AsyncIterator[Two]:
+    home, other = (kind(block_size=BLOCK, name=name, answer_tokens=4) for name in NAMES)
     async with on_stage(opening, engine=home, others=[other], **settings) as stage:
         await stage.types(TEXT)
         yield Two(stage, other)
@@ -164,6 +174,28 @@ async def test_after_a_move_what_others_have_cached_there_is_not_booked_as_warme
         finished = two.stage.finished(await two.stage.submits())
         assert finished.cached_tokens == len(warmed)
         assert (finished.ledger.used, finished.ledger.evicted) == (0, len(warmed))
+
+
+@pytest.mark.parametrize("warm_hangs", [False, True])
+async def test_what_is_said_to_be_cached_after_a_move_is_what_is_believed_of_the_place_that_answers(
+    warm_hangs: bool,
+) -> None:
+    async with two_engines(kind=TellsAtTheEnd) as two:
+        await two.stage.flushes()
+        await two.stage.types(TEXT)
+        if warm_hangs:
+            two.stage.engine_gate.held = True
+            await two.stage.flushes()
+            assert len(two.stage.engine_gate.waiting) == 1
+        two.home.faults.down = True
+        seq = await two.stage.submits()
+        [started] = two.stage.all(GenerationStarted)
+        assert (started.cached_tokens, started.source) == (0, Source.COLD)
+        assert two.stage.samples()["forefill_generations_total cold"] == 1
+        two.stage.engine_gate.open()
+        await settle()
+        finished = two.stage.finished(seq)
+        assert (finished.cached_tokens, finished.ledger.used) == (0, 0)
 
 
 async def test_an_answer_begun_before_submit_is_gone_on_with_elsewhere_where_its_engine_is_lost() -> None:

@@ -249,8 +249,8 @@ async def test_no_more_than_so_many_run_on_a_server_and_an_adopted_one_counts_no
     async with pausing(pregenerations_in_flight=1) as stage:
         await begins(stage, tokens=3)
         admission = stage.replica.admission
-        assert len(admission._pregenerating) == 1
+        assert admission.pregenerations == 1
         await stage.submits()
         await steps(stage, 1)
-        assert len(admission._pregenerating) == 0
-        assert admission._generations == 1
+        assert admission.pregenerations == 0
+        assert admission.generations == 1

@@ -7,8 +7,14 @@ import pytest
 from forefill_service.engine import FakeEngine, Output, Priority, Request
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.draft import checksum
-from forefill_service.session.events import End, Flush, Open, WarmMode
-from forefill_service.session.responses import GenerationDelta, GenerationFinished, SessionError
+from forefill_service.session.events import CharAdd, End, Flush, Open, WarmMode
+from forefill_service.session.responses import (
+    FlushOutcome,
+    FlushResult,
+    GenerationDelta,
+    GenerationFinished,
+    SessionError,
+)
 
 from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle
 
@@ -97,6 +103,38 @@ async def test_the_next_turns_rendering_is_cancelled_with_the_session() -> None:
         await stage.does(End())
         assert stage.task.done()
         assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("held", ["render_gate", "engine_gate", None])
+@pytest.mark.parametrize("flushes", [1, 3])
+async def test_every_flush_before_end_is_answered_before_the_stream_closes(held: str | None, flushes: int) -> None:
+    async with on_stage() as stage:
+        if held is not None:
+            getattr(stage, held).held = True
+        seqs = []
+        for _ in range(flushes):
+            stage.put(CharAdd(TEXT))
+            seqs.append(stage.put(Flush(len(stage.draft), checksum(stage.draft))))
+        await stage.does(End())
+        assert stage.task.done()
+        assert stage.task.exception() is None
+        assert [result.seq for result in stage.all(FlushResult)] == seqs
+        assert {result.outcome for result in stage.all(FlushResult)} == {FlushOutcome.DEFERRED}
+
+
+async def test_a_flush_whose_warm_outlives_the_answer_is_answered_before_the_stream_closes() -> None:
+    async with on_stage() as stage:
+        await stage.types(TEXT)
+        stage.engine_gate.held = True
+        flush = await stage.flushes()
+        submit = await stage.submits()
+        await stage.does(End())
+        while not stage.all(GenerationFinished):
+            stage.engine_gate.step(1)  # the answer; the warm stays behind
+            await settle()
+        assert stage.task.done()
+        assert stage.finished(submit)
+        assert stage.flush_result(flush).outcome is FlushOutcome.DEFERRED
 
 
 async def test_what_was_warmed_for_nobody_is_booked_as_abandoned() -> None:

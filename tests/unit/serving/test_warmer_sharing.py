@@ -146,7 +146,7 @@ async def test_sessions_that_want_more_than_the_cache_holds_do_not_evict_each_ot
     async with on_stage(engine=engine, piece_tokens=BLOCK, warms_in_flight=1) as first:
         stages = [first, *(Stage(engine=engine, backend=first.backend) for _ in range(sessions - 1))]
         await settle()
-        engine._sleep = first.engine_gate
+        engine.sleep = first.engine_gate
         first.engine_gate.held = True
         flushes = []
         for number, stage in enumerate(stages):

@@ -105,15 +105,16 @@ def test_an_answer_that_broke_off_counts_for_nothing_once_another_has_begun() ->
         assert (ledger.settle(counted(30), 16) if whole else ledger.abandon()) == Balance(warms=1, used=16)
 
 
-def test_every_turn_has_books_of_its_own() -> None:
-    ledger = Ledger()
-    ledger.warmed(counted(16), cached_tokens=0)
-    ledger.began(counted(30), cached_tokens=16)
-    ledger.settle(counted(30), cached_tokens=16)
-    assert ledger.settle(counted(60), cached_tokens=30) == Balance()
-    ledger.warmed(counted(16), cached_tokens=0)
-    assert ledger.abandon() == Balance(warms=1, abandoned=16)
-    assert ledger.abandon() == Balance()
+def test_books_are_closed_once() -> None:
+    for closes in (lambda ledger: ledger.settle(counted(30), cached_tokens=16), Ledger.abandon):
+        ledger = Ledger()
+        ledger.warmed(counted(16), cached_tokens=0)
+        ledger.began(counted(30), cached_tokens=16)
+        assert not ledger.closed
+        assert closes(ledger) == Balance(warms=1, used=16)
+        assert ledger.closed
+        assert ledger.settle(counted(60), cached_tokens=30) == Balance()
+        assert ledger.abandon() == Balance()
 
 
 def test_the_prompt_of_an_adopted_pregeneration_is_used_to_its_end() -> None:

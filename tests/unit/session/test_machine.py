@@ -29,7 +29,6 @@ from forefill_service.session.machine import (
     Phase,
     Refuse,
     Session,
-    Unconfirm,
 )
 
 SYSTEM = ChatMessage("system", "You write SQL.")
@@ -189,7 +188,7 @@ def test_an_edit_behind_the_confirmed_text_leaves_it_confirmed() -> None:
 @pytest.mark.parametrize("edit", [CharDelete(), Replace(5, 7, "us"), Replace(0, 0, "Please ")])
 def test_an_edit_into_the_confirmed_text_takes_it_back(edit: Kind) -> None:
     typist = Typist(draft="Show me ")
-    assert typist.does(edit) == [Unconfirm(), Drafted(typist.session.draft)]
+    assert typist.does(edit) == [Confirm(None, typist.session.confirmed), Drafted(typist.session.draft)]
     assert typist.session.draft.startswith(typist.session.confirmed)
 
 

@@ -1,10 +1,17 @@
-"""An answer begun before SUBMIT, as a value: what of it is told, what is kept, and how often it may be tried."""
+"""An answer begun before SUBMIT, as a value: what of it is released and kept, stage by stage."""
 
 import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine import Output
-from forefill_service.session.pregeneration import UNSEEN_TOKENS, Guesses, Pregeneration, continuable
+from forefill_service.session.pregeneration import (
+    STAGES,
+    UNSEEN_TOKENS,
+    Happening,
+    Pregeneration,
+    Stage,
+    continuable,
+)
 
 PROMPT = TokenIds((), tuple(range(10)))
 SEEDED = Sampling(temperature=0.8, seed=1)
@@ -73,43 +80,43 @@ def test_no_more_than_the_cap_is_asked_for_where_a_second_request_can_go_on(
 
 def test_what_is_there_is_told_once_as_one_output() -> None:
     pregeneration = taken(["Show", " me"])
-    assert pregeneration.tell() == Output("Show me", (100, 101), 4)
-    assert pregeneration.tell() is None
+    assert pregeneration.release() == Output("Show me", (100, 101), 4)
+    assert pregeneration.release() is None
     pregeneration.take(Output(" all", (102,), 4))
-    assert pregeneration.tell() == Output(" all", (102,), 4)
+    assert pregeneration.release() == Output(" all", (102,), 4)
 
 
 def test_nothing_is_told_behind_the_last_whole_character() -> None:
     pregeneration = taken(["Show", "", ""])
-    assert pregeneration.tell() == Output("Show", (100,), 4)
+    assert pregeneration.release() == Output("Show", (100,), 4)
     assert pregeneration.rest_tokens == 7
     pregeneration.take(Output("🎉", (103,), 4))
-    assert pregeneration.tell() == Output("🎉", (101, 102, 103), 4)
+    assert pregeneration.release() == Output("🎉", (101, 102, 103), 4)
 
 
 def test_nothing_is_told_behind_an_output_of_several_tokens() -> None:
     pregeneration = begun()
     pregeneration.take(Output("Show m", (100, 101), 4))
-    assert not pregeneration.adoptable
+    assert not pregeneration.has_releasable
     pregeneration.take(Output("e", (102,), 4))
-    assert pregeneration.tell() == Output("Show me", (100, 101, 102), 4)
+    assert pregeneration.release() == Output("Show me", (100, 101, 102), 4)
 
 
 @pytest.mark.parametrize(("texts", "reason"), [(["a", "b", ""], "stop"), (["a"] * 8, "length")])
 def test_a_complete_answer_is_told_to_its_end(texts: list[str], reason: str) -> None:
     pregeneration = taken(texts, reason)
     assert pregeneration.complete
-    output = pregeneration.tell()
+    output = pregeneration.release()
     assert output is not None
     assert (len(output.token_ids), output.finish_reason) == (len(texts), reason)
 
 
 def test_the_end_at_the_cap_is_not_the_end_of_the_answer() -> None:
     pregeneration = taken(["a"] * 4, "length")
-    pregeneration.ended = True
+    pregeneration.stage = Stage.HELD
     assert not pregeneration.complete
-    assert pregeneration.adoptable
-    output = pregeneration.tell()
+    assert pregeneration.usable
+    output = pregeneration.release()
     assert output is not None
     assert output.finish_reason is None
     assert pregeneration.rest_tokens == 4
@@ -119,8 +126,8 @@ def test_the_end_at_the_cap_is_not_the_end_of_the_answer() -> None:
 def test_what_broke_off_is_kept_only_where_a_second_request_can_go_on(reason: str | None) -> None:
     for sampling in (Sampling(), SEEDED):
         pregeneration = taken(["a", "b"], reason, sampling=sampling)
-        pregeneration.ended = True
-        assert pregeneration.adoptable is continuable(sampling)
+        pregeneration.stage = Stage.HELD
+        assert pregeneration.usable is continuable(sampling)
 
 
 def test_only_what_cannot_be_gone_on_with_is_stopped_at_the_cap() -> None:
@@ -132,45 +139,105 @@ def test_only_what_cannot_be_gone_on_with_is_stopped_at_the_cap() -> None:
 
 def test_tokens_made_before_submit_are_adopted_as_far_as_they_are_told() -> None:
     pregeneration = taken(["a", "b", ""])
-    pregeneration.adopt()
-    pregeneration.tell()
-    assert pregeneration.split(answered=True) == (2, 1)
-    assert pregeneration.split(answered=False) == (0, 3)
+    pregeneration.stage = Stage.RUNNING
+    pregeneration.happens(Happening.SUBMIT_SAME)
+    pregeneration.release()
+    assert pregeneration.adopted_and_discarded(answered=True) == (2, 1)
+    assert pregeneration.adopted_and_discarded(answered=False) == (0, 3)
 
 
 def test_tokens_made_after_submit_are_no_speculation() -> None:
     pregeneration = taken(["a", "b"])
-    pregeneration.adopt()
+    pregeneration.stage = Stage.RUNNING
+    pregeneration.happens(Happening.SUBMIT_SAME)
     pregeneration.take(Output("c", (102,), 4))
-    pregeneration.tell()
-    assert pregeneration.split(answered=True) == (2, 0)
+    pregeneration.release()
+    assert pregeneration.adopted_and_discarded(answered=True) == (2, 0)
 
 
 def test_of_what_was_stopped_more_is_discarded_than_was_seen() -> None:
-    assert taken(["a"]).split(answered=False) == (0, 1 + UNSEEN_TOKENS)
-    assert taken(["a"] * 3).split(answered=False) == (0, 4), "no more than was asked for"
-    assert taken(["a"] * 4, "length").split(answered=False) == (0, 4)
+    assert taken(["a"]).adopted_and_discarded(answered=False) == (0, 1 + UNSEEN_TOKENS)
+    assert taken(["a"] * 3).adopted_and_discarded(answered=False) == (0, 4), "no more than was asked for"
+    assert taken(["a"] * 4, "length").adopted_and_discarded(answered=False) == (0, 4)
 
 
-def test_a_draft_is_tried_so_many_times() -> None:
-    guesses = Guesses(2, adaptive=False)
-    for _ in range(2):
-        assert guesses.may_try
-        guesses.begun()
-    assert not guesses.may_try
-    guesses.begin_draft()
-    assert guesses.may_try
+# --- stages: one row a stage, one column a happening; "." leaves the stage as it is
+
+COLUMNS = (
+    Happening.PAUSE,
+    Happening.PERMIT,
+    Happening.SUPERSEDED,
+    Happening.EDIT,
+    Happening.SUBMIT_SAME,
+    Happening.SUBMIT_SAME_BEHIND_OTHERS,
+    Happening.SUBMIT_SAME_ENGINE_LOST,
+    Happening.SUBMIT_OTHER,
+    Happening.CAP,
+    Happening.REVOKED,
+    Happening.ENGINE_ENDED,
+    Happening.ENGINE_FAILED,
+    Happening.ANSWERED,
+    Happening.STREAM_CUT,
+)
+BY_INITIAL = {stage.name[0]: stage for stage in Stage if stage is not Stage.NOTHING}
+UNUSABLE = """
+            pause permit superseded edit  same behind lost other  cap revoked ended failed  answered cut
+ASKED       .     R      .          C     C    C      C    C      .   .       C     C       .        C
+RUNNING     .     .      .          C     A    C      C    C      C   C       C     C       .        C
+HELD        .     .      C          .     F    F      F    C      .   .       .     .       .        C
+ADOPTED     .     .      .          .     .    .      .    .      .   .       F     F       C        C
+FINISHING   .     .      .          .     .    .      .    .      .   .       .     .       C        C
+CLOSED      .     .      .          .     .    .      .    .      .   .       .     .       .        .
+"""
+USABLE = """
+            pause permit superseded edit  same behind lost other  cap revoked ended failed  answered cut
+ASKED       .     R      .          C     C    C      C    C      .   .       C     C       .        C
+RUNNING     .     .      .          C     A    A      C    C      H   H       H     H       .        C
+HELD        .     .      C          .     F    F      F    C      .   .       .     .       .        C
+ADOPTED     .     .      .          .     .    .      .    .      .   .       F     F       C        C
+FINISHING   .     .      .          .     .    .      .    .      .   .       .     .       C        C
+CLOSED      .     .      .          .     .    .      .    .      .   .       .     .       .        .
+"""
 
 
-def test_wrong_guesses_in_a_row_make_the_pause_longer() -> None:
-    adaptive, steady = Guesses(100, adaptive=True), Guesses(100, adaptive=False)
-    factors = []
-    for _ in range(8):
-        factors.append(adaptive.pause_factor)
-        assert steady.pause_factor == 1
-        adaptive.begun()
-        steady.begun()
-        adaptive.begin_draft()
-    assert factors == [1, 1, 2, 4, 8, 16, 16, 16]
-    adaptive.came_true()
-    assert adaptive.pause_factor == 1
+def rows(table: str, usable: bool) -> list[tuple[Stage, Happening, bool, Stage]]:
+    found = []
+    for line in table.strip().splitlines()[1:]:
+        name, *cells = line.split()
+        for happening, cell in zip(COLUMNS, cells, strict=True):
+            found.append((Stage[name], happening, usable, Stage[name] if cell == "." else BY_INITIAL[cell]))
+    return found
+
+
+STOPS = {
+    (stage, happening)
+    for stage in (Stage.ASKED, Stage.RUNNING, Stage.ADOPTED)
+    for happening in Happening
+    if happening not in (Happening.CAP, Happening.ENGINE_ENDED, Happening.ENGINE_FAILED, Happening.ANSWERED)
+} | {(Stage.ADOPTED, Happening.ANSWERED)}
+
+
+@pytest.mark.parametrize(("stage", "happening", "usable", "after"), rows(UNUSABLE, False) + rows(USABLE, True))
+def test_what_follows_in_each_stage(stage: Stage, happening: Happening, usable: bool, after: Stage) -> None:
+    pregeneration = taken(["a"]) if usable else begun()
+    pregeneration.stage = stage
+    stops = pregeneration.happens(happening)
+    assert pregeneration.stage is after
+    ends = after in (Stage.HELD, Stage.FINISHING, Stage.CLOSED)
+    assert stops == (ends and (stage, happening) in STOPS), "its request is stopped if it did not end by itself"
+
+
+def test_a_pause_asks_for_nothing_that_an_earlier_one_has_brought() -> None:
+    assert [stage for stage in Stage if Happening.PAUSE in STAGES[stage]] == [Stage.NOTHING]
+    assert set(STAGES) == set(Stage)
+    assert set(COLUMNS) == set(Happening)
+
+
+def test_what_is_adopted_counts_the_tokens_that_were_made_before() -> None:
+    for stage in (Stage.RUNNING, Stage.HELD):
+        pregeneration = taken(["a", "b"])
+        pregeneration.stage = stage
+        pregeneration.happens(Happening.SUBMIT_SAME)
+        pregeneration.take(Output("c", (102,), 4))
+        pregeneration.happens(Happening.ENGINE_ENDED)
+        assert (pregeneration.stage, pregeneration.adopted_at_tokens) == (Stage.FINISHING, 2)

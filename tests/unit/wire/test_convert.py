@@ -18,8 +18,8 @@ from forefill_service.session.events import (
     Unknown,
     WarmMode,
 )
-from forefill_service.session.responses import FlushOutcome
-from forefill_service.wire.convert import event_from, reason_to_message
+from forefill_service.session.responses import FlushOutcome, Opened, SessionLimits
+from forefill_service.wire.convert import event_from, reason_to_message, response_to_message
 from forefill_service.wire.servicer import STATUSES
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -165,3 +165,16 @@ def test_an_invalid_open_is_refused_by_name(opening: pb.Open, named: str) -> Non
     with pytest.raises(Refusal, match=named) as refusal:
         event_from(pb.ComposeRequest(open=opening))
     assert refusal.value.reason is Reason.INVALID_OPEN
+
+
+def test_opened_says_what_is_served_and_within_which_limits() -> None:
+    limits = SessionLimits(max_draft_code_points=200, context_tokens=400, max_message_bytes=1000)
+    response = Opened("anna", "qwen", 16, limits, base_prompt_tokens=7, warming_inert_reason="off")
+    assert response_to_message(response).opened == pb.Opened(
+        session_id="anna",
+        model="qwen",
+        block_size=16,
+        limits=pb.Limits(max_draft_code_points=200, context_tokens=400, max_message_bytes=1000),
+        base_prompt_tokens=7,
+        warming_inert_reason="off",
+    )

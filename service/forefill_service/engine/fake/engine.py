@@ -113,9 +113,9 @@ class FakeEngine:
     """An `Engine` without a model.
 
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
-    nothing stops earlier. `sleep` is awaited with seconds of simulated work. Every request is kept in `requests`,
-    unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's scheduler, which
-    takes the place of `speed`.
+    nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
+    in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
+    scheduler, which takes the place of `speed`.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class FakeEngine:
         self.aborted = 0
         self.answer_tokens = answer_tokens
         self._keep_requests = keep_requests
-        self._sleep = sleep
+        self.sleep = sleep
         self.pool = BlockPool(cache_blocks)
         self._slot = _Slot()
         self._speed = speed
@@ -151,10 +151,7 @@ class FakeEngine:
         if self._keep_requests:
             self.requests.append(request)
         self._fail(request.priority)
-        room = self.info.context_tokens - len(request.prompt_ids)
-        if room < 1:
-            raise EngineRefused("the prompt leaves no room for an answer")
-        words, reason = self._answer(request, room)
+        words, reason = self._answer(request)
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
         job = Job(request.priority, self._blocks(ids, request.cache_salt), len(request.prompt_ids), len(words))
         ticks, finished = self._ticks(job), False
@@ -195,9 +192,9 @@ class FakeEngine:
         """Forget all cached blocks that no request holds."""
         self.pool.clear()
 
-    def _answer(self, request: Request, room: int) -> tuple[list[str], str]:
+    def _answer(self, request: Request) -> tuple[list[str], str]:
         """Return an answer's words, a token each, and why it ends."""
-        wanted = min(request.sampling.max_tokens or room, room)
+        wanted = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         rest = max(1, self.answer_tokens - _answered(request.prompt_ids))
         state, after_newline, words = _state(request.prompt_ids), request.prompt_ids[-1] == _NEWLINE, list[str]()
         for _ in range(min(wanted, rest)):
@@ -225,7 +222,7 @@ class FakeEngine:
             yield said
 
     async def _work(self, tokens: int, tokens_per_second: float | None) -> None:
-        await self._sleep(tokens / tokens_per_second if tokens_per_second else 0)
+        await self.sleep(tokens / tokens_per_second if tokens_per_second else 0)
 
     def _fail(self, priority: Priority) -> None:
         self._fail_if_lost()

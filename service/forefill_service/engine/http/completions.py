@@ -1,18 +1,20 @@
-"""The bodies of vLLM's `/v1/completions`, there and back, as values: no clock, no await.
+"""The request and the response bodies of vLLM's `/v1/completions`, as values: no clock, no await.
 
-Ids go in; text and ids come out as server-sent events. The usage comes with the last event alone, and with it, where
-the server runs with `--enable-prompt-tokens-details`, how many tokens it found cached; older releases leave out a count
-of 0. A stream that ends without a finish reason is a failure, however well it closed: behind a router a worker that
-died looks like an end.
+Ids go in; text and ids come out as server-sent events. Only the last event carries the usage, which includes the number
+of cached tokens if the server runs with `--enable-prompt-tokens-details`; older releases leave out a count of 0. A
+stream that ends without a finish reason is a failure even if it was closed properly: if a worker behind a router dies,
+the router ends the stream like that.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...chat.generation import Output
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import Priority, Request
+from ..one_line import one_line
 
 _SAMPLING_FIELDS = (
     "temperature",
@@ -24,21 +26,20 @@ _SAMPLING_FIELDS = (
     "repetition_penalty",
     "seed",
 )
-_MESSAGE_LENGTH = 300
 _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405})
 
 
 class NotServed(EngineRefused):
-    """Raised when the server serves us nothing at all: it does not take our API key."""
+    """Raised when the server refuses all our requests, for example because it does not accept the API key."""
 
 
 class NotOffered(NotServed):
-    """Raised when the server has nothing at this path, or not this model."""
+    """Raised when the server has no such path or no such model."""
 
 
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
-    """Return the JSON that asks for a request; what sampling leaves open is left to the server's own defaults."""
+    """Return the JSON body of a request; sampling fields that are None are left to the server's defaults."""
     sampling = request.sampling
     asked: dict[str, Any] = {
         "model": model,
@@ -47,7 +48,8 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if request.priority is not Priority.WARM:  # whose token is thrown away; the whole prompt would come back with it
+    if request.priority is not Priority.WARM:
+        # A warm's token is discarded, and the ids of its whole prompt would come back with it.
         asked["return_token_ids"] = True
     for name in _SAMPLING_FIELDS:
         if (value := getattr(sampling, name)) is not None:
@@ -62,41 +64,41 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
 
 
 class Completion:
-    """One streamed completion or chat completion, line by line.
+    """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
-    `untold` is what it means that its usage tells of no cached tokens.
+    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens.
     """
 
-    def __init__(self, untold: int | None = None) -> None:
-        self._held: Output | None = None
-        self._untold = untold
+    def __init__(self, cached_tokens_if_missing: int | None = None) -> None:
+        self._last_part: Output | None = None
+        self._cached_tokens_if_missing = cached_tokens_if_missing
         self._cached_tokens: int | None = None
-        #: The server's own count of tokens, empty until it comes.
+        #: The server's own count of tokens; empty until it arrives.
         self.usage: Mapping[str, Any] = {}
         self.complete = False
 
     @property
     def has_last_part(self) -> bool:
-        """Whether the last part is here, though it may still be kept back."""
-        return self._held is not None
+        """Whether the last part has arrived, though it may still be held back."""
+        return self._last_part is not None
 
     def take(self, line: bytes) -> Output | None:
-        """Take one line of the stream; return what it adds to the answer, if it does.
+        """Take one line of the stream; return the part of the answer that it completes, or None.
 
-        The last part is kept back until the usage is there. Raises EngineError where the line tells of a failure.
+        The last part is held back until the usage has arrived. Raises EngineError if the line reports a failure.
         """
         data = line.removeprefix(b"data:").strip()
         if not line.startswith(b"data:") or not data:
             return None
         if data == b"[DONE]":
-            return self._last()
+            return self._finished()
         event = _parsed(data)
         if error := event.get("error"):
             code = error.get("code") if isinstance(error, Mapping) else None
             raise failure(code if isinstance(code, int) else 500, event)
         if usage := event.get("usage"):
-            told = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-            self._cached_tokens = self._untold if told is None else told
+            reported = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+            self._cached_tokens = self._cached_tokens_if_missing if reported is None else reported
             self.usage = usage
         outputs = [self._output(choice) for choice in event.get("choices") or []]
         return outputs[0] if outputs else None
@@ -106,43 +108,42 @@ class Completion:
         output = Output(text, tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason"))
         if output.finish_reason is None:
             return output
-        self._held = output
+        self._last_part = output
         return None
 
-    def _last(self) -> Output | None:
-        if self._held is None:
+    def _finished(self) -> Output | None:
+        if self._last_part is None:
             return None
         self.complete = True
-        held = self._held
-        return Output(held.text, held.token_ids, self._cached_tokens, held.finish_reason)
+        return replace(self._last_part, cached_tokens=self._cached_tokens)
 
 
 def failure(status: int, said: object) -> EngineError:
-    """Return the error that an HTTP status stands for; `said` is the answer's body, as JSON or text."""
-    words = _words(said)
+    """Return the error for an HTTP status; `said` is the body of the response, parsed as JSON or as text."""
+    cause = _cause(said)
     if status in _BUSY:
-        return EngineBusy(f"the engine has no room: {words}")
+        return EngineBusy(f"the engine has no room: {cause}")
     if status >= 500 or status == 408:
-        return EngineUnavailable(f"the engine failed with HTTP status {status}: {words}")
+        return EngineUnavailable(f"the engine failed with HTTP status {status}: {cause}")
     if status in (401, 403):
         return NotServed("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
     if status in _NOT_OFFERED:
-        return NotOffered(words)
-    return EngineRefused(words)
+        return NotOffered(cause)
+    return EngineRefused(cause)
 
 
-def _words(said: object) -> str:
-    """Return what a server says went wrong, as one line."""
+def _cause(said: object) -> str:
     if isinstance(said, Mapping):
         error = said.get("error", said)
         said = error.get("message", error) if isinstance(error, Mapping) else error
-    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
-    return " ".join(lines[:3])[:_MESSAGE_LENGTH] or "no reason given"
+    return one_line(said)
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
         event = json.loads(data)
     except ValueError:
-        raise EngineUnavailable("the engine's answer is not JSON; is there a proxy in between?") from None
+        raise EngineUnavailable(
+            "the engine's answer is not JSON; check whether --engine-url leads to a vLLM server"
+        ) from None
     return event if isinstance(event, dict) else {}

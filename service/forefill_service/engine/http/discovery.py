@@ -1,7 +1,7 @@
-"""Finds out what a vLLM server serves and what it can do, by asking it; says what each missing ability costs.
+"""Discovery: asks a vLLM server what it serves and what it can do, and logs what each missing ability costs.
 
-Where the server does not tell its block size (behind a router its metrics are out of reach) it is measured: of a long
-prompt the leading k tokens are asked for again, and the engine says how many of them it found, which are whole blocks.
+If the server does not report its block size (a router hides the metrics), it is measured: the leading k tokens of a
+long prompt are sent again, and the server reports how many of them it found cached, which are whole blocks.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...chat.generation import Sampling
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
-from ..base import EngineInfo, Priority, Request
+from ..base import ONE_TOKEN, EngineInfo, Priority, Request
+from ..probes import filler_ids
 from .completions import body
 from .endpoint import Endpoint, completed
-from .served_chat import SECONDS, renders_as, served_chat
-from .vllm_metrics import Told, told
+from .served_chat import QUESTION_SECONDS, renders_as, served_chat
+from .vllm_metrics import MetricsSnapshot, parse_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,38 +27,37 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 _MEASURED_AT = (1023, 767, 639, 575)
-"""Lengths that tell all block sizes to 512 apart."""
+"""Lengths in tokens that distinguish all block sizes up to 512."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A model, and what its servers can do."""
+class ServedModel:
+    """A model, and whether its servers take priorities and report cached tokens."""
 
     info: EngineInfo
     chat: Chat
-    priorities: bool
-    cached_tokens: bool
+    accepts_priorities: bool
+    reports_cached_tokens: bool
 
 
-async def discover(endpoint: Endpoint, settings: Settings) -> Served:
-    """Ask a server that is up.
+async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
+    """Ask a server what it serves.
 
-    Raises EngineUnavailable where it is not, EngineStartError where forefill cannot work with it.
+    Raises EngineUnavailable if it is not up, EngineStartError if forefill cannot work with it.
     """
     try:
-        return await _Discovery(endpoint, settings).all()
+        return await _Discovery(endpoint, settings).run()
     except EngineBusy as busy:
         raise EngineUnavailable(str(busy)) from busy
     except EngineRefused as refused:
         raise EngineStartError(f"{endpoint.url} refuses what forefill needs: {refused}") from refused
 
 
-async def difference(endpoint: Endpoint, served: Served, settings: Settings) -> str:
-    """Say in what a server that has come up differs from what is served; "" where it can stand in for the others.
+async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings) -> str:
+    """Return in what a server that has come up differs from what is served; "" if it can replace the others.
 
-    Raises EngineError where it cannot be asked.
+    Raises EngineError if the server does not say.
     """
     card = next((card for card in await _cards(endpoint) if card.get("id") == served.info.model), None)
     if card is None:
@@ -66,22 +65,22 @@ async def difference(endpoint: Endpoint, served: Served, settings: Settings) -> 
     context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
     if 0 < context_tokens < needed:
         return f"its context is {context_tokens} tokens, not {needed}; --context-tokens can lower it for all"
-    metrics = None if settings.router else await metrics_of(endpoint, SECONDS)
+    metrics = None if settings.remote.router else await metrics_of(endpoint, QUESTION_SECONDS)
     block_size = metrics and metrics.block_size
-    if block_size and not settings.block_size and block_size != served.info.block_size:
+    if block_size and not settings.engine.block_size and block_size != served.info.block_size:
         return f"its cache blocks have {block_size} tokens, not {served.info.block_size}"
     if await renders_as(endpoint, served.info.model, served.chat) is False:
         return "it makes other token ids of the same messages"
     return ""
 
 
-async def metrics_of(endpoint: Endpoint, seconds: float, rank: int | None = None) -> Told | None:
-    """Read a server's metrics; None where what answers there is no vLLM. Raises EngineUnavailable."""
+async def metrics_of(endpoint: Endpoint, seconds: float, rank: int | None = None) -> MetricsSnapshot | None:
+    """Return a server's metrics; None if they are not vLLM's. Raises EngineUnavailable."""
     try:
-        reading = told(await endpoint.text("/metrics", seconds), rank)
+        snapshot = parse_metrics(await endpoint.text("/metrics", seconds), rank)
     except (EngineRefused, ValueError):
         return None
-    return reading if reading.cache else None
+    return snapshot if snapshot.cache else None
 
 
 class _Discovery:
@@ -90,105 +89,97 @@ class _Discovery:
         self._settings = settings
         self._model = ""
 
-    async def all(self) -> Served:
+    async def run(self) -> ServedModel:
         card = await self._card()
         self._model = str(card["id"])
-        name = self._settings.model or str(card.get("root") or self._model)
-        chat = await served_chat(self._endpoint, self._model, name, self._settings.chat_template)
-        context_tokens = self._settings.context_tokens or int(card.get("max_model_len") or 0)
+        name = self._settings.engine.model or str(card.get("root") or self._model)
+        chat = await served_chat(self._endpoint, self._model, name, self._settings.engine.chat_template)
+        context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
         if not context_tokens:
-            raise EngineStartError(f"{self._endpoint.url} does not tell the model's context; set --context-tokens")
-        some = chat.encode("a b c d e f g h ")
-        cached_tokens = await self._tells_cached(some, context_tokens)
-        priorities = await self._takes_priorities(some)
-        metrics = None if self._settings.router else await metrics_of(self._endpoint, SECONDS)
-        self._say_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
-        block_size = self._settings.block_size or (metrics and metrics.block_size)
+            raise EngineStartError(f"{self._endpoint.url} does not report the model's context; set --context-tokens")
+        prompt = filler_ids(chat, min(_MEASURED_AT[0] + 1, context_tokens - 2))
+        cached_tokens = await self._reports_cached_tokens(prompt)
+        priorities = await self._accepts_priorities(prompt[:8])
+        metrics = None if self._settings.remote.router else await metrics_of(self._endpoint, QUESTION_SECONDS)
+        self._log_costs(metrics, priorities=priorities, cached_tokens=cached_tokens)
+        block_size = self._settings.engine.block_size or (metrics and metrics.block_size)
         if not block_size and cached_tokens:
-            block_size = await self._measured_block_size(some, context_tokens)
+            block_size = await self._measured_block_size(prompt)
         if not block_size:
-            raise EngineStartError(f"{self._endpoint.url} does not tell its cache's block size; set --block-size")
+            raise EngineStartError(f"{self._endpoint.url} does not report its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
-        info = EngineInfo(self._model, block_size, context_tokens, cache_blocks, caches=self._settings.router_workers)
-        return Served(info, chat, priorities, cached_tokens)
+        info = EngineInfo(
+            self._model, block_size, context_tokens, cache_blocks, caches=self._settings.remote.router_workers
+        )
+        return ServedModel(info, chat, priorities, cached_tokens)
 
     async def _card(self) -> dict[str, str | int]:
-        """Return what the server says of the model that is meant."""
         cards = await _cards(self._endpoint)
-        wanted = self._settings.served_model
+        wanted = self._settings.remote.served_model
         for card in cards:
             if not wanted or card.get("id") == wanted:
                 return card
         names = ", ".join(str(card.get("id")) for card in cards) or "nothing"
         raise EngineStartError(f"{self._endpoint.url} serves {names}, not {wanted!r}; set --served-model")
 
-    async def _cached(self, ids: Sequence[int], salt: str, priority: Priority = Priority.GENERATION) -> int | None:
-        """Run a request of one token; return how many of its ids were found cached, None where that is not told."""
-        request = Request(list(ids), _ONE_TOKEN, priority, salt, route=salt)
+    async def _cached_tokens(
+        self, ids: Sequence[int], salt: str, priority: Priority = Priority.GENERATION
+    ) -> int | None:
+        request = Request(list(ids), ONE_TOKEN, priority, salt, route=salt)
         cached = None
         asked = body(request, self._model, 1, priorities=True)
-        headers = {self._settings.affinity_header: salt}
-        async for output in completed(self._endpoint, asked, headers, SECONDS, SECONDS):
+        headers = {self._settings.remote.affinity_header: salt}
+        async for output in completed(self._endpoint, asked, headers, QUESTION_SECONDS, QUESTION_SECONDS):
             cached = output.cached_tokens
         return cached
 
-    async def _tells_cached(self, some: Sequence[int], context_tokens: int) -> bool:
-        """Look whether it tells what it found cached, of a prompt that is: older releases leave out a count of 0."""
-        salt, prompt = secrets.token_hex(8), _long(some, context_tokens)
-        counts = [await self._cached(prompt, salt) for _ in range(2)]
+    async def _reports_cached_tokens(self, prompt: Sequence[int]) -> bool:
+        # The same prompt twice: older releases leave out a count of 0.
+        salt = secrets.token_hex(8)
+        counts = [await self._cached_tokens(prompt, salt) for _ in range(2)]
         return any(count is not None for count in counts)
 
-    async def _takes_priorities(self, some: Sequence[int]) -> bool:
+    async def _accepts_priorities(self, prompt: Sequence[int]) -> bool:
         try:
-            await self._cached(some, secrets.token_hex(8), Priority.WARM)
+            await self._cached_tokens(prompt, secrets.token_hex(8), Priority.WARM)
         except EngineBusy:
             raise
         except EngineRefused as refused:
-            log.debug("no priorities: %s", refused)
+            log.debug("the server does not accept priorities: %s", refused)
             return False
         return True
 
-    async def _measured_block_size(self, some: Sequence[int], context_tokens: int) -> int | None:
+    async def _measured_block_size(self, prompt: Sequence[int]) -> int | None:
         salt, found = secrets.token_hex(8), {}
-        prompt = _long(some, context_tokens)
-        await self._cached(prompt, salt)
+        await self._cached_tokens(prompt, salt)
         for leading in (length for length in _MEASURED_AT if length < len(prompt)):
-            other = next(token for token in some if token != prompt[leading])
+            other = next(token for token in prompt if token != prompt[leading])
             asked = [*prompt[:leading], other, other]
-            found[leading] = await self._cached(asked, salt) or 0
+            found[leading] = await self._cached_tokens(asked, salt) or 0
         return block_size_of(found)
 
-    def _say_costs(self, metrics: Told | None, *, priorities: bool, cached_tokens: bool) -> None:
+    def _log_costs(self, metrics: MetricsSnapshot | None, *, priorities: bool, cached_tokens: bool) -> None:
         url = self._endpoint.url
         if metrics is not None and metrics.cache.get("enable_prefix_caching") == "False":
-            log.warning("%s runs without prefix caching: warming does nothing there", url)
+            log.warning("%s runs without prefix caching: warming has no effect there", url)
         if not priorities:
-            log.warning(
-                "%s runs without --scheduling-policy priority: a warm that has been sent may make an answer wait", url
-            )
+            log.warning("%s runs without --scheduling-policy priority: an answer may have to wait for a warm", url)
         if not cached_tokens:
             log.warning(
-                "%s runs without --enable-prompt-tokens-details: what it finds cached is not told, so results and "
-                "ledgers hold what forefill believes, and evictions go unnoticed",
+                "%s runs without --enable-prompt-tokens-details: it does not report cached tokens, so results and "
+                "ledgers contain estimates, and evictions go unnoticed",
                 url,
             )
 
 
-def _long(some: Sequence[int], context_tokens: int) -> list[int]:
-    """Return a prompt of several blocks, as far as the context has room for it."""
-    longest = min(_MEASURED_AT[0] + 1, context_tokens - 2)
-    return (list(some) * longest)[:longest]
-
-
 async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
-    """Return what a server says of each of its models."""
-    return (await endpoint.json("/v1/models", SECONDS)).get("data") or []
+    return (await endpoint.json("/v1/models", QUESTION_SECONDS)).get("data") or []
 
 
 def block_size_of(found: dict[int, int]) -> int | None:
-    """Return the smallest block size by which, of so many leading tokens, just so many are in whole blocks.
+    """Return the smallest block size that explains how many of `leading` tokens were found cached, for each `leading`.
 
-    None where no size does that: nothing was cached, or not in whole blocks.
+    Returns None if no size does: nothing was cached, or not in whole blocks.
     """
     if not found or not any(found.values()):
         return None

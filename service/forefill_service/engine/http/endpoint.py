@@ -1,4 +1,4 @@
-"""One server's HTTP: JSON there, JSON or lines back, every wait with a limit, every failure an EngineError."""
+"""HTTP to one server: every wait has a limit, and every failure is an EngineError."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 KEEP_SECONDS = 3
-"""How long an idle connection is kept: vLLM closes it after 5 s, and a request must not meet that."""
+"""How long an idle connection is kept: vLLM closes it after 5 s, and no request may be sent just then."""
 
 
 class Endpoint:
-    """The connections to one server, on the running event loop. `url` is its root, as "http://10.0.0.7:8000"."""
+    """The connections to one server, on the running event loop. `url` is its root, such as "http://10.0.0.7:8000"."""
 
     def __init__(
         self,
@@ -38,49 +38,51 @@ class Endpoint:
         connect_seconds: float = 5.0,
     ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        said = dict(headers or {})
+        sent = dict(headers or {})
         if api_key:
-            said["Authorization"] = f"Bearer {api_key}"
+            sent["Authorization"] = f"Bearer {api_key}"
         self._connect_seconds = connect_seconds
         self._session = aiohttp.ClientSession(
-            headers=said,
+            headers=sent,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds),
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_SECONDS, ssl=_trust(ca_file)),
-            cookie_jar=aiohttp.DummyCookieJar(),  # one that sticks would tie all sessions to one server
+            cookie_jar=aiohttp.DummyCookieJar(),  # a router's cookie would send all sessions to one server
         )
         self._waits: set[asyncio.Timeout] = set()
         self._given_up: set[asyncio.Timeout] = set()
 
     async def text(self, path: str, seconds: float, body: Any = None) -> str:
-        """GET a path, or POST a body to it, and return what it says, within so many seconds.
+        """GET a path, or POST a body to it, and return the text of the response, within this many seconds.
 
         Raises EngineRefused, EngineUnavailable.
         """
 
-        async def said() -> str:
-            async with self._asked(path, body, {}) as response:
+        async def text() -> str:
+            async with self._response(path, body, {}) as response:
                 return await response.text()
 
-        return await self._within(seconds, said())
+        return await self._within(seconds, text())
 
     async def json(self, path: str, seconds: float, body: Any = None) -> Any:
-        """As `text`, for what is said in JSON."""
+        """Do the same as `text`, and parse the response as JSON."""
         try:
             return json.loads(await self.text(path, seconds, body))
         except ValueError:
-            raise EngineRefused(f"{self.url}{path} does not answer in JSON") from None
+            raise EngineRefused(f"{self.url}{path} does not answer with JSON") from None
 
     async def lines(
         self, path: str, body: Any, headers: Mapping[str, str], first_seconds: float, between_seconds: float
     ) -> AsyncGenerator[bytes, None]:
-        """POST a body and yield the lines of the answer as they come; closing the generator closes the connection.
+        """POST a body and yield the lines of the response as they come; closing the generator closes the connection.
 
-        `first_seconds` is the limit for the first of them, `between_seconds` for each wait behind it. Raises
-        EngineRefused, EngineUnavailable.
+        `first_seconds` is the limit for the head of the response, and again for the first of its body;
+        `between_seconds` is the limit for each wait after that. Raises EngineRefused, EngineUnavailable.
         """
-        asked = self._asked(path, body, headers)
+        asked = self._response(path, body, headers)
         response = await self._within(first_seconds, asked.__aenter__())
         try:
+            # aiohttp's own reading of lines raises LineTooLong at twice its buffer (512 KiB; 128 KiB before 3.14), and
+            # the first event of vLLM contains the ids of the whole prompt.
             seconds, rest = first_seconds, b""
             while chunk := await self._within(seconds, response.content.readany()):
                 seconds = between_seconds
@@ -93,7 +95,7 @@ class Endpoint:
             await asked.__aexit__(None, None, None)
 
     def hang_up(self) -> None:
-        """Let everyone who waits for this server wait no longer: they get EngineUnavailable."""
+        """End all waits for this server: they raise EngineUnavailable."""
         for wait in self._waits:
             if not wait.expired():
                 self._given_up.add(wait)
@@ -104,7 +106,9 @@ class Endpoint:
         await self._session.close()
 
     @asynccontextmanager
-    async def _asked(self, path: str, body: Any, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _response(
+        self, path: str, body: Any, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         method = "GET" if body is None else "POST"
         try:
             async with self._session.request(
@@ -137,20 +141,20 @@ class Endpoint:
 
 async def completed(
     endpoint: Endpoint,
-    asked: Any,
+    body: Any,
     headers: Mapping[str, str],
     first_seconds: float,
     between_seconds: float,
     *,
-    untold_cached_tokens: int | None = None,
+    cached_tokens_if_missing: int | None = None,
 ) -> AsyncGenerator[Output, None]:
-    """Ask for a completion and yield its parts; limits and errors as those of `Endpoint.lines`.
+    """POST the body of a completion and yield its parts, with the limits and the errors of `Endpoint.lines`.
 
-    `untold_cached_tokens` is what it means that the server does not tell how many it found cached. Raises
-    EngineUnavailable, too, where it ends before it is complete.
+    `cached_tokens_if_missing` is the count to assume if the server does not report cached tokens. Also raises
+    EngineUnavailable if the stream ends before the answer is complete.
     """
-    completion = Completion(untold_cached_tokens)
-    lines = endpoint.lines("/v1/completions", asked, headers, first_seconds, between_seconds)
+    completion = Completion(cached_tokens_if_missing)
+    lines = endpoint.lines("/v1/completions", body, headers, first_seconds, between_seconds)
     async with aclosing(lines):
         async for line in lines:
             if (output := completion.take(line)) is not None:
@@ -163,12 +167,12 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (ssl.SSLError, OSError) as error:
-        raise EngineStartError(f"{ca_file} holds no certificates; check --engine-ca-file") from error
+        raise EngineStartError(f"{ca_file} contains no certificates; check --engine-ca-file") from error
 
 
 async def _body(response: aiohttp.ClientResponse) -> object:
-    said = await response.text(errors="replace")
+    text = await response.text(errors="replace")
     try:
-        return json.loads(said)
+        return json.loads(text)
     except ValueError:
-        return said
+        return text

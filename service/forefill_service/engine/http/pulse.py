@@ -1,15 +1,14 @@
-"""Whether a remote engine is alive, by what is heard of it: pure, no clock, no await.
+"""Whether a remote engine is alive, judged by its signs of life: pure, no clock, no await.
 
-    a request is refused a connection           it is down, at once
-    what we asked fails or stays unanswered     the probe is sent at once, and its verdict counts
-    the probe is answered                       it is up
-    the probe fails                             it is down
-    the probe finds no room, or stays           it is down, unless the engine was heard of since shortly before: then
-    unanswered                                  it is busy
+    a request is refused a connection          it is down, at once
+    a request fails or stays unanswered        a probe is sent at once, and its result decides
+    a probe is answered                        it is up
+    a probe fails                              it is down
+    a probe finds no room, or is unanswered    it is down, unless there was a sign of life recently: then it is busy
 
-Only a probe brings an engine back, so no user's request is spent on finding out. A router is down only when several
-probes in a row found nobody, each under another key, and nothing was heard meanwhile: what happens to one key says
-nothing of the others.
+Only a probe brings an engine back, so no user's request is spent on finding out. A router is down only after several
+probes in a row have failed, each under another key, without a sign of life between them: the failure of one key says
+nothing about the others.
 """
 
 from dataclasses import dataclass
@@ -19,40 +18,40 @@ ROUTER_MISSES = 3
 
 @dataclass(slots=True)
 class Pulse:
-    """What is known of one engine; times are seconds of one clock. It counts as down until a probe was answered.
+    """The state of one engine; times are seconds of one clock. It counts as down until a probe is answered.
 
-    `decisive` is False for a router; `misses` is how many probes in a row found nobody.
+    `single_server` is False for a router; `misses` is the number of probes in a row that were not answered.
     """
 
-    decisive: bool = True
+    single_server: bool = True
     up: bool = False
     heard_at: float = float("-inf")
     misses: int = 0
 
     def heard(self, now: float) -> None:
-        """Take it that a sign of life came: a part of an answer, or work done for others."""
+        """Record a sign of life: a part of an answer, or work done for others."""
         self.heard_at = now
 
     def answered(self, now: float) -> bool:
-        """Take it that a probe was answered; return whether the engine has come up with that."""
+        """Record that a probe was answered; return whether the engine was down before."""
         came_up = not self.up
         self.up, self.heard_at, self.misses = True, now, 0
         return came_up
 
     def refused(self) -> None:
-        """Take it that no connection was to be had."""
-        if self.decisive:
+        """Record that a connection was refused."""
+        if self.single_server:
             self.up = False
 
     def failed(self, quiet_since: float) -> None:
-        """Take it that a probe failed; of a router it counts unless something was heard since then."""
-        if self.decisive:
+        """Record that a probe failed; for a router this counts unless there was a sign of life since `quiet_since`."""
+        if self.single_server:
             self.up = False
-        self.unserved(quiet_since)
+        self.probe_unanswered(quiet_since)
 
-    def unserved(self, quiet_since: float) -> None:
-        """Take it that a probe found no room or no answer; it counts unless something was heard since then."""
+    def probe_unanswered(self, quiet_since: float) -> None:
+        """Record that a probe found no room or was not answered; this counts unless there was a sign of life since."""
         self.misses += 1
-        enough = self.misses >= (1 if self.decisive else ROUTER_MISSES)
+        enough = self.misses >= (1 if self.single_server else ROUTER_MISSES)
         if enough and self.heard_at < quiet_since:
             self.up = False

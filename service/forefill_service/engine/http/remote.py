@@ -1,259 +1,117 @@
-"""vLLM as it stands, over its OpenAI-compatible HTTP API: one server, or a router in front of several.
+"""An engine on vLLM's OpenAI-compatible HTTP API: one server, or a router in front of several.
 
 The API is `/v1/completions` with token ids (vLLM 0.11 or later). A server's own chat endpoint would make the same ids
-of the same messages; that was checked when it was found (`served_chat`).
+of the same messages; that is checked when the server is discovered (`served_chat`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import secrets
-from contextlib import aclosing, suppress
-from dataclasses import replace
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ...cache.blocks import CacheChange
-from ...chat.generation import Output, Sampling
-from ...errors import EngineBusy, EngineError, EngineRefused, EngineStartError, EngineUnavailable, EngineUnreachable
-from ..base import EngineLoad, Priority, Request
-from .completions import NotServed, body
-from .discovery import Served, difference, discover, metrics_of
-from .endpoint import Endpoint, completed
-from .pulse import Pulse
+from ...errors import EngineStartError, EngineUnavailable, EngineUnreachable
+from .client import ServerClient
+from .discovery import discover
+from .endpoint import Endpoint
+from .monitor import ServerMonitor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from ...settings import Settings
-    from .vllm_metrics import Told
+    from ...chat.generation import Output
+    from ...settings import RemoteSettings, Settings
+    from ..base import EngineLoad, Request
+    from .discovery import ServedModel
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""How often a server is asked how it is doing."""
-RANK_HEADER = "X-data-parallel-rank"
+_RETRY_SECONDS = 5.0
+"""How often the servers are asked at the start, until one of them answers."""
 
 
 class RemoteEngine:
-    """An `Engine` on a server that is already there. It belongs to the event loop on which it was made.
+    """An `Engine` on a server that runs already. It belongs to the event loop on which it was made.
 
-    `name` tells it apart from others: the URL, and the rank where the server has several engines inside.
+    `name` is the server's URL, with the rank if it has several engines inside. `clock` returns seconds; it is the event
+    loop's own by default.
     """
 
-    def __init__(self, endpoint: Endpoint, served: Served, settings: Settings, rank: int | None = None) -> None:
-        self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        served: ServedModel,
+        settings: Settings,
+        rank: int | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.client = ServerClient(endpoint, served, settings, rank)
+        self.monitor = ServerMonitor(self.client, settings.remote, clock or asyncio.get_running_loop().time)
+        self.name = self.client.name
         self.info, self.chat = served.info, served.chat
-        self._load = EngineLoad(others=None if settings.router else 0)
-        self._open = 0
-        self._endpoint = endpoint
-        self._served = served
-        self._settings = settings
-        self._rank = rank
-        self._pulse = Pulse(decisive=not settings.router)
-        self._clock = asyncio.get_running_loop().time
-        self._doubts = asyncio.Event()
-        self._restarts = asyncio.Event()
-        self._told: Told | None = None
-        self._probed_at = float("-inf")
-        self._odd = ""
-        self._said_down = False
 
     @property
     def up(self) -> bool:
         """Whether the last probe was answered."""
-        return self._pulse.up
-
-    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
-        """Run one request on the server; one that is down is not asked."""
-        if not self._pulse.up:
-            raise EngineUnreachable(f"{self.name} is down")
-        room = self.info.context_tokens - len(request.prompt_ids)
-        if room < 1:
-            raise EngineRefused("the prompt leaves no room for an answer")
-        max_tokens = min(request.sampling.max_tokens or room, room)
-        self._open += 1
-        try:
-            async with aclosing(self._outputs(request, max_tokens)) as outputs:
-                async for output in outputs:
-                    self._pulse.heard(self._clock())
-                    yield output
-        except EngineUnavailable as error:
-            if isinstance(error, EngineUnreachable):
-                self._pulse.refused()
-            self._doubts.set()
-            raise
-        except NotServed as refused:  # nor anyone else's requests: another server may
-            self._doubts.set()
-            raise EngineUnavailable(str(refused)) from refused
-        finally:
-            self._open -= 1
+        return self.monitor.pulse.up
 
     @property
     def load(self) -> EngineLoad:
-        """As the server told a second ago; of the workers behind a router nobody tells."""
-        return self._load
+        """The load that the server reported last, at most about a second ago; unknown behind a router."""
+        return self.monitor.work.load
+
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        """Run one request on the server; if it is down, it is not asked."""
+        if not self.up:
+            raise EngineUnreachable(f"{self.name} is down")
+        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
+        with self.monitor.our_request():
+            async with aclosing(self.client.outputs(request, max_tokens)) as outputs:
+                async for output in outputs:
+                    self.monitor.heard()
+                    yield output
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        """Yield an empty cache whenever the server has come up anew."""
+        """Yield an empty cache whenever the server has restarted."""
         while True:
-            await self._restarts.wait()
-            self._restarts.clear()
+            await self.monitor.restarted.wait()
+            self.monitor.restarted.clear()
             yield CacheChange(cleared=True)
 
     async def watch(self) -> None:
-        """Ask how it is doing, and probe it when nothing was heard of it for a while, until cancelled.
-
-        Neither waits for the other: a server that hangs keeps both waiting for as long as they may take.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_looking())
-            tasks.create_task(self._keep_probing())
-
-    async def probe(self) -> None:
-        """Have one token generated, and take it from there whether the server is up."""
-        asked_at = self._probed_at = self._clock()
-        was_up, why = self._pulse.up, ""
-        sampling, key = Sampling(max_tokens=1, temperature=0.0), secrets.token_hex(8)
-        request = Request(self.chat.encode("a"), sampling, Priority.GENERATION, route=key)
-        try:
-            async with asyncio.timeout(self._settings.probe_timeout_seconds):
-                async with aclosing(self._outputs(request, 1)) as outputs:
-                    async for _ in outputs:
-                        pass
-        except TimeoutError:
-            why = f"no token within {self._settings.probe_timeout_seconds:g} s"
-            self._pulse.unserved(asked_at)
-        except EngineBusy as busy:  # it has no room, or no worker: busy engines are heard of
-            why = str(busy)
-            self._pulse.unserved(asked_at - self._settings.probe_seconds)
-        except EngineError as error:
-            why = str(error)
-            self._pulse.failed(asked_at - self._settings.probe_seconds)
-        else:
-            if was_up or await self._stands_in():
-                self._answered()
-        if why and not self._pulse.up:
-            self._gone(why)
+        """Probe the server and read its metrics until cancelled."""
+        await self.monitor.watch()
 
     async def close(self) -> None:
-        """Close the connections; the server goes on."""
-        await self._endpoint.close()
-
-    async def _outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
-        settings = self._settings
-        asked = body(request, self.info.model, max_tokens, priorities=self._served.priorities)
-        first = (
-            settings.warm_timeout_seconds if request.priority is Priority.WARM else settings.first_token_timeout_seconds
-        )
-        outputs = completed(
-            self._endpoint,
-            asked,
-            self._headers(request),
-            first,
-            settings.token_timeout_seconds,
-            untold_cached_tokens=0 if self._served.cached_tokens else None,
-        )
-        async with aclosing(outputs):
-            async for output in outputs:
-                yield output
-
-    def _headers(self, request: Request) -> Mapping[str, str]:
-        headers = {}
-        if request.route:
-            headers[self._settings.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
-        if self._rank is not None:
-            headers[RANK_HEADER] = str(self._rank)
-        return headers
-
-    def _answered(self) -> None:
-        anew = self._pulse.heard_at > float("-inf")
-        self._said_down = False
-        if self._pulse.answered(self._clock()):
-            log.info("%s is up", self.name)
-            if anew:
-                self._restarts.set()
-
-    def _gone(self, why: str) -> None:
-        """Say once that it is down, and let nobody wait for it in vain: an answer that still comes is not cut off."""
-        if not self._said_down:
-            self._said_down = True
-            log.warning("%s is down (%s); its sessions go elsewhere until it is up", self.name, why)
-        silent_seconds = self._clock() - self._pulse.heard_at
-        if self._pulse.decisive and silent_seconds >= self._settings.probe_timeout_seconds:
-            self._endpoint.hang_up()
-
-    async def _stands_in(self) -> bool:
-        """Look whether what has come up is what is served; another model under this address is not used."""
-        try:
-            odd = await difference(self._endpoint, self._served, self._settings)
-        except EngineError as error:
-            log.debug("%s cannot be asked what it serves: %s", self.name, error)
-            return False
-        if odd and odd != self._odd:
-            log.error("%s is up and is not used: %s", self.name, odd)
-        self._odd = odd
-        return not odd
-
-    async def _keep_probing(self) -> None:
-        while True:
-            silent_since = max(self._pulse.heard_at, self._probed_at)
-            due = self._clock() - silent_since >= self._settings.probe_seconds
-            if due or self._doubts.is_set() or self._pulse.misses or not self._pulse.up:
-                self._doubts.clear()
-                await self.probe()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._doubts.wait()
-
-    async def _keep_looking(self) -> None:
-        every = min(LOOK_SECONDS, self._settings.probe_timeout_seconds / 2)  # a probe's verdict rests on it, too
-        while not self._settings.router:
-            await self._look()
-            await asyncio.sleep(every)
-
-    async def _look(self) -> None:
-        """Read the server's metrics: its load, and whether it has worked for anyone since."""
-        try:
-            told = await metrics_of(self._endpoint, self._settings.probe_timeout_seconds, self._rank)
-        except EngineUnavailable:
-            self._doubts.set()
-            return
-        before, self._told = self._told, told
-        if told is None:
-            return
-        self._load = replace(told.load, others=max(0, told.load.running - self._open))
-        if before is None:
-            return
-        if told != before:  # tokens, or a queue and a cache that move: one long prompt gives no token for seconds
-            self._pulse.heard(self._clock())
-        if told.started_at != before.started_at or told.tokens < before.tokens:
-            self._restarts.set()
+        """Close the connections; the server runs on."""
+        await self.client.close()
 
 
 async def connect(settings: Settings) -> Sequence[RemoteEngine]:
-    """Connect to all servers of the settings, those that are not up yet included.
+    """Connect to all servers that the settings name, including those that are not up yet.
 
-    Waits until one of them answers, `engine_wait_seconds` at most. Raises EngineStartError.
+    Waits until one of them answers, at most `start_wait_seconds`. Raises EngineStartError.
     """
-    ranks = range(settings.data_parallel_size) if settings.data_parallel_size > 1 else (None,)
-    places = [(_endpoint(url, settings), rank) for url in settings.engine_url for rank in ranks]
-    endpoints = [endpoint for endpoint, _ in places]
+    remote = settings.remote
+    ranks = range(remote.data_parallel_size) if remote.data_parallel_size > 1 else (None,)
+    addressed = [(_endpoint(url, remote), rank) for url in remote.urls for rank in ranks]
+    endpoints = [endpoint for endpoint, _ in addressed]
     try:
         served = await _first_served(endpoints[:: len(ranks)], settings)
     except BaseException:
         for endpoint in endpoints:
             await endpoint.close()
         raise
-    engines = [RemoteEngine(endpoint, served, settings, rank) for endpoint, rank in places]
-    await asyncio.gather(*(engine.probe() for engine in engines))
+    engines = [RemoteEngine(endpoint, served, settings, rank) for endpoint, rank in addressed]
+    await asyncio.gather(*(engine.monitor.probe() for engine in engines))
     return engines
 
 
-async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Served:
+async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> ServedModel:
     loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + settings.engine_wait_seconds
+    give_up_at = loop.time() + settings.remote.start_wait_seconds
     while True:
         for endpoint in endpoints:
             try:
@@ -263,14 +121,14 @@ async def _first_served(endpoints: Sequence[Endpoint], settings: Settings) -> Se
         if loop.time() >= give_up_at:
             raise EngineStartError(f"no engine answers: {complaint}; check --engine-url")
         log.info("waiting for an engine: %s", complaint)
-        await asyncio.sleep(min(LOOK_SECONDS * 5, max(0.0, give_up_at - loop.time())))
+        await asyncio.sleep(min(_RETRY_SECONDS, max(0.0, give_up_at - loop.time())))
 
 
-def _endpoint(url: str, settings: Settings) -> Endpoint:
+def _endpoint(url: str, remote: RemoteSettings) -> Endpoint:
     return Endpoint(
         url,
-        api_key=settings.engine_api_key.get_secret_value(),
-        headers=settings.engine_headers,
-        ca_file=str(settings.engine_ca_file) if settings.engine_ca_file else None,
-        connect_seconds=settings.connect_timeout_seconds,
+        api_key=remote.api_key.get_secret_value(),
+        headers=remote.headers,
+        ca_file=str(remote.ca_file) if remote.ca_file else None,
+        connect_seconds=remote.connect_timeout_seconds,
     )

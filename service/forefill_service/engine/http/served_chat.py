@@ -1,7 +1,7 @@
 """The chat template and tokenizer of a model that is served elsewhere, checked against that server.
 
-The ids that are sent must be those that the server's own chat endpoint would make, so a few conversations are rendered
-here and by the server's `/tokenize`. That also tells how the template takes the content of a message.
+forefill must send the ids that the server's own chat endpoint would make, so a few conversations are rendered both here
+and by the server's `/tokenize`. This also shows which content format the template takes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ...chat.messages import ChatMessage
 from ...chat.template import ContentFormat, HfChat
 from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal
+from ..one_line import one_line
+from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from .completions import NotOffered
 
 if TYPE_CHECKING:
@@ -22,19 +24,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SECONDS = 30.0
+QUESTION_SECONDS = 30.0
+"""The limit for each answer of a server that is asked what it serves."""
 _CONVERSATIONS = (
-    (ChatMessage("user", "Is it  so?\n"),),
+    (RENDERING_PROBE,),
     (ChatMessage("user", " a"), ChatMessage("assistant", "b. "), ChatMessage("user", "c\u00e9 \u6f22 ")),
     (ChatMessage("system", "You are terse."), ChatMessage("user", "Why?")),
 )
-"""The last may be refused by a template that knows no system; then the server must refuse it, too."""
+"""A template without a system role may refuse the last; then the server must refuse it, too."""
 
 
 async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, template_file: Path | None) -> HfChat:
-    """Load the tokenizer, by a name of the Hugging Face hub or a local directory, and check it against the server.
+    """Load the tokenizer, from a local directory or by its name on the Hugging Face hub, and check it with the server.
 
-    Raises EngineStartError with one line of what to do; EngineUnavailable and EngineBusy where the server cannot say.
+    Raises EngineStartError with one line that says what to do; EngineUnavailable and EngineBusy if the server cannot
+    check it.
     """
     tokenizer = _tokenizer(tokenizer_name)
     template = _template(tokenizer, template_file)
@@ -45,16 +49,16 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     for chat in chats:
         if (same := await renders_as(endpoint, model, chat)) is None:
             log.warning(
-                "%s has no /tokenize, so forefill cannot check that it renders chats as that server does; make sure "
-                "that --model and --chat-template are the server's own",
+                "%s has no /tokenize, so forefill cannot check that it renders chats the same way; make sure that "
+                "--model and --chat-template are the server's own",
                 endpoint.url,
             )
             return chat
         if same:
             return chat
     raise EngineStartError(
-        f"forefill does not render this model's chats as {endpoint.url} does, so answers would differ; give the "
-        "server's tokenizer with --model and its template with --chat-template"
+        f"forefill does not render this model's chats as {endpoint.url} does, so answers would differ; set --model to "
+        "the server's tokenizer and --chat-template to its template"
     )
 
 
@@ -63,10 +67,10 @@ def _tokenizer(name: str) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # transformers raises anything, from OSError to tokenizers' own
-        lines = str(error).splitlines() or [type(error).__name__]
+    except Exception as error:  # transformers raises many types, from OSError to the tokenizers' own
+        cause = one_line(error, type(error).__name__)
         raise EngineStartError(
-            f"no tokenizer at {name!r} ({lines[0][:200]}); give a local directory or a name of the hub with --model"
+            f"no tokenizer at {name!r} ({cause}); set --model to a local directory or a name on the hub"
         ) from error
 
 
@@ -76,15 +80,17 @@ def _template(tokenizer: Any, file: Path | None) -> str:
     try:
         return str(tokenizer.get_chat_template())
     except ValueError as error:
-        raise EngineStartError("the model has no chat template; give one with --chat-template FILE") from error
+        raise EngineStartError(NO_CHAT_TEMPLATE) from error
 
 
 async def renders_as(endpoint: Endpoint, model: str, chat: Chat) -> bool | None:
-    """Tell whether the server makes the same ids of all conversations; None where it does not tell."""
+    """Return whether the server makes the same ids of all conversations; None if it does not say."""
     for talk in _CONVERSATIONS:
         messages = [{"role": message.role, "content": message.content} for message in talk]
         try:
-            theirs = (await endpoint.json("/tokenize", SECONDS, {"model": model, "messages": messages})).get("tokens")
+            theirs = (await endpoint.json("/tokenize", QUESTION_SECONDS, {"model": model, "messages": messages})).get(
+                "tokens"
+            )
         except NotOffered:
             return None
         except EngineBusy:

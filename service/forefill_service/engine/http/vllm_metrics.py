@@ -1,6 +1,7 @@
-"""What a vLLM server tells of itself on `/metrics`: how it is doing, and how its cache is set up."""
+"""A vLLM server's `/metrics`: its load, and the configuration of its cache."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,9 +19,12 @@ _OF_INTEREST = (*_ADDED_UP, "vllm:kv_cache_usage_perc", "vllm:cache_config_info"
 
 
 @dataclass(slots=True)
-class Told:
-    """One reading. `tokens` counts all that was ever read and generated, `hits` those of them that were found cached;
-    `cache` is vLLM's own cache configuration.
+class MetricsSnapshot:
+    """The metrics of one moment.
+
+    `tokens` counts all prompt and generated tokens since the server started, `hits` those of them that were found
+    cached. `started_at` is in seconds since the epoch; `cache` is vLLM's own cache configuration, empty if there is
+    none.
     """
 
     running: float = 0
@@ -34,41 +38,77 @@ class Told:
 
     @property
     def load(self) -> EngineLoad:
-        """The same as `EngineLoad` has it."""
+        """The load, without a count of others' requests."""
         return EngineLoad(int(self.running), int(self.waiting), self.cache_usage, int(self.preemptions))
 
     @property
     def block_size(self) -> int | None:
-        """Tokens of a cache block; None where it does not tell."""
+        """Tokens in a cache block; None if not reported."""
         return _number(self.cache.get("block_size"))
 
     @property
     def cache_blocks(self) -> int | None:
-        """How many blocks the cache of one engine has; None where it does not tell."""
+        """How many blocks the cache of one engine has; None if not reported."""
         return _number(self.cache.get("num_gpu_blocks"))
 
+    def is_restart_of(self, before: "MetricsSnapshot") -> bool:
+        """Whether the server has restarted since `before`: its counters began again at 0."""
+        return self.started_at != before.started_at or self.tokens < before.tokens
 
-def told(text: str, rank: int | None = None) -> Told:
-    """Read the text of `/metrics`, all engines of a server together, or that of one rank.
 
-    Lines of no interest are left out before parsing: of a large server there are thousands. Raises ValueError where a
-    line is no metric.
+class Change(NamedTuple):
+    """What a server has done between two snapshots: worked for anyone, and restarted."""
+
+    worked: bool = False
+    restarted: bool = False
+
+
+@dataclass(slots=True)
+class ServerWork:
+    """The requests on a server: `ours` is how many of them are forefill's, `load` is by its latest metrics."""
+
+    load: EngineLoad = EngineLoad()
+    ours: int = 0
+    _latest: MetricsSnapshot | None = None
+
+    @classmethod
+    def unknown(cls) -> "ServerWork":
+        """Return the work of servers behind a router, whose metrics cannot be read."""
+        return cls(EngineLoad(others=None))
+
+    def update(self, snapshot: MetricsSnapshot | None) -> Change:
+        """Take new metrics, None if the server has none; return what has changed since those before."""
+        before, self._latest = self._latest, snapshot
+        if snapshot is None:
+            return Change()
+        self.load = replace(snapshot.load, others=max(0, snapshot.load.running - self.ours))
+        if before is None:
+            return Change()
+        # Any change counts as work, a moving queue or cache too: one long prompt yields no token for seconds.
+        return Change(worked=snapshot != before, restarted=snapshot.is_restart_of(before))
+
+
+def parse_metrics(text: str, rank: int | None = None) -> MetricsSnapshot:
+    """Parse the text of `/metrics`, summed over all engines of a server, or for one data-parallel rank.
+
+    Raises ValueError if a line is not a metric.
     """
-    reading = Told()
+    snapshot = MetricsSnapshot()
+    # A large server reports thousands of lines, so those that are not needed are dropped before parsing.
     lines = "\n".join(line for line in text.splitlines() if line.startswith(_OF_INTEREST)) + "\n"
     for family in text_string_to_metric_families(lines):
         for sample in family.samples:
             if rank is not None and sample.labels.get("engine", str(rank)) != str(rank):
                 continue
             if name := _ADDED_UP.get(sample.name):
-                setattr(reading, name, getattr(reading, name) + sample.value)
+                setattr(snapshot, name, getattr(snapshot, name) + sample.value)
             elif sample.name == "vllm:kv_cache_usage_perc":
-                reading.cache_usage = max(reading.cache_usage, sample.value)
+                snapshot.cache_usage = max(snapshot.cache_usage, sample.value)
             elif sample.name == "vllm:cache_config_info":
-                reading.cache = dict(sample.labels)
+                snapshot.cache = dict(sample.labels)
             elif sample.name == "process_start_time_seconds":
-                reading.started_at = max(reading.started_at, sample.value)
-    return reading
+                snapshot.started_at = max(snapshot.started_at, sample.value)
+    return snapshot
 
 
 def _number(text: str | None) -> int | None:

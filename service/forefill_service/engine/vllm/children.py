@@ -1,4 +1,4 @@
-"""What vLLM's processes print, and which signals reach them."""
+"""vLLM's child processes: their output, and the signals that reach them."""
 
 import os
 import re
@@ -19,12 +19,11 @@ _PREFIX = re.compile(r"\(\w+ pid=\d+\)\s*|\b(ERROR|INFO|WARNING) \d\d-\d\d \d\d:
 
 
 class ChildOutput:
-    """Passes on what children print and remembers its end: the cause of a failed start stands only there.
+    """Forwards what child processes print, and keeps the last `keep_lines`: only they say why a start failed.
 
-    Takes over file descriptors 1 and 2 while processes are started, so that they write into a pipe of ours.
-
-    A thread copies the pipe to the real standard error for as long as one of them lives; with `quiet_start` only what
-    comes after the block. This process's own standard output stays clean for programs that read it.
+    While children are started, file descriptors 1 and 2 are a pipe of ours, which the children inherit. A thread copies
+    the pipe to the real standard error for as long as any of them lives; with `quiet_start` it drops what they print
+    during the start. This process's own standard output stays clean for programs that read it.
     """
 
     def __init__(self, *, quiet_start: bool, keep_lines: int = 400) -> None:
@@ -33,7 +32,7 @@ class ChildOutput:
 
     @contextmanager
     def captured(self) -> Iterator[None]:
-        """Redirect the descriptors for the time of the block; children started in it keep the pipe."""
+        """Redirect the descriptors within the block; children that are started in it keep the pipe."""
         sys.stdout.flush()
         sys.stderr.flush()
         real_stdout, real_stderr = os.dup(1), os.dup(2)
@@ -53,10 +52,10 @@ class ChildOutput:
                 os.close(real)
 
     def cause(self) -> str:
-        """Return the last exception's name and message that was printed, as one line, or ""."""
+        """Return the name and message of the last exception that was printed, as one line; "" if there was none."""
         for line in reversed(self._lines):
             found = _CAUSE.search(_PREFIX.sub("", line))
-            if found and "root cause" not in line:  # vLLM's pointers to a cause that was printed before
+            if found and "root cause" not in line:  # vLLM's references to a cause that was printed earlier
                 return f"{found[1]}: {found[2].strip()}"
         return ""
 
@@ -69,16 +68,16 @@ class ChildOutput:
                     stderr.flush()
 
 
-def out_of_reach_of_ctrl_c(start: Callable[[], T]) -> T:
-    """Return `start()`, run so that processes which it starts never see SIGINT; Ctrl-C ends the wait for it.
+def start_with_sigint_blocked(start: Callable[[], T]) -> T:
+    """Run `start` in a thread that blocks SIGINT, which its child processes inherit; Ctrl-C ends the wait for it.
 
-    A terminal sends Ctrl-C to the whole process group, and an engine that stops at once takes with it the answers that
-    this process would let finish. Children inherit the signal mask of the thread that starts them.
+    A terminal sends Ctrl-C to the whole process group, and an engine that stopped at once would cut off the answers
+    that this process lets finish. Children inherit the signal mask of the thread that starts them.
     """
     result: Future[T] = Future()
 
     def run() -> None:
-        resource_tracker.ensure_running()  # to start it later would unblock the signal again
+        resource_tracker.ensure_running()  # if it were started later, it would unblock the signal
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             result.set_result(start())

@@ -13,13 +13,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
-from ...chat.messages import ChatMessage
 from ...chat.template import HfChat
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
 from ..base import EngineInfo, EngineLoad, Request
+from ..one_line import one_line
 from ..packaged_model import PACKAGED_MODEL_NAME, PackagedModelError, packaged_model_path
+from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
 from ..rendezvous import ranked
-from .children import ChildOutput, out_of_reach_of_ctrl_c
+from .children import ChildOutput, start_with_sigint_blocked
 from .kv_events import CacheEvents
 from .load import LoadReader
 
@@ -92,13 +93,13 @@ class EmbeddedEngine:
         output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
         try:
             with output.captured():
-                started = out_of_reach_of_ctrl_c(partial(_start_vllm, settings))
+                started = start_with_sigint_blocked(partial(_start_vllm, settings))
         except EngineStartError:
             raise
         except Exception as error:  # vLLM raises anything, from torch's errors to pydantic's
             log.debug("the engine did not start", exc_info=True)
-            cause = output.cause() or _one_line(error)
-            model = settings.model or "the packaged model"
+            cause = output.cause() or one_line(error, type(error).__name__)
+            model = settings.engine.model or "the packaged model"
             raise EngineStartError(
                 f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
             ) from error
@@ -146,11 +147,10 @@ class EmbeddedEngine:
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if len(request.prompt_ids) >= self.info.context_tokens:
-            raise EngineRefused("the prompt leaves no room for an answer")
+        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
-            self._sampling_params(request.sampling, len(request.prompt_ids)),
+            self._sampling_params(request.sampling, max_tokens),
             f"forefill-{next(self._ids)}",
             priority=int(request.priority),
             data_parallel_rank=self._rank(request.route),
@@ -164,7 +164,7 @@ class EmbeddedEngine:
         except (VLLMClientError, VLLMError, ValueError) as error:
             if self.vllm.errored:
                 raise EngineDied("vLLM's engine process has died") from error
-            raise EngineRefused(_one_line(error)) from error
+            raise EngineRefused(one_line(error, type(error).__name__)) from error
         finally:
             await outputs.aclose()
 
@@ -182,16 +182,14 @@ class EmbeddedEngine:
         """Return which of vLLM's data-parallel engines a route falls to; each has a cache of its own."""
         return int(ranked(route, self._ranks)[0]) if len(self._ranks) > 1 and route else None
 
-    def _sampling_params(self, sampling: Sampling, prompt_tokens: int) -> SamplingParams:
+    def _sampling_params(self, sampling: Sampling, max_tokens: int) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        room = self.info.context_tokens - prompt_tokens
-        wanted = sampling.max_tokens or self.info.default_answer_tokens or room
         given = {name: getattr(sampling, name) for name in _SAMPLING_DEFAULTS}
         return SamplingParams(
             **self._sampling_defaults | {name: value for name, value in given.items() if value is not None},
-            max_tokens=min(wanted, room),
+            max_tokens=max_tokens,
             seed=sampling.seed,
             stop=list(sampling.stop),
             output_kind=RequestOutputKind.DELTA,
@@ -223,7 +221,7 @@ def _start_vllm(settings: Settings) -> _Started:
             f"vLLM is not installed ({error}); install forefill with its extra 'vllm' or 'cpu'"
         ) from error
 
-    model, name = settings.model, settings.model
+    model, name = settings.engine.model, settings.engine.model
     if not model:
         try:
             model, name = str(packaged_model_path()), PACKAGED_MODEL_NAME
@@ -235,24 +233,24 @@ def _start_vllm(settings: Settings) -> _Started:
         "scheduling_policy": "priority",
         "disable_log_stats": True,
     }
-    cache_gib = settings.cache_gib
+    cache_gib = settings.engine.cache_gib
     if current_platform.is_cpu():
         arguments |= CPU_DEFAULTS
         cache_gib = cache_gib or CPU_CACHE_GIB  # left to itself, vLLM takes 92% of the machine's memory
     if cache_gib is not None:
         arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
-    if settings.block_size is not None:
-        arguments["block_size"] = settings.block_size
-    if settings.context_tokens is not None:
-        arguments["max_model_len"] = settings.context_tokens
-    several_caches = settings.engine_args.get("data_parallel_size", 1) > 1
-    tells = settings.kv_events and not several_caches and "kv_events_config" not in settings.engine_args
+    if settings.engine.block_size is not None:
+        arguments["block_size"] = settings.engine.block_size
+    if settings.engine.context_tokens is not None:
+        arguments["max_model_len"] = settings.engine.context_tokens
+    several_caches = settings.engine.args.get("data_parallel_size", 1) > 1
+    tells = settings.engine.kv_events and not several_caches and "kv_events_config" not in settings.engine.args
     events = CacheEvents() if tells else None
     if events is not None:
         arguments["kv_events_config"] = events.config()
     load = LoadReader()
     vllm = AsyncLLM.from_engine_args(
-        AsyncEngineArgs(**arguments | settings.engine_args), stat_loggers=[load.stat_logger()]
+        AsyncEngineArgs(**arguments | settings.engine.args), stat_loggers=[load.stat_logger()]
     )
     return _Started(vllm, name, load, events)
 
@@ -270,24 +268,17 @@ def _chat(vllm: AsyncLLM, settings: Settings) -> HfChat:
             'templates alone; if the model has one, set --engine-args \'{"tokenizer_mode": "hf"}\''
         )
     tokenizer = renderer.get_tokenizer()
-    given = load_chat_template(settings.chat_template) if settings.chat_template else None
+    given = load_chat_template(settings.engine.chat_template) if settings.engine.chat_template else None
     template = resolve_chat_template(tokenizer, given, None, model_config=config)
     if template is None:
-        raise EngineStartError("the model has no chat template; give one with --chat-template FILE")
+        raise EngineStartError(NO_CHAT_TEMPLATE)
     content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
     chat = HfChat(tokenizer, template, content_format)
 
-    message = ChatMessage("user", "Is it  so?\n")
-    ours = chat.encode(chat.render([message], {}))
+    ours = chat.encode(chat.render([RENDERING_PROBE], {}))
     flags = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": False}
     params = ChatParams(chat_template=given, chat_template_kwargs=flags)
-    _, [theirs] = renderer.render_chat([[{"role": message.role, "content": message.content}]], params)
+    _, [theirs] = renderer.render_chat([[{"role": RENDERING_PROBE.role, "content": RENDERING_PROBE.content}]], params)
     if ours != list(theirs["prompt_token_ids"]):
         raise EngineStartError("forefill does not render this model's chat as vLLM does, so answers would differ")
     return chat
-
-
-def _one_line(error: BaseException) -> str:
-    """Return an exception as one line of at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (" ".join(lines[:3]) or type(error).__name__)[:300]

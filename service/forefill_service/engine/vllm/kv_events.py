@@ -1,8 +1,7 @@
-"""What vLLM's cache stores and evicts, as it tells over ZMQ, in our names of blocks.
+"""vLLM's KV events: the blocks that its cache stores and evicts, reported over ZMQ, translated to our block names.
 
-The events carry token ids, that is what was typed: they go over a Unix socket in a directory that only this user can
-open. A gap in their numbers means that some were dropped; then nothing is believed any more but what is told from there
-on.
+The events contain token ids, and so what users typed: they travel over a Unix socket in a directory that only this user
+can open. A gap in their numbers means that some were dropped; only what is reported after the gap is believed then.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class CacheEvents:
-    """The events of one vLLM: `config` goes into its arguments, then iterate `changes`."""
+    """The KV events of one vLLM: start it with `config`, then iterate over `changes`."""
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="forefill-")  # mode 0700
         self._endpoint = f"ipc://{Path(self._directory.name) / 'kv-events'}"
 
     def config(self) -> Any:
-        """Return vLLM's KVEventsConfig for them."""
+        """Return the KVEventsConfig that has vLLM publish them here."""
         from vllm.config import KVEventsConfig
 
         return KVEventsConfig(
@@ -37,13 +36,13 @@ class CacheEvents:
         )
 
     async def changes(self) -> AsyncGenerator[CacheChange, None]:
-        """Yield what changes, until the iterator is closed."""
+        """Yield changes of the cache until the iterator is closed."""
         import msgspec
         import zmq.asyncio
         from vllm.distributed.kv_events import KVEventBatch
 
         decoder = msgspec.msgpack.Decoder(KVEventBatch)
-        translation, expected = Translation(), None
+        names, expected = BlockNameMap(), None
         with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as socket:
             socket.linger = 0
             socket.connect(self._endpoint)
@@ -52,11 +51,11 @@ class CacheEvents:
                 _, number, payload = await socket.recv_multipart()
                 seq = int.from_bytes(number, "big")
                 if expected is not None and seq != expected:
-                    log.warning("%d messages on the cache were lost; what it holds is learnt anew", seq - expected)
-                    translation.lost()
+                    log.warning("%d KV events were lost; forefill forgets what it knew of the cache", seq - expected)
+                    names.events_lost()
                     yield CacheChange(cleared=True)
                 expected = seq + 1
-                for change in translation.of(decoder.decode(payload).events):
+                for change in names.changes(decoder.decode(payload).events):
                     yield change
 
     def close(self) -> None:
@@ -64,24 +63,26 @@ class CacheEvents:
         self._directory.cleanup()
 
 
-class Translation:
-    """vLLM's hashes of blocks to our names. What stands on a block that was never heard of stays unknown.
+class BlockNameMap:
+    """Maps vLLM's block hashes to our block names. A block whose parent was never reported stays unknown.
 
-    vLLM may hold several copies of a block, and tells of each that comes and goes: of a prompt that is all cached the
-    last block is computed again, into a new one. For us a block is gone with its last copy.
+    vLLM may hold several copies of a block, and reports each that it stores or evicts: if a prompt is cached entirely,
+    its last block is computed again, into a new copy. For us a block is gone when its last copy is.
 
-    Where events were `lost`, names still hold, since a hash is of what a block holds, but nobody knows how many copies
-    there are. Those heard of from then on are counted, and all that go are taken to be of these: never more are counted
-    than there are, so no block is believed for longer than vLLM holds it, though it may be given up too early.
+    After events were lost, the names are still right, since a hash identifies the content of a block, but the number of
+    copies is unknown. Only copies reported since are counted, and every eviction is counted against them. So the count
+    is never too high: no block is believed cached for longer than vLLM holds it, though it may be given up too early.
     """
 
     def __init__(self) -> None:
         self._names: dict[Any, BlockName] = {}
         self._copies: Counter[Any] = Counter()
-        self._names_before: dict[Any, BlockName] = {}  # a loss; the next one ends them, so they do not pile up
+        self._names_before: dict[
+            Any, BlockName
+        ] = {}  # the last loss; the next loss drops them, so they do not accumulate
 
-    def of(self, events: Iterable[Any]) -> Iterable[CacheChange]:
-        """Yield vLLM's events as changes."""
+    def changes(self, events: Iterable[Any]) -> Iterable[CacheChange]:
+        """Yield one change for each of vLLM's events, in our block names."""
         for event in events:
             match type(event).__name__:
                 case "BlockStored":
@@ -92,13 +93,13 @@ class Translation:
                     self._names, self._copies, self._names_before = {}, Counter(), {}
                     yield CacheChange(cleared=True)
 
-    def lost(self) -> None:
-        """Take it that events were lost: of what is named so far, nobody knows what is still held."""
+    def events_lost(self) -> None:
+        """Record that events were lost: blocks named so far may or may not be cached still."""
         self._names_before, self._names = self._names, {}
         self._copies.clear()
 
     def _stored(self, event: Any) -> list[BlockName]:
-        if event.group_idx:  # of a hybrid model the first group alone holds whole prefixes
+        if event.group_idx:  # only the first group of a hybrid model holds whole prefixes
             return []
         parent = self._parent(event)
         if parent is None:
@@ -122,4 +123,4 @@ class Translation:
         if (key := event.parent_block_hash) is not None:
             return self._names.get(key, self._names_before.get(key))
         extra = event.extra_keys[0] if event.extra_keys else None
-        return hash(extra[0] if extra else None)  # of a text model: its cache salt
+        return hash(extra[0] if extra else None)  # for a text model: the cache salt

@@ -1,4 +1,4 @@
-"""How vLLM is doing, from the statistics that its scheduler sends with every step."""
+"""vLLM's load, from the statistics that its scheduler sends with every step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class LoadReader:
-    """Keeps the latest word of each of an engine's schedulers (data parallelism has several)."""
+    """Keeps the latest statistics of each of an engine's schedulers: with data parallelism there are several."""
 
     def __init__(self) -> None:
         self._latest: dict[int, EngineLoad] = {}
 
     @property
     def latest(self) -> EngineLoad:
-        """All schedulers together: requests and preemptions added up, the fullest cache."""
+        """The load of all schedulers: the sum of their requests and preemptions, and the usage of the fullest cache."""
         loads = self._latest.values()
         return EngineLoad(
             running=sum(load.running for load in loads),
@@ -28,7 +28,7 @@ class LoadReader:
         )
 
     def stat_logger(self) -> Callable[..., Any]:
-        """Return what vLLM takes as a stat logger factory."""
+        """Return a stat logger factory for vLLM."""
         from vllm.v1.metrics.loggers import StatLoggerBase
 
         heard = self._heard

@@ -5,7 +5,7 @@ from forefill_service.engine import FakeChat
 from forefill_service.engine.http import discovery
 from forefill_service.engine.http.discovery import _MEASURED_AT, block_size_of, discover
 from forefill_service.engine.http.endpoint import Endpoint
-from forefill_service.engine.http.vllm_metrics import told
+from forefill_service.engine.http.vllm_metrics import parse_metrics
 
 from tests.support.fake_vllm import fake_vllm, remote_settings
 
@@ -42,28 +42,28 @@ def test_what_is_cached_in_no_whole_blocks_has_no_block_size(found: dict[int, in
 
 
 def test_metrics_tell_the_load_of_all_engines_of_a_server_together() -> None:
-    load = told(METRICS).load
+    load = parse_metrics(METRICS).load
     assert (load.running, load.waiting, load.cache_usage, load.preemptions) == (3, 4, 0.5, 3)
 
 
 def test_metrics_tell_how_the_cache_is_set_up_and_how_much_was_done() -> None:
-    reading = told(METRICS)
+    reading = parse_metrics(METRICS)
     assert (reading.block_size, reading.cache_blocks) == (32, 1424)
     assert reading.tokens == 120
     assert reading.started_at == 1.7e9
 
 
 def test_metrics_of_something_else_tell_nothing() -> None:
-    reading = told("# TYPE other gauge\nother 1.0\n")
+    reading = parse_metrics("# TYPE other gauge\nother 1.0\n")
     assert reading.cache == {}
     assert reading.block_size is None
-    assert told("<html>no metrics</html>").cache == {}
+    assert parse_metrics("<html>no metrics</html>").cache == {}
     with pytest.raises(ValueError, match=r".*"):
-        told("vllm:num_requests_running{ broken")
+        parse_metrics("vllm:num_requests_running{ broken")
 
 
 def test_metrics_tell_of_one_engine_of_a_server_alone() -> None:
-    reading = told(METRICS, rank=1)
+    reading = parse_metrics(METRICS, rank=1)
     assert (reading.running, reading.waiting, reading.cache_usage, reading.tokens) == (1, 0, 0.5, 0)
     assert reading.started_at == 1.7e9
 
@@ -80,8 +80,8 @@ async def test_a_server_that_tells_what_it_found_cached_is_known_by_a_prompt_tha
         server.faults.tells_zero = tells_zero
         endpoint = Endpoint(server.url)
         served = await discover(endpoint, remote_settings(server.url, router=True))
-        assert served.cached_tokens
+        assert served.reports_cached_tokens
         assert served.info.block_size == 48, "measured"
         server.faults.tells_cached = False
-        assert not (await discover(endpoint, remote_settings(server.url, block_size=48))).cached_tokens
+        assert not (await discover(endpoint, remote_settings(server.url, block_size=48))).reports_cached_tokens
         await endpoint.close()

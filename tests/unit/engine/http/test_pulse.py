@@ -38,27 +38,27 @@ def test_so_does_a_probe_that_fails_whatever_was_heard(pulse: Pulse) -> None:
 
 
 def test_a_probe_that_is_not_served_means_down(pulse: Pulse) -> None:
-    pulse.unserved(quiet_since=10)
+    pulse.probe_unanswered(quiet_since=10)
     assert not pulse.up
 
 
 def test_unless_it_was_heard_of_meanwhile(pulse: Pulse) -> None:
     pulse.heard(11)
-    pulse.unserved(quiet_since=10)
+    pulse.probe_unanswered(quiet_since=10)
     assert pulse.up
 
 
 class TestRouter:
     @pytest.fixture
     def router(self) -> Pulse:
-        router = Pulse(decisive=False)
+        router = Pulse(single_server=False)
         router.answered(0)
         return router
 
     def test_what_happens_to_one_key_says_nothing_of_the_others(self, router: Pulse) -> None:
         router.refused()
         router.failed(quiet_since=10)
-        router.unserved(quiet_since=11)
+        router.probe_unanswered(quiet_since=11)
         assert router.up
 
     def test_with_probes_in_a_row_that_find_nobody_it_is_down(self, router: Pulse) -> None:

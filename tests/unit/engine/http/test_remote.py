@@ -1,8 +1,10 @@
 """vLLM over HTTP: what is sent, what comes back, and everything that can go wrong in between."""
 
 import asyncio
+import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine
+from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm, remote_engine
+from tests.support.openai_endpoint import openai_endpoint
 
 BLOCK = 16
 PROMPT = list(range(1, 2 * BLOCK + 6))
-WAIT_SECONDS = 20
 
 
 @pytest.fixture
@@ -41,10 +43,10 @@ async def read_into(came: list[Output], engine: RemoteEngine) -> None:
         came.append(output)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110 (a server in this process sets no event of ours)
-            await asyncio.sleep(0.01)
+async def restarted(engine: RemoteEngine) -> None:
+    """Wait until the engine reports an empty cache: its server has come back."""
+    async with asyncio.timeout(WAIT_SECONDS), aclosing(engine.cache_changes()) as changes:
+        assert await anext(changes) == CacheChange(cleared=True)
 
 
 async def test_an_answer_over_http_is_the_engines_own(server: FakeVllm) -> None:
@@ -137,9 +139,9 @@ async def test_giving_up_an_answer_aborts_it_on_the_server() -> None:
     async with fake_vllm(block_size=BLOCK) as server, remote_engine(server) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
-        await until(lambda: len(server.engine.requests) == 2)
+        await server.until(lambda: len(server.engine.requests) == 2)
         reader.cancel()
-        await until(lambda: server.engine.aborted == 1)
+        await server.until(lambda: server.engine.aborted == 1)
 
 
 async def test_a_hung_server_is_found_out_and_those_who_wait_are_told(server: FakeVllm) -> None:
@@ -151,19 +153,18 @@ async def test_a_hung_server_is_found_out_and_those_who_wait_are_told(server: Fa
                 await answer(engine, request())
         assert not engine.up
         server.faults.flowing.set()
-        await until(lambda: engine.up)
+        await restarted(engine)
+        assert engine.up
         watch.cancel()
 
 
 @pytest.mark.parametrize("moving", ["tokens", "running"])
 async def test_a_server_that_works_for_others_is_busy_not_hung(server: FakeVllm, moving: str) -> None:
-    async with remote_engine(server, probe_timeout_seconds=0.2) as engine:
+    async with remote_engine(server, probe_timeout_seconds=0.4) as engine:
         watch = asyncio.create_task(engine.watch())
         server.faults.stall_after = 0  # our probe gets no turn
-        probe = asyncio.create_task(engine.probe())
-        while not probe.done():
-            setattr(server, moving, getattr(server, moving) + 1)
-            await asyncio.sleep(0.01)
+        server.moving = moving
+        await engine.monitor.probe()
         assert engine.up
         watch.cancel()
 
@@ -172,9 +173,9 @@ async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_no
     async with remote_engine(server, probe_timeout_seconds=WAIT_SECONDS) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
-        await until(lambda: len(server.engine.requests) == 2)
+        await server.until(lambda: len(server.engine.requests) == 2)
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         assert not engine.up
         await asyncio.sleep(0)
         assert not reader.done()
@@ -184,15 +185,15 @@ async def test_an_answer_that_still_comes_from_a_server_that_takes_no_more_is_no
 async def test_who_waits_for_a_server_that_cannot_be_reached_any_more_is_told(
     server: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING", logger="forefill_service.engine.http.remote")
+    caplog.set_level("WARNING", logger="forefill_service.engine.http.monitor")
     async with remote_engine(server) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
-        await until(lambda: len(server.engine.requests) == 2)
-        engine._pulse.refused()  # another request found no connection, and this one's never breaks
+        await server.until(lambda: len(server.engine.requests) == 2)
+        engine.monitor.pulse.refused()  # another request found no connection, and this one's never breaks
         server.faults.flowing.clear()
         for _ in range(2):
-            await engine.probe()
+            await engine.monitor.probe()
         with pytest.raises(EngineUnavailable, match="does not answer"):
             await reader
         assert len([line for line in caplog.messages if "is down" in line]) == 1, "said once"
@@ -206,8 +207,8 @@ async def test_a_server_that_does_not_take_our_requests_is_down_however_much_it_
         server.faults.status = status
         with pytest.raises(EngineUnavailable):
             await answer(engine, request())
-        engine._pulse.heard(engine._clock())
-        await engine.probe()
+        engine.monitor.heard()
+        await engine.monitor.probe()
         assert not engine.up
 
 
@@ -226,23 +227,21 @@ async def test_probes_do_not_wait_for_metrics_that_hang(server: FakeVllm) -> Non
         server.faults.metrics_hang = True
         asked = len(server.bodies)
         watch = asyncio.create_task(engine.watch())
-        await until(lambda: len(server.bodies) > asked + 1)
+        await server.until(lambda: len(server.bodies) > asked + 1)
         assert engine.up
         watch.cancel()
 
 
 async def test_one_that_comes_back_has_lost_its_cache(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
-        changes = engine.cache_changes()
         port = server.port
         await server.stop()
-        await engine.probe()
+        await engine.monitor.probe()
         assert not engine.up
         await server.start(port)
-        await engine.probe()
+        await engine.monitor.probe()
         assert engine.up
-        async with asyncio.timeout(WAIT_SECONDS):
-            assert await anext(changes) == CacheChange(cleared=True)
+        await restarted(engine)
 
 
 @pytest.mark.parametrize(
@@ -259,25 +258,25 @@ async def test_one_that_comes_back_as_another_is_not_used(
 ) -> None:
     async with remote_engine(server) as engine:
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         server.faults.status = None
         before = {name: getattr(server, name) for name in told}
         for name, value in told.items():
             setattr(server, name, value)
-        await engine.probe()
-        await engine.probe()
+        await engine.monitor.probe()
+        await engine.monitor.probe()
         assert not engine.up
         assert len([line for line in caplog.messages if says in line]) == 1, "said once"
         for name, value in before.items():
             setattr(server, name, value)
-        await engine.probe()
+        await engine.monitor.probe()
         assert engine.up
 
 
 async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
         server.faults.status = 500
-        await engine.probe()
+        await engine.monitor.probe()
         asked = len(server.bodies)
         with pytest.raises(EngineUnavailable, match="is down"):
             await answer(engine, request())
@@ -288,9 +287,9 @@ async def test_others_are_who_runs_there_but_for_our_own(server: FakeVllm) -> No
     async with remote_engine(server) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
-        await until(lambda: len(server.engine.requests) == 2)
+        await server.until(lambda: len(server.engine.requests) == 2)
         server.running = 3
-        await engine._look()
+        await engine.monitor.read_metrics()
         assert engine.load.others == 2
         reader.cancel()
 
@@ -301,13 +300,14 @@ async def test_who_runs_behind_a_router_is_not_known(server: FakeVllm) -> None:
 
 
 async def test_a_dead_worker_behind_a_router_does_not_take_the_others_down(server: FakeVllm) -> None:
-    async with remote_engine(server, router=True) as engine:
+    now = 0.0
+    async with remote_engine(server, clock=lambda: now, router=True, probe_seconds=5) as engine:
         server.faults.status = 502
-        await engine.probe()
-        await engine.probe()
+        await engine.monitor.probe()
+        await engine.monitor.probe()
         assert engine.up
-        await asyncio.sleep(0.25)  # nothing is heard for longer than it takes to become suspicious
-        await engine.probe()
+        now += 5.1  # a silence longer than it takes to become suspicious
+        await engine.monitor.probe()
         assert not engine.up
     keys = [headers["X-Session-ID"] for headers in server.headers]
     assert len(set(keys)) == len(keys), "each probe asks for another worker"
@@ -325,7 +325,7 @@ async def test_neither_cookies_nor_other_places_are_followed(server: FakeVllm) -
 async def test_its_load_is_what_its_metrics_tell(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
         server.running = 3
-        await engine._look()
+        await engine.monitor.read_metrics()
         assert engine.load.running == 3
 
 
@@ -333,7 +333,7 @@ async def test_without_metrics_it_is_watched_by_probes_alone(server: FakeVllm) -
     server.faults.tells_metrics = False
     async with remote_engine(server) as engine:
         watch = asyncio.create_task(engine.watch())
-        await until(lambda: len(server.bodies) > 2)
+        await server.until(lambda: len(server.bodies) > 2)
         assert engine.up
         watch.cancel()
 
@@ -368,6 +368,16 @@ async def test_the_api_key_goes_with_every_request_and_into_no_message(server: F
         await endpoint.text("/v1/completions", WAIT_SECONDS, {"prompt": PROMPT, "max_tokens": 1})
     assert "s3cret" not in str(refused.value)
     await endpoint.close()
+
+
+async def test_an_event_longer_than_the_buffer_of_aiohttp_is_read_whole() -> None:
+    async with openai_endpoint() as canned:
+        canned.events = [{"prompt_token_ids": [12345] * 2**18}]
+        endpoint = Endpoint(canned.url)
+        lines = [line async for line in endpoint.lines("/v1/completions", {}, {}, WAIT_SECONDS, WAIT_SECONDS)]
+        await endpoint.close()
+    assert lines[0] == f"data: {json.dumps(canned.events[0])}".encode()
+    assert lines[2] == b"data: [DONE]"
 
 
 async def test_priorities_are_left_out_where_the_server_has_none(server: FakeVllm) -> None:

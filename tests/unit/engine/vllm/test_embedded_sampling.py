@@ -33,17 +33,9 @@ def engine(**model_defaults: Any) -> EmbeddedEngine:
     return EmbeddedEngine(started, chat)
 
 
-@pytest.mark.parametrize(
-    ("asked", "of_the_model", "expected"),
-    [(None, None, 90), (5, None, 5), (None, 7, 7), (5, 7, 5), (9, 7, 9), (None, 200, 90), (200, 7, 90)],
-)
-def test_an_answer_is_as_long_as_the_session_the_model_or_the_context_says(
-    asked: int | None, of_the_model: int | None, expected: int
-) -> None:
-    defaults = {} if of_the_model is None else {"max_tokens": of_the_model}
-    one = engine(**defaults)
-    assert one.info.default_answer_tokens == of_the_model
-    assert one._sampling_params(Sampling(max_tokens=asked), 10).max_tokens == expected
+def test_the_limit_of_the_model_is_told() -> None:
+    assert engine().info.default_answer_tokens is None
+    assert engine(max_tokens=7).info.default_answer_tokens == 7
 
 
 def test_what_the_session_leaves_open_is_the_models() -> None:

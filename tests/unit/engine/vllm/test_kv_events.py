@@ -5,7 +5,7 @@ from typing import Any
 
 from forefill_service.cache.blocks import BlockNames, CacheChange
 from forefill_service.chat.token_ids import TokenIds
-from forefill_service.engine.vllm.kv_events import Translation
+from forefill_service.engine.vllm.kv_events import BlockNameMap
 
 BLOCK = 4
 IDS = tuple(range(12))
@@ -44,23 +44,25 @@ def names(salt: str | None = None) -> tuple[int, ...]:
 
 def test_stored_blocks_have_the_names_that_planners_use() -> None:
     events = [BlockStored([b"a", b"b"], None, list(IDS[:8])), BlockStored([b"c"], b"b", list(IDS[8:]))]
-    first, second = Translation().of(events)
+    first, second = BlockNameMap().changes(events)
     assert first.stored + second.stored == names()
 
 
 def test_a_salt_gives_the_names_of_that_salt() -> None:
-    [change] = Translation().of([BlockStored([b"a", b"b", b"c"], None, list(IDS), extra_keys=[("s",), None, None])])
+    [change] = BlockNameMap().changes(
+        [BlockStored([b"a", b"b", b"c"], None, list(IDS), extra_keys=[("s",), None, None])]
+    )
     assert change.stored == names("s")
 
 
 def test_removed_blocks_are_named_as_they_were_stored() -> None:
-    translation = Translation()
-    list(translation.of([BlockStored([b"a", b"b", b"c"], None, list(IDS))]))
-    assert list(translation.of([BlockRemoved([b"c", b"unknown"])])) == [CacheChange(removed=names()[2:])]
+    block_names = BlockNameMap()
+    list(block_names.changes([BlockStored([b"a", b"b", b"c"], None, list(IDS))]))
+    assert list(block_names.changes([BlockRemoved([b"c", b"unknown"])])) == [CacheChange(removed=names()[2:])]
 
 
 def test_what_stands_on_an_unknown_block_stays_unknown() -> None:
-    [change] = Translation().of([BlockStored([b"c"], b"never heard of", list(IDS[8:]))])
+    [change] = BlockNameMap().changes([BlockStored([b"c"], b"never heard of", list(IDS[8:]))])
     assert change == CacheChange()
 
 
@@ -68,7 +70,7 @@ def test_of_a_hybrid_model_the_first_group_counts() -> None:
     whole = list(IDS[:4])
     events = [BlockStored([b"a"], None, whole, group_idx=group) for group in (0, 1)]
     removed = [BlockRemoved([b"a"], group_idx=group) for group in (1, 0)]
-    assert list(Translation().of([*events, *removed])) == [
+    assert list(BlockNameMap().changes([*events, *removed])) == [
         CacheChange(stored=names()[:1]),
         CacheChange(),
         CacheChange(),
@@ -78,9 +80,11 @@ def test_of_a_hybrid_model_the_first_group_counts() -> None:
 
 def test_a_block_is_removed_with_its_last_copy() -> None:
     """A touch computes the last block again; when one of the two goes, vLLM goes on from the other."""
-    translation = Translation()
-    list(translation.of([BlockStored([b"a", b"b"], None, list(IDS[:8])), BlockStored([b"b"], b"a", list(IDS[4:8]))]))
-    one_copy, behind, last_copy, end = translation.of(
+    block_names = BlockNameMap()
+    list(
+        block_names.changes([BlockStored([b"a", b"b"], None, list(IDS[:8])), BlockStored([b"b"], b"a", list(IDS[4:8]))])
+    )
+    one_copy, behind, last_copy, end = block_names.changes(
         [
             BlockRemoved([b"b"]),
             BlockStored([b"c"], b"b", list(IDS[8:])),
@@ -95,45 +99,45 @@ def test_a_block_is_removed_with_its_last_copy() -> None:
 
 
 def test_after_a_loss_what_is_stored_on_a_block_known_before_is_named() -> None:
-    translation = Translation()
-    list(translation.of([BlockStored([b"a", b"b"], None, list(IDS[:8]))]))
-    translation.lost()
-    changes = list(translation.of([BlockStored([b"c"], b"b", list(IDS[8:])), BlockRemoved([b"c"])]))
+    block_names = BlockNameMap()
+    list(block_names.changes([BlockStored([b"a", b"b"], None, list(IDS[:8]))]))
+    block_names.events_lost()
+    changes = list(block_names.changes([BlockStored([b"c"], b"b", list(IDS[8:])), BlockRemoved([b"c"])]))
     assert changes == [CacheChange(stored=names()[2:]), CacheChange(removed=names()[2:])]
 
 
 def test_after_a_loss_only_copies_heard_of_since_are_counted() -> None:
     """Of three copies the loss may have hidden the end: one more comes and goes, and none may be left."""
-    translation = Translation()
+    block_names = BlockNameMap()
     copy = BlockStored([b"a"], None, list(IDS[:4]))
-    list(translation.of([copy, copy, copy]))
-    translation.lost()
-    assert list(translation.of([copy, BlockRemoved([b"a"])]))[1] == CacheChange(removed=names()[:1])
+    list(block_names.changes([copy, copy, copy]))
+    block_names.events_lost()
+    assert list(block_names.changes([copy, BlockRemoved([b"a"])]))[1] == CacheChange(removed=names()[:1])
 
 
 def test_after_a_loss_a_block_is_given_up_with_each_copy_that_may_be_the_last() -> None:
-    translation = Translation()
+    block_names = BlockNameMap()
     copy, gone = BlockStored([b"a"], None, list(IDS[:4])), BlockRemoved([b"a"])
-    list(translation.of([copy, copy]))
-    translation.lost()
-    assert list(translation.of([gone, gone])) == [CacheChange(removed=names()[:1])] * 2
-    [stored, *_] = translation.of([copy])
+    list(block_names.changes([copy, copy]))
+    block_names.events_lost()
+    assert list(block_names.changes([gone, gone])) == [CacheChange(removed=names()[:1])] * 2
+    [stored, *_] = block_names.changes([copy])
     assert stored == CacheChange(stored=names()[:1])
-    assert list(translation.of([copy, gone, gone]))[1:] == [CacheChange(), CacheChange(removed=names()[:1])]
+    assert list(block_names.changes([copy, gone, gone]))[1:] == [CacheChange(), CacheChange(removed=names()[:1])]
 
 
 def test_names_that_were_not_heard_of_between_two_losses_are_forgotten() -> None:
-    translation = Translation()
-    list(translation.of([BlockStored([b"a"], None, list(IDS[:4]))]))
-    translation.lost()
-    translation.lost()
-    assert list(translation.of([BlockStored([b"b"], b"a", list(IDS[4:8]))])) == [CacheChange()]
+    block_names = BlockNameMap()
+    list(block_names.changes([BlockStored([b"a"], None, list(IDS[:4]))]))
+    block_names.events_lost()
+    block_names.events_lost()
+    assert list(block_names.changes([BlockStored([b"b"], b"a", list(IDS[4:8]))])) == [CacheChange()]
 
 
 def test_a_cleared_cache_forgets_all() -> None:
-    translation = Translation()
-    list(translation.of([BlockStored([b"a"], None, list(IDS[:4]))]))
-    assert list(translation.of([AllBlocksCleared(), BlockRemoved([b"a"])])) == [
+    block_names = BlockNameMap()
+    list(block_names.changes([BlockStored([b"a"], None, list(IDS[:4]))]))
+    assert list(block_names.changes([AllBlocksCleared(), BlockRemoved([b"a"])])) == [
         CacheChange(cleared=True),
         CacheChange(),
     ]

@@ -1,0 +1,88 @@
+"""The requests to one server whose model and abilities are known."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ..base import ONE_TOKEN, Priority, Request
+from .completions import body
+from .discovery import difference, metrics_of
+from .endpoint import completed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from ...chat.generation import Output
+    from ...settings import Settings
+    from .discovery import ServedModel
+    from .endpoint import Endpoint
+    from .vllm_metrics import MetricsSnapshot
+
+RANK_HEADER = "X-data-parallel-rank"
+
+
+class ServerClient:
+    """Sends requests to one server, or to one data-parallel rank of it. `name` is the URL, with the rank if any."""
+
+    def __init__(self, endpoint: Endpoint, served: ServedModel, settings: Settings, rank: int | None = None) -> None:
+        self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
+        self.served = served
+        self.endpoint = endpoint
+        self._settings = settings
+        self._rank = rank
+
+    async def outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
+        """Run one request and yield the parts of its answer. Raises EngineRefused, EngineUnavailable."""
+        settings = self._settings.remote
+        warm = request.priority is Priority.WARM
+        outputs = completed(
+            self.endpoint,
+            body(request, self.served.info.model, max_tokens, priorities=self.served.accepts_priorities),
+            self._headers(request),
+            settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
+            settings.token_timeout_seconds,
+            cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
+        )
+        async with aclosing(outputs):
+            async for output in outputs:
+                yield output
+
+    async def probe(self) -> None:
+        """Have one token generated, behind a router under a new key.
+
+        Raises EngineRefused, EngineUnavailable, and TimeoutError after `probe_timeout_seconds`.
+        """
+        prompt = self.served.chat.encode("a")
+        request = Request(prompt, ONE_TOKEN, Priority.GENERATION, route=secrets.token_hex(8))
+        async with asyncio.timeout(self._settings.remote.probe_timeout_seconds):
+            async with aclosing(self.outputs(request, 1)) as outputs:
+                async for _ in outputs:
+                    pass
+
+    async def mismatch(self) -> str:
+        """Return in what the server now differs from what it served; "" if it does not. Raises EngineError."""
+        return await difference(self.endpoint, self.served, self._settings)
+
+    async def metrics(self) -> MetricsSnapshot | None:
+        """Return the server's metrics, None if it has none. Raises EngineUnavailable."""
+        return await metrics_of(self.endpoint, self._settings.remote.probe_timeout_seconds, self._rank)
+
+    def hang_up(self) -> None:
+        """End all requests that wait for this server: they raise EngineUnavailable."""
+        self.endpoint.hang_up()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.endpoint.close()
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        headers = {}
+        if request.route:
+            headers[self._settings.remote.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
+        if self._rank is not None:
+            headers[RANK_HEADER] = str(self._rank)
+        return headers

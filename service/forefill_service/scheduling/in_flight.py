@@ -1,0 +1,152 @@
+"""The work of one engine as far as it is known, and the room that it leaves for more speculation.
+
+a generation waits for its first token     nothing speculative starts
+answers run, or it is not known            pieces that add at most `busy_seconds` to a step, all in flight together
+nothing else runs                          pieces that add at most `idle_seconds`
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..cache.prefill import Prefill
+from ..engine.base import Engine, Priority
+from .prefill_times import PrefillTimes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits for speculative work on one engine.
+
+    `busy_seconds` and `idle_seconds` bound what all pieces in flight add to a step, `piece_tokens` one piece,
+    `in_flight` and `pregenerations` their numbers, and `wait_seconds` how long one waits before it is shed.
+    """
+
+    busy_seconds: float = 0.05
+    idle_seconds: float = 0.15
+    piece_tokens: int = 2048
+    in_flight: int = 4
+    pregenerations: int = 2
+    wait_seconds: float = 5.0
+
+
+@dataclass(eq=False, slots=True)
+class Permit:
+    """Speculative work that may start; `prefill` is None if nothing was left to do.
+
+    `alone` says that nothing else has run on the engine since it started; `revoked` is set when the work must stop.
+    """
+
+    priority: Priority
+    prefill: Prefill | None
+    began_at: float
+    added_seconds: float = 0.0
+    alone: bool = False
+    revoked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class InFlight:
+    """The permits and generations on one engine now. Times are seconds of one clock."""
+
+    def __init__(self, engine: Engine, limits: Limits, times: PrefillTimes) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._times = times
+        self._prefilling: set[Permit] = set()
+        self._pregenerating: set[Permit] = set()
+        self._generations = 0
+        self._without_first_token = 0
+
+    @property
+    def speculative(self) -> int:
+        """The number of warms and pre-generations in the engine."""
+        return len(self._prefilling | self._pregenerating)
+
+    @property
+    def pregenerations(self) -> int:
+        """The number of pre-generations in the engine."""
+        return len(self._pregenerating)
+
+    @property
+    def generations(self) -> int:
+        """The number of generations of our own in the engine."""
+        return self._generations
+
+    @contextmanager
+    def generation(self) -> Iterator[Callable[[], None]]:
+        """Count a generation for the duration of the block; call the yielded function at its first token."""
+        waits = True
+
+        def first_token() -> None:
+            nonlocal waits
+            if waits:
+                waits = False
+                self._without_first_token -= 1
+
+        self._generations += 1
+        self._without_first_token += 1
+        self._mark_shared()
+        try:
+            yield first_token
+        finally:
+            self._generations -= 1
+            first_token()
+
+    def has_slot(self, priority: Priority) -> bool:
+        """Return whether one more piece of speculative work may start, if it is small enough."""
+        if self._without_first_token or len(self._prefilling) >= self._limits.in_flight:
+            return False
+        return priority is not Priority.PREGENERATION or self.pregenerations < self._limits.pregenerations
+
+    def room(self, cached_tokens: int) -> int:
+        """Return how many new tokens a piece may compute now after this many cached ones."""
+        block_size = self._engine.info.block_size
+        quiet = not self._answers_run and self._engine.load.others is not None
+        seconds = self._limits.idle_seconds if quiet else self._limits.busy_seconds
+        seconds -= sum(permit.added_seconds for permit in self._prefilling)
+        most = max(self._limits.piece_tokens, block_size)
+        tokens = int(min(self._times.tokens_within(seconds, cached_tokens), most))
+        if self._answers_run or self._prefilling:
+            return tokens
+        return max(tokens, block_size)  # even on an engine this slow, something must go on
+
+    def start(self, priority: Priority, prefill: Prefill, now: float) -> Permit:
+        """Count a prefill as in flight, and return the permit for it."""
+        alone = not (self._prefilling or self._pregenerating or self._answers_run)
+        added_seconds = self._times.added_seconds(prefill.new_tokens, prefill.frontier)
+        permit = Permit(priority, prefill, now, added_seconds, alone)
+        self._mark_shared()
+        self._prefilling.add(permit)
+        if priority is Priority.PREGENERATION:
+            self._pregenerating.add(permit)
+        return permit
+
+    def prefilled(self, permit: Permit, cached_tokens: int | None, now: float) -> bool:
+        """Record that the prompt of a permit is computed, and learn its time; return False if that is not news."""
+        if permit not in self._prefilling:
+            return False
+        self._prefilling.remove(permit)
+        if permit.alone and permit.prefill is not None and cached_tokens is not None:
+            computed = len(permit.prefill.prefix) - cached_tokens
+            self._times.observe(computed, cached_tokens, now - permit.began_at)
+        return True
+
+    def end(self, permit: Permit) -> None:
+        """Record that the work of a permit is over."""
+        self._prefilling.discard(permit)
+        self._pregenerating.discard(permit)
+
+    def revoke_pregenerations(self) -> None:
+        """Ask every pre-generation to stop."""
+        for permit in self._pregenerating:
+            permit.revoked.set()
+
+    @property
+    def _answers_run(self) -> bool:
+        """Whether an answer runs, as far as is known: the engine reports requests that are not ours."""
+        return bool(self._generations or self._engine.load.others)
+
+    def _mark_shared(self) -> None:
+        for permit in self._prefilling:
+            permit.alone = False

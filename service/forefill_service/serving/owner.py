@@ -1,0 +1,75 @@
+"""For whom a session works: the names that its work is booked to, its way to an engine, and what it believes cached."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+
+from ..cache.view import CacheView
+from ..fleet.backend import Backend
+from ..fleet.replicas import Place, Route
+from ..session.events import CacheScope, Open
+from ..session.ledger import Balance
+
+
+@dataclass(eq=False, slots=True)
+class Owner:
+    """One session, to all that works for it. `tenant` is "" if all sessions are of one tenant."""
+
+    backend: Backend
+    session: str
+    tenant: str
+    cache_salt: str | None
+    route: Route
+    _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, backend: Backend, opening: Open, tenant: str) -> "Owner":
+        """Return the owner of the session that begins with this Open."""
+        session = opening.session_key or secrets.token_hex(8)
+        route = Route(backend.replicas, _route_key(backend, opening, session, tenant))
+        return cls(backend, session, tenant, _cache_salt(opening.cache_scope, tenant), route)
+
+    @property
+    def accounts(self) -> tuple[str, str]:
+        """The accounts that its work is booked to."""
+        return f"session {self.session}", f"tenant {self.tenant}"
+
+    def view(self, place: Place) -> CacheView:
+        """Return what a place is believed to hold of the session's prompts.
+
+        The last place's view is kept, since a session seldom moves, and a view names a long base prompt only once.
+        """
+        if self._view is not None:
+            at, view = self._view
+            if at.replica.blocks is place.replica.blocks and at.cache_partition == place.cache_partition:
+                return view
+        info, partition = self.backend.info, place.cache_partition
+        view = CacheView(
+            place.replica.blocks,
+            block_size=info.block_size,
+            context_tokens=info.context_tokens,
+            root=(self.cache_salt, partition) if partition else self.cache_salt,
+        )
+        self._view = place, view
+        return view
+
+    def book(self, balance: Balance) -> Balance:
+        """Book a turn's closed ledger to the session and its tenant, and to the metrics; return it."""
+        self.backend.waste_limiter.settled(balance, *self.accounts)
+        self.backend.metrics.settled(balance)
+        return balance
+
+
+def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> str:
+    """Return what decides where the session's requests go."""
+    if backend.settings.remote.affinity == "session":
+        return f"{tenant}/{session}"
+    said = [(message.role, message.content) for message in opening.messages]
+    return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
+
+
+def _cache_salt(scope: CacheScope, tenant: str) -> str | None:
+    """Return what sets the session's blocks apart from those of others: from other tenants' always."""
+    if scope is CacheScope.SESSION:
+        return secrets.token_hex(16)
+    return hashlib.sha256(f"forefill tenant {tenant}".encode()).hexdigest() if tenant else None

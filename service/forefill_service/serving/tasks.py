@@ -1,0 +1,69 @@
+"""The tasks of one session, and how a task is ended without cutting its clean-up short."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ..errors import EngineDied, Reason, Refusal
+
+
+def cancel_once(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, unless it is being cancelled already: a second time would cut its clean-up short."""
+    if not task.cancelling():
+        task.cancel()
+
+
+async def cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end, even if the caller is cancelled meanwhile."""
+    cancel_once(task)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+
+
+class SessionTasks:
+    """The tasks of one session: all end with it, and the first cause of its end counts."""
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._running: set[asyncio.Future[Any]] = set()
+        self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, first: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a first task and all that it spawns, until `end`.
+
+        Raises the Refusal that ended them.
+        """
+        async with self._group:
+            self.spawn(first)
+            try:
+                refusal = await self._ended
+            finally:
+                for task in self._running:
+                    task.cancel()
+        if refusal is not None:
+            raise refusal
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run one more task; a Refusal from it, or the engine's death, ends them all."""
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except Refusal as refusal:
+                self.end(refusal)
+            except EngineDied:
+                self.end(Refusal(Reason.ENGINE_UNAVAILABLE))
+
+        self.own(self._group.create_task(guarded()))
+
+    def own(self, task: asyncio.Future[Any]) -> None:
+        """Cancel a task, or a future, with the session."""
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def end(self, refusal: Refusal | None) -> None:
+        """End all of them, for this reason; None: in good order."""
+        if not self._ended.done():
+            self._ended.set_result(refusal)

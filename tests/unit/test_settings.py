@@ -1,0 +1,194 @@
+"""The settings: their flags and environment names, which operators rely on, and how they are constructed."""
+
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pytest
+from forefill_service.cli import parsed
+from forefill_service.settings import GROUPS, Flags, PregenerationSettings, Settings, WarmingSettings
+from pydantic import BaseModel, FilePath, SecretStr, ValidationError
+
+
+class Row(NamedTuple):
+    """One setting, with another value than the default: as text, and as it is read."""
+
+    flag: str
+    attribute: str
+    type: Any
+    default: Any
+    text: str
+    value: Any
+
+
+# fmt: off
+ROWS = [Row(*row) for row in [
+    ("host", "server.host", str, "127.0.0.1", "::1", "::1"),
+    ("port", "server.port", int, 50051, "8080", 8080),
+    ("metrics_port", "server.metrics_port", int, 9464, "-1", -1),
+    ("log_level", "server.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
+    ("max_message_bytes", "server.max_message_bytes", int, 4 * 1024 * 1024, "8192", 8192),
+    ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
+    ("engine", "engine.kind", Literal["embedded", "remote", "fake"], "embedded", "fake", "fake"),
+    ("model", "engine.model", str, "", "Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+    ("chat_template", "engine.chat_template", FilePath | None, None, __file__, Path(__file__)),
+    ("context_tokens", "engine.context_tokens", int | None, None, "4096", 4096),
+    ("block_size", "engine.block_size", int | None, None, "16", 16),
+    ("cache_gib", "engine.cache_gib", float | None, None, "0.5", 0.5),
+    ("kv_events", "engine.kv_events", bool, True, "false", False),
+    ("engine_args", "engine.args", dict[str, Any], {}, '{"seed": 1}', {"seed": 1}),
+    ("engine_url", "remote.urls", list[str], [], '["http://a"]', ["http://a"]),
+    ("served_model", "remote.served_model", str, "", "small", "small"),
+    ("engine_api_key", "remote.api_key", SecretStr, SecretStr(""), "secret", SecretStr("secret")),
+    ("engine_headers", "remote.headers", dict[str, str], {}, '{"a": "b"}', {"a": "b"}),
+    ("engine_ca_file", "remote.ca_file", FilePath | None, None, __file__, Path(__file__)),
+    ("router", "remote.router", bool, False, "true", True),
+    ("router_workers", "remote.router_workers", int, 1, "2", 2),
+    ("affinity", "remote.affinity", Literal["session", "prompt"], "session", "prompt", "prompt"),
+    ("affinity_header", "remote.affinity_header", str, "X-Session-ID", "x-user-id", "x-user-id"),
+    ("data_parallel_size", "remote.data_parallel_size", int, 1, "2", 2),
+    ("engine_wait_seconds", "remote.start_wait_seconds", float, 600, "7.5", 7.5),
+    ("connect_timeout_seconds", "remote.connect_timeout_seconds", float, 5, "7.5", 7.5),
+    ("first_token_timeout_seconds", "remote.first_token_timeout_seconds", float, 120, "7.5", 7.5),
+    ("token_timeout_seconds", "remote.token_timeout_seconds", float, 30, "7.5", 7.5),
+    ("warm_timeout_seconds", "remote.warm_timeout_seconds", float, 10, "7.5", 7.5),
+    ("probe_seconds", "remote.probe_after_seconds", float, 5, "7.5", 7.5),
+    ("probe_timeout_seconds", "remote.probe_timeout_seconds", float, 5, "7.5", 7.5),
+    ("retry_share", "remote.retry_share", float, 0.1, "0", 0),
+    ("warm_piece_tokens", "warming.piece_tokens", int, 2048, "7", 7),
+    ("warms_in_flight", "warming.in_flight", int, 4, "7", 7),
+    ("warm_wait_seconds", "warming.wait_seconds", float, 5, "7.5", 7.5),
+    ("busy_gap_ms", "warming.busy_gap_ms", float, 50, "7.5", 7.5),
+    ("idle_gap_ms", "warming.idle_gap_ms", float, 150, "7.5", 7.5),
+    ("shed_waiting_requests", "warming.shed_waiting_requests", int, 4, "7", 7),
+    ("shed_cache_usage", "warming.shed_cache_usage", float, 0.9, "0.5", 0.5),
+    ("shed_after_preemption_seconds", "warming.shed_after_preemption_seconds", float, 5, "7.5", 7.5),
+    ("least_used_share", "warming.least_used_share", float, 0.2, "0", 0),
+    ("assume_cached_seconds", "warming.assume_cached_seconds", float, 300, "7.5", 7.5),
+    ("touch_seconds", "warming.touch_seconds", float, 120, "7.5", 7.5),
+    ("touch_limit_seconds", "warming.touch_limit_seconds", float, 900, "7.5", 7.5),
+    ("pregeneration", "pregeneration.enabled", bool, True, "false", False),
+    ("pregeneration_pause_ms", "pregeneration.pause_ms", float, 600, "7.5", 7.5),
+    ("pregeneration_tokens", "pregeneration.tokens", int, 64, "7", 7),
+    ("pregeneration_tries", "pregeneration.tries", int, 3, "7", 7),
+    ("pregeneration_seconds", "pregeneration.seconds", float, 10, "7.5", 7.5),
+    ("pregenerations_in_flight", "pregeneration.in_flight", int, 2, "7", 7),
+    ("max_sessions", "sessions.max_open", int, 1000, "7", 7),
+    ("max_draft_code_points", "sessions.max_draft_code_points", int, 65536, "7", 7),
+    ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
+    ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
+    ("tenant_metadata_key", "sessions.tenant_metadata_key", str, "", "x-tenant", "x-tenant"),
+]]
+# fmt: on
+
+NEEDED = {
+    "engine_url": {"engine": "remote"},
+    "router": {"engine": "remote", "engine_url": '["http://a"]'},
+}
+"""Other flags without which one makes no sense."""
+
+
+def read(settings: Settings, row: Row) -> Any:
+    return attrgetter(row.attribute)(settings)
+
+
+def test_each_flag_has_its_place_its_type_and_its_default() -> None:
+    fields = [
+        (flag, f"{name}.{attribute}", field.annotation, field.get_default(call_default_factory=True))
+        for name, group in GROUPS.items()
+        for attribute, (flag, field) in zip(group.model_fields, group.by_flag().items(), strict=True)
+    ]
+    assert fields == [row[:4] for row in ROWS]
+    assert list(Flags.model_fields) == [row.flag for row in ROWS]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.flag for row in ROWS])
+def test_each_has_its_environment_variable(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(Settings(), row) == row.default
+    for flag, text in {**NEEDED.get(row.flag, {}), row.flag: row.text}.items():
+        monkeypatch.setenv(f"FOREFILL_{flag.upper()}", text)
+    assert read(Settings(), row) == row.value != row.default
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.flag for row in ROWS])
+def test_each_has_its_flag(row: Row) -> None:
+    arguments = [f"--{flag.replace('_', '-')}={text}" for flag, text in NEEDED.get(row.flag, {}).items()]
+    name = row.flag.replace("_", "-")
+    arguments.append((f"--{name}" if row.value else f"--no-{name}") if row.type is bool else f"--{name}={row.text}")
+    assert read(parsed(arguments), row) == row.value
+
+
+def test_a_flag_beats_the_environment_and_the_environment_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREFILL_PORT", "1")
+    monkeypatch.setenv("FOREFILL_METRICS_PORT", "2")
+    server = parsed(["--port", "3"]).server
+    assert (server.port, server.metrics_port, server.host) == (3, 2, "127.0.0.1")
+
+
+def test_several_servers_are_separated_by_commas() -> None:
+    assert parsed(["--engine=remote", "--engine-url=http://a,http://b"]).remote.urls == ["http://a", "http://b"]
+
+
+def test_flat_names_go_to_their_groups() -> None:
+    settings = Settings(port=0, pregeneration=False, pregeneration_pause_ms=20, busy_gap_ms=5)
+    assert settings.server.port == 0
+    assert settings.pregeneration == PregenerationSettings(enabled=False, pause_ms=20)
+    assert settings.warming == WarmingSettings(busy_gap_ms=5)
+    assert settings.sessions == Settings().sessions
+
+
+def test_a_group_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOREFILL_BUSY_GAP_MS", "7")
+    monkeypatch.setenv("FOREFILL_PORT", "1")
+    settings = Settings(warming=WarmingSettings(idle_gap_ms=20))
+    assert settings.warming == WarmingSettings(idle_gap_ms=20)
+    assert settings.server.port == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"no_such_flag": 1}, "no_such_flag"),
+        ({"pause_ms": 1}, "pause_ms"),
+        ({"FOREFILL_PORT": 1}, "FOREFILL_PORT"),
+        ({"warmings": WarmingSettings()}, "warmings"),
+        ({"warming": PregenerationSettings()}, "warming"),
+        ({"port": -1}, "port"),
+        ({"port": "many"}, "port"),
+    ],
+)
+def test_an_unknown_name_or_a_bad_value_is_refused(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(**wrong)
+    assert [error["loc"] for error in refused.value.errors()] == [(named,)]
+
+
+def test_a_group_refuses_an_unknown_name() -> None:
+    with pytest.raises(ValidationError, match="no_such_field"):
+        WarmingSettings(no_such_field=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("part", [Settings(), *(group() for group in GROUPS.values())], ids=lambda part: type(part))
+def test_nothing_can_be_changed(part: BaseModel) -> None:
+    for name in type(part).model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, name, getattr(part, name))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"engine": "remote"}, "belong together"),
+        ({"engine": "remote", "engine_url": ["10.0.0.7:8000"]}, "http://HOST:PORT"),
+        ({"engine": "remote", "engine_url": ["http://me:secret@host"]}, "FOREFILL_ENGINE_API_KEY"),
+        ({"engine_url": ["http://a"]}, "belong together"),
+        ({"engine": "remote", "engine_url": ["http://a", "http://b"], "router": True}, "one --engine-url"),
+        (
+            {"engine": "remote", "engine_url": ["http://a"], "router": True, "data_parallel_size": 2},
+            "cannot be used with --data-parallel-size",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Settings(**wrong)
