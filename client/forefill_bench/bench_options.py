@@ -12,7 +12,7 @@ from .typing.workloads import WORKLOADS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchCommand:
-    """What is asked of the benchmark; without a target it starts what it needs."""
+    """The options of the benchmark; it starts every server that it needs and is not given."""
 
     target: str | None = None
     direct: str | None = None
@@ -24,12 +24,12 @@ class BenchCommand:
     arms: tuple[str, ...] = tuple(ARMS)
     #: Queries of each arm and workload; a load window's number comes from `pace`.
     queries: int = 12
-    #: From key to key where one user types alone, in milliseconds.
+    #: Milliseconds from key to key, if one user types alone.
     mean_delay_ms: float = 100.0
     typists: tuple[int, ...] = (1, 4, 12)
     pace: Pace = Pace()
     rounds: int = 1
-    #: How long `pregen` waits before Enter, in milliseconds.
+    #: Pause before Enter in the arm `pregen`, in milliseconds.
     pause_ms: float = 1500.0
     max_tokens: int = 32
     seed: int = 1
@@ -52,6 +52,6 @@ class BenchCommand:
 
     @property
     def flags(self) -> dict[str, Any]:
-        """What was asked for, without files and addresses."""
+        """The options without files and addresses."""
         left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""How SUBMIT should take over an answer that was begun at low priority: let it run on, or go on with a new request.
+"""Two ways for SUBMIT to take over an answer that was begun at low priority: let it run on, or send a new request.
 
 On real vLLM (the packaged model), beside plain generations that never pause. A pre-generation of a cached prompt runs
 until HEAD_TOKENS are there; then SUBMIT comes, and the answer needs REST_TOKENS more:
@@ -6,7 +6,7 @@ until HEAD_TOKENS are there; then SUBMIT comes, and the answer needs REST_TOKENS
     run on      the low-priority request goes on
     continue    it is aborted; a new request at generation priority has its prompt and what it made
 
-In `queue`, so many plain prompts of 600 tokens that nothing holds come at the same moment. The last table is for SUBMIT
+`queue` is the number of uncached plain prompts of 600 tokens that come at the same moment. The last table is for SUBMIT
 before the first token: the same choice, the new request being a plain generation of the prompt.
 
     python tests/benchmarks/adoption.py [--rounds 8]
@@ -44,14 +44,14 @@ class Taken:
 
 
 class Bench:
-    """One engine, and prompts that nobody has seen before."""
+    """One engine, and prompts that it has never seen."""
 
     def __init__(self, engine: EmbeddedEngine, seed: int) -> None:
         self.engine = engine
         self.random = random.Random(seed)
 
     def prompt(self, tokens: int) -> list[int]:
-        """Return ids of words at random; the model goes on and on behind them."""
+        """Return ids of random words, after which the model goes on and on."""
         return [self.random.randrange(1000, 20000) for _ in range(tokens)]
 
     def generate(self, ids: list[int], tokens: int, priority: Priority) -> AsyncIterator[float]:
@@ -64,7 +64,7 @@ class Bench:
 
     @asynccontextmanager
     async def neighbours(self, count: int) -> AsyncIterator[None]:
-        """Run so many plain generations at any time."""
+        """Keep `count` plain generations running."""
 
         async def one() -> None:
             ids = self.prompt(64)
@@ -82,7 +82,7 @@ class Bench:
 
     @asynccontextmanager
     async def queue(self, count: int) -> AsyncIterator[None]:
-        """Have so many long prompts come now."""
+        """Send `count` long prompts at once."""
         asked = [Request(self.prompt(QUEUED_TOKENS), Sampling(max_tokens=8), Priority.GENERATION) for _ in range(count)]
         tasks = [asyncio.create_task(_read(self.engine, request)) for request in asked]
         await asyncio.sleep(0.005 if count else 0)
@@ -92,7 +92,7 @@ class Bench:
             await asyncio.gather(*tasks)
 
     async def adopt(self, *, run_on: bool, queued: int) -> Taken | None:
-        """Take over an answer that runs; None where it ended too early to tell."""
+        """Take over an answer that runs; None if it ended too early to measure."""
         ids = await self.cached_prompt()
         sampling = Sampling(max_tokens=HEAD_TOKENS + REST_TOKENS, temperature=1.0)
         request = Request(ids, sampling, Priority.PREGENERATION)
@@ -114,7 +114,7 @@ class Bench:
         return _taken(submitted, arrivals)
 
     async def answer_first(self, *, run_on: bool, queued: int) -> Taken | None:
-        """Take over an answer that has no token yet."""
+        """Take over an answer that has no token yet; None if it ended too early to measure."""
         ids = [*await self.cached_prompt(), *self.prompt(UNCACHED_TOKENS)]
         async with self.queue(queued):
             begun = self.generate(ids, REST_TOKENS, Priority.PREGENERATION)
@@ -177,7 +177,9 @@ async def measure(engine: EmbeddedEngine, rounds: int) -> None:
 
 def main() -> None:
     """Start the engine and measure."""
-    parser = argparse.ArgumentParser(description="How SUBMIT should take over an answer that was begun before it.")
+    parser = argparse.ArgumentParser(
+        description="Compare two ways for SUBMIT to take over an answer that was begun before it."
+    )
     parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")

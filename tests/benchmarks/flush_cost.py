@@ -1,7 +1,7 @@
-"""What a FLUSH costs the service itself, with a short and a long base prompt, in the first turn and in the next.
+"""The cost of a FLUSH to the service itself, with a short and a long base prompt, in the first turn and in the next.
 
 Renders and tokenizes with the packaged model's own template and tokenizer; no engine runs. Prints the median of each
-step in microseconds, and the ratio long / short, which is what counts: the machine's speed drops out of it.
+step in microseconds, and the ratio long / short, from which the machine's speed drops out.
 
     python tests/benchmarks/flush_cost.py
 """

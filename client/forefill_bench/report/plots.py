@@ -1,4 +1,4 @@
-"""A run's summary as two figures, PNG and SVG; matplotlib is imported where it is used."""
+"""A run's summary as two figures, PNG and SVG; matplotlib is imported only to draw."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +46,7 @@ def write_plots(summary: Summary, prefix: Path) -> list[Path]:
 def ttft_figure(summary: Summary) -> "Figure | None":
     """Draw the time to the first token of every arm in every workload: the median, and a whisker up to the p95."""
     groups = {
-        _group_name(workload, typists): {name: told["ttft_ms"] for name, told in arms.items() if told["ttft_ms"]}
+        _group_name(workload, typists): {name: own["ttft_ms"] for name, own in arms.items() if own["ttft_ms"]}
         for workload, cells in summary.items()
         for typists, arms in cells.items()
     }
@@ -78,7 +78,7 @@ def ttft_figure(summary: Summary) -> "Figure | None":
 
 
 def neighbours_figure(summary: Summary) -> "Figure | None":
-    """Draw what plain generations that are not ours wait for, by the number of typists beside them."""
+    """Draw the waits of the background traffic, by the number of typists beside it."""
     cells = summary.get(LOAD, {})
     counts = sorted(map(int, cells))
     arms = [arm for arm in ARMS if any("ttft_ms" in _background(cells, count, arm) for count in counts)]
@@ -92,7 +92,7 @@ def neighbours_figure(summary: Summary) -> "Figure | None":
     )
     for axes, (what, figure_name, title) in zip(panels, drawn, strict=True):
         for arm in arms:
-            points = [(count, told[what]) for count in counts if what in (told := _background(cells, count, arm))]
+            points = [(count, own[what]) for count in counts if what in (own := _background(cells, count, arm))]
             low_high = [point[f"{figure_name}_interval"] for _, point in points]
             values = [point[figure_name] for _, point in points]
             axes.errorbar(
@@ -118,8 +118,8 @@ def neighbours_figure(summary: Summary) -> "Figure | None":
 
 
 def _background(cells: dict[str, dict[str, Figures]], typists: int, arm: str) -> Figures:
-    told: Figures = cells[str(typists)].get(arm, {}).get("background", {})
-    return told
+    figures: Figures = cells[str(typists)].get(arm, {}).get("background", {})
+    return figures
 
 
 def _group_name(workload: str, typists: str) -> str:

@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will still take."""
+"""The progress of a run: the share that is done, and the time that is left."""
 
 import time
 from collections.abc import Callable
@@ -20,16 +20,16 @@ class Progress:
         self._began_at = clock()
 
     def draw(self, label: str, within_seconds: float = 0.0) -> None:
-        """Show what is being done, and how much of it is done already."""
+        """Show `label`, the share that is done, and the time that is left; `within_seconds` counts as done already."""
         done = self._done + within_seconds
         self._terminal.draw(f"{bar(done / self._planned)} {label}", self._left(done))
 
     def did(self, planned_seconds: float) -> None:
-        """Take it that so much is done."""
+        """Count work as done."""
         self._done += planned_seconds
 
     def say(self, line: str) -> None:
-        """Print a line that stays, where no bar can be seen."""
+        """Print a line that stays, unless there is a bar to see."""
         if not self._terminal.live:
             self._terminal.say(line)
 
@@ -39,13 +39,13 @@ class Progress:
 
 
 def bar(share: float) -> str:
-    """Return a bar of which so large a share is filled, and the share in percent."""
+    """Return a bar filled to `share` (0 to 1), and the share in percent."""
     share = min(max(share, 0.0), 1.0)
     filled = round(share * BAR_COLUMNS)
     return f"[{'#' * filled}{'.' * (BAR_COLUMNS - filled)}] {share:4.0%}"
 
 
 def left(seconds: float) -> str:
-    """Say how long it will still take."""
+    """Return the time that is left, in seconds or minutes."""
     seconds = max(seconds, 0.0)
     return f"{seconds:.0f} s left" if seconds < SECONDS_A_MINUTE else f"{seconds / SECONDS_A_MINUTE:.0f} min left"

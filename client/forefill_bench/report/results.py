@@ -39,9 +39,9 @@ class Served:
     cached_tokens: int = 0
     completion_tokens: int = 0
     source: str = ""
-    #: How much later than due our own client pressed Enter; part of `ttft_ms`.
+    #: Delay of our own client in pressing Enter; part of `ttft_ms`.
     late_ms: float = 0.0
-    #: Requests that vLLM got for it: generation, warms, pre-generations; what was prepared is left out.
+    #: Requests that vLLM got for it: generation, warms, pre-generations, but not those that prepared it.
     requests_sent: int = 1
     #: Prompt tokens computed before Enter, and those of them that the answer did not find.
     warm_computed_tokens: int = 0
@@ -49,13 +49,13 @@ class Served:
     #: Tokens of answers generated before Enter, and those of them that were thrown away.
     pregenerated_tokens: int = 0
     discarded_tokens: int = 0
-    #: Why there is no answer.
+    #: The reason why there is no answer, "" if there is one.
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One SUBMIT: where it stood in the run, and what it cost."""
+    """One SUBMIT: its place in the run, and its cost."""
 
     workload: str
     typists: int
@@ -73,7 +73,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundRow:
-    """One plain generation that is not ours; times from the instant when it was due."""
+    """One plain generation of the background traffic; times count from the instant when it was due."""
 
     workload: str
     typists: int
@@ -93,7 +93,7 @@ class BackgroundRow:
 
 
 def from_report(text: str, report: Report, *, late_seconds: float, naive: "NaiveWarms | None" = None) -> Served:
-    """Return what an answer through forefill cost."""
+    """Return the cost of an answer through forefill, from its report."""
     ledger = report.ledger
     wasted = ledger.edited_away_tokens + ledger.evicted_tokens + ledger.abandoned_tokens
     naive = naive or NaiveWarms()
@@ -115,7 +115,7 @@ def from_report(text: str, report: Report, *, late_seconds: float, naive: "Naive
 
 
 def from_reply(reply: Reply, due_at: float) -> Served:
-    """Return what a plain generation cost, from when it was due."""
+    """Return the cost of a plain generation; times count from `due_at`."""
     return Served(
         text=reply.text,
         ttft_ms=(reply.first_token_at - due_at) * 1000,
@@ -130,7 +130,7 @@ def from_reply(reply: Reply, due_at: float) -> Served:
 
 @dataclass(slots=True)
 class NaiveWarms:
-    """What the naive arm's own warming cost."""
+    """The cost of the naive arm's own warming."""
 
     requests: int = 0
     computed_tokens: int = 0

@@ -1,1 +1,1 @@
-"""Who types what, when, and in which way it is served: pure and seeded."""
+"""Arms, workloads, scripts and their schedule: pure and seeded, but for `playing`, which plays them on any clock."""

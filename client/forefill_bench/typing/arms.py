@@ -1,6 +1,6 @@
 """The ways of serving one and the same SUBMIT, as one table.
 
-All send the same prompt, but for a nonce at its very beginning, by which no trial hits what another one cached.
+All send the same prompt, but for a nonce at its very beginning: no trial hits blocks that another one cached.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from forefill_client.options import PregenerationMode, WarmMode
 
 
 class Prepared(Enum):
-    """What is cached beforehand; this costs the arm nothing."""
+    """The part of the prompt that is cached before the user types; this costs the arm nothing."""
 
     NOTHING = auto()
-    #: All before the draft, by somebody else's question on it.
+    #: All before the draft, as another user's question leaves it.
     BASE = auto()
     #: The final prompt.
     WHOLE = auto()
@@ -51,7 +51,7 @@ class Arm:
 
 _ALL = (
     Arm("cold", "nothing cached"),
-    Arm("static", "what stands before the draft is cached, as plain prefix caching has it", prepared=Prepared.BASE),
+    Arm("static", "all before the draft cached, as plain prefix caching gives a second user", prepared=Prepared.BASE),
     Arm("naive", "a plain request of one token of the text so far at every word", warms_naively=True),
     Arm("typed", "forefill", warm_mode=WarmMode.AUTO),
     Arm(

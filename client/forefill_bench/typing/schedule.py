@@ -1,4 +1,4 @@
-"""Who does what when: pure, seeded, and the same for every arm. Nothing here depends on how a server answers."""
+"""The schedule of a run: pure, seeded, and the same for every arm, however a server answers."""
 
 from dataclasses import dataclass
 from random import Random
@@ -33,7 +33,7 @@ def typing_model(mean_delay_ms: float) -> TypingModel:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One session of one arm: a script for each of its turns. `index` is -1 where it only wakes the engine up."""
+    """One session of one arm: a script for each of its turns. `index` is -1 if it only wakes the engine up."""
 
     workload: Workload
     arm: Arm
@@ -47,14 +47,14 @@ class Trial:
 
     @property
     def typing_seconds(self) -> float:
-        """How long the user takes, answers left out."""
+        """The seconds that the user types, without the answers."""
         return sum(script[-1].at_ms for script in self.scripts) / 1000
 
 
 def plan_trials(
     workload: Workload, arms: list[Arm], queries: int, model: TypingModel, pause_ms: float, seed: int
 ) -> list[Trial]:
-    """Plan a workload of one user: a round that wakes up, then every query in every arm, in an order drawn anew.
+    """Plan a workload of one user: a round that wakes up, then every query in every arm, in an order drawn each time.
 
     All arms of one query have the same keys at the same times, but for the pause of those that pause: an engine that
     was busy a moment ago answers sooner than one that has waited for the user, whatever is cached.
@@ -78,14 +78,15 @@ def _paused(scripts: tuple[Script, ...], arm: Arm, pause_ms: float) -> tuple[Scr
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a load window runs; times in seconds."""
+    """The pace of a load window."""
 
-    #: How long SUBMITs and arrivals are counted.
+    #: Seconds for which SUBMITs and arrivals are counted.
     seconds: float = 60.0
-    #: From one session of a typist to its next one.
+    #: Seconds from one session of a typist to its next one.
     cycle_seconds: float = 30.0
-    #: Plain generations that are not ours, a second, at random (Poisson).
+    #: Background traffic: plain generations a second, at random (Poisson).
     background_rate: float = 0.7
+    #: Milliseconds from key to key.
     mean_delay_ms: float = 239.0
 
 
@@ -108,7 +109,7 @@ class PlannedSession:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One plain generation that is not ours."""
+    """One plain generation of the background traffic."""
 
     at_ms: float
     text: str
@@ -117,11 +118,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """All that happens in one window of load, whatever the server does.
+    """Everything that is done in one window of load, whatever the server does.
 
-    It begins with a lead-in, as long as the longest typing: by then the first SUBMITs come, and everything is as it is
-    later. Counted are SUBMITs and arrivals behind it. Sessions that are still typed at the window's end are there for
-    their warming; they are cut off.
+    It begins with a lead-in as long as the longest typing, after which the load is steady, and SUBMITs and arrivals are
+    counted. Sessions that are still being typed at the window's end are there for their warming; they are cut off.
     """
 
     typists: int
@@ -182,7 +182,7 @@ class Cell:
 
 
 def plan_load(arms: list[Arm], typists: list[int], rounds: int, pace: Pace, pause_ms: float, seed: int) -> list[Cell]:
-    """Plan all windows: round by round, with each number of typists every arm in an order drawn anew.
+    """Plan all windows: round by round, for each number of typists, every arm in an order drawn each time.
 
     The arms of one round and number of typists have the same keys and arrivals at the same times.
     """

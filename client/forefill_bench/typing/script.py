@@ -1,7 +1,7 @@
-"""What a typist does and when, stroke by stroke: pure, so that a seed makes every arm's typing the same.
+"""The script of a typist, stroke by stroke: pure, so that a seed makes every arm's typing the same.
 
-A script is made by an `Author`, who types, pastes, deletes and edits in the middle. It ends with SUBMIT of the draft as
-it stands. FLUSH follows what ends a word, as an SDK session flushes by itself.
+A script is made by an `Author`, who types, pastes, deletes and edits in the middle. It ends with SUBMIT of its
+draft. FLUSH follows each end of a word, as an SDK session flushes by itself.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from forefill_client.keystrokes import EventType, TypingModel, find_last_boundar
 
 
 class Kind(Enum):
-    """What a stroke does."""
+    """The kind of a stroke."""
 
     TYPE = auto()
     DELETE = auto()
@@ -30,9 +30,9 @@ class Stroke:
     #: Milliseconds since the script began.
     at_ms: float
     kind: Kind
-    #: The draft as it then stands.
+    #: The draft after it.
     draft: str
-    #: What TYPE appends or REPLACE puts in.
+    #: The text that TYPE appends or REPLACE puts in.
     text: str = ""
     #: Code points that REPLACE takes out: from `start` to before `end`. DELETE takes one, at the end.
     start: int = 0
@@ -49,7 +49,7 @@ Script = tuple[Stroke, ...]
 DELETE_KEY_MS: Final = 60.0
 """From delete to delete while the key is held down."""
 MOVE_CURSOR_KEYS: Final = 5
-"""To see what is wrong in the middle and to go there takes as long as so many keys."""
+"""Seeing a mistake in the middle and going there takes as long as this number of keys."""
 _KINDS: Final = {
     EventType.CHAR_ADD: Kind.TYPE,
     EventType.CHAR_DELETE: Kind.DELETE,
@@ -128,7 +128,7 @@ def typed_to_enter(text: str, model: TypingModel, rng: Random) -> Script:
 
 
 def pasted(paste: str, question: str, model: TypingModel, rng: Random) -> Script:
-    """Paste a text, type a question behind it, and submit both."""
+    """Paste a text, type a question after it, and submit both."""
     author = Author(model, rng)
     author.paste(paste)
     author.type(question)
@@ -138,8 +138,8 @@ def pasted(paste: str, question: str, model: TypingModel, rng: Random) -> Script
 def edited(text: str, wrong_words: Sequence[str], wrong_share: float, model: TypingModel, rng: Random) -> Script:
     """Type a text with much rewriting, and submit it.
 
-    So large a share of the words is first another word, which is deleted as a whole; one word in the middle stays wrong
-    until the end, and is then replaced.
+    With probability `wrong_share` a word is first typed as another one, which is deleted as a whole; one word in the
+    middle stays wrong until the end, and is then replaced.
     """
     words = text.split(" ")
     late = len(words) // 2
@@ -160,7 +160,7 @@ def edited(text: str, wrong_words: Sequence[str], wrong_share: float, model: Typ
 
 
 def paused(script: Script, pause_ms: float) -> Script:
-    """Let at least so much time go by between the last key and Enter."""
+    """Return the script with at least `pause_ms` between its last key and Enter."""
     *strokes, submit = script
     last_ms = strokes[-1].at_ms if strokes else 0.0
     return (*strokes, replace(submit, at_ms=max(submit.at_ms, last_ms + pause_ms)))

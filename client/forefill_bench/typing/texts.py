@@ -1,4 +1,4 @@
-"""What is asked and over what: made from the packaged sample queries and schema, so that a run needs no data."""
+"""Questions, contexts and background prompts, made from the packaged samples, so that a run needs no data."""
 
 from random import Random, SystemRandom
 from typing import Final
@@ -14,7 +14,7 @@ PASTED: Final = "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:9]) + "\n\n"
 BACKGROUND_SYSTEM: Final = "You are a storyteller."
 """The system message of the background traffic."""
 READY: Final = "Are you ready? "
-"""Asked to prepare and to wake up; never measured."""
+"""Asked to prepare a prompt and to wake an engine up; never measured."""
 WORDS: Final = tuple(sorted({word for query in SAMPLE_QUERIES for word in query.split() if word.isalpha()}))
 _TOPICS: Final = (
     "a lighthouse",
@@ -72,14 +72,14 @@ class Nonces:
         self._kept: dict[object, str] = {}
 
     def fresh(self) -> str:
-        """Return one that nobody has."""
+        """Return one that was never used."""
         while (nonce := str(self._rng.randrange(10 ** (NONCE_DIGITS - 1), 10**NONCE_DIGITS))) in self._used:
             pass
         self._used.add(nonce)
         return nonce
 
     def kept(self, owner: object) -> str:
-        """Return the one of an owner, always the same."""
+        """Return an owner's nonce, always the same."""
         if owner not in self._kept:
             self._kept[owner] = self.fresh()
         return self._kept[owner]

@@ -1,4 +1,4 @@
-"""What is served: for each workload what stands before the draft, and how the draft comes about."""
+"""The workloads: for each, the prompt before the draft, and the way in which the draft is typed."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -37,12 +37,12 @@ class Workload:
     about: str
     write: Write
     system: str = texts.SCHEMA_SYSTEM
-    #: All trials of an arm have the same system prompt, so that one finds what another one cached.
+    #: All trials of an arm have the same system prompt, so that one hits blocks that another one cached.
     shared: bool = False
     #: The only arms that it compares.
     arms: tuple[Arm, ...] = tuple(ARMS.values())
     turns: int = 1
-    #: How often each query is asked.
+    #: Times that each query is asked.
     repeats: int = 1
 
     def arms_among(self, names: Iterable[str]) -> list[Arm]:

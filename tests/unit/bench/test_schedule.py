@@ -1,4 +1,4 @@
-"""Who does what when, decided before anything is sent."""
+"""The schedule, decided before anything is sent."""
 
 from collections import Counter
 from dataclasses import replace

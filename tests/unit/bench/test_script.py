@@ -1,10 +1,11 @@
-"""What a typist does, stroke by stroke."""
+"""Scripts, stroke by stroke."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from forefill_bench.typing.schedule import typing_model
-from forefill_bench.typing.script import Kind, Script, edited, pasted, paused, typed
+from forefill_bench.typing.script import Kind, Script, edited, pasted, paused, typed, typed_to_enter
 from forefill_bench.typing.texts import PASTED, WORDS
 
 TEXT = "How many beds are free on each ward right now?"
@@ -76,6 +77,17 @@ def test_heavy_editing_deletes_words_and_edits_in_the_middle() -> None:
 
 def test_a_text_of_one_word_can_be_edited_too() -> None:
     assert replayed(edited("ward", WORDS, 0.5, MODEL, Random(1))) == "ward"
+
+
+def test_enter_may_be_one_more_key_after_the_models_pause() -> None:
+    model = replace(typing_model(100.0), std_delay_ms=0.0, pause_after_boundary=40.0)
+    script = typed_to_enter(TEXT, model, Random(1))
+    assert replayed(script) == TEXT
+    assert script[-1].kind is Kind.SUBMIT
+    assert script[-1].at_ms - script[-2].at_ms == pytest.approx(140.0)
+    assert [replace(stroke, at_ms=0) for stroke in script] == [
+        replace(stroke, at_ms=0) for stroke in typed(TEXT, model, Random(1))
+    ]
 
 
 def test_a_pause_comes_before_enter_and_changes_nothing_else() -> None:

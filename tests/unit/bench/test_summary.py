@@ -1,4 +1,4 @@
-"""What a run's rows come to, and how it is shown."""
+"""The figures of a run's rows, and the tables of them."""
 
 import json
 from typing import Any
