@@ -7,7 +7,6 @@ import grpc
 import pytest
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.engine import FakeEngine
-from forefill_service.engine.fake.block_pool import BlockPool
 from forefill_service.engine.http.remote import connect
 from forefill_service.errors import EngineStartError
 from forefill_service.server import RunningServer, running_server
@@ -82,7 +81,7 @@ async def test_one_that_comes_up_anew_and_is_lost_in_its_test_is_tested_again() 
     engine = Restarting()
     async with running_server([engine], SETTINGS) as server:
         engine.faults.busy = 1
-        engine.pool = BlockPool(0)
+        engine.pool.blocks = 0  # prefix caching off
         engine.anew.set()
         await until(lambda: server.backend.replicas.all[0].inert)
         assert engine.faults.busy == 0
@@ -118,7 +117,7 @@ async def test_an_engine_that_dies_for_good_ends_the_server() -> None:
         async def watch(self) -> None:
             while True:
                 await asyncio.sleep(0.01)
-                self._fail_if_lost()
+                self.faults.raise_if_lost()
 
     engine = Mortal()
     async with running_server([engine], SETTINGS) as server:
