@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from forefill_service.chat.template import HfChat
-from forefill_service.engine.vllm.embedded import _chat
-from forefill_service.settings import Settings
+from forefill_service.engine.vllm.chat import vllm_chat
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.exceptions import VLLMValidationError
@@ -38,7 +37,7 @@ class ModelChats:
     def ours(self, chat_template: Path | None = None) -> HfChat:
         """Return forefill's side, made by what makes it when the engine starts."""
         engine: Any = SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
-        return _chat(engine, Settings(chat_template=chat_template))
+        return vllm_chat(engine, chat_template)
 
     def close(self) -> None:
         self.renderer.shutdown()

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 from forefill_service.engine.http.vllm_metrics import MetricsSnapshot, parse_metrics
 from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
-from forefill_service.engine.vllm.embedded import CPU_DEFAULTS
+from forefill_service.engine.vllm.start import CPU_DEFAULTS
 
 START_SECONDS = 150
 CACHE_BYTES = 2**29
