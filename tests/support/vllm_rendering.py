@@ -23,7 +23,7 @@ class TemplateRaised(Exception):
 
 
 class ModelChats:
-    """What vLLM needs to know of a model to render its chats."""
+    """The two renderers of one model's chats: vLLM's and ours."""
 
     def __init__(self, model: Path) -> None:
         self.config = AsyncEngineArgs(model=str(model), kv_cache_memory_bytes=2**20).create_engine_config()
@@ -31,11 +31,11 @@ class ModelChats:
         self._loop = asyncio.new_event_loop()
 
     def theirs(self, chat_template: Path | None = None) -> "VllmChat":
-        """Return vLLM's side, started with `--chat-template` where one is given."""
+        """Return vLLM's side, started with `--chat-template` if one is given."""
         return VllmChat(self, chat_template, self._loop)
 
     def ours(self, chat_template: Path | None = None) -> HfChat:
-        """Return forefill's side, made by what makes it when the engine starts."""
+        """Return forefill's side, made as at the start of the engine."""
         engine: Any = SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
         return vllm_chat(engine, chat_template)
 
@@ -45,7 +45,7 @@ class ModelChats:
 
 
 class VllmChat:
-    """Makes ids of messages as vLLM's chat endpoint does."""
+    """Makes ids of messages with the code of vLLM's chat endpoint."""
 
     def __init__(self, model: ModelChats, chat_template: Path | None, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
