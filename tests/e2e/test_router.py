@@ -33,7 +33,7 @@ async def front(started_servers: Servers) -> AsyncIterator[Front]:
 
 
 async def answered(typist: Typist, text: str | None = None) -> Answer:
-    """Press Enter, as often as it takes a user until the router has noticed that a worker is dead."""
+    """Press Enter once a second until there is an answer: the router does not report when it notices a dead worker."""
     for _ in range(TRIES):
         with contextlib.suppress(SubmitRefused):
             return await typist.submit(text or QUESTION)

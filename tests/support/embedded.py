@@ -11,7 +11,7 @@ from forefill_service.settings import Settings
 
 @asynccontextmanager
 async def started(**settings: Any) -> AsyncIterator[EmbeddedEngine]:
-    """Start the packaged model for the time of the block; it takes about 40 s."""
+    """Start vLLM with the packaged model within the block; this takes about 40 s."""
     # Tests that ran before may have started gRPC's threads, which a fork would not survive.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")

@@ -1,4 +1,4 @@
-"""A tiny HTTP server that answers as vLLM's chat endpoint does, from canned events."""
+"""A tiny HTTP server that answers like vLLM's chat endpoint, with canned events."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def chat_events(prompt_tokens: int = 40, cached_tokens: int = 32) -> list[dict[s
 
 @dataclass
 class Endpoint:
-    """What the server says, and what it was asked."""
+    """The server: `events` are what it answers, `asked` are the bodies that it was sent."""
 
     url: str = ""
     status: int = 200
@@ -53,7 +53,7 @@ class Endpoint:
 
 @asynccontextmanager
 async def openai_endpoint() -> AsyncIterator[Endpoint]:
-    """Serve on a free loopback port for the time of the block."""
+    """Serve on a free loopback port within the block."""
     endpoint = Endpoint()
     server = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0)
     async with server:

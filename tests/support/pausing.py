@@ -1,4 +1,4 @@
-"""A session whose typing pauses count, on its stage."""
+"""A session with pre-generation in typing pauses, on its stage."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -15,7 +15,7 @@ SEEDED = Open((SYSTEM,), sampling=Sampling(temperature=0.8, seed=1))
 
 
 def pausing(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Stage]:
-    """A session whose pauses count."""
+    """Return a session that begins answers in typing pauses."""
     return on_stage(*args, **{"pregeneration": True, **kwargs})
 
 
@@ -29,14 +29,14 @@ async def plain_answer(text: str = TEXT) -> str:
 
 
 async def steps(stage: Stage, count: int) -> None:
-    """Let the engine do so much; the first step of a request is its prefill."""
+    """Let the engine do this many steps; the first step of a request is its prefill."""
     for _ in range(count):
         stage.engine_gate.step()
         await settle()
 
 
 async def begins(stage: Stage, text: str = TEXT, tokens: int = 0) -> None:
-    """Type, pause, and have so many tokens of the answer made."""
+    """Type, pause, and have this many tokens of the answer generated."""
     await stage.types(text)
     stage.engine_gate.held = True
     await stage.pauses()

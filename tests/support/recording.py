@@ -1,4 +1,4 @@
-"""An engine that remembers what it was asked, and does it."""
+"""An engine that records its requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -10,10 +10,7 @@ from forefill_service.engine import Engine, EngineInfo, EngineLoad, Output, Prio
 
 
 class RecordingEngine:
-    """Passes everything on to another engine.
-
-    `requests` holds what was asked, oldest first; `arrived` the same for a test that waits for it.
-    """
+    """Forwards all calls to another engine and keeps the requests, oldest first; `arrived` lets a test wait for one."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -58,10 +55,10 @@ class RecordingEngine:
 
     @property
     def generations(self) -> list[Request]:
-        """What SUBMITs asked for."""
+        """The requests of SUBMITs."""
         return [request for request in self.requests if request.priority is Priority.GENERATION]
 
     @property
     def warms(self) -> list[Request]:
-        """What was asked for ahead."""
+        """The requests of warms."""
         return [request for request in self.requests if request.priority is Priority.WARM]

@@ -34,11 +34,11 @@ WORDS = [
     "order",
 ]
 TOUCHED_TOKENS = 64
-"""A server that was only probed meanwhile has worked on fewer tokens than this."""
+"""A server that has only been probed has worked on fewer tokens than this."""
 
 
 def new_context(words: int = 300) -> Messages:
-    """Return a system prompt that nobody has used before."""
+    """Return a system prompt that has not been used before."""
     return [("system", " ".join(random.choices(WORDS, k=words)) + ".")]
 
 
@@ -54,14 +54,14 @@ class Front:
         return self.running.address
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until it is so."""
+        """Wait until the condition holds."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not condition():  # noqa: ASYNC110 (other processes set no event of ours)
                 await asyncio.sleep(0.05)
 
 
 def settings_for(*urls: str, **more: Any) -> Settings:
-    """Return settings that notice a loss within seconds."""
+    """Return settings with which a loss is noticed within seconds."""
     return Settings(
         **{
             "engine": "remote",
@@ -78,7 +78,7 @@ def settings_for(*urls: str, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def forefill_before(*servers: HttpProcess, **more: Any) -> AsyncIterator[Front]:
-    """Run forefill in front of these for the time of the block."""
+    """Run forefill in front of these servers within the block."""
     settings = settings_for(*(server.url for server in servers), **more)
     engines = await connect(settings)
     try:
@@ -95,6 +95,6 @@ async def worked(servers: Sequence[HttpProcess]) -> list[float]:
 
 
 async def touched(servers: Sequence[HttpProcess], before: Sequence[float]) -> list[int]:
-    """Return which servers, by number, have worked on more than probes since then."""
+    """Return the numbers of the servers that have worked on more than probes since then."""
     now = await worked(servers)
     return [number for number, (a, b) in enumerate(zip(before, now, strict=True)) if b - a > TOUCHED_TOKENS]

@@ -40,11 +40,11 @@ FAMILIES = tuple(_CONFIGS)
 
 
 class NoTokenizer(Exception):
-    """Raised when a family's files cannot be had here; the message is one line."""
+    """Raised when a family's files are not available here; the message is one line."""
 
 
 def model_directory(family: str) -> Path:
-    """Return a directory that vLLM takes for a model of this family; raises NoTokenizer."""
+    """Return a directory that vLLM loads as a model of this family; raises NoTokenizer."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forefill" / "test-tokenizers"
     return publish_once(cache / f"{family}-{VERSION}", lambda directory: _fill(directory, family))
 

@@ -15,14 +15,14 @@ from .wire import Messages
 
 
 class ChatEndpoint:
-    """vLLM's chat endpoint, as an HTTP client sees it."""
+    """An HTTP client of vLLM's chat endpoint."""
 
     def __init__(self, client: httpx.AsyncClient, model: str) -> None:
         self._client = client
         self._model = model
 
     async def complete(self, messages: Messages, **fields: Any) -> dict[str, Any]:
-        """Return the body of a chat completion: greedy and of one token, unless `fields` say otherwise."""
+        """Return the body of a chat completion, greedy and of one token unless `fields` say otherwise."""
         body = {
             "model": self._model,
             "messages": [{"role": role, "content": content} for role, content in messages],
@@ -52,7 +52,7 @@ class ChatEndpoint:
 
 @asynccontextmanager
 async def chat_endpoint(engine: EmbeddedEngine) -> AsyncIterator[ChatEndpoint]:
-    """Serve the engine by vLLM's own application for the time of the block."""
+    """Serve the engine by vLLM's own application within the block."""
     model = engine.vllm.model_config.model
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", model])
     tasks = await engine.vllm.get_supported_tasks()

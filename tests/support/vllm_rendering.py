@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from forefill_service.chat.template import HfChat
-from forefill_service.engine.vllm.embedded import _chat
-from forefill_service.settings import Settings
+from forefill_service.engine.vllm.chat import vllm_chat
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.exceptions import VLLMValidationError
@@ -24,7 +23,7 @@ class TemplateRaised(Exception):
 
 
 class ModelChats:
-    """What vLLM needs to know of a model to render its chats."""
+    """The two renderers of one model's chats: vLLM's and ours."""
 
     def __init__(self, model: Path) -> None:
         self.config = AsyncEngineArgs(model=str(model), kv_cache_memory_bytes=2**20).create_engine_config()
@@ -32,13 +31,13 @@ class ModelChats:
         self._loop = asyncio.new_event_loop()
 
     def theirs(self, chat_template: Path | None = None) -> "VllmChat":
-        """Return vLLM's side, started with `--chat-template` where one is given."""
+        """Return vLLM's side, started with `--chat-template` if one is given."""
         return VllmChat(self, chat_template, self._loop)
 
     def ours(self, chat_template: Path | None = None) -> HfChat:
-        """Return forefill's side, made by what makes it when the engine starts."""
+        """Return forefill's side, made as at the start of the engine."""
         engine: Any = SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
-        return _chat(engine, Settings(chat_template=chat_template))
+        return vllm_chat(engine, chat_template)
 
     def close(self) -> None:
         self.renderer.shutdown()
@@ -46,7 +45,7 @@ class ModelChats:
 
 
 class VllmChat:
-    """Makes ids of messages as vLLM's chat endpoint does."""
+    """Makes ids of messages with the code of vLLM's chat endpoint."""
 
     def __init__(self, model: ModelChats, chat_template: Path | None, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

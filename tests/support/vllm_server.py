@@ -16,13 +16,13 @@ from pathlib import Path
 import aiohttp
 from forefill_service.engine.http.vllm_metrics import MetricsSnapshot, parse_metrics
 from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
-from forefill_service.engine.vllm.embedded import CPU_DEFAULTS
+from forefill_service.engine.vllm.start import CPU_DEFAULTS
 
 START_SECONDS = 150
 CACHE_BYTES = 2**29
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
 CPUS = itertools.cycle(sorted(os.sched_getaffinity(0)))
-"""A processor for each server in turn: vLLM left to itself binds all of them to the same, and one starves another."""
+"""A processor for each server in turn: by default vLLM binds all of them to the same one, where they starve."""
 
 
 def free_port() -> int:
@@ -83,7 +83,7 @@ class HttpProcess:
         os.killpg(self._process.pid, number)
 
     async def kill(self) -> None:
-        """End it at once, as a machine that loses its power does."""
+        """Kill it at once, as a power failure would."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -97,7 +97,7 @@ class HttpProcess:
 
 
 def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
-    """Make a vLLM server of the packaged model; `plain`: without the flags that forefill would like."""
+    """Make a vLLM server of the packaged model; with `plain`, without the flags that forefill recommends."""
     port = free_port()
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in CPU_DEFAULTS.items() if value is not True]
     wishes = () if plain else ("--scheduling-policy=priority", "--enable-prompt-tokens-details")
@@ -111,7 +111,7 @@ def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
 
 
 def router(*workers: str, policy: str = "consistent_hash") -> HttpProcess:
-    """Make a vllm-router in front of these servers, set up as our documents advise."""
+    """Make a vllm-router in front of these servers, configured as our documents recommend."""
     port = free_port()
     command = (
         router_program() or "vllm-router",
@@ -123,14 +123,14 @@ def router(*workers: str, policy: str = "consistent_hash") -> HttpProcess:
 
 
 def router_program() -> str | None:
-    """Return where vllm-router is; None where it is not installed."""
+    """Return the path of vllm-router; None if it is not installed."""
     beside = Path(sys.executable).with_name("vllm-router")
     return str(beside) if beside.exists() else shutil.which("vllm-router")
 
 
 @asynccontextmanager
 async def running(*processes: HttpProcess) -> AsyncIterator[None]:
-    """Run processes for the time of the block; whatever state they are in then, they end."""
+    """Run processes within the block, and end them after it, whatever their state."""
     try:
         for process in processes:  # one after the other: their start is work for all processors
             await process.start()

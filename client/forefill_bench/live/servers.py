@@ -68,7 +68,7 @@ def _waiting(name: str, terminal: Terminal) -> Callable[[float], None]:
 def _vllm_command(url: str) -> Sequence[str]:
     try:
         from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
-        from forefill_service.engine.vllm.embedded import CPU_CACHE_GIB, CPU_DEFAULTS
+        from forefill_service.engine.vllm.start import CPU_CACHE_GIB, CPU_DEFAULTS
     except ImportError as error:
         raise ServerNotStarted(
             f"the service is not installed here ({error}): install forefill[cpu], or use --direct"

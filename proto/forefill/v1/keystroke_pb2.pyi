@@ -116,8 +116,8 @@ class _FlushOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlushOut
     FLUSH_OUTCOME_NOTHING_NEW: _FlushOutcome.ValueType  # 2
     """The FLUSH completed no block that was not already cached."""
     FLUSH_OUTCOME_DEFERRED: _FlushOutcome.ValueType  # 3
-    """A later FLUSH, an edit or SUBMIT came first, or an answer is still running. What is still wanted is warmed with
-    that.
+    """A later FLUSH, an edit, SUBMIT or END came first, or an answer is still running. What is still wanted is warmed with
+    that; after END, nothing is.
     """
     FLUSH_OUTCOME_SHED: _FlushOutcome.ValueType  # 4
     """Warming was skipped, or stopped early: see FlushResult.shed_reason. The answer may be later, but is the same."""
@@ -134,8 +134,8 @@ FLUSH_OUTCOME_WARMED: FlushOutcome.ValueType  # 1
 FLUSH_OUTCOME_NOTHING_NEW: FlushOutcome.ValueType  # 2
 """The FLUSH completed no block that was not already cached."""
 FLUSH_OUTCOME_DEFERRED: FlushOutcome.ValueType  # 3
-"""A later FLUSH, an edit or SUBMIT came first, or an answer is still running. What is still wanted is warmed with
-that.
+"""A later FLUSH, an edit, SUBMIT or END came first, or an answer is still running. What is still wanted is warmed with
+that; after END, nothing is.
 """
 FLUSH_OUTCOME_SHED: FlushOutcome.ValueType  # 4
 """Warming was skipped, or stopped early: see FlushResult.shed_reason. The answer may be later, but is the same."""

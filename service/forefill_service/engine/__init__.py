@@ -1,4 +1,4 @@
-"""What runs the model: the seam (`Engine`) and a public fake. vLLM itself is in `engine.vllm` and `engine.http`."""
+"""The engine that runs the model: the seam (`Engine`) and a public fake; vLLM is in `engine.vllm` and `engine.http`."""
 
 from ..chat.generation import Output
 from .base import Engine, EngineInfo, EngineLoad, Priority, Request, warm

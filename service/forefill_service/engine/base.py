@@ -1,4 +1,4 @@
-"""The seam between forefill and whatever runs the model: ids in, ids and text out."""
+"""The seam between forefill and the engine that runs the model: ids in, ids and text out."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..errors import EngineRefused
 
 
 class Priority(IntEnum):
-    """Who goes first in the engine's queue: the lower number, as vLLM has it."""
+    """The order in the engine's queue: the lowest number goes first, as in vLLM."""
 
     GENERATION = 0
     PREGENERATION = 5
@@ -21,12 +21,12 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine serves: the model's name, the unit of caching and the context, both in tokens.
+    """The model that an engine serves, by name, with its cache's block size and its context in tokens.
 
-    `cache_blocks` is how many blocks its cache has, None where it does not say; `default_answer_tokens` the most that
-    an answer gets where the caller asks for no limit, None where that is what the context leaves. `penalizes` says that
-    the model's own defaults have a presence or frequency penalty; `caches` is how many caches stand behind it, each
-    found by route.
+    `cache_blocks` is the number of blocks in its cache, None if unknown. `default_answer_tokens` is the most tokens of
+    an answer if the caller sets no limit, None for as many as the context has room for. `penalizes` says whether the
+    model's own defaults have a presence or frequency penalty. `caches` is the number of caches behind the engine; the
+    route of a request selects one.
     """
 
     model: str
@@ -38,9 +38,9 @@ class EngineInfo:
     caches: int = 1
 
     def answer_tokens(self, prompt_tokens: int, max_tokens: int | None) -> int:
-        """Return the most tokens that an answer gets: what was asked for, as far as the context has room for it.
+        """Return the most tokens that an answer may have: `max_tokens`, as far as the context has room for them.
 
-        `max_tokens` is None if the caller sets no limit. Raises EngineRefused if the prompt leaves no room at all.
+        `max_tokens` is None if the caller sets no limit. Raises EngineRefused if the prompt leaves no room for any.
         """
         room = self.context_tokens - prompt_tokens
         if room < 1:
@@ -50,10 +50,11 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineLoad:
-    """How an engine is doing, by its own word: requests that run and wait, the share of its cache that running requests
-    hold (0 to 1), and how often one of them has lost its blocks to others since the engine started.
+    """The load that an engine reports.
 
-    `others` is how many requests run there that are not ours, None where nobody tells.
+    `running` and `waiting` count requests, `cache_usage` is the share of the cache that running requests hold (0 to 1),
+    and `preemptions` counts how often one of them has lost its blocks to others since the engine started. `others` is
+    the number of running requests that are not forefill's, None if unknown.
     """
 
     running: int = 0
@@ -65,10 +66,10 @@ class EngineLoad:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: `max_tokens` at least 1, the rest of `sampling` as the engine's defaults have it where it is None.
+    """One request. The fields of `sampling` that are None take the engine's defaults; `max_tokens` is at least 1.
 
-    Blocks are shared only between requests of one `cache_salt`. Where several caches stand behind one engine, requests
-    of one `route` are to find the same one.
+    Only requests with the same `cache_salt` share blocks. If there are several caches behind the engine, requests with
+    the same `route` use the same one.
     """
 
     prompt_ids: list[int]
@@ -79,17 +80,18 @@ class Request:
 
 
 class Engine(Protocol):
-    """What runs the model. Public implementations: `EmbeddedEngine`, `RemoteEngine`, and, for tests and trials,
-    `FakeEngine`.
+    """An engine that runs the model.
+
+    Its public implementations are `EmbeddedEngine`, `RemoteEngine`, and `FakeEngine` for tests and trials.
     """
 
     @property
     def name(self) -> str:
-        """What tells it apart from the others that serve the same."""
+        """A name that no other engine of this service has."""
 
     @property
     def info(self) -> EngineInfo:
-        """What it serves."""
+        """The model that it serves."""
 
     @property
     def chat(self) -> Chat:
@@ -97,26 +99,26 @@ class Engine(Protocol):
 
     @property
     def load(self) -> EngineLoad:
-        """How it is doing, as of its last step."""
+        """The load that it reported last."""
 
     @property
     def up(self) -> bool:
-        """Whether it is worth asking now; True for one that has died for good, which says so itself."""
+        """Whether requests may be sent to it now; True if it has died for good, which its errors say."""
 
     def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
-        Raises EngineRefused where only this request failed (EngineBusy: for want of room), EngineUnavailable where the
-        engine cannot be reached or was lost, EngineDied where it will never come back.
+        Raises EngineRefused if only this request failed (EngineBusy if there was no room for it), EngineUnavailable if
+        the engine cannot be reached or was lost, EngineDied if it will never come back.
         """
 
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        """Yield what its cache stores and evicts, as far as it tells, and when it starts anew with an empty one."""
+        """Yield what its cache stores and evicts, if it reports that, and each restart with an empty cache."""
 
     async def watch(self) -> None:
-        """Find out whether it is up, again and again, until cancelled.
+        """Keep `up` and `load` up to date until cancelled.
 
-        Raises EngineDied where it will never come back.
+        Raises EngineDied if it will never come back.
         """
 
     async def close(self) -> None:
@@ -124,11 +126,11 @@ class Engine(Protocol):
 
 
 ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
-"""The least that an engine can be asked for: it refuses 0 tokens."""
+"""The shortest answer that an engine can give: it refuses a request for 0 tokens."""
 
 
 async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None, route: str = "") -> int | None:
-    """Have the engine compute and cache these ids; return how many of them it found cached, None if it does not tell.
+    """Have the engine compute and cache these ids; return how many of them it found cached, None if unknown.
 
     Raises EngineRefused, EngineUnavailable.
     """

@@ -1,4 +1,4 @@
-"""The blocks of an engine's cache, by name: what a request holds stays, the rest goes least recently used first."""
+"""The blocks of an engine's cache, by name: those that requests hold stay, the others are evicted by last use."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,14 @@ from ...cache.blocks import BlockName
 
 @dataclass(eq=False, slots=True)
 class Hold:
-    """What one request holds: cached blocks, in the order of its ids, and `unfilled` ones without a name yet."""
+    """The blocks of one request: cached ones, in the order of its ids, and `unfilled` ones without a name yet."""
 
     names: list[BlockName] = field(default_factory=list)
     unfilled: int = 0
 
 
 class BlockPool:
-    """A cache of so many `blocks`. What is cached and held by nobody may be evicted, what is held may not."""
+    """A cache of this many `blocks`. Only cached blocks that no request holds may be evicted."""
 
     def __init__(self, blocks: int) -> None:
         self.blocks = blocks
@@ -47,7 +47,7 @@ class BlockPool:
         return name in self._unheld or name in self._holders
 
     def store(self, names: Sequence[BlockName]) -> None:
-        """Have a prompt's blocks cached, held by nobody; its end is evicted before its beginning."""
+        """Cache the blocks of a prompt without holding them; its end is evicted before its beginning."""
         for name in reversed(names):
             if name not in self._holders:
                 self._unheld[name] = None
@@ -55,7 +55,7 @@ class BlockPool:
         self._evict()
 
     def reserve(self, found: Sequence[BlockName], unfilled: int) -> Hold | None:
-        """Hold cached blocks and so many to be filled; None, and nothing is changed, where there is no room."""
+        """Hold cached blocks and this many that are still to be filled; return None if there is no room."""
         newly_held = sum(name not in self._holders for name in found)
         if self.held + newly_held + unfilled > self.blocks:
             return None
@@ -67,7 +67,7 @@ class BlockPool:
         return Hold(list(found), unfilled)
 
     def fill(self, hold: Hold, names: Iterable[BlockName]) -> None:
-        """Take it that held blocks are computed; one that another request has cached meanwhile stays without a name."""
+        """Record that held blocks are computed; one that another request has cached meanwhile stays without a name."""
         for name in names:
             if name not in self:
                 self._holders[name] = 1
@@ -76,7 +76,7 @@ class BlockPool:
                 self._unfilled -= 1
 
     def release(self, hold: Hold) -> None:
-        """Hold them no more; what is computed of them stays cached."""
+        """Stop holding blocks; those that are computed stay cached."""
         self._unfilled -= hold.unfilled
         for name in reversed(hold.names):
             self._holders[name] -= 1
@@ -86,7 +86,7 @@ class BlockPool:
         hold.names, hold.unfilled = [], 0
 
     def clear(self) -> None:
-        """Forget what nobody holds."""
+        """Forget all blocks that no request holds."""
         self._unheld.clear()
 
     def _evict(self) -> None:

@@ -1,0 +1,50 @@
+"""The chat and the answers of the fake engine: no model, but text and ids that depend on each other as a model's do."""
+
+import re
+import zlib
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...chat.messages import ChatMessage
+
+
+class FakeChat:
+    """A ChatML-like template and a tokenizer by words: " word", one space, or one other character is a token."""
+
+    split_texts = ("<|start|>", "<|end|>")
+
+    _TOKEN = re.compile(r"<\|start\|>|<\|end\|>| ?\w+|\s|[^\w\s]")
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        """Return the prompt's text."""
+        turns = [f"<|start|>{message.role}\n{message.content}<|end|>\n" for message in messages]
+        return "".join(turns) + "<|start|>assistant\n"
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, below 2**31."""
+        return [zlib.crc32(token.encode()) >> 1 for token in self._TOKEN.findall(text)]
+
+
+[_NEWLINE] = FakeChat().encode("\n")
+
+
+def answer_to(prompt_ids: Sequence[int], answer_tokens: int, max_tokens: int) -> tuple[list[str], str]:
+    """Return the words of an answer, one token each, and its finish reason.
+
+    The whole answer has `answer_tokens`; a prompt that ends with some of its words gets the rest.
+    """
+    rest = max(1, answer_tokens - _already_answered(prompt_ids))
+    state, after_newline, words = _hash(prompt_ids), prompt_ids[-1] == _NEWLINE, list[str]()
+    for _ in range(min(max_tokens, rest)):
+        words.append(f"{'' if after_newline else ' '}w{state % 1000}")
+        state, after_newline = _hash(FakeChat().encode(words[-1]), state), False
+    return words, "stop" if rest <= max_tokens else "length"
+
+
+def _hash(ids: Sequence[int], before: int = 0) -> int:
+    return zlib.crc32(array("Q", ids).tobytes(), before)
+
+
+def _already_answered(ids: Sequence[int]) -> int:
+    return ids[::-1].index(_NEWLINE) if _NEWLINE in ids else 0  # the template's last line ends before the answer

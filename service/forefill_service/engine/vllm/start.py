@@ -1,0 +1,115 @@
+"""Starts vLLM: its arguments from our settings, its processes out of reach of Ctrl-C, one line of cause on failure.
+
+vLLM is imported where it is used: everything else of the service works, and is tested, without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineStartError
+from ..one_line import one_line
+from ..packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
+from .children import ChildOutput, start_with_sigint_blocked
+from .kv_events import CacheEvents
+from .load import LoadReader
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from ...settings import EngineSettings
+
+log = logging.getLogger(__name__)
+
+CPU_DEFAULTS = {
+    "block_size": 32,  # the CPU's attention needs a multiple of it, and vLLM's own default of 128 warms too coarsely
+    "enforce_eager": True,  # compilation takes minutes on a CPU
+    "max_num_batched_tokens": 512,  # short steps: a running answer waits for the step that computes a warm
+}
+CPU_CACHE_GIB = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartedVllm:
+    """vLLM, and what it reports apart from its answers. There are no `cache_events` if they are off."""
+
+    vllm: AsyncLLM
+    model_name: str
+    load: LoadReader
+    cache_events: CacheEvents | None
+
+    def stop(self) -> None:
+        """Stop vLLM and its processes."""
+        self.vllm.shutdown()
+        if self.cache_events is not None:
+            self.cache_events.close()
+
+
+def start_vllm(settings: EngineSettings) -> StartedVllm:
+    """Start vLLM; it takes about 40 s on a CPU, and needs no running event loop.
+
+    Raises EngineStartError with one line of cause: no such model, or not enough memory.
+    """
+    output = ChildOutput(quiet_start=not log.isEnabledFor(logging.DEBUG))
+    try:
+        with output.captured():
+            return start_with_sigint_blocked(partial(_start, settings))
+    except EngineStartError:
+        raise
+    except Exception as error:  # vLLM raises many types, from torch's errors to pydantic's
+        log.debug("the engine did not start", exc_info=True)
+        cause = output.cause() or one_line(error, type(error).__name__)
+        model = settings.model or "the packaged model"
+        raise EngineStartError(
+            f"the engine did not start with {model}: {cause} (--log-level debug shows all of it)"
+        ) from error
+
+
+def _start(settings: EngineSettings) -> StartedVllm:
+    try:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ImportError as error:
+        raise EngineStartError(
+            f"vLLM is not installed ({error}); install forefill with its extra 'vllm' or 'cpu'"
+        ) from error
+
+    model, name = settings.model, settings.model
+    if not model:
+        model, name = str(packaged_model_path()), PACKAGED_MODEL_NAME
+    arguments = _arguments(settings, model, on_cpu=current_platform.is_cpu())
+    cache_events = CacheEvents() if _reports_cache_events(settings) else None
+    if cache_events is not None:
+        arguments["kv_events_config"] = cache_events.config()
+    load = LoadReader()
+    vllm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments | settings.args), stat_loggers=[load.stat_logger()])
+    return StartedVllm(vllm, name, load, cache_events)
+
+
+def _arguments(settings: EngineSettings, model: str, *, on_cpu: bool) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "model": model,
+        "enable_prefix_caching": True,
+        "scheduling_policy": "priority",
+        "disable_log_stats": True,
+    }
+    cache_gib = settings.cache_gib
+    if on_cpu:
+        arguments |= CPU_DEFAULTS
+        cache_gib = cache_gib or CPU_CACHE_GIB  # by default vLLM takes 92% of the machine's memory
+    if cache_gib is not None:
+        arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
+    if settings.block_size is not None:
+        arguments["block_size"] = settings.block_size
+    if settings.context_tokens is not None:
+        arguments["max_model_len"] = settings.context_tokens
+    return arguments
+
+
+def _reports_cache_events(settings: EngineSettings) -> bool:
+    several_caches = settings.args.get("data_parallel_size", 1) > 1
+    return settings.kv_events and not several_caches and "kv_events_config" not in settings.args

@@ -1,0 +1,48 @@
+"""The sampling that vLLM is asked for if the model has defaults of its own."""
+
+import pytest
+from forefill_service.chat.generation import Sampling
+from forefill_service.engine.vllm.sampling import ModelSampling
+
+
+def test_the_limit_of_the_model_is_told() -> None:
+    assert ModelSampling.of({}).max_tokens is None
+    model = ModelSampling.of({"max_tokens": 7})
+    assert model.max_tokens == 7
+    assert "max_tokens" not in model.arguments(Sampling(max_tokens=5))
+
+
+def test_what_the_session_leaves_open_is_the_models() -> None:
+    arguments = ModelSampling.of({"temperature": 0.6, "top_k": 20}).arguments(Sampling(temperature=0.0))
+    assert (arguments["temperature"], arguments["top_k"], arguments["top_p"]) == (0.0, 20, 1.0)
+
+
+def test_all_that_a_session_may_say_is_passed_on() -> None:
+    sampling = Sampling(
+        temperature=0.5,
+        top_p=0.5,
+        top_k=3,
+        min_p=0.1,
+        presence_penalty=1.0,
+        frequency_penalty=-1.0,
+        repetition_penalty=1.1,
+        seed=0,
+        stop=("a", "b"),
+    )
+    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
+    assert ModelSampling.of({}).arguments(sampling) == said | {"stop": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "penalizes"),
+    [
+        ({}, False),
+        ({"repetition_penalty": 1.1}, False),
+        ({"presence_penalty": 1.5}, True),
+        ({"frequency_penalty": 0.1}, True),
+    ],
+)
+def test_it_says_whether_the_model_penalizes_what_the_answer_has_said(
+    defaults: dict[str, float], penalizes: bool
+) -> None:
+    assert ModelSampling.of(defaults).penalizes is penalizes
