@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
@@ -81,18 +81,11 @@ class OpenAIClient:
 
     async def ask(self, talk: Sequence[Message], text: str, max_tokens: int) -> Reply:
         """Ask; vLLM sends the first event of the stream with the first token."""
-        body = {
-            "model": self.model,
-            "messages": [{"role": role, "content": content} for role, content in (*talk, ("user", text))],
-            "temperature": 0,
-            "max_tokens": max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
         completion = Completion(0)
         parts: list[tuple[float, Output]] = []
         last_at: float | None = None
         asked_at = ended_at = self._clock.now()
+        body = _chat_body(self.model, [*talk, ("user", text)], max_tokens)
         lines = self._endpoint.lines("/v1/chat/completions", body, {}, REQUEST_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS)
         try:
             async with aclosing(lines):
@@ -120,6 +113,17 @@ class OpenAIClient:
             completion_tokens=completion.usage.get("completion_tokens", 0),
             source="warm" if cached_tokens else "cold",
         )
+
+
+def _chat_body(model: str, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
+    return {
+        "model": model,
+        "messages": [{"role": role, "content": content} for role, content in messages],
+        "temperature": 0,
+        "max_tokens": max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
 
 
 @asynccontextmanager
