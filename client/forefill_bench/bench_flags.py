@@ -72,7 +72,7 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
         help_text = f"{text} (default: {shown})"
         parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=help_text, dest=field)
 
-    names, count, positive = arguments.names_of, arguments.count, arguments.positive
+    names, count, positive = arguments.comma_separated, arguments.count, arguments.positive
     add("--workloads", names(WORKLOADS), "A,B", "the workloads to serve", "workloads")
     add("--arms", names(ARMS), "A,B", "the ways of serving them", "arms")
     add("--queries", count, "N", "queries of each arm, if one user types alone", "queries")

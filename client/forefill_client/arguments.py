@@ -60,7 +60,7 @@ def queries(value: str) -> int:
     return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
 
 
-def names_of(known: Any) -> Any:
+def comma_separated(known: Any) -> Any:
     """Return an argument type that accepts some of the `known` names, separated by commas."""
 
     def names(value: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine.rendezvous import ranked
 
-from tests.support.replicas import WAIT_SECONDS, Front, forefill_before, new_context
+from tests.support.replicas import WAIT_SECONDS, Front, forefill_in_front_of, new_context
 from tests.support.vllm_server import HttpProcess
 from tests.support.wire import SubmitRefused, Typist, typing_at
 
@@ -67,7 +67,7 @@ async def interrupted(typist: Typist) -> pb.SessionError:
 async def test_a_server_that_hangs_in_mid_typing_costs_its_sessions_speed_alone(two_servers: Servers) -> None:
     mine, other = two_servers
     async with (
-        forefill_before(*two_servers) as front,
+        forefill_in_front_of(*two_servers) as front,
         typing_before(front, mine, two_servers) as typist,
         typing_before(front, other, two_servers) as neighbour,
     ):
@@ -87,7 +87,7 @@ async def test_a_server_that_hangs_in_mid_typing_costs_its_sessions_speed_alone(
 
 async def test_a_submit_that_meets_a_hanging_server_is_answered_by_another(two_servers: Servers) -> None:
     mine, _ = two_servers
-    async with forefill_before(*two_servers) as front, typing_before(front, mine, two_servers) as typist:
+    async with forefill_in_front_of(*two_servers) as front, typing_before(front, mine, two_servers) as typist:
         with stopped(mine):
             assert (await typist.submit()).text
         await front.until(lambda: front.engines[mine.url].up)
@@ -96,7 +96,7 @@ async def test_a_submit_that_meets_a_hanging_server_is_answered_by_another(two_s
 async def test_a_server_that_hangs_in_mid_answer_ends_it_with_what_was_sent(two_servers: Servers) -> None:
     mine, other = two_servers
     async with (
-        forefill_before(*two_servers) as front,
+        forefill_in_front_of(*two_servers) as front,
         typing_before(front, mine, two_servers, sampling=LONG) as typist,
         typing_before(front, other, two_servers) as neighbour,
     ):
@@ -112,7 +112,7 @@ async def test_a_server_that_hangs_in_mid_answer_ends_it_with_what_was_sent(two_
 async def test_kill_in_mid_typing_and_in_mid_answer_and_the_way_back(two_servers: Servers) -> None:
     mine, other = two_servers
     async with (
-        forefill_before(*two_servers) as front,
+        forefill_in_front_of(*two_servers) as front,
         typing_before(front, mine, two_servers) as typist,
         typing_before(front, mine, two_servers, sampling=LONG) as answering,
         typing_before(front, other, two_servers, sampling=LONG) as neighbour,
@@ -142,7 +142,7 @@ async def test_where_every_server_hangs_the_answer_fails_the_session_lives_and_h
     two_servers: Servers,
 ) -> None:
     mine, other = two_servers
-    async with forefill_before(*two_servers) as front, typing_before(front, mine, two_servers) as typist:
+    async with forefill_in_front_of(*two_servers) as front, typing_before(front, mine, two_servers) as typist:
         with stopped(mine), stopped(other):
             with pytest.raises(SubmitRefused) as refused:
                 await typist.submit()

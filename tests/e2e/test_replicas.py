@@ -14,7 +14,7 @@ from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeChat
 from forefill_service.engine.http.discovery import difference
 
-from tests.support.replicas import Front, forefill_before, new_context, touched, worked
+from tests.support.replicas import Front, forefill_in_front_of, new_context, touched, worked
 from tests.support.texts import AWKWARD_TEXTS
 from tests.support.vllm_server import HttpProcess, running, vllm_server
 from tests.support.wire import Answer, typing_at
@@ -33,7 +33,7 @@ TALK = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def front(started_servers: Servers) -> AsyncIterator[Front]:
-    async with forefill_before(*started_servers) as front:
+    async with forefill_in_front_of(*started_servers) as front:
         yield front
 
 
@@ -115,7 +115,7 @@ async def test_the_next_turn_goes_there_too(front: Front, two_servers: Servers) 
 
 
 async def test_two_copies_of_forefill_give_the_same_hits(front: Front, two_servers: Servers) -> None:
-    async with forefill_before(*two_servers[::-1]) as copy:
+    async with forefill_in_front_of(*two_servers[::-1]) as copy:
         for number in range(4):
             context, key = new_context(), f"moved-{number}"
             async with typing_at(front.address, context, session_key=key) as typist:
@@ -127,7 +127,7 @@ async def test_two_copies_of_forefill_give_the_same_hits(front: Front, two_serve
 
 
 async def test_sessions_that_share_a_prompt_can_be_kept_on_one_server(two_servers: Servers) -> None:
-    async with forefill_before(*two_servers, affinity="prompt") as front:
+    async with forefill_in_front_of(*two_servers, affinity="prompt") as front:
         context, before = new_context(), await worked(two_servers)
         for _ in range(4):
             async with typing_at(front.address, context) as typist:
@@ -139,7 +139,7 @@ async def test_sessions_that_share_a_prompt_can_be_kept_on_one_server(two_server
 
 async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_same() -> None:
     plain = vllm_server(plain=True)
-    async with running(plain), forefill_before(plain) as front:
+    async with running(plain), forefill_in_front_of(plain) as front:
         [engine] = front.engines.values()
         assert not engine.client.served.reports_cached_tokens
         flushed, answer = await typed_and_submitted(front)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 
-from tests.support.replicas import Front, forefill_before, new_context, touched, worked
+from tests.support.replicas import Front, forefill_in_front_of, new_context, touched, worked
 from tests.support.vllm_server import HttpProcess, router, router_program, running
 from tests.support.wire import Answer, SubmitRefused, Typist, typing_at
 
@@ -28,7 +28,7 @@ QUESTION = "Show the names of all makers that sold more than three models "
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def front(started_servers: Servers) -> AsyncIterator[Front]:
     routing = router(*(server.url for server in started_servers))
-    async with running(routing), forefill_before(routing, router=True, router_workers=2) as front:
+    async with running(routing), forefill_in_front_of(routing, router=True, router_workers=2) as front:
         yield front
 
 
@@ -76,7 +76,7 @@ async def test_with_a_worker_dead_sessions_go_to_the_other_and_with_both_dead_no
     routing = router(*(server.url for server in two_servers))
     async with (
         running(routing),
-        forefill_before(routing, router=True, router_workers=2) as front,
+        forefill_in_front_of(routing, router=True, router_workers=2) as front,
         AsyncExitStack() as stack,
     ):
         typists = [await stack.enter_async_context(typing_at(front.address, new_context())) for _ in range(6)]

@@ -77,7 +77,7 @@ def settings_for(*urls: str, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def forefill_before(*servers: HttpProcess, **more: Any) -> AsyncIterator[Front]:
+async def forefill_in_front_of(*servers: HttpProcess, **more: Any) -> AsyncIterator[Front]:
     """Run forefill in front of these servers within the block."""
     settings = settings_for(*(server.url for server in servers), **more)
     engines = await connect(settings)

@@ -35,7 +35,7 @@ class IdleRefresher:
         """Keep a session's blocks no longer."""
         self._kept.discard(kept)
 
-    def look(self) -> None:
+    def touch_due(self) -> None:
         """Touch what is due; log a session whose touch fails, and go on with the others."""
         now = self._clock()
         for kept in list(self._kept):
@@ -45,7 +45,7 @@ class IdleRefresher:
                 log.error("an idle session could not be touched\n%s", trace_without_message(error))
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Touch what is due every `every_seconds`, until cancelled."""
         while True:
             await self._sleep(self._every_seconds)
-            self.look()
+            self.touch_due()

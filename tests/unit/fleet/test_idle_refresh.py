@@ -59,7 +59,7 @@ async def test_a_session_that_is_discarded_is_asked_no_more() -> None:
     refresher, kept = IdleRefresher(1.0, lambda: NOW, Gate()), Kept()
     refresher.add(kept)
     refresher.discard(kept)
-    refresher.look()
+    refresher.touch_due()
     assert kept.asked_at == []
 
 

@@ -73,7 +73,7 @@ async def test_what_a_silent_session_holds_is_touched_and_booked_as_kept() -> No
         await stage.types(TEXT)
         held = stage.flush_result(await stage.flushes()).cached_tokens
         warms = len(stage.warms)
-        stage.backend.idle_refresher.look()
+        stage.backend.idle_refresher.touch_due()
         await settle()
         assert [len(warm.prompt_ids) for warm in stage.warms[warms:]] == [held]
         submit = await stage.submits()
@@ -87,7 +87,7 @@ async def test_a_session_silent_for_too_long_is_not_touched() -> None:
         warms = len(stage.warms)
         for _ in range(10):
             stage.clock()
-        stage.backend.idle_refresher.look()
+        stage.backend.idle_refresher.touch_due()
         await settle()
         assert len(stage.warms) == warms
 
