@@ -109,7 +109,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
 async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Event]:
     """Own tasks that run until the block ends; log each that fails, and set the event if one ends before the block."""
     # Not a TaskGroup: around a `yield` it would cancel the task that entered the block, wherever that waits. The event
-    # leaves it to whoever runs the block to end it, so streams end with a reason, as in any other stop.
+    # leaves it to the caller to end the block, so streams end with a reason, as in any other stop.
     failed, leaving = asyncio.Event(), False
 
     def ended(task: asyncio.Task[None]) -> None:

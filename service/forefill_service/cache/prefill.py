@@ -20,7 +20,7 @@ class Wait(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """A prompt to compute, of which the first `frontier` tokens are believed cached when it is planned.
+    """A prompt to compute; its first `frontier` tokens are believed cached when it is planned.
 
     A warm's is whole blocks, with their `names`; a pre-generation's is a whole prompt, without names.
     """

@@ -131,7 +131,7 @@ class SessionRunner:
         await self._warmer.wish(Wish(self._turn, begin.confirmed))
 
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> asyncio.Future[TurnPrompt]:
-        """Have the prompts of a turn made; until they are, whoever needs them waits."""
+        """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         chat, context_tokens = self._backend.replicas.chat, self._backend.info.context_tokens
         made = self._backend.render(TurnPrompt, chat, messages, self._opening.chat_template_kwargs, context_tokens)
         prompts = asyncio.ensure_future(made)

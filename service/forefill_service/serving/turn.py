@@ -39,4 +39,4 @@ class Turn:
         return ids
 
     async def _made(self) -> TurnPrompt:
-        return await asyncio.shield(self.prompts)  # whoever stops waiting leaves them to the others
+        return await asyncio.shield(self.prompts)  # to stop waiting must not cancel them for others
