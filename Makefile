@@ -3,6 +3,8 @@
 
 # Every target first sets up what is missing; if nothing is, that takes no time.
 setup = deploy/dev/setup.sh
+# Where this is set, each process of vLLM compiles all of vLLM at its start: half a minute a process.
+export PYTHONDONTWRITEBYTECODE =
 python = .venv/bin/python
 
 help: ## show this help

@@ -16,10 +16,10 @@ from pathlib import Path
 import aiohttp
 from forefill_service.engine.http.vllm_metrics import MetricsSnapshot, parse_metrics
 from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
-from forefill_service.engine.vllm.start import CPU_DEFAULTS
+from forefill_service.engine.vllm.start import packaged_model_defaults
 
 START_SECONDS = 150
-CACHE_BYTES = 2**29
+CACHE_BYTES = 2**30
 ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
 CPUS = itertools.cycle(sorted(os.sched_getaffinity(0)))
 """A processor for each server in turn: by default vLLM binds all of them to the same one, where they starve."""
@@ -99,7 +99,9 @@ class HttpProcess:
 def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
     """Make a vLLM server of the packaged model; with `plain`, without the flags that forefill recommends."""
     port = free_port()
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in CPU_DEFAULTS.items() if value is not True]
+    flags = [
+        f"--{name.replace('_', '-')}={value}" for name, value in packaged_model_defaults().items() if value is not True
+    ]
     wishes = () if plain else ("--scheduling-policy=priority", "--enable-prompt-tokens-details")
     command = (
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host=127.0.0.1", f"--port={port}"),

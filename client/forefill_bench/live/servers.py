@@ -68,7 +68,7 @@ def _waiting(name: str, terminal: Terminal) -> Callable[[float], None]:
 def _vllm_command(url: str) -> Sequence[str]:
     try:
         from forefill_service.engine.packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
-        from forefill_service.engine.vllm.start import CPU_CACHE_GIB, CPU_DEFAULTS
+        from forefill_service.engine.vllm.start import CPU_CACHE_GIB, packaged_model_defaults
     except ImportError as error:
         raise ServerNotStarted(
             f"the service is not installed here ({error}): install forefill[cpu], or use --direct"
@@ -84,7 +84,7 @@ def _vllm_command(url: str) -> Sequence[str]:
         "disable_uvicorn_access_log": True,
     }
     if _is_for_cpu():
-        settings |= CPU_DEFAULTS | {"kv_cache_memory_bytes": int(CPU_CACHE_GIB * 2**30)}
+        settings |= packaged_model_defaults() | {"kv_cache_memory_bytes": int(CPU_CACHE_GIB * 2**30)}
     return sys.executable, "-m", "vllm.entrypoints.openai.api_server", *_flags(settings)
 
 
