@@ -40,9 +40,14 @@ def packaged_model_defaults() -> dict[str, Any]:
     An x86-64 CPU without AVX-512 multiplies bfloat16 matrices a hundred times slower than float32 ones; the model is
     small enough for float32. A model of the user's own may not be, so its type is left to vLLM.
     """
-    if platform.machine() == "x86_64" and "avx512f" not in Path("/proc/cpuinfo").read_text():
+    if slow_in_bfloat16(platform.machine(), Path("/proc/cpuinfo").read_text()):
         return CPU_DEFAULTS | {"dtype": "float32"}
     return CPU_DEFAULTS
+
+
+def slow_in_bfloat16(machine: str, cpuinfo: str) -> bool:
+    """Return whether a CPU multiplies bfloat16 matrices one number at a time, by what /proc/cpuinfo says of it."""
+    return machine == "x86_64" and "avx512f" not in cpuinfo.split()
 
 
 @dataclass(frozen=True, slots=True)
