@@ -183,7 +183,7 @@ async def test_a_background_task_that_fails_is_reported_and_the_block_ends_in_go
     async with served(engine) as server, typing_at(server.address) as idle:
         engine.panics.set()
         await server.running.background_failed.wait()
-        async with typing_at(server.address) as typist:  # whoever runs the block decides when it ends
+        async with typing_at(server.address) as typist:  # the caller of the block decides when it ends
             assert (await typist.submit(TEXT)).finished.usage.completion_tokens == 1
         stopping = server.begins_to_stop()
         assert error_reason(await ended_by(idle)) == "SERVER_STOPPING"

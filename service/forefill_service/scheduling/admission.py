@@ -6,7 +6,7 @@ speculative work asks here first, and waits until there is room (`in_flight`) an
     pre-generations before warms, then the tenant that was given least lately, then the session that was
 
 The prefill is planned when its turn comes, not before, so nothing is sent that is no longer wanted. Under pressure
-warms are shed, and under more of it pre-generations too (`pressure`); whoever waits longer than `wait_seconds` is shed.
+warms are shed, and under more of it pre-generations too (`pressure`); work that waits longer than `wait_seconds` is shed.
 """
 
 import asyncio
@@ -137,7 +137,7 @@ class Admission:
             self.dispatch()
 
     def dispatch(self) -> None:
-        """Admit or shed whoever can be now, revoke what must stop, and dispatch again after a while."""
+        """Admit or shed the work that waits, revoke what must stop, and dispatch again after a while."""
         if self._waiters or self.pregenerations:
             now, pressure = self._clock(), self.pressure
             if pressure is Pressure.PREGENERATIONS:
