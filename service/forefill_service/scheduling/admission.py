@@ -6,7 +6,8 @@ speculative work asks here first, and waits until there is room (`in_flight`) an
     pre-generations before warms, then the tenant that was given least lately, then the session that was
 
 The prefill is planned when its turn comes, not before, so nothing is sent that is no longer wanted. Under pressure
-warms are shed, and under more of it pre-generations too (`pressure`); work that waits longer than `wait_seconds` is shed.
+warms are shed, and under more of it pre-generations too (`pressure`). Work that waits longer than `wait_seconds` is
+shed, too.
 """
 
 import asyncio
