@@ -133,7 +133,8 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> asyncio.Future[TurnPrompt]:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         chat, context_tokens = self._backend.replicas.chat, self._backend.info.context_tokens
-        made = self._backend.render(TurnPrompt, chat, messages, self._opening.chat_template_kwargs, context_tokens)
+        kwargs, clock = self._opening.chat_template_kwargs, self._backend.clock
+        made = self._backend.render(TurnPrompt, chat, messages, kwargs, context_tokens, clock)
         prompts = asyncio.ensure_future(made)
         prompts.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
         self._tasks.own(prompts)
