@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import Chat
-from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
+from forefill_service.engine import ChatEndpoint, EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Replace, Submit
@@ -72,6 +72,10 @@ class Watched:
     @property
     def chat(self) -> Chat:
         return self.engine.chat
+
+    @property
+    def chat_endpoint(self) -> ChatEndpoint:
+        return self.engine.chat_endpoint
 
     @property
     def load(self) -> EngineLoad:

@@ -17,6 +17,7 @@ from ...chat.generation import Output
 from ..base import EngineInfo, EngineLoad, Request
 from .block_pool import BlockPool
 from .chat import FakeChat, answer_to
+from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
 
@@ -46,6 +47,7 @@ class FakeEngine:
         self.name = name
         self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
         self.chat = FakeChat()
+        self.chat_endpoint = FakeChatEndpoint(self, self.chat)
         self.faults = FakeFaults()
         self.load = EngineLoad()
         self.requests: list[Request] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
+from ..assumed_chat import AssumedChat
 from ..base import EngineInfo, EngineLoad, Request
 from ..one_line import one_line
 from ..rendezvous import ranked
@@ -48,6 +49,7 @@ class EmbeddedEngine:
         )
         self.name = "embedded"
         self.chat = chat
+        self.chat_endpoint = AssumedChat(self)
         self._ranks = [str(rank) for rank in range(ranks)]
         self._load = started.load
         self._cache_events = started.cache_events
