@@ -112,7 +112,7 @@ class Stage:
         self.engine_gate, self.render_gate, self.client_gate, self.time_gate = Gate(), Gate(), Gate(), Gate()
         self.time_gate.held = True  # whoever waits for a time to pass waits for the test
         self.engine.sleep = self.engine_gate
-        self.engine.chat_endpoint.wait = self.render_gate
+        self.engine.chat_endpoint.wait = self.engine.chat_endpoint.wait or self.render_gate
         self.said: list[Response] = []
         self.draft = opening.draft
         self.seq = 0
