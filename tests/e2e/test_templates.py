@@ -296,7 +296,7 @@ def test_a_prompt_that_the_context_has_no_room_for_is_refused_as_too_long(packag
 def test_the_start_says_which_conversation_a_template_renders_otherwise(
     packaged_model: ModelChats, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    said = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    said = TEMPLATES["chatml"]
     ours, theirs = tmp_path / "ours.jinja", tmp_path / "theirs.jinja"
     ours.write_text(said)
     theirs.write_text(said.replace("m['content']", "(m['content'].split('</think>') | last)"))

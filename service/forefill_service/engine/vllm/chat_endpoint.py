@@ -26,7 +26,7 @@ RENDER_SECONDS = 5.0
 
 
 class VllmChatEndpoint:
-    """The `ChatEndpoint` of an embedded engine: `generate` is the engine's, `seconds` is when a rendering is given up."""
+    """The `ChatEndpoint` of an embedded engine. `generate` is the engine's; after `seconds` a rendering is given up."""
 
     in_process = True
 
