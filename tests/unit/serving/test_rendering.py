@@ -189,6 +189,33 @@ async def test_a_long_draft_follows_the_endpoints_base_whole() -> None:
         assert flush.stable_tokens > len(theirs(long)) - 2 * BLOCK
 
 
+class Dated(FakeChat):
+    """Renders as another chat does, with the day before all."""
+
+    def __init__(self, chat: FakeChat) -> None:
+        self.chat, self.day = chat, "monday"
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        return self.chat.render([ChatMessage("system", self.day), *messages], kwargs)
+
+
+async def test_after_midnight_the_two_are_compared_once_more() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat, engine.chat_endpoint.chat = dated = Dated(FakeChat()), Dated(OtherChat())
+    async with on_stage(engine=engine) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        for chat in dated:
+            chat.day = "tuesday"
+        for more in (" and now", " and then", " and so on"):
+            await stage.types(more)
+            await stage.flushes(len(stage.draft) - 3)
+        asked = FakeChat().encode(OtherChat().render([ChatMessage("system", "tuesday"), SYSTEM, user(stage.draft)], {}))
+        assert stage.warms[-1].prompt_ids == asked[: len(stage.warms[-1].prompt_ids)]
+        assert len(engine.chat_endpoint.asked) == 4, "two on either day"
+        assert stage.finished(await stage.submits()).cached_tokens >= len(asked) - 4 * BLOCK
+
+
 async def test_where_the_endpoint_changes_the_draft_a_flush_warms_what_its_own_renderings_have_in_common() -> None:
     engine = FakeEngine(block_size=BLOCK)
     engine.chat_endpoint.chat = ShoutingChat()
