@@ -215,10 +215,10 @@ class Prompts:
         await asyncio.wait({self._made})  # the first FLUSH needs them sooner than anybody needs this
         try:
             theirs, ours = await asyncio.gather(_or_refusal(self._theirs), _or_refusal(self._ours))
+            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
         except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
             log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
             return Comparison(Verdict.UNKNOWN)
-        comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
         return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:

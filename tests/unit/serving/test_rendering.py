@@ -256,6 +256,15 @@ async def test_submit_waits_neither_for_the_verdict_nor_for_the_fast_path() -> N
         assert len(stage.engine.chat_endpoint.requests) == 2
 
 
+async def test_a_comparison_that_fails_otherwise_leaves_it_to_the_endpoint() -> None:
+    engine = engine_with(Verdict.DIFFERS, in_process=True)
+    engine.chat_endpoint.wait = Fails(ValueError("a defect"), times=2)
+    async with on_stage(engine=engine) as stage:
+        submit = await stage.submits(TEXT)
+        assert stage.generations[0].prompt_ids == theirs(TEXT)
+        assert stage.finished(submit).reason == "stop"
+
+
 # --- what the two say of a conversation differs
 
 
