@@ -112,6 +112,7 @@ class Stage:
         self.engine_gate, self.render_gate, self.client_gate, self.time_gate = Gate(), Gate(), Gate(), Gate()
         self.time_gate.held = True  # whoever waits for a time to pass waits for the test
         self.engine.sleep = self.engine_gate
+        self.engine.chat_endpoint.wait = self.engine.chat_endpoint.wait or self.render_gate
         self.said: list[Response] = []
         self.draft = opening.draft
         self.seq = 0
@@ -233,8 +234,9 @@ class Stage:
         return [request for request in self.engine.requests if request.priority is Priority.PREGENERATION]
 
     def prompt_ids(self, *messages: ChatMessage) -> list[int]:
-        """Return the ids of a whole prompt, as the engine's chat makes them."""
-        return self.engine.chat.encode(self.engine.chat.render([*self.opening.messages, *messages], {}))
+        """Return the ids of a whole prompt, as the engine's chat endpoint makes them."""
+        chat = self.engine.chat_endpoint.chat
+        return chat.encode(chat.render([*self.opening.messages, *messages], {}))
 
     def samples(self) -> dict[str, float]:
         """Return the metrics that are not 0, by name and label."""

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from ..chat.messages import ChatMessage
-from ..chat.prompt import TurnPrompt
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.events import KeystrokeEvent, Open, PregenerationMode, Unknown, WarmMode
@@ -22,6 +21,7 @@ from .answer import Answered, Answerer
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
+from .prompts import Prompts
 from .tasks import SessionTasks
 from .turn import Turn
 from .warmer import Warmer, Wish
@@ -75,7 +75,7 @@ class SessionRunner:
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         await self._receive(self._opening)
-        base = (await self._current_turn.prompts).base
+        base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
         self._tasks.spawn(self._warmer.run)
         self._tasks.spawn(self._pregenerator.run)
@@ -124,20 +124,17 @@ class SessionRunner:
         if (last := self._turn) is None:
             adaptive = self._opening.pregeneration_mode is PregenerationMode.AUTO
             guesses = Guesses(self._backend.settings.pregeneration.tries, adaptive)
-            self._turn = Turn(prompts, self._backend.render, guesses)
+            self._turn = Turn(prompts, guesses)
         else:  # books that no answer has closed go on
             ledger = Ledger() if last.ledger.closed else last.ledger
-            self._turn = Turn(prompts, self._backend.render, last.guesses.for_next_draft(), ledger)
+            last.prompts.end()
+            self._turn = Turn(prompts, last.guesses.for_next_draft(), ledger)
         await self._warmer.wish(Wish(self._turn, begin.confirmed))
 
-    def _prompts(self, messages: tuple[ChatMessage, ...]) -> asyncio.Future[TurnPrompt]:
+    def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
-        chat, context_tokens = self._backend.replicas.chat, self._backend.info.context_tokens
-        made = self._backend.render(TurnPrompt, chat, messages, self._opening.chat_template_kwargs, context_tokens)
-        prompts = asyncio.ensure_future(made)
-        prompts.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
-        self._tasks.own(prompts)
-        return prompts
+        endpoint = self._owner.route.now.replica.engine.chat_endpoint
+        return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
 
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...cache.blocks import CacheChange
 from ...errors import EngineStartError, EngineUnavailable, EngineUnreachable
+from ..assumed_chat import AssumedChat
 from .client import ServerClient
 from .discovery import discover
 from .endpoint import Endpoint
@@ -51,6 +52,7 @@ class RemoteEngine:
         self.monitor = ServerMonitor(self.client, settings.remote, clock or asyncio.get_running_loop().time)
         self.name = self.client.name
         self.info, self.chat = served.info, served.chat
+        self.chat_endpoint = AssumedChat(self)
 
     @property
     def up(self) -> bool:
