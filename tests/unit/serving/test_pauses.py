@@ -87,17 +87,19 @@ async def test_what_fits_into_one_request_is_not_warmed_before() -> None:
         assert len(stage.pregenerations) == 1
 
 
-async def test_an_edit_between_the_pieces_withdraws_the_rest_at_once() -> None:
+@pytest.mark.parametrize("pieces", [1, 3, 7])
+async def test_an_edit_between_the_pieces_withdraws_the_rest_at_once(pieces: int) -> None:
     async with pausing(piece_tokens=PIECE) as stage:
+        before = len(stage.warms)
         await stage.types(LONG)
         stage.engine_gate.held = True
         await stage.pauses()
-        await steps(stage, 2)
-        warms = len(stage.warms)
+        while len(stage.warms) < before + pieces and not stage.pregenerations:
+            await steps(stage, 1)
         await stage.types("!")
         stage.engine_gate.open()
         await settle()
-        assert len(stage.warms) == warms
+        assert len(stage.warms) == before + pieces
         assert stage.pregenerations == []
         assert stage.engine.aborted == 0, "the piece in flight goes on"
 
@@ -236,6 +238,20 @@ async def test_a_flush_that_is_worked_on_is_not_put_off_by_a_pause() -> None:
         result = stage.flush_result(flush)
         assert result.outcome is FlushOutcome.WARMED
         assert len(stage.warms[-1].prompt_ids) > result.cached_tokens
+
+
+async def test_a_flush_that_waits_comes_before_what_a_pause_asks_for() -> None:
+    async with on_stage(OFF) as stage:
+        await stage.types(LONG)
+        stage.engine_gate.held = True
+        first, second = await stage.flushes(10), await stage.flushes(len(LONG) // 2)
+        await stage.pauses()
+        stage.engine_gate.open()
+        await settle()
+        assert stage.flush_result(first).outcome is FlushOutcome.WARMED
+        cached = stage.flush_result(second).cached_tokens
+        assert [len(warm.prompt_ids) for warm in stage.warms[2:-1]] == [cached]
+        assert len(stage.warms[-1].prompt_ids) > cached
 
 
 async def test_a_flush_in_a_pause_comes_first_and_the_rest_is_warmed_after_it() -> None:
@@ -388,6 +404,7 @@ async def test_what_the_next_draft_needs_is_not_late_because_of_a_long_wait_befo
         warms = len(stage.warms)
         await stage.pauses()
         assert len(stage.warms) == warms + 1
+        assert max(seconds for (seconds,) in stage.time_gate.asked) <= PAUSE_SECONDS
 
 
 async def test_nothing_is_warmed_for_an_emptied_or_submitted_draft() -> None:
