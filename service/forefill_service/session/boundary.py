@@ -56,6 +56,9 @@ _SOUNDS = (
 )
 """Letters that are typed to be converted."""
 
+_BETWEEN_SYLLABLES = " '\u2019"
+"""What input methods set between the syllables of Latin letters."""
+
 
 class Client(Enum):
     """What a client's edits show of input methods."""
@@ -97,7 +100,7 @@ def settled(text: str, client: Client = Client.UNKNOWN) -> int:
     end = len(text)
     while end > max(0, len(text) - COMPOSED) and held(text[end - 1]):
         end -= 1
-    return end
+    return len(text) - len(text[end:].lstrip(_BETWEEN_SYLLABLES))
 
 
 def last_boundary(text: str) -> int:
@@ -119,8 +122,7 @@ def _is_sound(char: str) -> bool:
 
 
 def _is_typed_to_be_converted(char: str) -> bool:
-    """Tell whether an input method takes this: it may set spaces and apostrophes between the syllables."""
-    return _is_sound(char) or char in " '\u2019" or _is_latin(char)
+    return _is_sound(char) or char in _BETWEEN_SYLLABLES or _is_latin(char)
 
 
 def _is_converted(char: str) -> bool:

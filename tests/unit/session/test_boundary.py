@@ -117,6 +117,8 @@ UNKNOWN, COMMITS, COMPOSES = Client
         (COMPOSES, "请xian shi", "xian shi"),
         (COMPOSES, "请显示", ""),
         (COMPOSES, "显示 3", ""),
+        (COMPOSES, "显示。 ", ""),
+        (COMPOSES, "显示。 xian ", "xian "),
         (COMPOSES, "显示SQL。", ""),
         (COMPOSES, "x" * 100, "x" * COMPOSED),
     ],
