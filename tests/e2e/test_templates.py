@@ -17,7 +17,7 @@ from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine.packaged_model import packaged_model_path
 from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session.draft import last_boundary
+from forefill_service.session.boundary import last_boundary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -46,7 +46,9 @@ from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, settle, user
 T = TypeVar("T")
 CONTEXT_TOKENS = 160
 GATES = ("engine_gate", "render_gate", "client_gate")
-WORDS = st.lists(st.sampled_from(["Show ", "me ", "all ", "cars", ", ", "by", "\n", "了"]), max_size=8).map("".join)
+WORDS = st.lists(
+    st.sampled_from(["Show ", "me ", "all ", "cars", ", ", "by", "\n", "了", "ばん", "ไทย"]), max_size=8
+).map("".join)
 
 
 @dataclass
@@ -194,6 +196,10 @@ class SessionMachine(RuleBasedStateMachine):
         end = data.draw(st.integers(start, len(self.stage.draft)))
         self.do(self.stage.does(Replace(start, end, text)))
 
+    @rule(share=st.sampled_from([0.5, 1.0]))
+    def pauses(self, share: float) -> None:
+        self.do(self.stage.pauses(share))
+
     @precondition(lambda self: not self.ended)
     @rule()
     def flushes_(self) -> None:
@@ -260,7 +266,7 @@ class SessionMachine(RuleBasedStateMachine):
                 case Opened():
                     assert self.read == 0
                 case FlushResult(seq):
-                    assert seq in self.flushes
+                    assert seq in self.flushes, "a pause is answered by nothing"
                     assert response.outcome is not FlushOutcome.INERT
                     assert response.cached_tokens <= response.stable_tokens
                     assert response.outcome is not FlushOutcome.NOTHING_NEW or response.computed_tokens == 0
@@ -346,6 +352,7 @@ class SessionMachine(RuleBasedStateMachine):
         if not self.ended:
             assert all(self.answers[seq] == 1 for seq in self.flushes), "every FLUSH is answered"
             self._check_that_it_still_warms()
+            self._check_that_a_pause_leaves_nothing_to_warm()
             self.do(self.stage.does(End()))
         assert self.stage.task.done()
         self._check_all_books()
@@ -361,6 +368,17 @@ class SessionMachine(RuleBasedStateMachine):
         if last.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
             assert last.outcome in (FlushOutcome.WARMED, FlushOutcome.NOTHING_NEW)
             assert last.cached_tokens == min(last.stable_tokens, CONTEXT_TOKENS - 1) // BLOCK * BLOCK
+
+    def _check_that_a_pause_leaves_nothing_to_warm(self) -> None:
+        self.do(self.stage.types("and so on. "))
+        self.do(self.stage.pauses())
+        self.do(self._come_to_rest())
+        flush = self.do(self.stage.flushes())
+        self.do(self._come_to_rest())
+        result = self.stage.flush_result(flush)
+        assert result.confirmed_code_points == len(self.stage.draft)
+        if result.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
+            assert result.outcome is FlushOutcome.NOTHING_NEW
 
     def _check_all_books(self) -> None:
         """Every token that a warm computed stands in some book, and little else does."""

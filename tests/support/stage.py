@@ -58,14 +58,19 @@ async def settle() -> None:
 
 
 class Gate:
-    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes."""
+    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes.
+
+    `asked` is what the callers passed, for example the seconds that they want to sleep.
+    """
 
     def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
         self.held = False
         self.closed: Exception | None = None
         self.waiting: list[asyncio.Future[None]] = []
 
-    async def __call__(self, *_: Any) -> None:
+    async def __call__(self, *asked: Any) -> None:
+        self.asked.append(asked)
         if self.closed is not None:
             raise self.closed
         if not self.held:

@@ -750,7 +750,9 @@ Global___Replace: _TypeAlias = Replace  # noqa: Y015
 
 @_typing.final
 class Flush(_message.Message):
-    """Flush reports that the user reached a boundary, so that the confirmed text may be warmed."""
+    """Flush reports that the user reached a boundary, so that the confirmed text may be warmed. A boundary may be anywhere:
+    after a word, after each character of a script without spaces, after a few code points of an unbroken run.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -766,7 +768,9 @@ class Flush(_message.Message):
     """
     confirmed_code_points: _builtins.int
     """Length of the confirmed part of the draft, in code points from its start. Set by the client; 0 to
-    `draft_code_points`; default: up to and including the last word boundary that the server finds.
+    `draft_code_points`: leave out text that an input method is still composing. Default: all but what may still change,
+    as the server finds: the last code points of a long word or another unbroken run, and, at the end of the draft,
+    kana, bopomofo and, if the client has shown text under composition, Latin letters.
     """
     def __init__(
         self,
