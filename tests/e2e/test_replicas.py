@@ -74,15 +74,16 @@ async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_serv
 async def test_a_server_that_cannot_stand_in_for_the_others_is_told_apart(front: Front, two_servers: Servers) -> None:
     engine = front.engines[two_servers[0].url]
     endpoint, served, settings = engine.client.endpoint, engine.client.served, front.running.backend.settings
+    ids = engine.client.chat_ids
 
     async def odd(**info: Any) -> str:
-        return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings)
+        return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings, ids)
 
     assert not await odd()
     assert "does not serve other" in await odd(model="other")
     assert "context is 8192 tokens, not 16384" in await odd(context_tokens=16384)
     assert "blocks have 32 tokens, not 16" in await odd(block_size=16)
-    assert "other token ids" in await difference(endpoint, replace(served, chat=FakeChat()), settings)
+    assert "other token ids" in await difference(endpoint, replace(served, chat=FakeChat()), settings, ids)
 
 
 async def test_session_after_session_hits_its_own_server_and_both_have_some(front: Front, two_servers: Servers) -> None:
