@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.http.discovery import ServedModel
 from forefill_service.engine.http.endpoint import Endpoint
-from forefill_service.errors import Refusal
+from forefill_service.errors import Reason, Refusal
 from forefill_service.settings import Settings
 
 WAIT_SECONDS = 20
@@ -246,6 +246,17 @@ class FakeVllm:
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+class RefusingChat(FakeChat):
+    """A template that refuses every conversation."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        """Raise Refusal."""
+        raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
 
 
 def _refusal(message: str, status: int) -> web.Response:

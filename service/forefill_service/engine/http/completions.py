@@ -147,12 +147,12 @@ def failure(status: int, said: object) -> EngineError:
     cause = _cause(said)
     if status in _BUSY:
         return EngineBusy(f"the engine has no room: {cause}")
+    if status in _NOT_OFFERED:
+        return NotOffered(cause)
     if status >= 500 or status == 408:
         return EngineUnavailable(f"the engine failed with HTTP status {status}: {cause}")
     if status in (401, 403):
         return NotServed("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
-    if status in _NOT_OFFERED:
-        return NotOffered(cause)
     return EngineRefused(cause)
 
 
