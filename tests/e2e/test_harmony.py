@@ -3,25 +3,32 @@
 An engine is not needed for that: ids are made before it, and its answers are written here.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine.probes import CONVERSATIONS
 from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.engine.vllm.harmony import HarmonyText
 from forefill_service.engine.vllm.rendering import VllmRendering
 from forefill_service.errors import Reason, Refusal
+from forefill_service.server import RunningServer, running_server
+from forefill_service.settings import Settings
 from vllm.entrypoints.openai.parser.harmony_utils import get_encoding
 
+from tests.support.recording import RecordingEngine
 from tests.support.templates import TEMPLATES
 from tests.support.texts import AWKWARD_TEXTS
 from tests.support.tokenizers import HARMONY, NoTokenizer, model_directory
 from tests.support.vllm_rendering import ModelChats, VllmChat
-from tests.support.wire import Messages
+from tests.support.weightless import weightless_engine
+from tests.support.wire import Messages, typing_at
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore:max_tokens is deprecated")]
 
@@ -115,6 +122,41 @@ def test_an_answer_that_another_request_continues_has_the_rest_of_its_text(autho
             continue  # within a character, where no answer is continued
         rest = HarmonyText(authority.parser(), [*prompt, *answer[:cut]])
         assert rest.of(answer[cut:]) == "".join(texts[cut:]), cut
+
+
+@pytest_asyncio.fixture
+async def served(gpt_oss: ModelChats, tmp_path: Path) -> AsyncIterator[tuple[RunningServer, RecordingEngine]]:
+    """forefill on gpt-oss, all but the weights: every answer is ANSWER."""
+    template = tmp_path / "template.jinja"
+    template.write_text(TEMPLATES["chatml"])
+    engine = RecordingEngine(weightless_engine(gpt_oss, tokens(ANSWER), template))
+    async with running_server([engine], Settings(port=0, metrics_port=-1)) as server:
+        yield server, engine
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(), (("system", "A."),), (("system", "A."), ("system", "B.")), (("developer", "A."), ("user", "x"))],
+    ids=["nothing", "system", "two systems", "developer"],
+)
+async def test_a_session_asks_for_the_endpoints_ids_and_sends_the_final_channel(
+    served: tuple[RunningServer, RecordingEngine], theirs: VllmChat, before: Messages
+) -> None:
+    server, engine = served
+    confirmed, question = "How many beds are free in the ", "How many beds are free in the hospital?"
+    async with typing_at(server.address, before, sampling=pb.Sampling(max_tokens=100)) as typist:
+        await typist.type(confirmed)
+        flushed = await typist.flush()
+        await typist.type(question.removeprefix(confirmed))
+        answer = await typist.submit()
+        first = [*before, ("user", question)]
+        expected = await asyncio.to_thread(theirs.ids, first)
+        assert engine.generations[-1].prompt_ids == expected
+        assert (answer.text, answer.finished.usage.prompt_tokens) == (TEXT, len(expected))
+        assert len(await asyncio.to_thread(theirs.ids, [*before, ("user", "")])) < flushed.stable_tokens < len(expected)
+        second = [*first, ("assistant", TEXT), ("user", "And now? ")]
+        await typist.submit("And now? ")
+        assert engine.generations[-1].prompt_ids == await asyncio.to_thread(theirs.ids, second)
 
 
 def test_an_answer_that_ends_within_a_header_shows_no_markup(authority: VllmRendering) -> None:

@@ -1024,7 +1024,9 @@ class GenerationStarted(_message.Message):
     ttft_ms: _builtins.float
     """Time from the server's receipt of SUBMIT to the first token, in milliseconds. Set by the server."""
     prompt_tokens: _builtins.int
-    """Length of the prompt, in tokens. Set by the server."""
+    """Length of the prompt, in tokens. Set by the server; 0 if the engine's own chat endpoint made the prompt and does not
+    say of which tokens.
+    """
     cached_tokens: _builtins.int
     """Number of prompt tokens that were cached. Set by the server: the engine's own count, or, if the engine reports it
     only at the end, the number believed to be cached; Usage.cached_tokens then has the engine's count.
@@ -1128,7 +1130,7 @@ class Usage(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     prompt_tokens: _builtins.int
-    """Number of prompt tokens. Set by the server."""
+    """Number of prompt tokens. Set by the server; 0 as in GenerationStarted."""
     cached_tokens: _builtins.int
     """Number of prompt tokens that the engine found cached. Set by the server."""
     completion_tokens: _builtins.int

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chat.messages import ChatMessage, Conversation
-from ..chat.prompt import TurnPrompt
-from ..chat.token_ids import TokenIds, common_prefix, compact
+from ..chat.prompt import Chat, TurnPrompt
+from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
 from ..engine import ChatEndpoint
 from ..errors import Reason, Refusal, ServiceError
 from ..fleet.backend import Backend
@@ -26,11 +26,16 @@ class NotExact(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any."""
+    """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any.
+
+    `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the drafts that
+    follow, and else 0.
+    """
 
     verdict: Verdict
     base: TokenIds | None = None
     refusal: Refusal | None = None
+    own_base_tokens: int = 0
 
 
 class Prompts:
@@ -112,6 +117,8 @@ class Prompts:
                 ids: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
                 return ids
             case Warms.COMMON:
+                if (spliced := await self._spliced(confirmed)) is not None:
+                    return spliced
                 return common_prefix(await self._theirs([confirmed + rest for rest in CONTINUATIONS]))
             case Warms.BASE:
                 theirs = None if self._comparison is None else self._comparison.base
@@ -144,6 +151,14 @@ class Prompts:
 
     async def _own(self) -> TurnPrompt:
         return await asyncio.shield(self.made)  # to stop waiting must not cancel them for others
+
+    async def _spliced(self, confirmed: str) -> TokenIds | None:
+        """Return the endpoint's base and what the fast path holds stable of the draft; None if they do not fit."""
+        comparison = self._comparison
+        if comparison is None or comparison.base is None or not comparison.own_base_tokens:
+            return None
+        own: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+        return comparison.base.extended(own.tail[max(0, comparison.own_base_tokens - own.head_tokens) :])
 
     async def _theirs(self, texts: Sequence[str]) -> list[TokenIds]:
         made = await asyncio.gather(*(self._endpoint.ids(self.conversation(text)) for text in texts))
@@ -185,7 +200,8 @@ class Prompts:
         except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
             log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
             return Comparison(Verdict.UNKNOWN)
-        return _outcome(ours, theirs)
+        comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
+        return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:
         prompt = await self._own()
@@ -203,10 +219,18 @@ async def _or_refusal(render: Callable[[Sequence[str]], Awaitable[list[TokenIds]
         return refusal
 
 
-def _outcome(ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal) -> Comparison:
+def _outcome(ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, chat: Chat) -> Comparison:
     if isinstance(theirs, Refusal):
         agrees = isinstance(ours, Refusal)
         return Comparison(Verdict.AGREES if agrees else Verdict.DIFFERS, refusal=theirs)
-    if not isinstance(ours, Refusal) and [ids.to_list() for ids in ours] == [ids.to_list() for ids in theirs]:
+    base = TokenIds(compact(common_prefix(theirs).to_list()), ())
+    if isinstance(ours, Refusal):
+        return Comparison(Verdict.DIFFERS, base)
+    if [ids.to_list() for ids in ours] == [ids.to_list() for ids in theirs]:
         return Comparison(Verdict.AGREES)
-    return Comparison(Verdict.DIFFERS, base=TokenIds(compact(common_prefix(theirs).to_list()), ()))
+    own_base_tokens = len(common_prefix(ours))
+    same_drafts = all(
+        common_length(own.to_list()[own_base_tokens:], their.to_list()[len(base) :]) >= len(chat.encode(draft.strip()))
+        for own, their, draft in zip(ours, theirs, PROBE_DRAFTS, strict=True)
+    )
+    return Comparison(Verdict.DIFFERS, base, own_base_tokens=own_base_tokens if same_drafts else 0)

@@ -4,18 +4,21 @@ The engine's own chat endpoint is the authority for ids. `Chat` is a fast path t
 a time it has to show that: once a turn, both render the conversation with `PROBE_DRAFTS` as the user's last message.
 
     the comparison   the endpoint   SUBMIT asks for                       what is warmed
-    not back yet     in process     ids by the endpoint's own code        what the fast path holds stable: a wrong guess
-                     elsewhere      the endpoint's own answer             costs a miss
+    not back yet     in process     ids by the endpoint's own code        what the fast path holds stable: a wrong
+                     elsewhere      the endpoint's own answer             guess costs a miss
     same ids         anywhere       ids by the fast path                  what the fast path holds stable
-    other ids        in process     ids by the endpoint's own code        what its renderings of several continuations
-                                                                          have in common
-                     elsewhere      the endpoint's own answer             what its two renderings have in common
-    it does not say  in process     ids by the endpoint's own code        the base prompt of the fast path, as a guess
-                     elsewhere      the endpoint's own answer             the base prompt of the fast path, as a guess
+    other ids        in process     ids by the endpoint's own code        what its renderings with several drafts share
+                     elsewhere      the endpoint's own answer             what its two renderings share, the base
+    it does not say  in process     ids by the endpoint's own code        the base of the fast path, as a guess
+                     elsewhere      the endpoint's own answer             the base of the fast path, as a guess
 
 SUBMIT never waits for the comparison; a warm does, for a moment, since it mostly comes within milliseconds. An answer
 is begun before SUBMIT only if the exact ids of its prompt are known here. If one of the two refuses the conversation
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
+
+To render several drafts anew for each FLUSH costs more the longer the prompt is. So, if both made the same ids of the
+probe drafts, and only what is around them differs, what the fast path holds stable of a draft is taken to follow the
+endpoint's base.
 """
 
 from dataclasses import dataclass
@@ -48,7 +51,7 @@ class Warms(Enum):
     """What is warmed."""
 
     STABLE = "what the fast path holds stable"
-    COMMON = "what the endpoint's renderings of several continuations have in common"
+    COMMON = "what the endpoint's renderings of several continuations have, or would have, in common"
     BASE = "the base prompt"
 
 

@@ -28,6 +28,14 @@ class OtherChat(FakeChat):
         return super().render(renamed, kwargs) + "<|end|>\n"
 
 
+class ShoutingChat(OtherChat):
+    """Does more with the user's text than to quote it."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        *before, last = messages
+        return super().render([*before, ChatMessage(last.role, last.content.upper())], kwargs)
+
+
 class RefusingChat(FakeChat):
     """A template that refuses every conversation."""
 
@@ -158,6 +166,30 @@ async def test_flush_warms_what_the_verdict_leaves_certain(verdict: Verdict, in_
         assert stage.warms[-1].prompt_ids == whole_blocks(expected)
         outcome = FlushOutcome.NOTHING_NEW if EXPECTED_WARM[verdict, in_process].endswith("base") else None
         assert outcome in (None, stage.flush_result(flush).outcome)
+
+
+async def test_where_both_make_the_same_ids_of_a_draft_a_flush_asks_the_endpoint_for_nothing() -> None:
+    async with stage_with(Verdict.DIFFERS, in_process=True) as stage:
+        asked = len(stage.engine.chat_endpoint.asked)
+        await stage.types(TEXT)
+        await stage.flushes(len(CONFIRMED))
+        assert len(stage.engine.chat_endpoint.asked) == asked
+        await stage.types(" that are there")
+        await stage.flushes(len(TEXT) + 1)
+        whole = theirs(TEXT + " that are there")
+        assert stage.warms[-1].prompt_ids == whole[: len(stage.warms[-1].prompt_ids)]
+
+
+async def test_where_the_endpoint_changes_the_draft_a_flush_warms_what_its_own_renderings_have_in_common() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat_endpoint.chat = ShoutingChat()
+    async with on_stage(engine=engine) as stage:
+        asked = len(engine.chat_endpoint.asked)
+        await stage.types(TEXT)
+        await stage.flushes(len(CONFIRMED))
+        assert len(engine.chat_endpoint.asked) > asked
+        loud = theirs(CONFIRMED.upper() + "A"), theirs(CONFIRMED.upper() + "7")
+        assert stage.warms[-1].prompt_ids == whole_blocks(common(*loud))
 
 
 @pytest.mark.parametrize(("verdict", "in_process"), ALL)

@@ -18,7 +18,7 @@ class FakeChatEndpoint:
     It renders with `chat`, which is the engine's own unless another one is set, and then its ids differ from those of
     the fast path. `silent`: it does not say its ids, neither asked nor with an answer. `refuses` is what its template
     says of every conversation, "" to refuse none, and `fails` is raised to all who ask for ids. `wait` is awaited
-    before it says any. All that it was asked is kept in `asked` and `requests`.
+    before it says any. All that it was asked is kept in `asked` and `requests`, unless `keep` is false.
     """
 
     engine: Engine
@@ -28,12 +28,14 @@ class FakeChatEndpoint:
     refuses: str = ""
     fails: EngineError | None = None
     wait: Callable[[], Awaitable[None]] | None = None
+    keep: bool = True
     asked: list[Conversation] = field(default_factory=list)
     requests: list[ChatRequest] = field(default_factory=list)
 
     async def ids(self, conversation: Conversation) -> list[int] | None:
         """Return the ids of a conversation, unless a knob says otherwise."""
-        self.asked.append(conversation)
+        if self.keep:
+            self.asked.append(conversation)
         if self.wait is not None:
             await self.wait()
         if self.fails is not None:
@@ -42,7 +44,8 @@ class FakeChatEndpoint:
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; what the engine is asked for that is among the engine's requests, too."""
-        self.requests.append(request)
+        if self.keep:
+            self.requests.append(request)
         ids = self._rendered(request.conversation)
         asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
         said = None if self.silent else tuple(ids)

@@ -28,7 +28,7 @@ class FakeEngine:
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
     nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
     in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
-    scheduler, which takes the place of `speed`.
+    scheduler, which takes the place of `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FakeEngine:
         self.name = name
         self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
         self.chat = FakeChat()
-        self.chat_endpoint = FakeChatEndpoint(self, self.chat)
+        self.chat_endpoint = FakeChatEndpoint(self, self.chat, keep=keep_requests)
         self.faults = FakeFaults()
         self.load = EngineLoad()
         self.requests: list[Request] = []
