@@ -72,7 +72,7 @@ async def test_reasoning_is_not_in_the_text_but_counts_as_tokens(server: FakeVll
 
 
 async def test_it_is_asked_what_the_caller_said_and_no_more(server: FakeVllm) -> None:
-    asked = {"temperature": 0.5, "top_p": 0.9, "top_k": 3, "seed": 7, "max_tokens": 4}
+    asked: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "top_k": 3, "seed": 7, "max_tokens": 4}
     async with remote_engine(server, affinity_header="X-Key") as engine:
         await answer(engine)
         sampling = Sampling(**asked, stop=("x",))

@@ -20,27 +20,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_settings
-from tests.support.templates import CHATML
-
-DROPS_REASONING = """{%- for m in messages %}
-    {%- set drop = clear_thinking | default(true) and '</think>' in m['content'] %}
-    {{- '<|im_start|>' + m['role'] + '\n' + (m['content'].split('</think>')[-1] if drop else m['content']) }}
-    {{- '<|im_end|>\n' }}
-{%- endfor %}{{- '<|im_start|>assistant\n' }}
-{%- if enable_thinking is defined and not enable_thinking %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"""
-"""As GLM-4.7 and LFM2.5 do, with the switch of Qwen3."""
-
-OWN_SYSTEM_PROMPT = """{%- macro text(content) %}
-    {%- if content is string %}{{- content }}
-    {%- else %}{%- for part in content %}{{- part['text'] }}{%- endfor %}{%- endif %}
-{%- endmacro %}
-{%- if not (messages[0]['role'] == 'system' and messages[0]['content']) %}
-    {{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}
-{%- endif %}
-{%- for m in messages %}
-    {%- if m['content'] %}{{- '<|im_start|>' + m['role'] + '\n' + text(m['content']) + '<|im_end|>\n' }}{%- endif %}
-{%- endfor %}{{- '<|im_start|>assistant\n' }}"""
-"""As MiniMax-M2 has: an empty text is no text, but a list that holds one is."""
+from tests.support.templates import CHATML, DROPS_REASONING, OWN_SYSTEM_PROMPT
 
 REASONED = Conversation(
     (
@@ -245,13 +225,14 @@ async def test_a_server_that_comes_up_later_has_to_render_as_the_first_one_where
     defaults, none = model.chat(clear_thinking=False), model.chat()
     other = HfChat(a_tokenizer(shift=7), DROPS_REASONING)
     info = EngineInfo("fake", 16, 8192)
-    for first, later, says in [
+    cases: list[tuple[Chat, Chat, str]] = [
         (none, none, ""),
         (defaults, defaults, ""),
         (defaults, none, ""),  # each turn is checked by itself, at its own server
         (none, defaults, "other token ids"),
         (defaults, other, "other token ids"),
-    ]:
+    ]
+    for first, later, says in cases:
         async with serving(first) as (_, endpoint):
             chat, harmony, agreed = await started(endpoint, model)
         served = ServedModel(info, chat, True, True, harmony, agreed)
