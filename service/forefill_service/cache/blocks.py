@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..chat.token_ids import TokenIds
+from ..chat.token_ids import CHUNK, TokenIds, shared_chunks
 
 BlockName = int
 ROOM_SHARE = 0.9
@@ -30,7 +30,7 @@ class CacheChange:
 
 
 class BlockNames:
-    """Names the whole blocks of prompts; a head that they share is named once.
+    """Names the whole blocks of prompts; the parts that they share, a head and chunks of a long draft, are named once.
 
     `root` goes into every name: the cache salt, and whatever else sets these blocks apart.
     """
@@ -39,16 +39,22 @@ class BlockNames:
         self._block_size = block_size
         self._root = hash(root)
         self._head: Sequence[int] = ()
-        self._head_names: list[BlockName] = []
+        self._chunks: tuple[Sequence[int], ...] = ()
+        self._names: list[BlockName] = []
 
     def of(self, ids: TokenIds) -> list[BlockName]:
         """Return the names of all whole blocks of a prompt, first to last."""
         if ids.head is not self._head:
-            self._head, self._head_names = ids.head, chained(self._root, ids.head, self._block_size)
-        whole = ids.head_tokens // self._block_size
-        names = self._head_names[:whole]
-        rest = (*ids.head[whole * self._block_size : ids.head_tokens], *ids.tail)
-        return names + chained(names[-1] if names else self._root, rest, self._block_size)
+            self._head, self._chunks = ids.head, ()
+            self._names = chained(self._root, ids.head, self._block_size)
+        shared = shared_chunks(self._chunks, ids.chunks)
+        whole = (ids.head_tokens + shared * CHUNK) // self._block_size
+        names = self._names[:whole]
+        names += chained(names[-1] if names else self._root, ids.since(whole * self._block_size), self._block_size)
+        if shared < len(ids.chunks):
+            self._chunks = ids.chunks
+            self._names = names[: (ids.head_tokens + len(ids.chunks) * CHUNK) // self._block_size]
+        return names
 
 
 def chained(parent: BlockName, ids: Sequence[int], block_size: int) -> list[BlockName]:

@@ -1,23 +1,38 @@
 """The ids of one turn's prompts: chat messages and a draft, by the model's own chat template.
 
 Two facts shape this file. SUBMIT must send exactly what vLLM's chat endpoint would make of the same messages, so its
-text is always rendered whole by the template. And the cost of a FLUSH must not grow with the base prompt, so everything
-before the draft is tokenized once: fast tokenizers cut a text at its special tokens first and tokenize the parts on
-their own, so the ids before the last special token ahead of the draft (the head) cannot depend on the draft.
+text is always rendered whole by the template. And the cost of a FLUSH must not grow with the prompt, so everything
+before the draft is tokenized once (`frame`), and of the draft only what has changed (`growing`).
 
-Stable ids are what renderings with different continuations of the confirmed text have in common. A continuation unlike
-all of `PROBES` can break them: that costs a miss of one block, never a wrong answer.
+Stable ids are those of the confirmed text without as many at its end as the tokenizer may still change (`holdback`). If
+it changes more, that costs a miss of one block, never a wrong answer.
+
+A template may render a date, so the frame may change while a turn is open. The first FLUSH that finds it changed makes
+it anew, once; if it changes all the time, once a minute, and in between nothing is stable.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import Reason, Refusal
+from .frame import Frame
+from .growing import GrowingText, Tokens
+from .holdback import Holdback
 from .messages import ChatMessage
-from .token_ids import TokenIds, common_length, common_prefix, compact
+from .token_ids import TokenIds, common_length
 
 PROBES = ("a", " 7", ".)", "\nx", "的")
 """Continuations of a confirmed text. None ends in white space, which some templates trim."""
+RENEWAL_SECONDS = 60.0
+"""The least time between two renewals of a frame: one takes as long as making the turn did."""
+_BLANKS = 64
+"""How far back a run of white space is looked for."""
+_NOTHING = TokenIds((), ())
+
+
+def _stopped_clock() -> float:
+    return 0.0
 
 
 class Chat(Protocol):
@@ -27,89 +42,118 @@ class Chat(Protocol):
     def split_texts(self) -> tuple[str, ...]:
         """Special tokens at which tokenization restarts, whatever comes before them; may be empty."""
 
+    @property
+    def holdback(self) -> Holdback:
+        """How much of a text's end the tokenizer may still change."""
+
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
         """Return the prompt's text; raises Refusal if the template refuses."""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
 
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
+        """Return the ids of a text and the code points before the end of each; None if the tokenizer cannot tell."""
+
 
 class TurnPrompt:
     """Renders the prompts of one turn: the conversation so far with any draft as the user's last message.
 
     Making one renders and tokenizes the whole base prompt. All methods take milliseconds or more: run them off the
-    event loop. `context_tokens` is the model's context; a prompt must leave room for one token.
+    event loop. Several threads may call them at once without a lock: what is kept are immutable values, replaced as a
+    whole. `context_tokens` is the model's context; a prompt must leave room for one token. `clock` returns seconds; by
+    default it stands still, and the frame is renewed once at most.
     """
 
     def __init__(
-        self, chat: Chat, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], context_tokens: int
+        self,
+        chat: Chat,
+        messages: Sequence[ChatMessage],
+        kwargs: Mapping[str, Any],
+        context_tokens: int,
+        clock: Callable[[], float] = _stopped_clock,
     ) -> None:
         self._chat = chat
         self._messages = tuple(messages)
         self._kwargs = kwargs
         self._context_tokens = context_tokens
-        texts = [self._render(probe) for probe in PROBES[:2]]
-        before, self._after = _around(texts, PROBES[:2])
-        self._head_text, self._head = self._split(texts[0], before)
-        self.base = self.stable("")
+        self._clock = clock
+        self._growing = GrowingText(chat)
+        self._renewed_at: float | None = None
+        self._frame = self._made_frame()
         self._check_room(self.base)
+
+    @property
+    def base(self) -> TokenIds:
+        """The stable ids of an empty draft."""
+        frame = self._frame
+        body = frame.before[frame.cut :]
+        ids = TokenIds(frame.head, tuple(self._chat.encode(body)))
+        return ids.prefix(len(ids) - self._chat.holdback.tokens(body))
 
     def final(self, text: str) -> TokenIds:
         """Return the ids of the prompt that asks for the answer to this text, exactly as vLLM's chat endpoint does.
 
         Raises Refusal: PROMPT_TOO_LONG, TEMPLATE_REFUSED.
         """
-        ids = self._encode(self._render(text))
+        frame, rendered = self._frame, self._render(text)
+        if frame.opens(rendered):
+            ids = TokenIds(frame.head, tuple(self._chat.encode(rendered[frame.cut :])))
+        else:
+            ids = TokenIds((), tuple(self._chat.encode(rendered)))
         self._check_room(ids)
         return ids
 
     def stable(self, confirmed: str) -> TokenIds:
-        """Return the leading ids that all continuations of the confirmed text are expected to share."""
+        """Return the leading ids that all continuations of the confirmed text are expected to share.
+
+        Raises Refusal: TEMPLATE_REFUSED.
+        """
+        rendered = self._render(confirmed + PROBES[0])
+        if (frame := self._frame_of(rendered)) is None:
+            return _NOTHING
+        tokens = self._growing.tokens(self._body(frame, confirmed, rendered))
+        ids = TokenIds(frame.head, tokens.ids.tail, chunks=tokens.ids.chunks)
+        return ids.prefix(len(ids) - self._held_back(tokens))
+
+    def _body(self, frame: Frame, confirmed: str, rendered: str) -> str:
+        """Return the text from the head to the end of the confirmed text."""
         first, *others = PROBES
-        text = self._render(confirmed + first)
-        if self._after is not None and text.endswith(first + self._after):
-            head, rest = self._cut(text)
-            body = rest[: len(rest) - len(first + self._after)]
-            return common_prefix([TokenIds(head, tuple(self._chat.encode(body + probe))) for probe in PROBES])
+        if frame.after is not None and rendered.endswith(first + frame.after):
+            return rendered[frame.cut : len(rendered) - len(first + frame.after)]
         # The template does more with the user's text than to trim it: trust nothing but whole renderings.
-        return common_prefix([self._encode(text), *(self._encode(self._render(confirmed + p)) for p in others)])
+        end = min(common_length(rendered, self._render(confirmed + probe)) for probe in others)
+        return rendered[frame.cut : end]
+
+    def _held_back(self, tokens: Tokens) -> int:
+        """Return how many tokens at the end may still change; white space is trimmed if nothing follows it."""
+        needed = self._chat.holdback.tokens(tokens.text)
+        ending = tokens.text[-_BLANKS:]
+        blanks = len(ending) - len(ending.rstrip())
+        if blanks > 1 and tokens.ends:
+            needed = max(needed, len(tokens.ends) - bisect_right(tokens.ends, len(tokens.text) - blanks))
+        return min(needed, len(tokens.ids))
+
+    def _frame_of(self, rendered: str) -> Frame | None:
+        """Return the frame of a rendering, made anew if it has changed; None if it has changed again."""
+        if not self._frame.opens(rendered) and self._may_renew():
+            self._frame = self._made_frame()
+        frame = self._frame
+        return frame if frame.opens(rendered) else None
+
+    def _may_renew(self) -> bool:
+        now = self._clock()
+        if self._renewed_at is not None and now - self._renewed_at < RENEWAL_SECONDS:
+            return False
+        self._renewed_at = now  # before the work: other threads need not do it, too
+        return True
+
+    def _made_frame(self) -> Frame:
+        return Frame.made(self._render, self._chat.encode, self._chat.split_texts)
 
     def _render(self, text: str) -> str:
         return self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
 
-    def _encode(self, text: str) -> TokenIds:
-        head, rest = self._cut(text)
-        return TokenIds(head, tuple(self._chat.encode(rest)))
-
-    def _cut(self, text: str) -> tuple[Sequence[int], str]:
-        """Return the ids of the head and the text after it; no ids and all of the text if it has another head."""
-        if self._head and text.startswith(self._head_text):
-            return self._head, text[len(self._head_text) :]
-        return (), text
-
-    def _split(self, text: str, before: str) -> tuple[str, Sequence[int]]:
-        """Return the text and the ids of the head, or nothing if the text cannot be cut."""
-        split_texts = self._chat.split_texts
-        cut = max((before.rfind(special) for special in split_texts), default=-1)
-        header = before[cut:]
-        if cut <= 0 or any(longer.startswith(header) and longer != header for longer in split_texts):
-            return "", ()
-        head = self._chat.encode(text[:cut])
-        if [*head, *self._chat.encode(text[cut:])] != self._chat.encode(text):
-            return "", ()
-        return text[:cut], compact(head)
-
     def _check_room(self, ids: TokenIds) -> None:
         if len(ids) >= self._context_tokens:
             raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(ids)} tokens of {self._context_tokens}")
-
-
-def _around(texts: Sequence[str], drafts: Sequence[str]) -> tuple[str, str | None]:
-    """Return what two renderings have in common before and after their drafts.
-
-    There is no common text after them (None) if the template uses the draft more than once.
-    """
-    a, b = texts
-    start = common_length(a, b)
-    after = a[start + len(drafts[0].strip()) :]
-    return a[:start], after if b.endswith(after) else None

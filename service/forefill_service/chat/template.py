@@ -7,9 +7,11 @@ rendered to text with the generation prompt, then the text is tokenized whole, w
 import inspect
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import cached_property
 from typing import Any, Literal
 
 from ..errors import Reason, Refusal
+from .holdback import Holdback
 from .messages import ChatMessage
 
 ContentFormat = Literal["string", "openai"]
@@ -61,6 +63,18 @@ class HfChat:
         if self._backend is not None:
             return list(self._backend.encode(text, add_special_tokens=False).ids)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
+        """Return the ids of a text and the code points before the end of each; None if the tokenizer is a slow one."""
+        if self._backend is None:
+            return None
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        return encoding.ids, [end for _, end in encoding.offsets]
+
+    @cached_property
+    def holdback(self) -> Holdback:
+        """How much of a text's end the tokenizer may still change; measured when it is first asked for."""
+        return Holdback.measured(self.encode, every=1 if self._backend is not None else 8)
 
     def _conversation(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
         """Return the messages as vLLM gives them to the template: developer messages may become system messages."""

@@ -56,7 +56,9 @@ class Prompts:
         self._messages = tuple(messages)
         self._template_kwargs = template_kwargs
         self._context_tokens = backend.info.context_tokens
-        making = backend.render(TurnPrompt, backend.replicas.chat, messages, template_kwargs, self._context_tokens)
+        making = backend.render(
+            TurnPrompt, backend.replicas.chat, messages, template_kwargs, self._context_tokens, backend.clock
+        )
         self.made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
         self.made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
         self.compared = asyncio.create_task(self._compare())
@@ -158,7 +160,7 @@ class Prompts:
         if comparison is None or comparison.base is None or not comparison.own_base_tokens:
             return None
         own: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
-        return comparison.base.extended(own.tail[max(0, comparison.own_base_tokens - own.head_tokens) :])
+        return comparison.base.extended(own.since(comparison.own_base_tokens))
 
     async def _theirs(self, texts: Sequence[str]) -> list[TokenIds]:
         made = await asyncio.gather(*(self._endpoint.ids(self.conversation(text)) for text in texts))

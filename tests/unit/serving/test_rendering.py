@@ -180,6 +180,18 @@ async def test_where_both_make_the_same_ids_of_a_draft_a_flush_asks_the_endpoint
         assert stage.warms[-1].prompt_ids == whole[: len(stage.warms[-1].prompt_ids)]
 
 
+async def test_a_long_draft_follows_the_endpoints_base_whole() -> None:
+    async with stage_with(Verdict.DIFFERS, in_process=True) as stage:
+        long = "how many cars are there " * 100
+        await stage.types(long)
+        await stage.flushes()
+        await stage.types("in town and ")
+        flush = stage.flush_result(await stage.flushes())
+        whole = theirs(long + "in town and ")
+        assert stage.warms[-1].prompt_ids == whole[: len(stage.warms[-1].prompt_ids)]
+        assert flush.stable_tokens > len(theirs(long)) - 2 * BLOCK
+
+
 async def test_where_the_endpoint_changes_the_draft_a_flush_warms_what_its_own_renderings_have_in_common() -> None:
     engine = FakeEngine(block_size=BLOCK)
     engine.chat_endpoint.chat = ShoutingChat()

@@ -4,8 +4,10 @@ import re
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from ...chat.holdback import Holdback
 from ...chat.messages import ChatMessage
 
 
@@ -24,6 +26,20 @@ class FakeChat:
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, below 2**31."""
         return [zlib.crc32(token.encode()) >> 1 for token in self._TOKEN.findall(text)]
+
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+        """Return the ids of a text and the code points before the end of each."""
+        return self.encode(text), [token.end() for token in self._TOKEN.finditer(text)]
+
+    @property
+    def holdback(self) -> Holdback:
+        """How much of a text's end the tokenizer may still change."""
+        return _holdback()
+
+
+@cache
+def _holdback() -> Holdback:
+    return Holdback.measured(FakeChat().encode)
 
 
 [_NEWLINE] = FakeChat().encode("\n")

@@ -1,0 +1,99 @@
+"""The ids of a text that is tokenized again and again while it grows.
+
+After an edit only a window around it is tokenized: from a token well before the first changed character to the end of
+the text. A text that begins in the middle of another may be tokenized otherwise at its beginning, so the window counts
+only if its tokens agree with the old ones in a long run right before the edit; else the text is tokenized whole. An
+edit far from the end costs as much as the text after it.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .token_ids import CHUNK, TokenIds, common_length, compact
+
+_BEFORE_EDIT = 8
+"""Tokens before the edit that are not trusted: what comes after them may have changed them."""
+_AGREEING = 16
+"""Tokens before those that the window must have made as they were."""
+_LEAD_IN = 8
+"""Tokens at the beginning of the window that may differ."""
+
+
+class Encoder(Protocol):
+    """What it takes to tokenize a text."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text."""
+
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
+        """Return the ids of a text and the code points before the end of each; None if the tokenizer cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text, its ids, and the position in the text at which each of them ends."""
+
+    text: str
+    ids: TokenIds
+    ends: "array[int]"
+
+
+class GrowingText:
+    """Tokenizes the versions of one text, each with the help of the one before.
+
+    Several threads may call it at once: what is kept is one immutable value, replaced as a whole.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._last: Tokens | None = None
+
+    def tokens(self, text: str) -> Tokens:
+        """Return the tokens of this version."""
+        made = self._spliced(self._last, text) if self._last is not None else None
+        if made is None:
+            made = self._whole(text)
+        self._last = made
+        return made
+
+    def _whole(self, text: str) -> Tokens:
+        if (found := self._encoder.encode_with_ends(text)) is None:
+            return Tokens(text, TokenIds((), tuple(self._encoder.encode(text))), array("I"))
+        ids, ends = found
+        return Tokens(text, _chunked((), ids), array("I", ends))
+
+    def _spliced(self, last: Tokens, text: str) -> Tokens | None:
+        """Return the tokens of a text made of the last ones and a window; None if that would not be sure."""
+        known = bisect_right(last.ends, _common_text(last.text, text)) - _BEFORE_EDIT
+        begin = known - _AGREEING - _LEAD_IN
+        if begin <= 0:
+            return None
+        known = bisect_right(last.ends, last.ends[known - 1])  # a character may be several tokens
+        start = last.ends[begin - 1]
+        if (found := self._encoder.encode_with_ends(text[start:])) is None:
+            return None
+        ids, ends = found[0], array("I", [start + end for end in found[1]])
+        position = bisect_right(ends, last.ends[known - 1])
+        run = slice(position - _AGREEING, position)
+        if position < _AGREEING or ends[run] != last.ends[known - _AGREEING : known]:
+            return None
+        whole = (known - _AGREEING) // CHUNK
+        old = last.ids.since(whole * CHUNK)[: known - whole * CHUNK]
+        if tuple(ids[run]) != old[-_AGREEING:]:
+            return None
+        return Tokens(
+            text, _chunked(last.ids.chunks[:whole], [*old, *ids[position:]]), last.ends[:known] + ends[position:]
+        )
+
+
+def _chunked(shared: tuple[Sequence[int], ...], ids: list[int]) -> TokenIds:
+    whole = len(ids) // CHUNK * CHUNK
+    made = (compact(ids[start : start + CHUNK]) for start in range(0, whole, CHUNK))
+    return TokenIds((), tuple(ids[whole:]), 0, (*shared, *made))
+
+
+def _common_text(old: str, new: str) -> int:
+    return len(old) if new.startswith(old) else common_length(old, new)
