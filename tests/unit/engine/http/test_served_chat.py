@@ -33,19 +33,13 @@ REASONED = Conversation(
 EMPTY_SYSTEM = Conversation((ChatMessage("system", ""), ChatMessage("user", "x")), {})
 
 
-class WithDefaults:
+class WithDefaults(HfChat):
     """A chat on a server that was started with `--default-chat-template-kwargs`."""
 
-    def __init__(self, chat: Chat, **defaults: Any) -> None:
-        self._chat = chat
-        self._defaults = defaults
-        self.split_texts = chat.split_texts
+    defaults: Mapping[str, Any] = {}
 
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        return self._chat.render(messages, {**self._defaults, **kwargs})
-
-    def encode(self, text: str) -> list[int]:
-        return self._chat.encode(text)
+        return super().render(messages, {**self.defaults, **kwargs})
 
 
 def a_tokenizer(shift: int = 0, special: Sequence[str] = ("<|im_start|>", "<|im_end|>")) -> PreTrainedTokenizerFast:
@@ -72,7 +66,9 @@ class Model:
 
     def chat(self, content_format: Any = "string", **defaults: Any) -> WithDefaults:
         """Return what a server makes of it."""
-        return WithDefaults(HfChat(self.tokenizer, self.template, content_format), **defaults)
+        chat = WithDefaults(self.tokenizer, self.template, content_format)
+        chat.defaults = defaults
+        return chat
 
 
 @asynccontextmanager
