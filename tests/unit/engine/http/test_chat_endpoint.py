@@ -156,6 +156,7 @@ async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:
 async def test_one_that_comes_back_with_other_flags_is_asked_anew(server: FakeVllm) -> None:
     server.render_status = 403
     async with remote_engine(server) as engine:
+        await engine.chat_endpoint.ids(TALK)
         server.faults.status = 500
         await engine.monitor.probe()
         server.faults.status, server.render_status = None, 200

@@ -227,6 +227,7 @@ async def test_a_server_that_comes_up_later_has_to_render_as_the_first_one_where
         (defaults, none, ""),  # each turn is checked by itself, at its own server
         (none, defaults, "other token ids"),
         (defaults, other, "other token ids"),
+        (model.chat(enable_thinking=False), other, "other token ids"),  # though there is nothing in which it agreed
     ]
     for first, later, says in cases:
         async with serving(first) as (_, endpoint):
