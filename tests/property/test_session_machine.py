@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import Chat
-from forefill_service.engine import ChatEndpoint, EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
+from forefill_service.engine import (
+    ChatEndpoint,
+    EngineInfo,
+    EngineLoad,
+    FakeChat,
+    FakeEngine,
+    Output,
+    Priority,
+    Request,
+)
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Replace, Submit
@@ -31,6 +40,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.other_chat import OtherChat
 from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, settle, user
 
 T = TypeVar("T")
@@ -148,13 +158,15 @@ class SessionMachine(RuleBasedStateMachine):
         piece_tokens=st.sampled_from([1, 9, 1000]),
         held=st.sets(st.sampled_from(GATES)),
         scope=st.booleans(),
+        endpoint=st.sampled_from([FakeChat(), OtherChat()]),
     )
-    def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool) -> None:
+    def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool, endpoint: FakeChat) -> None:
         self.piece_tokens = piece_tokens
-        self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED))
+        self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED, endpoint))
 
-    async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope) -> None:
+    async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope, endpoint: FakeChat) -> None:
         self.engine = FakeEngine(block_size=BLOCK, context_tokens=CONTEXT_TOKENS, answer_tokens=3)
+        self.engine.chat_endpoint.chat = endpoint
         self.other = Stage(Open((ChatMessage("system", "another"),)), engine=self.engine)
         self.watched = Watched(self.engine)
         opening = Open((SYSTEM,), draft=draft, cache_scope=scope)

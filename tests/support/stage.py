@@ -234,8 +234,9 @@ class Stage:
         return [request for request in self.engine.requests if request.priority is Priority.PREGENERATION]
 
     def prompt_ids(self, *messages: ChatMessage) -> list[int]:
-        """Return the ids of a whole prompt, as the engine's chat makes them."""
-        return self.engine.chat.encode(self.engine.chat.render([*self.opening.messages, *messages], {}))
+        """Return the ids of a whole prompt, as the engine's chat endpoint makes them."""
+        chat = self.engine.chat_endpoint.chat
+        return chat.encode(chat.render([*self.opening.messages, *messages], {}))
 
     def samples(self) -> dict[str, float]:
         """Return the metrics that are not 0, by name and label."""

@@ -29,19 +29,21 @@ class Comparison:
     """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any.
 
     `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the drafts that
-    follow, and else 0.
+    follow, and else 0; `own_head` is the head of those.
     """
 
     verdict: Verdict
     base: TokenIds | None = None
     refusal: Refusal | None = None
     own_base_tokens: int = 0
+    own_head: Sequence[int] = ()
 
 
 class Prompts:
     """The prompts of one turn, which are in the making when it begins, as is the comparison.
 
-    It spawns two tasks, `made` and `compared`, which belong to the caller.
+    `own` is given each task that it spawns, to cancel it with the session. If the fast path finds that the template
+    renders another head than before, as one with a date does after midnight, they are compared once more.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Prompts:
         endpoint: ChatEndpoint,
         messages: Sequence[ChatMessage],
         template_kwargs: Mapping[str, Any],
+        own: Callable[[asyncio.Future[Any]], None],
     ) -> None:
         self._backend = backend
+        self._owned_by = own
         self._endpoint = endpoint
         self._messages = tuple(messages)
         self._template_kwargs = template_kwargs
@@ -59,9 +63,14 @@ class Prompts:
         making = backend.render(
             TurnPrompt, backend.replicas.chat, messages, template_kwargs, self._context_tokens, backend.clock
         )
-        self.made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
-        self.made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
-        self.compared = asyncio.create_task(self._compare())
+        self._made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
+        self._made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
+        own(self._made)
+        self._compared = self._comparing()
+
+    def end(self) -> None:
+        """Compare nothing more: the turn is over."""
+        self._compared.cancel()
 
     @property
     def verdict(self) -> Verdict:
@@ -78,8 +87,8 @@ class Prompts:
         """Leading ids of every prompt of this turn, as far as they are known or guessed by now."""
         if self._comparison is not None and self._comparison.base is not None:
             return self._comparison.base
-        made = self.made.done() and not self.made.cancelled() and self.made.exception() is None
-        return self.made.result().base if made else TokenIds((), ())
+        made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
+        return self._made.result().base if made else TokenIds((), ())
 
     def conversation(self, text: str) -> Conversation:
         """Return the conversation that asks for the answer to this text."""
@@ -152,7 +161,7 @@ class Prompts:
                 return None
 
     async def _own(self) -> TurnPrompt:
-        return await asyncio.shield(self.made)  # to stop waiting must not cancel them for others
+        return await asyncio.shield(self._made)  # to stop waiting must not cancel them for others
 
     async def _spliced(self, confirmed: str) -> TokenIds | None:
         """Return the endpoint's base and what the fast path holds stable of the draft; None if they do not fit."""
@@ -160,6 +169,8 @@ class Prompts:
         if comparison is None or comparison.base is None or not comparison.own_base_tokens:
             return None
         own: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+        if own.head and own.head is not comparison.own_head and self._compared.done():
+            self._compared = self._comparing()
         return comparison.base.extended(own.since(comparison.own_base_tokens))
 
     async def _theirs(self, texts: Sequence[str]) -> list[TokenIds]:
@@ -175,19 +186,24 @@ class Prompts:
 
     @property
     def _comparison(self) -> Comparison | None:
-        ended = self.compared.done() and not self.compared.cancelled()
-        return self.compared.result() if ended else None
+        ended = self._compared.done() and not self._compared.cancelled()
+        return self._compared.result() if ended else None
 
     async def _wait_for_verdict(self) -> None:
         """Wait for the comparison, once the fast path's prompts are made, but not for long."""
-        if self.compared.done():
+        if self._compared.done():
             return
-        await asyncio.wait({self.made})
+        await asyncio.wait({self._made})
         patience = asyncio.ensure_future(self._backend.sleep(VERDICT_SECONDS))
         try:
-            await asyncio.wait({self.compared, patience}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._compared, patience}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             patience.cancel()
+
+    def _comparing(self) -> asyncio.Task[Comparison]:
+        task = asyncio.create_task(self._compare())
+        self._owned_by(task)
+        return task
 
     async def _compare(self) -> Comparison:
         comparison = await self._compared_with_endpoint()
@@ -196,13 +212,13 @@ class Prompts:
         return comparison
 
     async def _compared_with_endpoint(self) -> Comparison:
-        await asyncio.wait({self.made})  # the first FLUSH needs them sooner than anybody needs this
+        await asyncio.wait({self._made})  # the first FLUSH needs them sooner than anybody needs this
         try:
             theirs, ours = await asyncio.gather(_or_refusal(self._theirs), _or_refusal(self._ours))
+            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
         except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
             log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
             return Comparison(Verdict.UNKNOWN)
-        comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
         return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:
@@ -235,4 +251,9 @@ def _outcome(ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, c
         common_length(own.to_list()[own_base_tokens:], their.to_list()[len(base) :]) >= len(chat.encode(draft.strip()))
         for own, their, draft in zip(ours, theirs, PROBE_DRAFTS, strict=True)
     )
-    return Comparison(Verdict.DIFFERS, base, own_base_tokens=own_base_tokens if same_drafts else 0)
+    return Comparison(
+        Verdict.DIFFERS,
+        base,
+        own_base_tokens=own_base_tokens if same_drafts else 0,
+        own_head=ours[0].head,
+    )

@@ -127,17 +127,14 @@ class SessionRunner:
             self._turn = Turn(prompts, guesses)
         else:  # books that no answer has closed go on
             ledger = Ledger() if last.ledger.closed else last.ledger
-            last.prompts.compared.cancel()
+            last.prompts.end()
             self._turn = Turn(prompts, last.guesses.for_next_draft(), ledger)
         await self._warmer.wish(Wish(self._turn, begin.confirmed))
 
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        prompts = Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs)
-        self._tasks.own(prompts.made)
-        self._tasks.own(prompts.compared)
-        return prompts
+        return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
 
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings

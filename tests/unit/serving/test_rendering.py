@@ -14,18 +14,11 @@ from forefill_service.errors import EngineSlow, Reason, Refusal
 from forefill_service.serving.rendering import RULES, Asks, Rule, Verdict, Warms
 from forefill_service.session.responses import FlushOutcome, GenerationStarted, Opened, Source
 
+from tests.support.other_chat import OtherChat
 from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, on_stage, settle, user
 
 TEXT = "how many cars are there in all of the towns"
 CONFIRMED = "how many cars are there in all of the "
-
-
-class OtherChat(FakeChat):
-    """Renders the same conversation with one more line before the answer, and another name for the system."""
-
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        renamed = [ChatMessage("developer" if m.role == "system" else m.role, m.content) for m in messages]
-        return super().render(renamed, kwargs) + "<|end|>\n"
 
 
 class ShoutingChat(OtherChat):
@@ -89,6 +82,10 @@ def theirs(text: str) -> list[int]:
     return FakeChat().encode(OtherChat().render([SYSTEM, user(text)], {}))
 
 
+def own(text: str) -> list[int]:
+    return FakeChat().encode(FakeChat().render([SYSTEM, user(text)], {}))
+
+
 def common(*prompts: list[int]) -> list[int]:
     length = next((i for i, ids in enumerate(zip(*prompts, strict=False)) if len(set(ids)) > 1), len(prompts[0]))
     return prompts[0][:length]
@@ -116,7 +113,7 @@ async def test_submit_gets_the_endpoints_ids_whatever_the_verdict(verdict: Verdi
     async with stage_with(verdict, in_process=in_process) as stage:
         await stage.types(TEXT)
         submit = await stage.submits()
-        expected = stage.prompt_ids(user(TEXT)) if verdict is Verdict.AGREES else theirs(TEXT)
+        expected = own(TEXT) if verdict is Verdict.AGREES else theirs(TEXT)
         assert [request.prompt_ids for request in stage.generations] == [expected]
         asked_itself = [request.conversation.messages for request in stage.engine.chat_endpoint.requests]
         by_endpoint = RULES[verdict, in_process].asks is Asks.ENDPOINT
@@ -156,10 +153,10 @@ async def test_flush_warms_what_the_verdict_leaves_certain(verdict: Verdict, in_
             for _ in range(2):  # for the turn's base, then for the FLUSH
                 stage.time_gate.step()
                 await settle()
-        ours = [stage.prompt_ids(user(CONFIRMED + rest)) for rest in ("a", "7")]
+        ours = [own(CONFIRMED + rest) for rest in ("a", "7")]
         expected = {
             "stable": common(*ours),
-            "base": common(stage.prompt_ids(user("a")), stage.prompt_ids(user("7"))),
+            "base": common(own("a"), own("7")),
             "their stable": common(theirs(CONFIRMED + "a"), theirs(CONFIRMED + "7")),
             "their base": common(theirs("a"), theirs("7")),
         }[EXPECTED_WARM[verdict, in_process]]
@@ -192,6 +189,33 @@ async def test_a_long_draft_follows_the_endpoints_base_whole() -> None:
         assert flush.stable_tokens > len(theirs(long)) - 2 * BLOCK
 
 
+class Dated(FakeChat):
+    """Renders as another chat does, with the day before all."""
+
+    def __init__(self, chat: FakeChat) -> None:
+        self.chat, self.day = chat, "monday"
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        return self.chat.render([ChatMessage("system", self.day), *messages], kwargs)
+
+
+async def test_after_midnight_the_two_are_compared_once_more() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat, engine.chat_endpoint.chat = dated = Dated(FakeChat()), Dated(OtherChat())
+    async with on_stage(engine=engine) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        for chat in dated:
+            chat.day = "tuesday"
+        for more in (" and now", " and then", " and so on"):
+            await stage.types(more)
+            await stage.flushes(len(stage.draft) - 3)
+        asked = FakeChat().encode(OtherChat().render([ChatMessage("system", "tuesday"), SYSTEM, user(stage.draft)], {}))
+        assert stage.warms[-1].prompt_ids == asked[: len(stage.warms[-1].prompt_ids)]
+        assert len(engine.chat_endpoint.asked) == 4, "two on either day"
+        assert stage.finished(await stage.submits()).cached_tokens >= len(asked) - 4 * BLOCK
+
+
 async def test_where_the_endpoint_changes_the_draft_a_flush_warms_what_its_own_renderings_have_in_common() -> None:
     engine = FakeEngine(block_size=BLOCK)
     engine.chat_endpoint.chat = ShoutingChat()
@@ -214,7 +238,7 @@ async def test_an_answer_is_begun_before_submit_only_on_exact_ids(verdict: Verdi
             await settle()
         begun = [request.prompt_ids for request in stage.pregenerations]
         if RULES[verdict, in_process].exact:
-            expected = stage.prompt_ids(user(TEXT)) if verdict is Verdict.AGREES else theirs(TEXT)
+            expected = own(TEXT) if verdict is Verdict.AGREES else theirs(TEXT)
             assert begun == [expected]
             assert stage.finished(await stage.submits()).ledger.adopted > 0
         else:
@@ -230,6 +254,15 @@ async def test_submit_waits_neither_for_the_verdict_nor_for_the_fast_path() -> N
         assert len(stage.render_gate.waiting) == 2, "nothing of this turn or the next is rendered yet"
         assert stage.finished(second).reason == "stop"
         assert len(stage.engine.chat_endpoint.requests) == 2
+
+
+async def test_a_comparison_that_fails_otherwise_leaves_it_to_the_endpoint() -> None:
+    engine = engine_with(Verdict.DIFFERS, in_process=True)
+    engine.chat_endpoint.wait = Fails(ValueError("a defect"), times=2)
+    async with on_stage(engine=engine) as stage:
+        submit = await stage.submits(TEXT)
+        assert stage.generations[0].prompt_ids == theirs(TEXT)
+        assert stage.finished(submit).reason == "stop"
 
 
 # --- what the two say of a conversation differs

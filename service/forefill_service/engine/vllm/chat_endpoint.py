@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import threading
 from contextlib import aclosing
@@ -44,11 +45,7 @@ class VllmChatEndpoint:
         Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG), EngineSlow if the template takes too long.
         """
         async with self._at_work:
-            try:
-                async with asyncio.timeout(self.seconds):
-                    return await _on_a_new_thread(lambda: self._rendering.ids(conversation))
-            except TimeoutError:
-                raise EngineSlow(f"vLLM has not rendered a chat within {self.seconds:g} s") from None
+            return await _on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds)
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; errors are those of `ids` and of the engine."""
@@ -61,12 +58,20 @@ class VllmChatEndpoint:
                 said = None
 
 
-async def _on_a_new_thread(work: Callable[[], list[int]]) -> list[int]:
-    """Return what `work` returns; if nobody waits for it any more, it goes on alone, and blocks no exit."""
+class _Stop(BaseException):
+    """Raised in a thread that is given up; no template and no `except Exception` catches it."""
+
+
+async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> list[int]:
+    """Return what `work` returns; after so many seconds it is given up, whether anybody still waits for it or not.
+
+    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[list[int]] = loop.create_future()
 
     def tell(outcome: list[int] | Exception) -> None:
+        timer.cancel()
         if done.done():
             return
         if isinstance(outcome, Exception):
@@ -76,12 +81,21 @@ async def _on_a_new_thread(work: Callable[[], list[int]]) -> list[int]:
 
     def run() -> None:
         outcome: list[int] | Exception
-        try:
-            outcome = work()
-        except Exception as error:
-            outcome = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, outcome)
+        with contextlib.suppress(_Stop):
+            try:
+                outcome = work()
+            except Exception as error:
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, outcome)
 
-    threading.Thread(target=run, name="forefill-vllm-chat", daemon=True).start()
+    def give_up() -> None:
+        tell(EngineSlow(f"vLLM has not rendered a chat within {seconds:g} s"))
+        if thread.is_alive():
+            ident, stop = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, stop)
+
+    thread = threading.Thread(target=run, name="forefill-vllm-chat", daemon=True)
+    timer = loop.call_later(seconds, give_up)
+    thread.start()
     return await done

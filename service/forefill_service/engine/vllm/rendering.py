@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _TOO_LONG = ("input_text", "input_tokens")
 """The parameters that vLLM blames if a prompt does not fit into the model's context."""
 
+_MOST_CHARACTERS = 500
+"""A template may say anything, of any length."""
+
 
 class VllmRendering:
     """Makes the ids that vLLM's chat endpoint would make of a conversation.
@@ -71,7 +74,7 @@ class VllmRendering:
             rendered = _at_once(self._online.render_chat(self._request(conversation)))
         except VLLMValidationError as error:
             reason = Reason.PROMPT_TOO_LONG if error.parameter in _TOO_LONG else Reason.TEMPLATE_REFUSED
-            raise Refusal(reason, str(error)) from error
+            raise Refusal(reason, str(error)[:_MOST_CHARACTERS]) from error
         except Exception as error:  # a template may raise anything, on anything, and so may Harmony
             raise Refusal(Reason.TEMPLATE_REFUSED, one_line(error, type(error).__name__)) from error
         if not isinstance(rendered, tuple):

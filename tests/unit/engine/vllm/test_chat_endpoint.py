@@ -1,6 +1,7 @@
 """vLLM's rendering on threads: it blocks nobody, and one that sticks is given up."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
@@ -13,23 +14,26 @@ from forefill_service.engine.vllm.chat_endpoint import VllmChatEndpoint
 from forefill_service.errors import EngineSlow, Reason, Refusal
 
 CONVERSATION = Conversation((ChatMessage("user", "So?"),), {})
+STICKS = Conversation(CONVERSATION.messages, {"sticks": True})
+REFUSED = Conversation(CONVERSATION.messages, {"refused": True})
 FOREVER = 60.0
+A_MOMENT = 0.05
 
 
 class Rendering:
-    """Takes the place of vLLM's: `goes_on` holds it, `begun` counts."""
+    """Takes the place of vLLM's: `goes_on` holds what STICKS, `begun` counts."""
 
     def __init__(self) -> None:
         self.goes_on = threading.Event()
-        self.goes_on.set()
         self.begun = threading.Semaphore(0)
         self.threads: list[int] = []
 
     def ids(self, conversation: Conversation) -> list[int]:
         self.threads.append(threading.get_ident())
         self.begun.release()
-        self.goes_on.wait(FOREVER)
-        if conversation.template_kwargs:
+        if conversation is STICKS:
+            self.goes_on.wait(FOREVER)
+        if conversation is REFUSED:
             raise Refusal(Reason.TEMPLATE_REFUSED, "no")
         return [len(message.content) for message in conversation.messages]
 
@@ -57,26 +61,42 @@ async def test_it_renders_off_the_event_loop(rendering: Rendering) -> None:
 
 async def test_refusals_pass_through(rendering: Rendering) -> None:
     with pytest.raises(Refusal, match="no"):
-        await endpoint(rendering).ids(Conversation(CONVERSATION.messages, {"x": 1}))
+        await endpoint(rendering).ids(REFUSED)
 
 
 async def test_a_rendering_that_sticks_is_given_up_and_the_next_has_a_thread_of_its_own(rendering: Rendering) -> None:
-    rendering.goes_on.clear()
-    hasty = endpoint(rendering, seconds=0)
-    for _ in range(20):  # more than may be at work at once
-        with pytest.raises(EngineSlow):
-            await hasty.ids(CONVERSATION)
-        await asyncio.to_thread(rendering.begun.acquire)
+    hasty = endpoint(rendering, A_MOMENT)
+    given_up = [hasty.ids(STICKS) for _ in range(3 * (os.cpu_count() or 1))]  # more than may be at work at once
+    assert {type(error) for error in await asyncio.gather(*given_up, return_exceptions=True)} == {EngineSlow}
     hasty.seconds = FOREVER
-    asked = asyncio.create_task(hasty.ids(CONVERSATION))
+    assert await hasty.ids(CONVERSATION) == [3]
+
+
+class Endless(Rendering):
+    """Never ends by itself."""
+
+    def ids(self, conversation: Conversation) -> list[int]:
+        self.thread = threading.current_thread()
+        self.begun.release()
+        while True:
+            pass
+
+
+@pytest.mark.parametrize("waited_for", [True, False])
+async def test_a_rendering_that_never_ends_is_stopped_whether_anybody_waits_or_not(waited_for: bool) -> None:
+    rendering = Endless()
+    asked = asyncio.create_task(endpoint(rendering, A_MOMENT).ids(CONVERSATION))
     await asyncio.to_thread(rendering.begun.acquire)
-    rendering.goes_on.set()
-    assert await asked == [3]
+    if not waited_for:
+        asked.cancel()
+    with pytest.raises(EngineSlow if waited_for else asyncio.CancelledError):
+        await asked
+    await asyncio.to_thread(rendering.thread.join, FOREVER)
+    assert not rendering.thread.is_alive()
 
 
 async def test_whoever_stops_waiting_leaves_it_alone(rendering: Rendering) -> None:
-    rendering.goes_on.clear()
-    asked = asyncio.create_task(endpoint(rendering).ids(CONVERSATION))
+    asked = asyncio.create_task(endpoint(rendering).ids(STICKS))
     await asyncio.to_thread(rendering.begun.acquire)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
