@@ -27,6 +27,10 @@ class Chat(Protocol):
     def split_texts(self) -> tuple[str, ...]:
         """Special tokens at which tokenization restarts, whatever comes before them; may be empty."""
 
+    @property
+    def longest_token(self) -> int:
+        """Code points of the longest token in the vocabulary."""
+
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
         """Return the prompt's text; raises Refusal if the template refuses."""
 
@@ -75,7 +79,11 @@ class TurnPrompt:
         return common_prefix([self._encode(text), *(self._encode(self._render(confirmed + p)) for p in others)])
 
     def _render(self, text: str) -> str:
-        return self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
+        rendered = self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
+        most = self._context_tokens * self._chat.longest_token
+        if len(rendered) > most:  # so it is too long, without a tokenizer: vLLM's rule, too
+            raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(rendered)} characters, and {most} have room at most")
+        return rendered
 
     def _encode(self, text: str) -> TokenIds:
         head, rest = self._cut(text)

@@ -220,7 +220,7 @@ class RenderPool:
         if job.result.done():  # its caller has gone
             pass
         elif error is not None:
-            job.result.set_exception(_of_a_caller(error))
+            job.result.set_exception(_fit_for_a_task(error))
         else:
             job.result.set_result(result)
         self._begin()
@@ -247,11 +247,11 @@ class RenderPool:
                 wait.cancel()
 
 
-def _of_a_caller(error: BaseException) -> Exception:
-    """Return an error that a task may raise: it must not end the event loop, as SystemExit would, or a generator."""
+def _fit_for_a_task(error: BaseException) -> Exception:
+    """Return an error that a task may raise: SystemExit would end the event loop, and StopIteration a generator."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
-    return Refusal(Reason.TEMPLATE_REFUSED, type(error).__name__)
+    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)
 
 
 def _no_thread_left() -> Refusal:

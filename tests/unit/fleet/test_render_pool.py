@@ -115,12 +115,14 @@ async def test_a_job_raises_what_its_function_raises(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError])
-async def test_what_would_end_the_loop_or_a_task_becomes_a_refusal(error: type[BaseException]) -> None:
+async def test_what_would_end_the_loop_or_a_task_becomes_an_error_of_its_caller(error: type[BaseException]) -> None:
     def fail() -> None:
         raise error
 
     async with watched() as it:
-        assert await refused(it.begin(fail)) is Reason.TEMPLATE_REFUSED
+        with pytest.raises(RuntimeError, match=error.__name__) as raised:
+            await it.begin(fail)
+        assert raised.traceback[-1].name == "fail"
         assert await it.pool.render(lambda: 1) == 1
 
 

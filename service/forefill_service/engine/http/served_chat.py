@@ -40,10 +40,12 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     Raises EngineStartError with one line that says what to do; EngineUnavailable and EngineBusy if the server cannot
     check it.
     """
+    from ..template_variables import variables_of
+
     tokenizer = _tokenizer(tokenizer_name)
     template = _template(tokenizer, template_file)
     formats: tuple[ContentFormat, ...] = ("string", "openai")
-    chats = [HfChat(tokenizer, template, content_format) for content_format in formats]
+    chats = [HfChat(tokenizer, template, content_format, variables_of(template)) for content_format in formats]
     if all(_ids(chats[0], talk) == _ids(chats[1], talk) for talk in _CONVERSATIONS):
         chats = chats[:1]
     for chat in chats:

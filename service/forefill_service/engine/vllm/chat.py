@@ -23,6 +23,8 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
     from vllm.renderers.hf import HfRenderer, resolve_chat_template, resolve_chat_template_content_format
     from vllm.renderers.params import ChatParams
 
+    from ..template_variables import variables_of
+
     renderer, config = vllm.renderer, vllm.vllm_config.model_config
     if not isinstance(renderer, HfRenderer):
         raise EngineStartError(
@@ -35,7 +37,7 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
     if template is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
     content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
-    chat = HfChat(tokenizer, template, content_format)
+    chat = HfChat(tokenizer, template, content_format, variables_of(template))
 
     ours = chat.encode(chat.render([RENDERING_PROBE], {}))
     flags = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": False}
