@@ -268,8 +268,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
     """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """The chat template refused the messages; the error message has the template's own reason. Session continues at
-    SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
+    cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -284,7 +284,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
     """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
-    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
+    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
+    prompts. Open again later, or elsewhere.
+    """
     ERROR_REASON_CLIENT_TOO_SLOW: _ErrorReason.ValueType  # 21
     """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
     ERROR_REASON_ABORTED: _ErrorReason.ValueType  # 22
@@ -342,8 +344,8 @@ ends, INVALID_ARGUMENT. Shorten the prompt.
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
 """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""The chat template refused the messages; the error message has the template's own reason. Session continues at
-SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+"""The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
+cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -358,7 +360,9 @@ ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
 """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
-"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
+"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
+prompts. Open again later, or elsewhere.
+"""
 ERROR_REASON_CLIENT_TOO_SLOW: ErrorReason.ValueType  # 21
 """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
 ERROR_REASON_ABORTED: ErrorReason.ValueType  # 22
@@ -450,7 +454,8 @@ class Open(_message.Message):
     @_builtins.property
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
-        {"enable_thinking": false}. Set by the client; default: none.
+        {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
+        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none.
         """
 
     def __init__(

@@ -64,11 +64,13 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     The content format is the one that agrees on the most conversations. Raises EngineStartError with one line that says
     what to do; EngineUnavailable and EngineBusy if the server cannot be asked.
     """
+    from ..template_variables import variables_of
+
     tokenizer = _tokenizer(tokenizer_name)
     template, harmony = _template(tokenizer, template_file), _is_harmony(tokenizer_name, tokenizer)
     ids = ChatIds(endpoint, model, harmony=harmony)
     theirs = await rendered_by(ids)
-    candidates = [HfChat(tokenizer, template, content_format) for content_format in _FORMATS]
+    candidates = [HfChat(tokenizer, template, content_format, variables_of(template)) for content_format in _FORMATS]
     compared = [(compare(chat, theirs), chat) for chat in candidates]
     comparison, chat = max(compared, key=lambda found: len(found[0].agreed))  # the first of equals
     if not comparison.useful and comparison.differing and not harmony:

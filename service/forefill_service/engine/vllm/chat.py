@@ -30,6 +30,8 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
     from vllm.renderers.chat_utils import load_chat_template
     from vllm.renderers.hf import HfRenderer, resolve_chat_template, resolve_chat_template_content_format
 
+    from ..template_variables import variables_of
+
     renderer, config = vllm.renderer, vllm.vllm_config.model_config
     if not isinstance(renderer, HfRenderer):
         raise EngineStartError(
@@ -42,7 +44,7 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
     if template is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
     content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
-    return HfChat(tokenizer, template, content_format)
+    return HfChat(tokenizer, template, content_format, variables_of(template))
 
 
 def check_chat(chat: HfChat, rendering: VllmRendering) -> None:
