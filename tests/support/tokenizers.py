@@ -47,6 +47,21 @@ HARMONY = "gptoss"
 """The family whose chats vLLM renders without the model's template."""
 FAMILIES = tuple(family for family in _CONFIGS if family != HARMONY)
 
+# Of these only the tokenizer is tried, so any model with as many tokens will do.
+_CONFIGS |= {
+    family: {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocab_size}
+    for family, vocab_size in {
+        "llama3_1": 128256,
+        "llama3": 128256,
+        "llama2": 32000,
+        "deepseek_v3": 129280,
+        "gemini": 256000,
+        "gpt4o": 200064,
+    }.items()
+}
+ALL_FAMILIES = tuple(_CONFIGS)
+"""Those of the sweeps in tests/benchmarks as well."""
+
 
 class NoTokenizer(Exception):
     """Raised when a family's files are not available here; the message is one line."""
