@@ -150,7 +150,7 @@ async def test_flush_warms_what_the_verdict_leaves_certain(verdict: Verdict, in_
         flush = await stage.flushes(len(CONFIRMED))
         if verdict is Verdict.CHECKING:
             assert stage.warms == [], "it waits for the verdict"
-            for _ in range(2):  # for the turn's base, then for the FLUSH
+            for _ in range(3):  # for the turn's base, for the FLUSH, and for a pause
                 stage.time_gate.step()
                 await settle()
         ours = [own(CONFIRMED + rest) for rest in ("a", "7")]
