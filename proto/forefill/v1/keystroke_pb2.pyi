@@ -455,7 +455,8 @@ class Open(_message.Message):
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
         {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
-        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none.
+        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none;
+        at most 65,536 bytes.
         """
 
     def __init__(

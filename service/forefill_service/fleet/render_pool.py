@@ -138,8 +138,8 @@ class RenderPool:
             raise _no_thread_left()
         job = _Job(function, args)
         self._waiting[job] = None
-        self._begin()
         try:
+            self._begin()
             return await job.result
         finally:
             self._waiting.pop(job, None)
@@ -185,7 +185,14 @@ class RenderPool:
     def _worker(self) -> _Worker | None:
         if self._idle:
             return self._idle.pop()
-        return _Worker(self._done, self._ended) if self.threads < self._most_threads else None
+        if self.threads >= self._most_threads:
+            return None
+        try:
+            return _Worker(self._done, self._ended)
+        except RuntimeError:  # the machine has no more threads: one of ours will be free
+            if not self.threads:
+                raise
+            return None
 
     def _tick(self) -> None:
         for worker, job in list(self._running.items()):

@@ -210,6 +210,30 @@ async def test_the_number_of_threads_is_bounded_and_new_jobs_are_refused_beyond_
         assert await it.pool.render(lambda: "healthy") == "healthy"
 
 
+async def test_a_machine_without_more_threads_makes_jobs_wait_or_fails_them_alone(
+    stuck: Stuck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    start = threading.Thread.start
+    async with watched(places=2) as it:
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        with pytest.raises(RuntimeError):
+            await it.pool.render(lambda: "none")
+        assert it.pool.waiting == 0
+        monkeypatch.setattr(threading.Thread, "start", start)
+        first = it.begin(stuck)
+        await stuck.have_begun(1)
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        second = it.begin(lambda: "later")
+        await settle()
+        assert it.pool.waiting == 1
+        stuck.released.set()
+        assert (await first, await second) == ("late", "later")
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+
 async def test_slow_jobs_that_hold_all_threads_are_waited_for(stuck: Stuck) -> None:
     async with watched(places=1, most_threads=2) as it:
         slow = [it.begin(stuck) for _ in range(2)]
