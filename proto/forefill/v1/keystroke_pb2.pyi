@@ -1029,6 +1029,7 @@ class GenerationStarted(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    PROMPT_BY_ENGINE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     ttft_ms: _builtins.float
@@ -1043,6 +1044,11 @@ class GenerationStarted(_message.Message):
     """
     source: Global___GenerationSource.ValueType
     """Source of the first token. Set by the server."""
+    prompt_by_engine: _builtins.bool
+    """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others in
+    this conversation, or was not compared yet. Behind an engine that is reached over HTTP, nothing of the draft is
+    warmed then, and no answer is begun before SUBMIT. Set by the server.
+    """
     def __init__(
         self,
         *,
@@ -1051,10 +1057,11 @@ class GenerationStarted(_message.Message):
         prompt_tokens: _builtins.int = ...,
         cached_tokens: _builtins.int = ...,
         source: Global___GenerationSource.ValueType = ...,
+        prompt_by_engine: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "prompt_tokens", b"prompt_tokens", "seq", b"seq", "source", b"source", "ttft_ms", b"ttft_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "prompt_by_engine", b"prompt_by_engine", "prompt_tokens", b"prompt_tokens", "seq", b"seq", "source", b"source", "ttft_ms", b"ttft_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,6 +29,7 @@ from ..session.responses import GenerationDelta, GenerationFinished, GenerationS
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
+from .rendering import Asks
 from .turn import Turn
 from .warmer import Warmer
 
@@ -100,7 +101,14 @@ class Answer:
     def started(self) -> GenerationStarted:
         """Return what the client is told at its first token."""
         ttft_seconds = self.first_token_at - self.received_at
-        return GenerationStarted(self.seq, ttft_seconds, self.prompt_tokens, self.cached_tokens, self.source)
+        return GenerationStarted(
+            self.seq,
+            ttft_seconds,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.source,
+            prompt_by_engine=self.turn.prompts.rule.asks is not Asks.FAST_PATH,
+        )
 
     def finished(self, balance: Balance, now: float) -> GenerationFinished:
         """Return what the client is told at its end."""

@@ -205,6 +205,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     prompt_tokens=response.prompt_tokens,
                     cached_tokens=response.cached_tokens,
                     source=pb.GenerationSource.Value(f"GENERATION_SOURCE_{response.source.name}"),
+                    prompt_by_engine=response.prompt_by_engine,
                 )
             )
         case GenerationDelta():

@@ -120,6 +120,8 @@ async def test_submit_gets_the_endpoints_ids_whatever_the_verdict(verdict: Verdi
         assert asked_itself == ([(SYSTEM, user(TEXT))] if by_endpoint else [])
         finished = stage.finished(submit)
         assert (finished.reason, finished.prompt_tokens) == ("stop", len(expected))
+        [started] = stage.all(GenerationStarted)
+        assert started.prompt_by_engine is (verdict is not Verdict.AGREES)
 
 
 @pytest.mark.parametrize("in_process", [True, False])

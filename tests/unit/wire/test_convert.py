@@ -18,7 +18,7 @@ from forefill_service.session.events import (
     Unknown,
     WarmMode,
 )
-from forefill_service.session.responses import FlushOutcome, Opened, SessionLimits
+from forefill_service.session.responses import FlushOutcome, GenerationStarted, Opened, SessionLimits, Source
 from forefill_service.wire.convert import event_from, reason_to_message, response_to_message
 from forefill_service.wire.servicer import STATUSES
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -198,3 +198,9 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         base_prompt_tokens=7,
         warming_inert_reason="off",
     )
+
+
+@pytest.mark.parametrize("by_engine", [True, False])
+def test_the_client_is_told_whether_the_engine_made_the_prompt(by_engine: bool) -> None:
+    started = GenerationStarted(7, 0.5, 100, 64, Source.WARM, prompt_by_engine=by_engine)
+    assert response_to_message(started).generation_started.prompt_by_engine is by_engine
