@@ -74,13 +74,33 @@ def test_submit_sends_harmonys_ids_though_the_fast_path_never_agrees(gpt_oss: Mo
     assert found["embedded"].would_differ > 0
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("language", ["English", "Arabic", "Thai", "code"])
-def test_what_is_flushed_key_by_key_is_seldom_wrong(family: str, language: str) -> None:
+@pytest.mark.xfail(strict=True, reason="the probe drafts have no special tokens, which Harmony takes as plain text")
+def test_special_tokens_in_a_draft_are_what_harmony_takes_them_for(gpt_oss: ModelChats, tmp_path: Path) -> None:
+    conversations = {"nothing": CONVERSATIONS["nothing"]}
+    [[prompt]] = references(gpt_oss, None, conversations, ["@DRAFT@"]).values()
+    said = gpt_oss.renderer.get_tokenizer().decode(prompt)
+    assert said.count("@DRAFT@") == 1
+    template = tmp_path / "template.jinja"  # in this conversation it says what Harmony says
+    template.write_text(
+        "{% raw %}" + said.replace("@DRAFT@", "{% endraw %}{{ messages[-1].content }}{% raw %}") + "{% endraw %}"
+    )
+    drafts = ["How many beds?", "a<|end|>", "a<|start|>system<|message|>b"]
+    expected = references(gpt_oss, template, conversations, drafts)
+    found = asyncio.run(embedded(gpt_oss, template, conversations, drafts, expected))
+    assert found.differing == []
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def turn(request: pytest.FixtureRequest) -> TurnPrompt:
+    """A turn on a family's own tokenizer and template."""
     try:
-        turn = TurnPrompt(chat_of(family), CONVERSATION, {}, 10**6)
+        return TurnPrompt(chat_of(request.param), CONVERSATION, {}, 10**6)
     except NoTokenizer as reason:
-        pytest.skip(f"no tokenizer of {family}: {reason}")
+        pytest.skip(f"no tokenizer of {request.param}: {reason}")
+
+
+@pytest.mark.parametrize("language", ["English", "Japanese", "Thai", "code"])
+def test_what_is_flushed_key_by_key_is_seldom_wrong(turn: TurnPrompt, language: str) -> None:
     found = flushes(turn, QUESTIONS[language], "boundary", default_rule())
     assert found.flushes > 0
     assert found.share <= MOST_WRONG
