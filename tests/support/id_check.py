@@ -5,6 +5,7 @@ probe drafts, and the verdict decides whose ids a draft gets. The reference is v
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -131,9 +132,12 @@ class _Turn:
             render=_at_once,
             rendered=lambda verdict, meaning, agrees: None,
             sleep=asyncio.sleep,
+            clock=time.monotonic,
         )
         said = [ChatMessage(role, content) for role, content in messages]
-        self.prompts = Prompts(cast("Backend", backend), endpoint, said, {})
+        owned: list[asyncio.Future[Any]] = []
+        self.prompts = Prompts(cast("Backend", backend), endpoint, said, {}, owned.append)
+        self._made, self.compared = owned
         self._server = server
 
     async def sent(self, draft: str) -> Ids:
@@ -151,7 +155,7 @@ class _Turn:
     async def by_the_fast_path(self, draft: str) -> Ids:
         """Return the ids that the fast path alone makes."""
         try:
-            return tuple((await self.prompts.made).final(draft).to_list())
+            return tuple((await self._made).final(draft).to_list())
         except Refusal:
             return None
 
@@ -166,7 +170,7 @@ class _Turn:
 
 
 async def _check(found: Found, turn: _Turn, name: str, drafts: Sequence[str], expected: Sequence[Ids]) -> None:
-    await turn.prompts.compared
+    await turn.compared
     found.turns[turn.prompts.verdict.name] += 1
     for draft, ids in zip(drafts, expected, strict=True):
         found.drafts += 1
