@@ -74,7 +74,6 @@ def test_submit_sends_harmonys_ids_though_the_fast_path_never_agrees(gpt_oss: Mo
     assert found["embedded"].would_differ > 0
 
 
-@pytest.mark.xfail(strict=True, reason="the probe drafts have no special tokens, which Harmony takes as plain text")
 def test_special_tokens_in_a_draft_are_what_harmony_takes_them_for(gpt_oss: ModelChats, tmp_path: Path) -> None:
     conversations = {"nothing": CONVERSATIONS["nothing"]}
     [[prompt]] = references(gpt_oss, None, conversations, ["@DRAFT@"]).values()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chat.messages import ChatMessage, Conversation
-from ..chat.prompt import Chat, TurnPrompt
+from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
 from ..engine import ChatEndpoint
 from ..errors import Reason, Refusal, ServiceError
 from ..fleet.backend import Backend
-from .rendering import CONTINUATIONS, PROBE_DRAFTS, RULES, Asks, Rule, Verdict, Warms
+from .rendering import CONTINUATIONS, RULES, Asks, Rule, Verdict, Warms, probe_drafts
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ class NotExact(ServiceError):
 class Comparison:
     """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any.
 
-    `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the drafts that
-    follow, and else 0; `own_head` is the head of those.
+    `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the plain draft that
+    follows, and else 0; `own_head` is the head of those.
     """
 
     verdict: Verdict
@@ -213,9 +213,11 @@ class Prompts:
 
     async def _compared_with_endpoint(self) -> Comparison:
         await asyncio.wait({self._made})  # the first FLUSH needs them sooner than anybody needs this
+        chat = self._backend.replicas.chat
+        drafts = probe_drafts(chat.split_texts)
         try:
-            theirs, ours = await asyncio.gather(_or_refusal(self._theirs), _or_refusal(self._ours))
-            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, self._backend.replicas.chat)
+            theirs, ours = await asyncio.gather(_or_refusal(self._theirs(drafts)), _or_refusal(self._ours(drafts)))
+            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, chat.encode(drafts[0].strip()))
         except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
             log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
             return Comparison(Verdict.UNKNOWN)
@@ -227,17 +229,19 @@ class Prompts:
         return ids
 
 
-async def _or_refusal(render: Callable[[Sequence[str]], Awaitable[list[TokenIds]]]) -> list[TokenIds] | Refusal:
+async def _or_refusal(rendered: Awaitable[list[TokenIds]]) -> list[TokenIds] | Refusal:
     """Return what comes of it, or that the template refuses it."""
     try:
-        return await render(PROBE_DRAFTS)
+        return await rendered
     except Refusal as refusal:
         if refusal.reason is not Reason.TEMPLATE_REFUSED:
             raise
         return refusal
 
 
-def _outcome(ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, chat: Chat) -> Comparison:
+def _outcome(
+    ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, plain_draft: Sequence[int]
+) -> Comparison:
     if isinstance(theirs, Refusal):
         agrees = isinstance(ours, Refusal)
         return Comparison(Verdict.AGREES if agrees else Verdict.DIFFERS, refusal=theirs)
@@ -247,13 +251,10 @@ def _outcome(ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, c
     if [ids.to_list() for ids in ours] == [ids.to_list() for ids in theirs]:
         return Comparison(Verdict.AGREES)
     own_base_tokens = len(common_prefix(ours))
-    same_drafts = all(
-        common_length(own.to_list()[own_base_tokens:], their.to_list()[len(base) :]) >= len(chat.encode(draft.strip()))
-        for own, their, draft in zip(ours, theirs, PROBE_DRAFTS, strict=True)
-    )
+    same = common_length(ours[0].to_list()[own_base_tokens:], theirs[0].to_list()[len(base) :])
     return Comparison(
         Verdict.DIFFERS,
         base,
-        own_base_tokens=own_base_tokens if same_drafts else 0,
+        own_base_tokens=own_base_tokens if same >= len(plain_draft) else 0,
         own_head=ours[0].head,
     )

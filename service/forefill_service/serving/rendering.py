@@ -1,7 +1,7 @@
 """Whose ids a prompt is made of: the rules that follow from comparing the fast path with the engine's chat endpoint.
 
 The engine's own chat endpoint is the authority for ids. `Chat` is a fast path to the same ids, and one conversation at
-a time it has to show that: once a turn, both render the conversation with `PROBE_DRAFTS` as the user's last message.
+a time it has to show that: once a turn, both render the conversation with `probe_drafts` as the user's last message.
 
     the comparison   the endpoint   SUBMIT asks for                       what is warmed
     not back yet     in process     ids by the endpoint's own code        what the fast path holds stable: a wrong
@@ -17,17 +17,24 @@ is begun before SUBMIT only if the exact ids of its prompt are known here. If on
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
 
 To render several drafts anew for each FLUSH costs more the longer the prompt is. So, if both made the same ids of the
-probe drafts, and only what is around them differs, what the fast path holds stable of a draft is taken to follow the
+plain probe draft, and only what is around it differs, what the fast path holds stable of a draft is taken to follow the
 endpoint's base.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-PROBE_DRAFTS = ("Is it  so?\n", "\u7684 7 ")
-"""They have no beginning in common. Their spaces and the line break are lost if a template tidies up the text."""
 CONTINUATIONS = ("a", " 7", ".)", "\nx", "\u7684")
 """What may follow a confirmed text. None ends in white space, which some templates trim."""
+
+
+def probe_drafts(special_texts: Sequence[str]) -> tuple[str, str]:
+    """Return a plain draft, and one with a special token's text, which Harmony takes as plain text, and templates not.
+
+    They have no beginning in common. Their spaces and the line break are lost if a template tidies up the text.
+    """
+    return "Is it  so?\n", f"\u7684 7{''.join(special_texts[:1])} "
 
 
 class Verdict(Enum):
