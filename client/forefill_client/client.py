@@ -86,8 +86,9 @@ class AsyncClient:
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
-                apostrophes and underscores, or with a wide character, as in Chinese and Japanese. A call that ends
-                several words, such as a paste, flushes once. False: flush only when `flush` is called.
+                apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
+                a long word, hex or base64 too, flush after every few characters. A call that ends several words, such
+                as a paste, flushes once. False: flush only when `flush` is called.
             on_flush: Called with the result of each flush, in the event loop: it must be quick.
 
         Raises:

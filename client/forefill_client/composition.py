@@ -17,6 +17,7 @@ from .errors import REASONS, DraftTooLong, EmptySubmit, ForefillError
 from .flushes import Flush, Flushes, superseded
 from .options import checked_text
 from .report import FlushResult
+from .word_ends import confirmable
 
 MAX_REPAIRS_IN_A_ROW: Final = 3
 """A draft that still differs after this many repairs is left alone until the next submit."""
@@ -29,9 +30,10 @@ Events = list[pb.KeystrokeEvent]
 class Composition:
     """A session's draft and its flushes, turn after turn.
 
-    With `auto_flush`, an edit that leaves a word end (`ends_word`) which no flush has covered is followed by a flush:
-    one, however many words the edit brought. Such a flush names no confirmed length: the server alone decides where the
-    confirmed text ends.
+    With `auto_flush`, an edit is followed by a flush if that would confirm something new (`Draft.flush_is_due`): one,
+    however many words the edit brought. Such a flush names no confirmed length: the server alone decides where the
+    confirmed text ends. But once an edit had `composing`, the client knows better than the server what is under
+    composition, and names the length from then on.
 
     The methods return the numbered events to send, in order. A call that raises changes nothing.
     """
@@ -44,6 +46,7 @@ class Composition:
         #: Whether END was sent: nothing may follow it.
         self.ended = False
         self._auto_flush = auto_flush
+        self._composes = False
         self._max_code_points = 0
         self._seq = 0
         # The latest repair or submit mends whatever the events up to this number broke.
@@ -59,10 +62,11 @@ class Composition:
         self._check_length(len(self.draft.text))
         return self._auto_flushed()
 
-    def type(self, text: str) -> Events:
+    def type(self, text: str, *, composing: bool = False) -> Events:
         """Append to the draft."""
         self._check_length(len(self.draft.text) + len(text))
-        self.draft.add(text)
+        self.draft.add(text, composing=composing)
+        self._composes |= composing
         return self._edited([self._event(char_add=pb.CharAdd(text=text))] if text else [])
 
     def delete(self, count: int) -> Events:
@@ -70,10 +74,11 @@ class Composition:
         removed = self.draft.delete(count)
         return self._edited([self._event(char_delete=pb.CharDelete(count=removed))] if removed else [])
 
-    def replace(self, start: int, end: int, text: str) -> Events:
+    def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> Events:
         """Put `text` in place of the code points from `start` to before `end`."""
         self._check_length(len(self.draft.text) + len(text) - max(0, end - start))
-        self.draft.replace(start, end, text)
+        self.draft.replace(start, end, text, composing=composing)
+        self._composes |= composing
         changed = text or end > start
         return self._edited([self._event(replace=pb.Replace(start=start, end=end, text=text))] if changed else [])
 
@@ -140,10 +145,12 @@ class Composition:
         return events + self._auto_flushed()
 
     def _auto_flushed(self) -> Events:
-        return [self.flush()] if self._auto_flush and self.draft.ends_new_word() else []
+        return [self.flush()] if self._auto_flush and self.draft.flush_is_due() else []
 
     def _flush(self, confirmed: int | None) -> pb.KeystrokeEvent:
         draft = self.draft
+        if confirmed is None and self._composes:
+            confirmed = confirmable(draft.text) if draft.composed_from is None else draft.composed_from
         draft.confirm(confirmed)
         return self._event(
             flush=pb.Flush(

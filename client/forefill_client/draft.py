@@ -1,28 +1,31 @@
-"""The client's copy of the draft, in code points: edits, where its words end, and how much of it was flushed."""
+"""The client's copy of the draft, in code points: edits, what is under composition, and how much was flushed."""
 
-import unicodedata
 import zlib
-from typing import Final
 
 from .errors import InvalidRequest
 from .options import checked_text
-
-APOSTROPHES: Final = frozenset("'\u2019")
-"""The typewriter's and the typographer's."""
+from .word_ends import RUN, confirmable, ends_word
 
 
 class Draft:
-    """A text under edit. Positions and lengths count code points. A call that raises leaves the text as it was."""
+    """A text under edit. Positions and lengths count code points. A call that raises leaves the text as it was.
+
+    The text that an edit with `composing` brings is under composition until an edit without it.
+    """
 
     def __init__(self, text: str = "") -> None:
         self.text = checked_text(text)
         #: The length that the latest flush confirmed, less the part that was edited since; None: the server decides.
         self.confirmed_code_points: int | None = None
+        #: Where the text under composition begins; None if there is none.
+        self.composed_from: int | None = None
         self._flushed_code_points = 0
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, *, composing: bool = False) -> None:
         """Append to the text."""
+        start = len(self.text)
         self.text += checked_text(text)
+        self._compose(start, composing=composing)
 
     def delete(self, count: int) -> int:
         """Remove up to `count` code points from the end, and return how many were removed."""
@@ -31,9 +34,10 @@ class Draft:
         count = min(count, len(self.text))
         self.text = self.text[: len(self.text) - count]
         self._changed_from(len(self.text))
+        self._compose(len(self.text), composing=False)
         return count
 
-    def replace(self, start: int, end: int, text: str) -> None:
+    def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> None:
         """Put `text` in place of the code points from `start` to before `end`."""
         if not 0 <= start <= end <= len(self.text):
             raise InvalidRequest(
@@ -42,45 +46,37 @@ class Draft:
             )
         self.text = self.text[:start] + checked_text(text) + self.text[end:]
         self._changed_from(start)
+        self._compose(start, composing=composing)
 
     def checksum(self) -> int:
         """Return the CRC-32 of the text's UTF-8."""
         return zlib.crc32(self.text.encode())
 
-    def ends_new_word(self) -> bool:
-        """Return whether a word ends in the part of the text that no flush has covered since its last edit."""
-        return any(ends_word(char) for char in set(self.text[self._flushed_code_points :]))
+    def flush_is_due(self) -> bool:
+        """Return whether a flush would confirm a word, or RUN code points of an unbroken run, that none has covered.
+
+        Text under composition, and what follows it, does not count.
+        """
+        rest = self.text[self._flushed_code_points : self.composed_from]
+        return len(rest) >= 2 * RUN or any(ends_word(char) for char in set(rest))
 
     def confirm(self, code_points: int | None) -> None:
         """Record that a flush confirms the first `code_points`; None: as many as the server finds in the whole text."""
         if code_points is not None and not 0 <= code_points <= len(self.text):
             raise ValueError(f"cannot confirm {code_points} code points of a draft of {len(self.text)}")
         self.confirmed_code_points = code_points
-        self._flushed_code_points = len(self.text) if code_points is None else code_points
+        self._flushed_code_points = confirmable(self.text) if code_points is None else code_points
+
+    def _compose(self, start: int, *, composing: bool) -> None:
+        if not composing:
+            self.composed_from = None
+        elif self.composed_from is None or start < self.composed_from:
+            self.composed_from = start
 
     def _changed_from(self, position: int) -> None:
         self._flushed_code_points = min(self._flushed_code_points, position)
         if self.confirmed_code_points is not None:
             self.confirmed_code_points = min(self.confirmed_code_points, position)
-
-
-def ends_word(char: str) -> bool:
-    """Return whether a session that flushes by itself does so after this character.
-
-    It does after white space, after punctuation, and after wide characters: scripts that put no spaces between words
-    (Chinese, Japanese) would otherwise never flush. It does not after characters that join words, such as the
-    underscore, nor after an apostrophe, which is mostly inside a word (don't, l'eau); if it closes a quotation, the
-    next character ends the word anyway.
-
-    The server's rule is the same, except that an apostrophe ends a word there too. So such a flush always confirms
-    something new.
-    """
-    if char.isspace():
-        return True
-    category = unicodedata.category(char)
-    if category.startswith("P"):
-        return category != "Pc" and char not in APOSTROPHES
-    return unicodedata.east_asian_width(char) in ("W", "F")
 
 
 def smallest_replace(old: str, new: str) -> tuple[int, int, str]:

@@ -174,6 +174,7 @@ class Report:
     server_ttft_seconds: float
     #: From the call of `submit` to the end of the answer, by the client's clock.
     total_seconds: float
+    #: 0 if the engine's own chat endpoint made the prompt and does not say of which tokens.
     prompt_tokens: int
     #: Tokens of the prompt that the engine found in its cache.
     cached_tokens: int
@@ -181,6 +182,10 @@ class Report:
     source: GenerationSource
     finish_reason: FinishReason
     ledger: Ledger
+    #: Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others
+    #: in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, nothing of the draft
+    #: is warmed then, and no answer is begun before submit.
+    prompt_by_engine: bool = False
 
 
 def opened_from_wire(opened: pb.Opened) -> Opened:
@@ -236,4 +241,5 @@ def report_from_wire(
             adopted_tokens=ledger.adopted_tokens,
             discarded_tokens=ledger.discarded_tokens,
         ),
+        prompt_by_engine=started.prompt_by_engine,
     )

@@ -71,10 +71,14 @@ class Session:
 
     # Calls.
 
-    async def type(self, text: str) -> None:
-        """Append to the draft: one character, or a longer text from an input method or a paste."""
+    async def type(self, text: str, *, composing: bool = False) -> None:
+        """Append to the draft: one character, or a longer text from an input method or a paste.
+
+        With `composing`, the text is under composition by an input method: the server has it in its draft, but no flush
+        covers it, unless one names a length. The next edit without `composing` ends the composition.
+        """
         self._check_usable()
-        await self._exchange.send(*self._composition.type(text))
+        await self._exchange.send(*self._composition.type(text, composing=composing))
 
     async def delete(self, count: int = 1) -> None:
         """Remove `count` code points from the draft's end, or all of them if it has fewer."""
@@ -86,15 +90,23 @@ class Session:
         self._check_usable()
         await self._exchange.send(*self._composition.replace(start, end, text))
 
-    async def set_draft(self, text: str) -> None:
-        """Replace the draft by `text`, sending only the difference: for a text box that reports its whole content."""
+    async def set_draft(self, text: str, *, composing: bool = False) -> None:
+        """Replace the draft by `text`, sending only the difference: for a text box that reports its whole content.
+
+        With `composing`, the difference is under composition, as in `type`. For a browser: pass `composing=True` after
+        `compositionupdate` and `composing=False` after `compositionend`, even if the text is the same.
+        """
         checked_text(text)
-        await self.replace(*smallest_replace(self.draft, text))
+        self._check_usable()
+        replacement = smallest_replace(self.draft, text)
+        await self._exchange.send(*self._composition.replace(*replacement, composing=composing))
 
     async def flush(self, confirmed: int | None = None) -> int:
-        """Have the server warm the first `confirmed` code points; default: all up to the last word end that it finds.
+        """Have the server warm the first `confirmed` code points; default: all but what may still change.
 
-        Returns the number of the flush, for `flushed`. A session also flushes by itself unless it was made with
+        The server finds that out: it leaves the last few code points of an unbroken run, and kana and pinyin that may
+        be under composition. If the session was told what is under composition, all before that is confirmed. Returns
+        the number of the flush, for `flushed`. A session also flushes by itself unless it was made with
         `auto_flush=False`; see AsyncClient.session.
         """
         self._check_usable()

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +18,7 @@ from .engine import Engine
 from .errors import ServiceError, trace_without_message
 from .fleet.backend import Backend, Sleep
 from .fleet.metrics import Metrics
+from .fleet.render_pool import RenderPool
 from .fleet.supervisor import EngineSupervisor
 from .settings import Settings
 from .wire.health import Health
@@ -27,7 +26,6 @@ from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 
 log = logging.getLogger(__name__)
 
-RENDER_THREADS = min(4, os.cpu_count() or 1)
 PING_SECONDS = 10
 
 
@@ -57,28 +55,24 @@ async def running_server(
 
     The engines stay the caller's. Raises ListenError, and EngineStartError if no engine passes its self-test.
     """
-    with ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="forefill-render") as threads:
-
-        async def render(function: Callable[..., Any], *args: Any) -> Any:
-            return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
-
-        metrics = Metrics()
-        backend = Backend.of(engines, settings, metrics, render, ready=False, sleep=sleep)
-        servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
-        supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
-        await supervisor.prepare()
-        server, port = _grpc_server(servicer, healthy, settings)
-        with _metrics_server(metrics, settings) as metrics_address:
-            await server.start()
-            async with _in_background(
-                idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run()
-            ) as failed:
-                try:
-                    yield RunningServer(f"{settings.server.host}:{port}", metrics_address, backend, servicer, failed)
-                finally:
-                    healthy.stop()
-                    servicer.stop()
-                    await server.stop(settings.server.stop_grace_seconds)
+    metrics, pool = Metrics(), RenderPool(sleep)
+    backend = Backend.of(engines, settings, metrics, pool.render, ready=False, sleep=sleep)
+    servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
+    supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
+    await supervisor.prepare()
+    server, port = _grpc_server(servicer, healthy, settings)
+    with _metrics_server(metrics, settings) as metrics_address:
+        await server.start()
+        async with _in_background(
+            idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run(), render_pool=pool.watch()
+        ) as failed:
+            try:
+                yield RunningServer(f"{settings.server.host}:{port}", metrics_address, backend, servicer, failed)
+            finally:
+                healthy.stop()
+                servicer.stop()
+                await server.stop(settings.server.stop_grace_seconds)
+                await pool.close()
 
 
 async def serve(engines: Sequence[Engine], settings: Settings) -> int:

@@ -6,7 +6,7 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client.keystrokes import SAMPLE_QUERIES, SAMPLE_SCHEMA
 from forefill_service.server import RunningServer
-from forefill_service.session.draft import last_boundary
+from forefill_service.session.boundary import last_boundary
 
 from tests.support.texts import AWKWARD_TEXTS
 from tests.support.wire import Answer, Typist, typing_at

@@ -3,21 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeChat
+from forefill_service.engine.http.chat_ids import ChatIds
 from forefill_service.engine.http.discovery import difference
 
 from tests.support.replicas import Front, forefill_in_front_of, new_context, touched, worked
+from tests.support.templates import TEMPLATES
 from tests.support.texts import AWKWARD_TEXTS
 from tests.support.vllm_server import HttpProcess, running, vllm_server
-from tests.support.wire import Answer, typing_at
+from tests.support.wire import Answer, Messages, typing_at
 
 pytestmark = [pytest.mark.vllm, pytest.mark.replicas, pytest.mark.asyncio(loop_scope="session")]
 
@@ -55,6 +58,18 @@ async def their_ids(server: HttpProcess, talk: list[tuple[str, str]]) -> list[in
         return ids
 
 
+async def completed_by(server: HttpProcess, talk: Messages, max_tokens: int) -> dict[str, Any]:
+    """Return the body of a greedy chat completion by the server itself."""
+    messages = [{"role": role, "content": content} for role, content in talk]
+    body = {"messages": messages, "temperature": 0, "max_tokens": max_tokens, "return_token_ids": True}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{server.url}/v1/chat/completions", json=body) as response,
+    ):
+        completion: dict[str, Any] = await response.json()
+        return completion
+
+
 async def test_what_a_server_does_not_need_to_be_told_is_asked_of_it(front: Front) -> None:
     info = front.running.backend.info
     assert (info.block_size, info.context_tokens) == (32, 8192)
@@ -74,15 +89,16 @@ async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_serv
 async def test_a_server_that_cannot_stand_in_for_the_others_is_told_apart(front: Front, two_servers: Servers) -> None:
     engine = front.engines[two_servers[0].url]
     endpoint, served, settings = engine.client.endpoint, engine.client.served, front.running.backend.settings
+    ids = engine.client.chat_ids
 
     async def odd(**info: Any) -> str:
-        return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings)
+        return await difference(endpoint, replace(served, info=replace(served.info, **info)), settings, ids)
 
     assert not await odd()
     assert "does not serve other" in await odd(model="other")
     assert "context is 8192 tokens, not 16384" in await odd(context_tokens=16384)
     assert "blocks have 32 tokens, not 16" in await odd(block_size=16)
-    assert "other token ids" in await difference(endpoint, replace(served, chat=FakeChat()), settings)
+    assert "other token ids" in await difference(endpoint, replace(served, chat=FakeChat()), settings, ids)
 
 
 async def test_session_after_session_hits_its_own_server_and_both_have_some(front: Front, two_servers: Servers) -> None:
@@ -137,12 +153,59 @@ async def test_sessions_that_share_a_prompt_can_be_kept_on_one_server(two_server
         assert len(await touched(two_servers, before)) == 1
 
 
-async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_same() -> None:
-    plain = vllm_server(plain=True)
-    async with running(plain), forefill_in_front_of(plain) as front:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def plain_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[HttpProcess, Path]]:
+    """Run one without the flags that forefill recommends, but with a template and defaults for it; yield both."""
+    template = tmp_path_factory.mktemp("template") / "template.jinja"
+    template.write_text(TEMPLATES["drops_reasoning"])
+    defaults = '--default-chat-template-kwargs={"clear_thinking": false}'
+    server = vllm_server(f"--chat-template={template}", defaults, plain=True)
+    async with running(server):
+        yield server, template
+
+
+async def test_a_server_without_the_flags_that_we_wish_for_is_served_all_the_same(
+    plain_server: tuple[HttpProcess, Path],
+) -> None:
+    plain, template = plain_server
+    async with forefill_in_front_of(plain, chat_template=template) as front:
         [engine] = front.engines.values()
         assert not engine.client.served.reports_cached_tokens
         flushed, answer = await typed_and_submitted(front)
         assert answer.started.cached_tokens == flushed.cached_tokens > 200, "as it is believed"
         hits = (await plain.metrics()).hits
         assert hits >= flushed.cached_tokens, "and as it is"
+
+
+REASONED = [*TALK[:2], ("assistant", "<think>\nThere is one table.\n</think>\n\n" + TALK[2][1])]
+
+
+@pytest.mark.parametrize(("talk", "alike"), [(TALK, True), (REASONED, False)], ids=["alike", "defaults show"])
+async def test_submit_is_the_chat_endpoints_whatever_the_defaults_of_the_server(
+    plain_server: tuple[HttpProcess, Path], talk: Messages, *, alike: bool
+) -> None:
+    server, template = plain_server
+    said = [*talk, ("user", QUESTION)]
+    theirs = await completed_by(server, said, max_tokens=12)
+    async with forefill_in_front_of(server, chat_template=template) as front:
+        [engine] = front.engines.values()
+        conversation = Conversation(tuple(ChatMessage(*message) for message in said), {})
+        assert await engine.chat_endpoint.ids(conversation) == theirs["prompt_token_ids"]
+        fast = engine.chat.encode(engine.chat.render(conversation.messages, {}))
+        assert (fast == theirs["prompt_token_ids"]) is alike
+        async with typing_at(front.address, talk, sampling=pb.Sampling(temperature=0, max_tokens=12)) as typist:
+            await typist.type(QUESTION)
+            await typist.flush()
+            answer = await typist.submit()
+    assert answer.text == theirs["choices"][0]["message"]["content"]
+    assert answer.finished.usage.prompt_tokens == len(theirs["prompt_token_ids"])
+    assert answer.finished.usage.completion_tokens == theirs["usage"]["completion_tokens"]
+
+
+async def test_the_servers_own_renderer_is_asked_where_it_is_offered(front: Front, two_servers: Servers) -> None:
+    engine = front.engines[two_servers[0].url]
+    said = [*REASONED, ("user", QUESTION)]
+    theirs = await completed_by(two_servers[0], said, max_tokens=1)
+    conversation = Conversation(tuple(ChatMessage(*message) for message in said), {})
+    asked = ChatIds(engine.client.endpoint, engine.info.model, harmony=True)  # so that /tokenize is not asked
+    assert await asked.of(conversation) == theirs["prompt_token_ids"]

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine.vllm import EmbeddedEngine
+from forefill_service.fleet.metrics import Metrics
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
@@ -48,6 +49,7 @@ class Side:
 
     address: str
     engine: RecordingEngine
+    metrics: Metrics
     endpoint: ChatEndpoint
 
     async def submitted_ids(self, messages: Messages, text: str) -> list[int]:
@@ -70,7 +72,7 @@ async def side(embedded_engine: EmbeddedEngine) -> AsyncIterator[Side]:
         running_server([recording], Settings(port=0, metrics_port=-1)) as server,
         chat_endpoint(embedded_engine) as endpoint,
     ):
-        yield Side(server.address, recording, endpoint)
+        yield Side(server.address, recording, server.backend.metrics, endpoint)
 
 
 @pytest.mark.parametrize("text", AWKWARD_TEXTS.values(), ids=AWKWARD_TEXTS.keys())
@@ -186,3 +188,16 @@ async def test_tokenize_knows_the_same_ids(side: Side) -> None:
     """The endpoint that operators compare with."""
     expected = await side.endpoint.tokenized([("system", SYSTEM), ("user", "How many? ")])
     assert await side.submitted_ids([("system", SYSTEM)], "How many? ") == expected
+
+
+async def test_all_these_turns_went_by_the_fast_path(side: Side) -> None:
+    async with typing_at(side.address, [("system", SYSTEM)]) as typist:
+        await typist.type("How many? ")
+        await typist.flush()  # its answer waits for the comparison
+        await typist.submit()
+    turns = {
+        verdict: side.metrics.registry.get_sample_value("forefill_turns_total", {"rendering": verdict})
+        for verdict in ("agrees", "differs", "unknown")
+    }
+    assert turns["agrees"]
+    assert (turns["differs"], turns["unknown"]) == (None, None)

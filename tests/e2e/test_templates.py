@@ -4,18 +4,20 @@ An engine is not needed for that: the ids of a prompt are made before it.
 """
 
 import json
+import logging
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 from forefill_client.keystrokes import SAMPLE_QUERIES
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine.packaged_model import packaged_model_path
+from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session.draft import last_boundary
+from forefill_service.session.boundary import last_boundary
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +89,7 @@ class Pair:
     def __init__(self, model: ModelChats, template: Path | None = None) -> None:
         self.ours = model.ours(template)
         self.theirs: VllmChat = model.theirs(template)
+        self.authority = model.authority(template)
 
     def turn(self, messages: Messages, **kwargs: bool) -> TurnPrompt:
         """Return forefill's prompts for a draft behind these messages."""
@@ -106,6 +109,21 @@ class Pair:
 
     def check(self, messages: Messages, turn: TurnPrompt, text: str, **kwargs: bool) -> None:
         assert turn.final(text).to_list() == self.theirs.ids([*messages, ("user", text)], kwargs)
+
+    def check_authority(self) -> None:
+        """Compare what is asked of vLLM's code with what its chat endpoint makes, refusals included."""
+        for messages in CONVERSATIONS.values():
+            for text in AWKWARD_TEXTS.values():
+                said = [*messages, ("user", text)]
+                asked = Conversation(tuple(ChatMessage(*message) for message in said), {})
+                try:
+                    expected = self.theirs.ids(said)
+                except TemplateRaised as raised:
+                    with pytest.raises(Refusal, match=re.escape(str(raised))) as refused:
+                        self.authority.ids(asked)
+                    assert refused.value.reason is Reason.TEMPLATE_REFUSED
+                else:
+                    assert self.authority.ids(asked) == expected
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +273,38 @@ def miss_rate(turn: TurnPrompt, texts: Collection[str]) -> float:
 def stable_at_boundaries(turn: TurnPrompt, text: str) -> Iterator[TokenIds]:
     ends = (end for end in range(1, len(text) + 1) if last_boundary(text[:end]) == end)
     return (turn.stable(text[:end]) for end in ends)
+
+
+# --- the authority: what is asked if the fast path is not enough
+
+
+def test_what_is_asked_of_vllms_code_is_what_its_endpoint_makes(pair: Pair) -> None:
+    pair.check_authority()
+
+
+def test_what_is_asked_of_vllms_code_is_what_its_endpoint_makes_for_other_families(family: Pair) -> None:
+    family.check_authority()
+
+
+def test_a_prompt_that_the_context_has_no_room_for_is_refused_as_too_long(packaged_model: ModelChats) -> None:
+    conversation = Conversation((ChatMessage("user", "many " * packaged_model.config.model_config.max_model_len),), {})
+    with pytest.raises(Refusal) as refused:
+        packaged_model.authority().ids(conversation)
+    assert refused.value.reason is Reason.PROMPT_TOO_LONG
+
+
+def test_the_start_says_which_conversation_a_template_renders_otherwise(
+    packaged_model: ModelChats, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    said = TEMPLATES["chatml"]
+    ours, theirs = tmp_path / "ours.jinja", tmp_path / "theirs.jinja"
+    ours.write_text(said)
+    theirs.write_text(said.replace("m['content']", "(m['content'].split('</think>') | last)"))
+    assert theirs.read_text() != said
+    with caplog.at_level(logging.WARNING, logger="forefill_service"):
+        check_chat(packaged_model.ours(ours), packaged_model.authority(ours))
+        assert not [record for record in caplog.records if record.name.startswith("forefill_service")]
+        check_chat(packaged_model.ours(ours), packaged_model.authority(theirs))
+    [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
+    assert "2 of 13 kinds of conversation" in record.getMessage()
+    assert "the first with reasoning in the history" in record.getMessage()

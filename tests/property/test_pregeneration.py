@@ -132,11 +132,11 @@ def answers(stage: Stage) -> list[tuple[str, int, str]]:
     ]
 
 
-async def played(script: list[Any], sampling: Sampling, cap: int, *, pregeneration: bool) -> Stage:
+async def played(script: list[Any], sampling: Sampling, cap: int, piece: int, *, pregeneration: bool) -> Stage:
     engine = Stutters(block_size=BLOCK, answer_tokens=ANSWER_TOKENS)
     opening = Open((SYSTEM,), sampling=sampling)
     caps = {"pregeneration": pregeneration, "pregeneration_tokens": cap, "pregeneration_tries": 10}
-    async with on_stage(opening, engine=engine, **caps) as stage:
+    async with on_stage(opening, engine=engine, piece_tokens=piece, **caps) as stage:
         await carry_out(stage, script)
     await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing is left running"
@@ -165,14 +165,15 @@ def check_books(stage: Stage) -> None:
     script=st.lists(STEPS, max_size=14),
     sampling=SAMPLINGS,
     cap=st.integers(1, 9),
+    piece=st.sampled_from([BLOCK, 1000]),
     abandoned=st.lists(STEPS, max_size=3),
 )
 def test_answers_with_pregeneration_are_those_without(
-    script: list[Any], sampling: Sampling, cap: int, abandoned: list[Any]
+    script: list[Any], sampling: Sampling, cap: int, piece: int, abandoned: list[Any]
 ) -> None:
     script = [CharAdd("Is it "), *script, CharAdd("so?"), Pause(3), Submitted(1), *abandoned]
-    plain = asyncio.run(played(script, sampling, cap, pregeneration=False))
-    ahead = asyncio.run(played(script, sampling, cap, pregeneration=True))
+    plain = asyncio.run(played(script, sampling, cap, piece, pregeneration=False))
+    ahead = asyncio.run(played(script, sampling, cap, piece, pregeneration=True))
     assert plain.pregenerations == []
     assert answers(ahead) == answers(plain)
     check_books(ahead)

@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import Chat
-from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
+from forefill_service.engine import (
+    ChatEndpoint,
+    EngineInfo,
+    EngineLoad,
+    FakeChat,
+    FakeEngine,
+    Output,
+    Priority,
+    Request,
+)
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Replace, Submit
@@ -31,12 +40,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.other_chat import OtherChat
 from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, settle, user
 
 T = TypeVar("T")
 CONTEXT_TOKENS = 160
 GATES = ("engine_gate", "render_gate", "client_gate")
-WORDS = st.lists(st.sampled_from(["Show ", "me ", "all ", "cars", ", ", "by", "\n", "了"]), max_size=8).map("".join)
+WORDS = st.lists(
+    st.sampled_from(["Show ", "me ", "all ", "cars", ", ", "by", "\n", "了", "ばん", "ไทย"]), max_size=8
+).map("".join)
 
 
 @dataclass
@@ -72,6 +84,10 @@ class Watched:
     @property
     def chat(self) -> Chat:
         return self.engine.chat
+
+    @property
+    def chat_endpoint(self) -> ChatEndpoint:
+        return self.engine.chat_endpoint
 
     @property
     def load(self) -> EngineLoad:
@@ -144,13 +160,15 @@ class SessionMachine(RuleBasedStateMachine):
         piece_tokens=st.sampled_from([1, 9, 1000]),
         held=st.sets(st.sampled_from(GATES)),
         scope=st.booleans(),
+        endpoint=st.sampled_from([FakeChat(), OtherChat()]),
     )
-    def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool) -> None:
+    def opens(self, draft: str, piece_tokens: int, held: set[str], scope: bool, endpoint: FakeChat) -> None:
         self.piece_tokens = piece_tokens
-        self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED))
+        self.do(self._open(draft, piece_tokens, held, CacheScope.SESSION if scope else CacheScope.SHARED, endpoint))
 
-    async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope) -> None:
+    async def _open(self, draft: str, piece_tokens: int, held: set[str], scope: CacheScope, endpoint: FakeChat) -> None:
         self.engine = FakeEngine(block_size=BLOCK, context_tokens=CONTEXT_TOKENS, answer_tokens=3)
+        self.engine.chat_endpoint.chat = endpoint
         self.other = Stage(Open((ChatMessage("system", "another"),)), engine=self.engine)
         self.watched = Watched(self.engine)
         opening = Open((SYSTEM,), draft=draft, cache_scope=scope)
@@ -177,6 +195,10 @@ class SessionMachine(RuleBasedStateMachine):
         start = data.draw(st.integers(0, len(self.stage.draft)))
         end = data.draw(st.integers(start, len(self.stage.draft)))
         self.do(self.stage.does(Replace(start, end, text)))
+
+    @rule(share=st.sampled_from([0.5, 1.0]))
+    def pauses(self, share: float) -> None:
+        self.do(self.stage.pauses(share))
 
     @precondition(lambda self: not self.ended)
     @rule()
@@ -244,7 +266,7 @@ class SessionMachine(RuleBasedStateMachine):
                 case Opened():
                     assert self.read == 0
                 case FlushResult(seq):
-                    assert seq in self.flushes
+                    assert seq in self.flushes, "a pause is answered by nothing"
                     assert response.outcome is not FlushOutcome.INERT
                     assert response.cached_tokens <= response.stable_tokens
                     assert response.outcome is not FlushOutcome.NOTHING_NEW or response.computed_tokens == 0
@@ -330,6 +352,7 @@ class SessionMachine(RuleBasedStateMachine):
         if not self.ended:
             assert all(self.answers[seq] == 1 for seq in self.flushes), "every FLUSH is answered"
             self._check_that_it_still_warms()
+            self._check_that_a_pause_leaves_nothing_to_warm()
             self.do(self.stage.does(End()))
         assert self.stage.task.done()
         self._check_all_books()
@@ -345,6 +368,17 @@ class SessionMachine(RuleBasedStateMachine):
         if last.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
             assert last.outcome in (FlushOutcome.WARMED, FlushOutcome.NOTHING_NEW)
             assert last.cached_tokens == min(last.stable_tokens, CONTEXT_TOKENS - 1) // BLOCK * BLOCK
+
+    def _check_that_a_pause_leaves_nothing_to_warm(self) -> None:
+        self.do(self.stage.types("and so on. "))
+        self.do(self.stage.pauses())
+        self.do(self._come_to_rest())
+        flush = self.do(self.stage.flushes())
+        self.do(self._come_to_rest())
+        result = self.stage.flush_result(flush)
+        assert result.confirmed_code_points == len(self.stage.draft)
+        if result.outcome is not FlushOutcome.SHED:  # the conversation has outgrown the context
+            assert result.outcome is FlushOutcome.NOTHING_NEW
 
     def _check_all_books(self) -> None:
         """Every token that a warm computed stands in some book, and little else does."""

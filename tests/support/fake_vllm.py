@@ -3,17 +3,20 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from forefill_service.chat.generation import Sampling
+from forefill_service.chat.generation import Output, Sampling
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import Chat
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.http.discovery import ServedModel
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.errors import Reason, Refusal
 from forefill_service.settings import Settings
 
 WAIT_SECONDS = 20
@@ -31,12 +34,13 @@ vllm:cache_config_info{{block_size="{block_size}",enable_prefix_caching="True",n
 class Faults:
     """The faults of the server; set and reset them at any time.
 
-    Every completion is answered with `status`, if set. Streams end after `cut_after` parts, and fall silent after
-    `stall_after`. Nothing at all is answered while `flowing` is not set. `tells_cached` is
-    `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
+    Every completion is answered with `status`, if set, and every question for ids with `ids_status`. Streams end after
+    `cut_after` parts, and fall silent after `stall_after`. Nothing at all is answered while `flowing` is not set.
+    `tells_cached` is `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
     """
 
     status: int | None = None
+    ids_status: int | None = None
     cut_after: int | None = None
     stall_after: int | None = None
     priorities: bool = True
@@ -50,8 +54,12 @@ class Faults:
 class FakeVllm:
     """The server; `headers` and `bodies` are those of the completions that were asked for, oldest first.
 
-    It reports `model`, `context_tokens` and `block_size`, and renders every conversation as the ids `renders`. Its
-    metrics are `running` and `tokens`; the one named by `moving` is one higher each time that they are read.
+    It reports `model`, `context_tokens` and `block_size`. Its chat endpoint renders with `chat`, or every conversation
+    as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
+    answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
+    the paths and bodies of such questions, `chats` and `chat_headers` are those of chat completions. The first
+    `reasoning_tokens` of their answers are reasoning. Its metrics are `running` and `tokens`; the one named by `moving`
+    is one higher each time that they are read.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -64,7 +72,17 @@ class FakeVllm:
         self.model = engine.info.model
         self.context_tokens = engine.info.context_tokens
         self.block_size = engine.info.block_size
+        self.chat: Chat = engine.chat
         self.renders: list[int] | None = None
+        self.render_status = 200
+        self.render_as_older_releases = False
+        self.tokenize_status = 200
+        self.tokenize_chat: Chat | None = None
+        self.says_prompt_ids = True
+        self.reasoning_tokens = 0
+        self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
+        self.chats: list[dict[str, Any]] = []
+        self.chat_headers: list[dict[str, str]] = []
         self.running = 0
         self.tokens = 0
         self.moving: str | None = None
@@ -81,6 +99,8 @@ class FakeVllm:
                 web.get("/metrics", self._metrics),
                 web.get("/moved", self._moved),
                 web.post("/tokenize", self._tokenize),
+                web.post("/v1/chat/completions/render", self._render),
+                web.post("/v1/chat/completions", self._chat_completions),
                 web.post("/v1/completions", self._completions),
             ]
         )
@@ -124,10 +144,47 @@ class FakeVllm:
             setattr(self, self.moving, getattr(self, self.moving) + 1)
         return web.Response(text=METRICS.format(running=self.running, tokens=self.tokens, block_size=self.block_size))
 
-    async def _tokenize(self, _: web.Request) -> web.Response:
-        if self.renders is None:
-            return web.Response(status=404)
-        return web.json_response({"tokens": self.renders})
+    async def _render(self, http: web.Request) -> web.Response:
+        return await self._say_ids(http, self.render_status, self.chat)
+
+    async def _tokenize(self, http: web.Request) -> web.Response:
+        return await self._say_ids(http, self.tokenize_status, self.tokenize_chat or self.chat)
+
+    async def _say_ids(self, http: web.Request, status: int, chat: Chat) -> web.Response:
+        asked = await http.json()
+        self.asked_for_ids.append((http.path, asked))
+        await self.faults.flowing.wait()
+        status = self.faults.ids_status or status
+        if status != 200:
+            return _refusal("no", status)
+        try:
+            ids = self._ids(chat, asked)
+        except Refusal as refusal:
+            return _refusal(str(refusal), 400)
+        if http.path == "/tokenize":
+            return web.json_response({"tokens": ids, "count": len(ids)})
+        if self.render_as_older_releases:
+            return web.json_response([asked["messages"], [{"prompt_token_ids": ids}]])
+        return web.json_response({"token_ids": ids})
+
+    def _ids(self, chat: Chat, asked: dict[str, Any]) -> list[int]:
+        if self.renders is not None:
+            return self.renders
+        messages = [ChatMessage(message["role"], message["content"]) for message in asked["messages"]]
+        return chat.encode(chat.render(messages, asked.get("chat_template_kwargs") or {}))
+
+    async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
+        asked = await http.json()
+        self.chats.append(asked)
+        self.chat_headers.append(dict(http.headers))
+        await self.faults.flowing.wait()
+        if self.faults.status is not None:
+            return _refusal("no", self.faults.status)
+        try:
+            ids = self._ids(self.chat, asked)
+        except Refusal as refusal:
+            return _refusal(str(refusal), 400)
+        return await self._streamed(http, asked, ids)
 
     async def _completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()
@@ -139,19 +196,22 @@ class FakeVllm:
         if asked.get("priority") and not self.faults.priorities:
             status = 400
         if status is not None:
-            return web.json_response({"error": {"message": "no"}}, status=status)
+            return _refusal("no", status)
+        return await self._streamed(http, asked, asked["prompt"])
+
+    async def _streamed(self, http: web.Request, asked: dict[str, Any], ids: list[int]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(http)
         try:
-            await self._stream(response, asked)
+            await self._stream(response, asked, ids)
         finally:
             await self._notify()
         return response
 
-    async def _stream(self, response: web.StreamResponse, asked: dict[str, Any]) -> None:
-        sampling = Sampling(max_tokens=asked["max_tokens"])
+    async def _stream(self, response: web.StreamResponse, asked: dict[str, Any], ids: list[int]) -> None:
+        sampling = Sampling(max_tokens=asked.get("max_tokens"))
         priority = Priority(asked.get("priority", 0))
-        request = Request(asked["prompt"], sampling, priority, asked.get("cache_salt"))
+        request = Request(ids, sampling, priority, asked.get("cache_salt"))
         cached, parts = None, 0
         async with aclosing(self.engine.generate(request)) as outputs:
             async for output in outputs:
@@ -160,8 +220,10 @@ class FakeVllm:
                 if parts == self.faults.stall_after:
                     await self._notify()
                     await asyncio.Event().wait()
+                if "messages" in asked and not parts:
+                    await _say(response, self._first_event(asked, ids))
                 parts, cached = parts + 1, output.cached_tokens
-                choice = {"index": 0, "text": output.text, "finish_reason": output.finish_reason}
+                choice = {"index": 0, "finish_reason": output.finish_reason, **self._said(asked, output, parts)}
                 if asked.get("return_token_ids"):
                     choice["token_ids"] = list(output.token_ids)
                 await _say(response, {"choices": [choice]})
@@ -170,9 +232,35 @@ class FakeVllm:
         await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 
+    def _first_event(self, asked: dict[str, Any], ids: list[int]) -> dict[str, Any]:
+        event: dict[str, Any] = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+        if asked.get("return_token_ids") and self.says_prompt_ids:
+            event["prompt_token_ids"] = ids
+        return event
+
+    def _said(self, asked: dict[str, Any], output: Output, parts: int) -> dict[str, Any]:
+        if "prompt" in asked:
+            return {"text": output.text}
+        return {"delta": {"reasoning" if parts <= self.reasoning_tokens else "content": output.text}}
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+class RefusingChat(FakeChat):
+    """A template that refuses every conversation."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        """Raise Refusal."""
+        raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def _refusal(message: str, status: int) -> web.Response:
+    return web.json_response({"error": {"message": message, "code": status}}, status=status)
 
 
 async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.chat.prompt import Chat
-from forefill_service.engine import Engine, EngineInfo, EngineLoad, Output, Priority, Request
+from forefill_service.engine import ChatEndpoint, Engine, EngineInfo, EngineLoad, Output, Priority, Request
 
 
 class RecordingEngine:
@@ -32,6 +32,10 @@ class RecordingEngine:
     @property
     def chat(self) -> Chat:
         return self._engine.chat
+
+    @property
+    def chat_endpoint(self) -> ChatEndpoint:
+        return self._engine.chat_endpoint
 
     @property
     def load(self) -> EngineLoad:

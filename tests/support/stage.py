@@ -58,14 +58,19 @@ async def settle() -> None:
 
 
 class Gate:
-    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes."""
+    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes.
+
+    `asked` is what the callers passed, for example the seconds that they want to sleep.
+    """
 
     def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
         self.held = False
         self.closed: Exception | None = None
         self.waiting: list[asyncio.Future[None]] = []
 
-    async def __call__(self, *_: Any) -> None:
+    async def __call__(self, *asked: Any) -> None:
+        self.asked.append(asked)
         if self.closed is not None:
             raise self.closed
         if not self.held:
@@ -112,6 +117,7 @@ class Stage:
         self.engine_gate, self.render_gate, self.client_gate, self.time_gate = Gate(), Gate(), Gate(), Gate()
         self.time_gate.held = True  # whoever waits for a time to pass waits for the test
         self.engine.sleep = self.engine_gate
+        self.engine.chat_endpoint.wait = self.engine.chat_endpoint.wait or self.render_gate
         self.said: list[Response] = []
         self.draft = opening.draft
         self.seq = 0
@@ -233,8 +239,9 @@ class Stage:
         return [request for request in self.engine.requests if request.priority is Priority.PREGENERATION]
 
     def prompt_ids(self, *messages: ChatMessage) -> list[int]:
-        """Return the ids of a whole prompt, as the engine's chat makes them."""
-        return self.engine.chat.encode(self.engine.chat.render([*self.opening.messages, *messages], {}))
+        """Return the ids of a whole prompt, as the engine's chat endpoint makes them."""
+        chat = self.engine.chat_endpoint.chat
+        return chat.encode(chat.render([*self.opening.messages, *messages], {}))
 
     def samples(self) -> dict[str, float]:
         """Return the metrics that are not 0, by name and label."""

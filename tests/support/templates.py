@@ -98,6 +98,24 @@ LOOKS_BACK = """{%- set ns = namespace(last_query=-1) %}
 {{- '<|im_start|>assistant\n' }}
 {%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"""
 
+DROPS_REASONING = """{%- for m in messages %}
+    {%- set drop = clear_thinking | default(true) and '</think>' in m['content'] %}
+    {{- '<|im_start|>' + m['role'] + '\n' + (m['content'].split('</think>')[-1] if drop else m['content']) }}
+    {{- '<|im_end|>\n' }}
+{%- endfor %}{{- '<|im_start|>assistant\n' }}
+{%- if enable_thinking is defined and not enable_thinking %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}"""
+
+OWN_SYSTEM_PROMPT = """{%- macro text(content) %}
+    {%- if content is string %}{{- content }}
+    {%- else %}{%- for part in content %}{{- part['text'] }}{%- endfor %}{%- endif %}
+{%- endmacro %}
+{%- if not (messages[0]['role'] == 'system' and messages[0]['content']) %}
+    {{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}
+{%- endif %}
+{%- for m in messages %}
+    {%- if m['content'] %}{{- '<|im_start|>' + m['role'] + '\n' + text(m['content']) + '<|im_end|>\n' }}{%- endif %}
+{%- endfor %}{{- '<|im_start|>assistant\n' }}"""
+
 REWRITES_THE_USER = (
     """{%- for m in messages %}
     {{- '<|im_start|>' + m['role'] + '\n' + m['content'] | replace('<|', '< |') | upper + '<|im_end|>\n' }}

@@ -24,6 +24,13 @@ _FILES = ("tokenizer.json", "tokenizer_config.json")
 _CONFIGS: dict[str, dict[str, Any]] = {
     "qwen3": {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "vocab_size": 151936},
     "gemma3": {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "vocab_size": 262208},
+    "gptoss": {
+        "architectures": ["GptOssForCausalLM"],
+        "model_type": "gpt_oss",
+        "vocab_size": 201088,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    },
 }
 _SIZES = {
     "head_dim": 16,
@@ -36,7 +43,24 @@ _SIZES = {
     "torch_dtype": "bfloat16",
 }
 
-FAMILIES = tuple(_CONFIGS)
+HARMONY = "gptoss"
+"""The family whose chats vLLM renders without the model's template."""
+FAMILIES = tuple(family for family in _CONFIGS if family != HARMONY)
+
+# Of these only the tokenizer is tried, so any model with as many tokens will do.
+_CONFIGS |= {
+    family: {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocab_size}
+    for family, vocab_size in {
+        "llama3_1": 128256,
+        "llama3": 128256,
+        "llama2": 32000,
+        "deepseek_v3": 129280,
+        "gemini": 256000,
+        "gpt4o": 200064,
+    }.items()
+}
+ALL_FAMILIES = tuple(_CONFIGS)
+"""Those of the sweeps in tests/benchmarks as well."""
 
 
 class NoTokenizer(Exception):

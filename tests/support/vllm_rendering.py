@@ -8,6 +8,7 @@ from typing import Any
 
 from forefill_service.chat.template import HfChat
 from forefill_service.engine.vllm.chat import vllm_chat
+from forefill_service.engine.vllm.rendering import VllmRendering
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.exceptions import VLLMValidationError
@@ -35,9 +36,16 @@ class ModelChats:
         return VllmChat(self, chat_template, self._loop)
 
     def ours(self, chat_template: Path | None = None) -> HfChat:
-        """Return forefill's side, made as at the start of the engine."""
-        engine: Any = SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
-        return vllm_chat(engine, chat_template)
+        """Return forefill's fast path, made as at the start of the engine."""
+        return vllm_chat(self._engine, chat_template)
+
+    def authority(self, chat_template: Path | None = None) -> VllmRendering:
+        """Return what forefill asks if the fast path is not enough, made as at the start of the engine."""
+        return VllmRendering(self._engine, chat_template)
+
+    @property
+    def _engine(self) -> Any:
+        return SimpleNamespace(renderer=self.renderer, vllm_config=self.config)
 
     def close(self) -> None:
         self.renderer.shutdown()
@@ -55,6 +63,7 @@ class VllmChat:
             request_logger=None,
             chat_template=load_chat_template(chat_template),
             chat_template_content_format="auto",
+            reasoning_parser=model.config.structured_outputs_config.reasoning_parser,
         )
 
     def ids(self, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> list[int]:

@@ -102,7 +102,7 @@ def vllm_server(*more: str, plain: bool = False) -> HttpProcess:
     flags = [
         f"--{name.replace('_', '-')}={value}" for name, value in packaged_model_defaults().items() if value is not True
     ]
-    wishes = () if plain else ("--scheduling-policy=priority", "--enable-prompt-tokens-details")
+    wishes = () if plain else ("--scheduling-policy=priority", "--enable-prompt-tokens-details", "--enable-scale-out")
     command = (
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--host=127.0.0.1", f"--port={port}"),
         *(f"--model={packaged_model_path()}", f"--served-model-name={PACKAGED_MODEL_NAME}"),

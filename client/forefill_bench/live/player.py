@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
+from forefill_client.keystrokes import CONFIRMATION_BOUNDARIES
 from forefill_client.options import CacheScope, Sampling
 from forefill_client.session import Session
 
@@ -104,7 +105,7 @@ class SessionFlush(Flush):
 
 
 class NaiveFlush(Flush):
-    """Has the whole text so far computed, as a plain request of one token."""
+    """Has the whole text so far computed at each end of a word, as a plain request of one token."""
 
     TASK_NAME = "naive warm"
 
@@ -115,6 +116,8 @@ class NaiveFlush(Flush):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, stroke: Stroke) -> None:
+        if stroke.draft[-1:] not in CONFIRMATION_BOUNDARIES:
+            return
         self.warms.requests += 1
         self._tasks.append(asyncio.create_task(self._warm(stroke.draft), name=self.TASK_NAME))
 

@@ -29,7 +29,7 @@ class Arm:
     warm_mode: WarmMode = WarmMode.OFF
     pregeneration: PregenerationMode = PregenerationMode.OFF
     prepared: Prepared = Prepared.NOTHING
-    #: At every flush a plain generation of one token of the whole text so far, at once, however many run already.
+    #: At every word a plain generation of one token of the whole text so far, at once, however many run already.
     warms_naively: bool = False
     #: Straight to vLLM's own endpoint.
     over_http: bool = False

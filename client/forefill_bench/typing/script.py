@@ -1,7 +1,7 @@
 """The script of a typist, stroke by stroke: pure, so that a seed makes every arm's typing the same.
 
 A script is made by an `Author`, who types, pastes, deletes and edits in the middle. It ends with SUBMIT of its
-draft. FLUSH follows each end of a word, as an SDK session flushes by itself.
+draft. FLUSH follows each end of a word, and each few characters of a long one, as an SDK session flushes by itself.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from enum import Enum, auto
 from random import Random
 from typing import Final
 
-from forefill_client.keystrokes import EventType, TypingModel, find_last_boundary, plan_typing
+from forefill_client.keystrokes import EventType, FlushRule, TypingModel, plan_typing
+from forefill_client.keystrokes.boundaries import confirmable_by
 
 
 class Kind(Enum):
@@ -40,8 +41,8 @@ class Stroke:
 
     @property
     def confirmed(self) -> int:
-        """Code points of the draft up to its last word end: what FLUSH confirms."""
-        return find_last_boundary(self.draft)
+        """Code points of the draft that FLUSH confirms."""
+        return confirmable_by(FlushRule.WORD, self.draft)
 
 
 Script = tuple[Stroke, ...]

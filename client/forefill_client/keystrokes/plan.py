@@ -9,7 +9,7 @@ from random import Random
 from string import ascii_lowercase
 from typing import Final
 
-from .boundaries import CONFIRMATION_BOUNDARIES, find_last_boundary, get_confirmable_text
+from .boundaries import CONFIRMATION_BOUNDARIES, confirmable_by, flush_is_due
 from .events import EventType, KeystrokeEvent, StreamingSession
 from .typing_model import FlushRule, TypingModel
 
@@ -21,27 +21,27 @@ Step = tuple[float, KeystrokeEvent]
 
 
 def press(
-    session: StreamingSession, event_type: EventType, timestamp_ms: float, char: str | None = None
+    session: StreamingSession, rule: FlushRule, event_type: EventType, timestamp_ms: float, char: str | None = None
 ) -> KeystrokeEvent:
-    """Apply one event to `session` and return it as a consumer sees it."""
+    """Apply one event to `session` and return it as a consumer sees it; a FLUSH confirms by `rule`."""
     match event_type:
         case EventType.CHAR_ADD:
             session.current_text += char or ""
         case EventType.CHAR_DELETE:
             session.current_text = session.current_text[:-1]
             if len(session.current_text) < session.confirmed_len:
-                session.confirmed_len = find_last_boundary(session.current_text)
+                session.confirmed_len = confirmable_by(rule, session.current_text)
         case EventType.FLUSH:
-            session.confirmed_len = max(session.confirmed_len, find_last_boundary(session.current_text))
+            session.confirmed_len = max(session.confirmed_len, confirmable_by(rule, session.current_text))
         case EventType.SUBMIT:
             session.confirmed_len = len(session.current_text)
     session.total_events += 1
     return KeystrokeEvent(event_type, char, timestamp_ms, session.current_text, session.confirmed_text)
 
 
-def can_flush(session: StreamingSession) -> bool:
-    """Return whether a FLUSH would confirm anything new."""
-    return bool(get_confirmable_text(session.current_text, session.confirmed_len))
+def can_flush(session: StreamingSession, rule: FlushRule) -> bool:
+    """Return whether a FLUSH would confirm enough that is new."""
+    return flush_is_due(rule, session.current_text, session.confirmed_len)
 
 
 def plan_typing(text: str, model: TypingModel, rng: Random, *, submit_at_end: bool = True) -> Iterator[Step]:
@@ -75,16 +75,16 @@ class _Typist:
 
     def step_after_gap(self, gap_ms: float, event_type: EventType, char: str | None = None) -> Iterator[Step]:
         debounced = self.model.flush_rule is FlushRule.DEBOUNCE and gap_ms > self.model.debounce_ms
-        if debounced and can_flush(self.session):
+        if debounced and can_flush(self.session, self.model.flush_rule):
             yield self.step(self.model.debounce_ms, EventType.FLUSH)
             gap_ms -= self.model.debounce_ms
         yield self.step(gap_ms, event_type, char)
-        if self.model.flush_rule is FlushRule.WORD and can_flush(self.session):
+        if self.model.flush_rule is FlushRule.WORD and can_flush(self.session, self.model.flush_rule):
             yield self.step(0.0, EventType.FLUSH)
 
     def finish(self, submit_at_end: bool) -> Iterator[Step]:
         rest_ms = self.rest_ms()
-        if self.model.flush_rule is FlushRule.DEBOUNCE and can_flush(self.session):
+        if self.model.flush_rule is FlushRule.DEBOUNCE and can_flush(self.session, self.model.flush_rule):
             yield self.step(rest_ms, EventType.FLUSH)
             rest_ms = 0.0
         if submit_at_end:
@@ -92,7 +92,7 @@ class _Typist:
 
     def step(self, delay_ms: float, event_type: EventType, char: str | None = None) -> Step:
         self.now_ms += delay_ms
-        return delay_ms, press(self.session, event_type, self.now_ms, char)
+        return delay_ms, press(self.session, self.model.flush_rule, event_type, self.now_ms, char)
 
     def gap_before_key_ms(self) -> float:
         fastest_ms = min(FASTEST_KEY_MS, self.model.mean_delay_ms)

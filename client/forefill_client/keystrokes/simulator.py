@@ -102,7 +102,7 @@ class KeystrokeSimulator:
         self, event_type: EventType, timestamp_ms: float, char: str | None = None, on_event: OnEvent | None = None
     ) -> None:
         async with self._in_order:
-            event = press(self.session, event_type, timestamp_ms, char)
+            event = press(self.session, self.model.flush_rule, event_type, timestamp_ms, char)
             await self.queue.put(event)
         if on_event:
             await on_event(event)
@@ -117,7 +117,7 @@ class KeystrokeSimulator:
     async def _flush_after(self, delay_ms: float) -> None:
         if delay_ms:
             await self._sleep(delay_ms / 1000)
-        if can_flush(self.session):
+        if can_flush(self.session, self.model.flush_rule):
             await self._emit(EventType.FLUSH, self.session.elapsed_ms())
 
     def _cancel_debounce(self) -> None:

@@ -20,7 +20,8 @@ class FlushRule(Enum):
     DEBOUNCE = "debounce"
     """In a pause longer than the debounce, and after the last key. A steady typist flushes only once, at the end."""
     WORD = "word"
-    """At once, whenever one of CONFIRMATION_BOUNDARIES is typed."""
+    """At once, whenever a word ends: with one of CONFIRMATION_BOUNDARIES, or as a session of the SDK flushes by itself,
+    in scripts without spaces and in unbroken runs too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,8 +268,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
     """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """The chat template refused the messages; the error message has the template's own reason. Session continues at
-    SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
+    cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -284,7 +284,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
     """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
-    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
+    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
+    prompts. Open again later, or elsewhere.
+    """
     ERROR_REASON_CLIENT_TOO_SLOW: _ErrorReason.ValueType  # 21
     """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
     ERROR_REASON_ABORTED: _ErrorReason.ValueType  # 22
@@ -342,8 +344,8 @@ ends, INVALID_ARGUMENT. Shorten the prompt.
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
 """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""The chat template refused the messages; the error message has the template's own reason. Session continues at
-SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+"""The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
+cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -358,7 +360,9 @@ ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
 """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
-"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open. Open again later, or elsewhere."""
+"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
+prompts. Open again later, or elsewhere.
+"""
 ERROR_REASON_CLIENT_TOO_SLOW: ErrorReason.ValueType  # 21
 """Stream ends, RESOURCE_EXHAUSTED: the client does not read its answers. Read them, then open again with the draft."""
 ERROR_REASON_ABORTED: ErrorReason.ValueType  # 22
@@ -450,7 +454,9 @@ class Open(_message.Message):
     @_builtins.property
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
-        {"enable_thinking": false}. Set by the client; default: none.
+        {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
+        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none;
+        at most 65,536 bytes.
         """
 
     def __init__(
@@ -750,7 +756,9 @@ Global___Replace: _TypeAlias = Replace  # noqa: Y015
 
 @_typing.final
 class Flush(_message.Message):
-    """Flush reports that the user reached a boundary, so that the confirmed text may be warmed."""
+    """Flush reports that the user reached a boundary, so that the confirmed text may be warmed. A boundary may be anywhere:
+    after a word, after each character of a script without spaces, after a few code points of an unbroken run.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -766,7 +774,9 @@ class Flush(_message.Message):
     """
     confirmed_code_points: _builtins.int
     """Length of the confirmed part of the draft, in code points from its start. Set by the client; 0 to
-    `draft_code_points`; default: up to and including the last word boundary that the server finds.
+    `draft_code_points`: leave out text that an input method is still composing. Default: all but what may still change,
+    as the server finds: the last code points of a long word or another unbroken run, and, at the end of the draft,
+    kana, bopomofo and, if the client has shown text under composition, Latin letters.
     """
     def __init__(
         self,
@@ -1019,18 +1029,26 @@ class GenerationStarted(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    PROMPT_BY_ENGINE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     ttft_ms: _builtins.float
     """Time from the server's receipt of SUBMIT to the first token, in milliseconds. Set by the server."""
     prompt_tokens: _builtins.int
-    """Length of the prompt, in tokens. Set by the server."""
+    """Length of the prompt, in tokens. Set by the server; 0 if the engine's own chat endpoint made the prompt and does not
+    say of which tokens.
+    """
     cached_tokens: _builtins.int
     """Number of prompt tokens that were cached. Set by the server: the engine's own count, or, if the engine reports it
     only at the end, the number believed to be cached; Usage.cached_tokens then has the engine's count.
     """
     source: Global___GenerationSource.ValueType
     """Source of the first token. Set by the server."""
+    prompt_by_engine: _builtins.bool
+    """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others in
+    this conversation, or was not compared yet. Behind an engine that is reached over HTTP, nothing of the draft is
+    warmed then, and no answer is begun before SUBMIT. Set by the server.
+    """
     def __init__(
         self,
         *,
@@ -1039,10 +1057,11 @@ class GenerationStarted(_message.Message):
         prompt_tokens: _builtins.int = ...,
         cached_tokens: _builtins.int = ...,
         source: Global___GenerationSource.ValueType = ...,
+        prompt_by_engine: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "prompt_tokens", b"prompt_tokens", "seq", b"seq", "source", b"source", "ttft_ms", b"ttft_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "prompt_by_engine", b"prompt_by_engine", "prompt_tokens", b"prompt_tokens", "seq", b"seq", "source", b"source", "ttft_ms", b"ttft_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1128,7 +1147,7 @@ class Usage(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     prompt_tokens: _builtins.int
-    """Number of prompt tokens. Set by the server."""
+    """Number of prompt tokens. Set by the server; 0 as in GenerationStarted."""
     cached_tokens: _builtins.int
     """Number of prompt tokens that the engine found cached. Set by the server."""
     completion_tokens: _builtins.int

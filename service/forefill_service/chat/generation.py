@@ -24,10 +24,12 @@ class Output:
     """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
 
     `cached_tokens` is the engine's own count of prompt tokens that it found cached; None if it does not report it, or
-    reports it with the last part only.
+    reports it with the last part only. `prompt_ids` is set on the first part if the engine's own chat endpoint made the
+    prompt and says which ids it made.
     """
 
     text: str
     token_ids: tuple[int, ...]
     cached_tokens: int | None
     finish_reason: str | None = None
+    prompt_ids: tuple[int, ...] | None = None

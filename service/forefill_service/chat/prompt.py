@@ -46,6 +46,10 @@ class Chat(Protocol):
     def holdback(self) -> Holdback:
         """How much of a text's end the tokenizer may still change."""
 
+    @property
+    def longest_token(self) -> int:
+        """Code points of the longest token in the vocabulary."""
+
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
         """Return the prompt's text; raises Refusal if the template refuses."""
 
@@ -152,7 +156,11 @@ class TurnPrompt:
         return Frame.made(self._render, self._chat.encode, self._chat.split_texts)
 
     def _render(self, text: str) -> str:
-        return self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
+        rendered = self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
+        most = self._context_tokens * self._chat.longest_token
+        if len(rendered) > most:  # so it is too long, without a tokenizer: vLLM's rule, too
+            raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(rendered)} characters, and {most} have room at most")
+        return rendered
 
     def _check_room(self, ids: TokenIds) -> None:
         if len(ids) >= self._context_tokens:

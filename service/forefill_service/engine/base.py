@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..cache.blocks import CacheChange
 from ..chat.generation import Output, Sampling
+from ..chat.messages import Conversation
 from ..chat.prompt import Chat
 from ..errors import EngineRefused
 
@@ -79,6 +80,37 @@ class Request:
     route: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One request to an engine's own chat endpoint; the fields are those of `Request`."""
+
+    conversation: Conversation
+    sampling: Sampling
+    priority: Priority
+    cache_salt: str | None = None
+    route: str = ""
+
+
+class ChatEndpoint(Protocol):
+    """An engine's own chat endpoint: the authority for the ids of a conversation."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it renders in this process, so that a prompt may be made of its ids; else it has to be asked."""
+
+    async def ids(self, conversation: Conversation) -> list[int] | None:
+        """Return the ids that it would generate from; None if it does not say.
+
+        Raises Refusal(TEMPLATE_REFUSED) in the template's own words, EngineError if it cannot be asked.
+        """
+
+    def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
+        """Have the endpoint itself answer a conversation. It ends and fails as `Engine.generate` does.
+
+        Raises also Refusal(TEMPLATE_REFUSED) in the template's own words.
+        """
+
+
 class Engine(Protocol):
     """An engine that runs the model.
 
@@ -95,7 +127,11 @@ class Engine(Protocol):
 
     @property
     def chat(self) -> Chat:
-        """The model's chat template and tokenizer."""
+        """The model's chat template and tokenizer: the fast path to the ids of a conversation."""
+
+    @property
+    def chat_endpoint(self) -> ChatEndpoint:
+        """The authority for these ids."""
 
     @property
     def load(self) -> EngineLoad:

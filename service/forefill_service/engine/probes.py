@@ -1,10 +1,67 @@
 """Texts that forefill sends for its own sake: to warm up, to measure, and to compare renderings of a chat."""
 
+from collections.abc import Mapping
+
 from ..chat.messages import ChatMessage
 from ..chat.prompt import Chat
 
 RENDERING_PROBE = ChatMessage("user", "Is it  so?\n")
 """Its two spaces and its line break are lost if a template or a tokenizer tidies up the user's text."""
+CONVERSATIONS: Mapping[str, tuple[ChatMessage, ...]] = {
+    "a question": (RENDERING_PROBE,),
+    "turns": (ChatMessage("user", " a"), ChatMessage("assistant", "b. "), ChatMessage("user", "c\u00e9 \u6f22 ")),
+    "a system message": (ChatMessage("system", "You are terse."), ChatMessage("user", "Why?")),
+    "two system messages": (
+        ChatMessage("system", "You are terse."),
+        ChatMessage("system", "And kind."),
+        ChatMessage("user", "Why?"),
+    ),
+    "a late system message": (
+        ChatMessage("user", "Why?"),
+        ChatMessage("assistant", "Why not?"),
+        ChatMessage("system", "Now be kind."),
+        ChatMessage("user", "So?"),
+    ),
+    "a developer message": (ChatMessage("developer", "Answer in SQL."), ChatMessage("user", "How many?")),
+    "developer and system messages": (
+        ChatMessage("system", "You are terse."),
+        ChatMessage("developer", "Answer in SQL."),
+        ChatMessage("user", "How many?"),
+    ),
+    "reasoning in the history": (
+        ChatMessage("user", "Why?"),
+        ChatMessage("assistant", "<think>\nHm. So what?\n</think>\n\nWhy not?"),
+        ChatMessage("user", "So?"),
+    ),
+    "reasoning in an older turn": (
+        ChatMessage("user", "Why?"),
+        ChatMessage("assistant", "<think>Hm.</think>Why not?"),
+        ChatMessage("user", "So?"),
+        ChatMessage("assistant", "<think>\n\n</think>\n\nSo."),
+        ChatMessage("user", "And?"),
+    ),
+    "empty texts": (
+        ChatMessage("system", ""),
+        ChatMessage("user", "\n\n"),
+        ChatMessage("assistant", ""),
+        ChatMessage("user", "Well?"),
+    ),
+    "a result of a tool": (
+        ChatMessage("user", "How many?"),
+        ChatMessage("assistant", "I shall look."),
+        ChatMessage("tool", '{"rows": 3}'),
+        ChatMessage("user", "So?"),
+    ),
+    "a tool call as text": (
+        ChatMessage("user", "How many?"),
+        ChatMessage("assistant", '<tool_call>\n{"name": "count", "arguments": {}}\n</tool_call>'),
+        ChatMessage("tool", "3"),
+        ChatMessage("assistant", "Three."),
+        ChatMessage("user", "So?"),
+    ),
+    "two questions in a row": (ChatMessage("user", "one"), ChatMessage("user", "two")),
+}
+"""By name: what a fast path to an engine's rendering is compared on at the start, besides each turn on its own."""
 NO_CHAT_TEMPLATE = "the model has no chat template; give one with --chat-template FILE"
 
 _FILLER = "a b c d e f g h "

@@ -1,9 +1,10 @@
 """The parts of a server that its sessions share."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..cache.blocks import CachedBlocks
@@ -19,10 +20,12 @@ from .idle_refresh import IdleRefresher
 from .metrics import Metrics
 from .replicas import Replica, Replicas
 
+log = logging.getLogger(__name__)
+
 Clock = Callable[[], float]
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 Render = Callable[..., Awaitable[Any]]
-"""Runs a function of `prompt` off the event loop."""
+"""Runs a function of `prompt` off the event loop, for a bounded time; raises Refusal beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,19 @@ class Backend:
     waste_limiter: WasteLimiter
     idle_refresher: IdleRefresher
     sleep: Sleep = asyncio.sleep
+    _said: set[str] = field(default_factory=set)
 
     @property
     def info(self) -> EngineInfo:
         """The model that the engines serve, its context and its block size."""
         return self.replicas.info
+
+    def rendered(self, verdict: str, meaning: str, *, agrees: bool) -> None:
+        """Count a turn by whether its prompts are the engine's own; unless they are, say so once for each verdict."""
+        self.metrics.rendered(verdict)
+        if not agrees and verdict not in self._said:
+            self._said.add(verdict)
+            log.info("a session's prompts go another way than the fast path: %s", meaning)
 
     @classmethod
     def of(

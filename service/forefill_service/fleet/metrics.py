@@ -69,6 +69,12 @@ class Metrics:
         self._errors = Counter(
             "forefill_errors", "Refused events and streams, by reason.", ["reason"], registry=registry
         )
+        self._turns = Counter(
+            "forefill_turns",
+            "Turns by how the fast path compares with the engine's chat endpoint: agrees, differs or unknown.",
+            ["rendering"],
+            registry=registry,
+        )
         self._inert = Gauge(
             "forefill_warming_inert",
             "1 if warming does nothing; the log and every Opened say why.",
@@ -102,6 +108,10 @@ class Metrics:
         self._flushes.labels(outcome.name.lower()).inc()
         if outcome is FlushOutcome.SHED:
             self._sheds.labels(shed_reason.name.lower()).inc()
+
+    def rendered(self, verdict: str) -> None:
+        """Count a turn whose rendering was compared with that of the engine's chat endpoint."""
+        self._turns.labels(verdict).inc()
 
     def started(self, ttft_seconds: float, source: Source) -> None:
         """Count the first token of an answer."""

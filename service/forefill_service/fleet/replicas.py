@@ -112,12 +112,15 @@ class Route:
         self._replicas = replicas
         self._key = key
         self._moves = 0
+        self._preferred = self._preferred_place()
 
     @property
     def now(self) -> Place:
         """The place that requests go to now: while all replicas are down, the one they would go to if all were up."""
-        key = self._moved_key
-        return self._place(self._replicas.for_key(key) or self._replicas.order(key)[0], key)
+        if self._preferred.replica.up:  # asked several times at every FLUSH
+            return self._preferred
+        other = self._replicas.for_key(self._moved_key)
+        return self._preferred if other is None else self._place(other, self._moved_key)
 
     def elsewhere(self, failed: Place, error: EngineError) -> Place | None:
         """Return a place to send a failed generation to once more; None if there is none, or no retry is left."""
@@ -140,6 +143,10 @@ class Route:
         lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineUnreachable)
         if self._replicas.routed and lost and failed.route == self._moved_key:
             self._moves += 1
+            self._preferred = self._preferred_place()
+
+    def _preferred_place(self) -> Place:
+        return self._place(self._replicas.order(self._moved_key)[0], self._moved_key)
 
     def _place(self, replica: Replica, key: str) -> Place:
         return Place(replica, key, cache_partition=key if self._replicas.info.caches > 1 else "")

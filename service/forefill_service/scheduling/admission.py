@@ -93,6 +93,14 @@ class Admission:
         """The number of generations of our own in the engine."""
         return self._in_flight.generations
 
+    def has_slot(self, priority: Priority) -> bool:
+        """Return whether one more piece of speculative work may start now, if it is small enough."""
+        return self._in_flight.has_slot(priority)
+
+    def room(self, cached_tokens: int) -> int:
+        """Return how many new tokens a piece may compute now after this many cached ones."""
+        return self._in_flight.room(cached_tokens)
+
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:
         """Count a generation for the duration of the block; call the yielded function at its first token."""

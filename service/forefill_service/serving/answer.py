@@ -1,5 +1,8 @@
 """Answers one SUBMIT: renders its prompt, adopts what was begun or generates, streams it, and closes the turn's books.
 
+If the prompt is for the engine's own chat endpoint to make (`rendering`), the answer is the endpoint's. Of its prompt
+only the ids that all prompts of the turn begin with are known then, and with the first token all, if the endpoint says.
+
 The generation goes where the session's requests go, and once more elsewhere if it is lost before its first token:
 
     what happens                                           what becomes of the generation
@@ -15,8 +18,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ..chat.generation import Output, Sampling
+from ..chat.messages import Conversation
 from ..chat.token_ids import TokenIds
-from ..engine import Priority, Request
+from ..engine import ChatRequest, Priority, Request
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
 from ..fleet.replicas import Place
 from ..session.ledger import Balance
@@ -25,6 +29,7 @@ from ..session.responses import GenerationDelta, GenerationFinished, GenerationS
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
+from .rendering import Asks
 from .turn import Turn
 from .warmer import Warmer
 
@@ -41,7 +46,9 @@ _WORTH_A_RETRY = (EngineUnavailable, EngineBusy)
 class Answer:
     """One running answer: what is known of it so far; times by the backend's clock.
 
-    `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it.
+    `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it. If the
+    engine's chat endpoint makes the prompt, this is the `conversation` to ask it about; then `prompt` is what is known
+    of the ids, and `prompt_known` says whether that is all of them.
     """
 
     turn: Turn
@@ -50,6 +57,8 @@ class Answer:
     place: Place
     received_at: float
     rendered_at: float
+    conversation: Conversation | None = None
+    prompt_known: bool = True
     first_token_at: float = 0.0
     cached_tokens: int = 0
     adopted: bool = False
@@ -74,8 +83,15 @@ class Answer:
         """Leading tokens of its prompt that were computed ahead: all of them if it was begun before SUBMIT."""
         return len(self.prompt) if self.adopted else self.cached_tokens
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Length of its prompt; 0 if only the engine knows it."""
+        return len(self.prompt) if self.prompt_known else 0
+
     def take(self, output: Output) -> None:
         """Take its next part."""
+        if output.prompt_ids is not None:
+            self.prompt, self.prompt_known = self.turn.prompts.headed(output.prompt_ids), True
         self.texts.append(output.text)
         self.token_ids.extend(output.token_ids)
         if output.cached_tokens is not None:
@@ -85,14 +101,21 @@ class Answer:
     def started(self) -> GenerationStarted:
         """Return what the client is told at its first token."""
         ttft_seconds = self.first_token_at - self.received_at
-        return GenerationStarted(self.seq, ttft_seconds, len(self.prompt), self.cached_tokens, self.source)
+        return GenerationStarted(
+            self.seq,
+            ttft_seconds,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.source,
+            prompt_by_engine=self.turn.prompts.rule.asks is not Asks.FAST_PATH,
+        )
 
     def finished(self, balance: Balance, now: float) -> GenerationFinished:
         """Return what the client is told at its end."""
         return GenerationFinished(
             self.seq,
             self.finish_reason or "stop",
-            len(self.prompt),
+            self.prompt_tokens,
             self.cached_tokens,
             len(self.token_ids),
             render_seconds=self.rendered_at - self.received_at,
@@ -144,24 +167,41 @@ class Answerer:
         Raises EngineDied, and the Refusal of a write.
         """
         self._backend.replicas.retries.generation()
+        try:
+            return await self._run(turn, generate, received_at)
+        except Refusal as refusal:
+            if refusal.reason not in _OF_THE_PROMPT:
+                raise
+            return Failed(refusal)
+
+    async def _run(self, turn: Turn, generate: Generate, received_at: float) -> Answered | Failed:
         place = self._owner.route.now
         with place.replica.admission.generation() as first_token:
             try:
                 prompt = await self._prompt(turn, generate.text)
-            except Refusal as refusal:
-                if refusal.reason not in _OF_THE_PROMPT:
-                    raise
-                return Failed(refusal)
-            answer = Answer(turn, generate.seq, prompt, place, received_at, self._backend.clock())
-            self._prefiller.make_way(prompt)
+            except EngineDied:
+                raise
+            except EngineError as unknown:
+                return _failed(unknown)
+            answer = self._answer(turn, generate, prompt, place, received_at)
+            self._prefiller.make_way(answer.prompt)
             error = await self._try(answer, place, first_token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
             error = await self._once_more(answer, place, error)
-        return await self._finish(answer) if error is None else _failed(answer, error)
+        return await self._finish(answer) if error is None else _failed(error, answer)
 
-    async def _prompt(self, turn: Turn, text: str) -> TokenIds:
+    def _answer(
+        self, turn: Turn, generate: Generate, prompt: TokenIds | None, place: Place, received_at: float
+    ) -> Answer:
+        now = self._backend.clock()
+        if prompt is not None:
+            return Answer(turn, generate.seq, prompt, place, received_at, now)
+        lead, conversation = turn.prompts.lead, turn.prompts.conversation(generate.text)
+        return Answer(turn, generate.seq, lead, place, received_at, now, conversation, prompt_known=False)
+
+    async def _prompt(self, turn: Turn, text: str) -> TokenIds | None:
         begun = self._pregenerator.prompt_of(text)
-        return await turn.final(text) if begun is None else begun
+        return await turn.prompts.submitted(text) if begun is None else begun
 
     async def _try(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> EngineError | None:
         """Stream the answer; return what went wrong, if anything did."""
@@ -203,8 +243,10 @@ class Answerer:
         answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
-        request = Request(prompt.to_list(), self._sampling, Priority.GENERATION, salt, place.route)
-        return place.replica.engine.generate(request)
+        engine, asked = place.replica.engine, (self._sampling, Priority.GENERATION, salt, place.route)
+        if answer.conversation is not None:
+            return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
+        return engine.generate(Request(prompt.to_list(), *asked))
 
     async def _start(self, answer: Answer) -> None:
         answer.first_token_at = self._backend.clock()
@@ -216,17 +258,17 @@ class Answerer:
     async def _finish(self, answer: Answer) -> Answered:
         """Close the turn's books on its answer; what it computed is held at its place from now on."""
         await self._prefiller.stop()
-        # The last token was never computed on.
-        self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
+        if answer.prompt_known:  # the last token was never computed on
+            self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
         return Answered(answer.finished(self._owner.book(balance), self._backend.clock()), answer.text)
 
 
-def _failed(answer: Answer, error: EngineError) -> Failed:
+def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
     log.info("an answer failed: %s", error)
-    interrupted = bool(answer.first_token_at)
-    reason = Reason.GENERATION_INTERRUPTED if interrupted else Reason.GENERATION_FAILED
-    return Failed(Refusal(reason, _for_the_client(error)), answer.text if interrupted else "")
+    if answer is None or not answer.first_token_at:
+        return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
+    return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)
 
 
 def _for_the_client(error: EngineError) -> str:

@@ -1,7 +1,7 @@
 """Pre-generation for one session: in a pause the answer to the draft is begun, held back, and released if SUBMIT asks.
 
-One task does it all in turn, so a session never has two of them in the engine. What may become of one is a row of
-`session.pregeneration.STAGES`; here is what a change of stage means:
+`Pauses` begins them one after the other, so a session never has two of them in the engine. What may become of one is a
+row of `session.pregeneration.STAGES`; here is what a change of stage means:
 
     it leaves the engine otherwise than by its own end     its request is aborted
     it is closed                                           its books are closed, on the turn that it was begun for
@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from ..chat.generation import Output, Sampling
 from ..chat.token_ids import TokenIds
 from ..engine import Priority
 from ..errors import EngineDied, EngineError
+from ..scheduling.admission import Shed
 from ..session.events import PregenerationMode
 from ..session.guesses import begin_at
 from ..session.pregeneration import STAGES, Happening, Pregeneration, Stage, continuable
@@ -34,15 +34,6 @@ from .tasks import cancelled
 from .turn import Turn
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The draft of a turn, and since when it is this."""
-
-    turn: Turn
-    text: str
-    changed_at: float
 
 
 class Pregenerator:
@@ -59,22 +50,15 @@ class Pregenerator:
             and settings.pregeneration.enabled
             and settings.pregeneration.in_flight > 0
         )
-        self._draft: Draft | None = None
         self._asked: Attempt | None = None
         self._begun: Attempt | None = None
-        self._wake = asyncio.Event()
 
-    def drafted(self, turn: Turn, text: str, now: float) -> None:
-        """Take the draft as it is now: what runs for another is stopped."""
-        if not self._active:
-            return
-        self._draft = Draft(turn, text, now)
+    def edited(self) -> None:
+        """Stop what runs: the draft is another."""
         self._all_see(Happening.EDIT)
-        self._wake.set()
 
     def submitting(self) -> None:
-        """Begin nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
-        self._draft = None
+        """Let go of what waits; what runs goes on until it is known what SUBMIT asks for."""
         if self._asked is not None:
             self._asked.sees(Happening.SUBMIT_OTHER)
 
@@ -95,16 +79,42 @@ class Pregenerator:
 
     def end_turn(self) -> None:
         """Close what was begun in the turn and not asked for."""
-        self._draft = None
         self._all_see(Happening.STREAM_CUT)
 
-    async def run(self) -> None:
-        """Pre-generate until cancelled.
+    def begin_at(self, turn: Turn, text: str, changed_at: float) -> float | None:
+        """Return when the answer to a draft is begun that stays as it is since `changed_at`; None: not for this one."""
+        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000
+        return begin_at(text, changed_at, turn.guesses, pause_seconds) if self._active else None
+
+    async def to_begin(self, turn: Turn, text: str) -> TokenIds | None:
+        """Return the prompt of the answer to begin now; None if it is begun already, or cannot be rendered."""
+        try:
+            prompt = await turn.final(text)
+        except Exception as error:
+            log.debug("nothing can be begun before SUBMIT: %s", type(error).__name__)
+            return None
+        return prompt if Happening.PAUSE in STAGES[self._stage_of(prompt)] else None
+
+    def may_start(self, prompt: TokenIds) -> bool:
+        """Return whether the answer to this prompt may start now, as far as the engine is concerned."""
+        return self.fits(prompt) and self._owner.route.now.replica.admission.has_slot(Priority.PREGENERATION)
+
+    def fits(self, prompt: TokenIds) -> bool:
+        """Return whether what this prompt lacks may be computed at once."""
+        place = self._owner.route.now
+        planned = Prefill(prompt, self._owner.view(place).frontier(prompt, self._backend.clock()))
+        return planned.new_tokens <= place.replica.admission.room(planned.frontier)
+
+    async def begin(self, turn: Turn, text: str, prompt: TokenIds) -> bool:
+        """Generate the answer to this prompt until it ends, is held or is stopped; return whether it was shed instead.
 
         Raises EngineDied.
         """
-        while self._active:
-            await self._try(await self._paused_on())
+        place = self._owner.route.now
+        begun = self._pregeneration(text, prompt)
+        self._asked = attempt = Attempt(self._owner, self._sampling, turn, place, self._owner.view(place), begun)
+        attempt.task = asyncio.create_task(self._generate(attempt))
+        return await self._ended(attempt.task)
 
     @property
     def _open_attempt(self) -> Attempt | None:
@@ -126,42 +136,11 @@ class Pregenerator:
             if attempt is not None:
                 attempt.sees(happening)
 
-    async def _paused_on(self) -> Draft:
-        """Wait until the answer to the draft, as it is by then, is to be begun."""
-        while True:
-            await self._wake.wait()
-            while (rest := self._seconds_to_go()) is not None and rest > 0:
-                await self._backend.sleep(rest)
-            self._wake.clear()  # one sleep a pause, not one a key
-            if rest is not None and self._draft is not None:
-                return self._draft
-
-    def _seconds_to_go(self) -> float | None:
-        if (draft := self._draft) is None:
-            return None
-        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000
-        at = begin_at(draft.text, draft.changed_at, draft.turn.guesses, pause_seconds)
-        return None if at is None else at - self._backend.clock()
-
-    async def _try(self, draft: Draft) -> None:
-        try:
-            prompt = await draft.turn.final(draft.text)
-        except Exception as error:
-            log.debug("nothing can be begun before SUBMIT: %s", type(error).__name__)
-            return
-        if self._draft is not draft or Happening.PAUSE not in STAGES[self._stage_of(prompt)]:
-            return
-        place = self._owner.route.now
-        begun = self._pregeneration(draft.text, prompt)
-        self._asked = attempt = Attempt(self._owner, self._sampling, draft.turn, place, self._owner.view(place), begun)
-        attempt.task = asyncio.create_task(self._generate(attempt))
-        await self._ended(attempt.task)
-
     def _stage_of(self, prompt: TokenIds) -> Stage:
         attempt = self._open_attempt
         return Stage.NOTHING if attempt is None or attempt.begun.prompt != prompt else attempt.begun.stage
 
-    async def _ended(self, task: asyncio.Task[None]) -> None:
+    async def _ended(self, task: asyncio.Task[None]) -> bool:
         try:
             await asyncio.wait({task})
         finally:
@@ -172,6 +151,7 @@ class Pregenerator:
             raise error
         if error is not None:
             log.debug("nothing was begun before SUBMIT: %s", type(error).__name__)
+        return isinstance(error, Shed)
 
     async def _generate(self, attempt: Attempt) -> None:
         begun = attempt.begun

@@ -1,8 +1,8 @@
 """Drives one session on one engine: its tasks, the lock on its state, and what is done for each action.
 
-Four kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one begins answers (`Pregenerator`),
-and one per SUBMIT answers (`Answerer`). All end with `run`, which returns after END, or raises the Refusal that ended
-the session.
+Four kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one works in pauses (`Pauses`), and
+one per SUBMIT answers (`Answerer`). All end with `run`, which returns after END, or raises the Refusal that ended the
+session.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from ..chat.messages import ChatMessage
-from ..chat.prompt import TurnPrompt
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.events import KeystrokeEvent, Open, PregenerationMode, Unknown, WarmMode
@@ -20,8 +19,10 @@ from ..session.machine import Action, BeginTurn, Close, Confirm, Defer, Drafted,
 from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Answered, Answerer
 from .owner import Owner
+from .pauses import Pauses
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
+from .prompts import Prompts
 from .tasks import SessionTasks
 from .turn import Turn
 from .warmer import Warmer, Wish
@@ -46,8 +47,9 @@ class SessionRunner:
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         self._warmer = Warmer(owner, prefiller, self._answer_flush, off_reason=off_reason)
-        self._pregenerator = Pregenerator(owner, prefiller, opening.sampling, opening.pregeneration_mode)
-        self._answerer = Answerer(owner, prefiller, self._warmer, self._pregenerator, opening.sampling, send)
+        pregenerator = Pregenerator(owner, prefiller, opening.sampling, opening.pregeneration_mode)
+        self._pauses = Pauses(owner, self._warmer, pregenerator)
+        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)
         self._turn: Turn | None = None
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks = SessionTasks()
@@ -63,7 +65,7 @@ class SessionRunner:
             await self._tasks.run(partial(self._open_and_read, events))
         finally:
             self._backend.idle_refresher.discard(self._warmer)
-            self._pregenerator.end_turn()
+            self._pauses.end_turn()
             if self._turn is not None:
                 self._owner.book(self._turn.ledger.abandon())
 
@@ -75,10 +77,10 @@ class SessionRunner:
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         await self._receive(self._opening)
-        base = (await self._current_turn.prompts).base
+        base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
         self._tasks.spawn(self._warmer.run)
-        self._tasks.spawn(self._pregenerator.run)
+        self._tasks.spawn(self._pauses.run)
         async for event in events:
             await self._receive(event)
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
@@ -98,10 +100,10 @@ class SessionRunner:
                     await self._warmer.wish(Wish(self._current_turn, confirmed, seq))
                 case Defer():
                     await self._defer(action)
-                case Drafted(text):
-                    self._pregenerator.drafted(self._current_turn, text, now)
+                case Drafted(text, composed_code_points):
+                    self._pauses.drafted(self._current_turn, text, composed_code_points, now)
                 case Generate():
-                    self._pregenerator.submitting()
+                    self._pauses.submitting()
                     await self._warmer.withdraw()
                     self._tasks.spawn(partial(self._answer, self._current_turn, action, now))
                 case Refuse(reason, seq, draft_code_points):
@@ -119,26 +121,22 @@ class SessionRunner:
     async def _begin_turn(self, begin: BeginTurn) -> None:
         if self._stopping:
             raise Refusal(Reason.SERVER_STOPPING)
-        self._pregenerator.end_turn()
+        self._pauses.end_turn()
         prompts = self._prompts(begin.messages)
         if (last := self._turn) is None:
             adaptive = self._opening.pregeneration_mode is PregenerationMode.AUTO
             guesses = Guesses(self._backend.settings.pregeneration.tries, adaptive)
-            self._turn = Turn(prompts, self._backend.render, guesses)
+            self._turn = Turn(prompts, guesses)
         else:  # books that no answer has closed go on
             ledger = Ledger() if last.ledger.closed else last.ledger
-            self._turn = Turn(prompts, self._backend.render, last.guesses.for_next_draft(), ledger)
+            last.prompts.end()
+            self._turn = Turn(prompts, last.guesses.for_next_draft(), ledger)
         await self._warmer.wish(Wish(self._turn, begin.confirmed))
 
-    def _prompts(self, messages: tuple[ChatMessage, ...]) -> asyncio.Future[TurnPrompt]:
+    def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
-        chat, context_tokens = self._backend.replicas.chat, self._backend.info.context_tokens
-        kwargs, clock = self._opening.chat_template_kwargs, self._backend.clock
-        made = self._backend.render(TurnPrompt, chat, messages, kwargs, context_tokens, clock)
-        prompts = asyncio.ensure_future(made)
-        prompts.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
-        self._tasks.own(prompts)
-        return prompts
+        endpoint = self._owner.route.now.replica.engine.chat_endpoint
+        return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
 
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings

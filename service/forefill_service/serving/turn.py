@@ -1,13 +1,11 @@
 """The turn: one draft, from its first key to the end of its answer."""
 
-import asyncio
 from dataclasses import dataclass, field
 
-from ..chat.prompt import TurnPrompt
 from ..chat.token_ids import TokenIds
-from ..fleet.backend import Render
 from ..session.guesses import Guesses
 from ..session.ledger import Ledger
+from .prompts import Prompts
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -17,26 +15,20 @@ class Turn:
     A turn is replaced, not reset. Work that goes on over its end keeps the turn that it was begun for.
     """
 
-    prompts: asyncio.Future[TurnPrompt]
-    render: Render
+    prompts: Prompts
     guesses: Guesses
     ledger: Ledger = field(default_factory=Ledger)
 
     async def stable(self, confirmed: str) -> TokenIds:
         """Return the leading ids that all continuations of the confirmed text are expected to share.
 
-        Raises what making the prompts or the template raises.
+        Raises what making the prompts, the template or the endpoint raises.
         """
-        ids: TokenIds = await self.render((await self._made()).stable, confirmed)
-        return ids
+        return await self.prompts.stable(confirmed)
 
     async def final(self, text: str) -> TokenIds:
-        """Return the ids of the prompt that asks for the answer to this text.
+        """Return the ids of the prompt that asks for the answer to this text, to begin it before SUBMIT.
 
-        Raises what making the prompts or the template raises.
+        Raises NotExact if they are not known here, and what making the prompts, the template or the endpoint raises.
         """
-        ids: TokenIds = await self.render((await self._made()).final, text)
-        return ids
-
-    async def _made(self) -> TurnPrompt:
-        return await asyncio.shield(self.prompts)  # to stop waiting must not cancel them for others
+        return await self.prompts.final(text)

@@ -1,8 +1,8 @@
 """Warms for one session: renders what a FLUSH confirmed, has what is missing of it computed, answers the FLUSH.
 
 One task works on one wish at a time, so a session never has two warms in flight, and the latest wish wins: one that
-still waits is answered at once, one that is worked on is withdrawn, which ends it after the piece that runs. A failure
-here costs speed alone; nothing is raised but the engine's death.
+still waits is answered at once, one that is worked on is withdrawn, which ends it after the piece that runs. If there
+is none, it works on what a pause asks for. A failure here costs speed alone; nothing is raised but the engine's death.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from ..cache.planner import next_prefill, refresh_prefill
 from ..cache.prefill import Prefill, Room, Wait
@@ -26,11 +27,23 @@ from .turn import Turn
 log = logging.getLogger(__name__)
 
 
+class Warmed(Enum):
+    """What became of warming in a pause."""
+
+    ALL = auto()
+    """Nothing lacks any more."""
+    NOT_NOW = auto()
+    """There was no room, it failed, or something else came first."""
+    NEVER = auto()
+    """Warming has no effect, is throttled, or evicts what it computes."""
+
+
 @dataclass(eq=False, slots=True)
 class Wish:
-    """What one FLUSH, or the beginning of a turn, asks to have warm; `withdrawn` once something later came first.
+    """What a FLUSH, the beginning of a turn, or a pause asks to have warm; `withdrawn` once something later came first.
 
-    `seq` is that of the FLUSH to answer; None: nobody waits for an answer.
+    `seq` is that of the FLUSH to answer; None: nobody waits for an answer. `warmed` is set for a pause alone: what
+    becomes of it. `crowded` says that the engine evicts as fast as it computes.
     """
 
     turn: Turn
@@ -40,6 +53,15 @@ class Wish:
     computed_tokens: int = 0
     withdrawn: bool = False
     answered: bool = False
+    crowded: bool = False
+    warmed: asyncio.Future[Warmed] | None = None
+
+    def ended(self, outcome: FlushOutcome, reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
+        """Tell a pause what became of it."""
+        if self.warmed is not None and not self.warmed.done():
+            never = self.crowded or reason is ShedReason.PAYBACK
+            not_now = Warmed.NEVER if never else Warmed.NOT_NOW
+            self.warmed.set_result(not_now if outcome in (FlushOutcome.SHED, FlushOutcome.DEFERRED) else Warmed.ALL)
 
     def planning(self, view: CacheView, room: Room, now: float) -> Prefill | Wait | None:
         """Return what to send now; None if nothing is wanted any more, or nothing lacks."""
@@ -68,6 +90,7 @@ class Warmer:
         self._answer = answer
         self._off_reason = off_reason
         self._waiting: Wish | None = None
+        self._in_silence: Wish | None = None
         self._working: Wish | None = None
         self._refresh: Turn | None = None
         self._last: Turn | None = None
@@ -91,12 +114,29 @@ class Warmer:
         self._active_at = self._clock()
         self._wake.set()
 
+    async def in_silence(self, turn: Turn, ids: TokenIds) -> Warmed:
+        """Warm these ids when nothing else is wished; return what became of it."""
+        if self.inert_reason:
+            return Warmed.NEVER
+        warmed: asyncio.Future[Warmed] = asyncio.get_running_loop().create_future()
+        self._in_silence = Wish(turn, "", stable=ids, warmed=warmed)
+        self._wake.set()
+        return await warmed
+
+    def silence_is_over(self) -> None:
+        """Send nothing more for what a pause asks for; the piece in flight goes on."""
+        waiting, self._in_silence = self._in_silence, None
+        if waiting is not None:
+            waiting.ended(FlushOutcome.DEFERRED)
+        if self._working is not None and self._working.warmed is not None:
+            self._withdraw_work(self._working)
+
     async def withdraw(self) -> None:
         """Send nothing more for what was wished so far; the piece in flight goes on."""
+        self.silence_is_over()
         waiting, self._waiting = self._waiting, None
         if self._working is not None:
-            self._working.withdrawn = True
-            self._prefiller.withdraw()
+            self._withdraw_work(self._working)
         if waiting is not None:
             await self._tell(waiting, FlushOutcome.DEFERRED)
 
@@ -116,7 +156,7 @@ class Warmer:
     def touch_if_due(self, now: float) -> None:
         """Use what the session holds once more, if it was silent long enough, and not too long."""
         settings = self._owner.backend.settings
-        silent = not self.inert_reason and self._working is None and self._waiting is None
+        silent = not self.inert_reason and not (self._working or self._waiting or self._in_silence)
         due = 0 < settings.warming.touch_seconds <= now - self._prefiller.used_at
         if silent and due and now - self._active_at < settings.warming.touch_limit_seconds:
             self._refresh = self._last
@@ -130,19 +170,33 @@ class Warmer:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._working, self._waiting = self._waiting, None
-            refresh, self._refresh = self._refresh, None
-            if self._working is not None:
-                outcome, reason = await self._fulfil(self._working)
-                await self._tell(self._working, outcome, reason)
+            while (wish := self._next()) is not None:
+                self._working = wish
+                outcome, reason = await self._fulfil(wish)
+                wish.ended(outcome, reason)
+                await self._tell(wish, outcome, reason)
                 self._working = None
-            elif refresh is not None:
+            refresh, self._refresh = self._refresh, None
+            if refresh is not None:
                 await self._touch(refresh)
+
+    def _next(self) -> Wish | None:
+        """Take the next wish to work on: a pause asks only for what nothing else does."""
+        if (wish := self._waiting) is not None:
+            self._waiting = None
+        else:
+            wish, self._in_silence = self._in_silence, None
+        return wish
+
+    def _withdraw_work(self, wish: Wish) -> None:
+        wish.withdrawn = True
+        self._prefiller.withdraw()
 
     async def _fulfil(self, wish: Wish) -> tuple[FlushOutcome, ShedReason]:
         """Have computed what a wish lacks, piece by piece; return what became of it."""
         try:
-            wish.stable = await wish.turn.stable(wish.confirmed)
+            if wish.stable is None:
+                wish.stable = await wish.turn.stable(wish.confirmed)
         except Exception as error:  # if it is more than a warm's problem, SUBMIT will report it
             log.debug("nothing to warm: %s", error.reason.name if isinstance(error, Refusal) else type(error).__name__)
             return FlushOutcome.SHED, ShedReason.FAILED
@@ -171,6 +225,7 @@ class Warmer:
         wish.computed_tokens += computed_tokens
         lacking = view.lacking(stable, self._clock())
         if lacking and lacking >= lacked:  # evicted as fast as it is computed: there is no room for all
+            wish.crowded = True
             raise Shed(ShedReason.LOAD)
         return True
 

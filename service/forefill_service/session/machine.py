@@ -20,7 +20,8 @@ from typing import Any
 
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
-from .draft import checksum, edited, last_boundary
+from .boundary import Client, confirmable, settled
+from .draft import checksum, edited
 from .events import CharAdd, CharDelete, Edit, End, Flush, KeystrokeEvent, Open, Replace, Submit, Unknown
 
 
@@ -63,9 +64,13 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The draft of a turn that no answer runs for changed to this; after a pause its answer may be begun."""
+    """The draft of a turn that no answer runs for changed to this; after a pause its answer may be begun.
+
+    The last `composed_code_points` of it may be under composition: a pause does not confirm them.
+    """
 
     text: str
+    composed_code_points: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Session:
         self.phase = Phase.WAITING
         self.messages: tuple[ChatMessage, ...] = ()
         self.draft = ""
+        self.client = Client.UNKNOWN
         self.confirmed_code_points = 0
         self.submitted = ""
         self.last_seq = 0
@@ -152,8 +158,11 @@ class Session:
         return self._begin_turn()
 
     def _begin_turn(self) -> list[Action]:
-        drafted: list[Action] = [Drafted(self.draft)] if self.draft else []
+        drafted: list[Action] = [self._drafted()] if self.draft else []
         return [BeginTurn(self.messages, self.confirmed), *drafted]
+
+    def _drafted(self) -> Drafted:
+        return Drafted(self.draft, len(self.draft) - settled(self.draft, self.client))
 
     def _refuse(self, reason: Reason, seq: int) -> Refuse:
         return Refuse(reason, seq, len(self.draft))
@@ -165,7 +174,7 @@ class Session:
 
     def _open(self, seq: int, opening: Open) -> list[Action]:
         self.draft = self._check_length(opening.draft)
-        self.confirmed_code_points = last_boundary(self.draft)
+        self.confirmed_code_points = confirmable(self.draft)
         self.messages = opening.messages
         self.phase = Phase.COMPOSING
         return self._begin_turn()
@@ -173,13 +182,14 @@ class Session:
     def _edit(self, seq: int, edit: Edit) -> list[Action]:
         text, changed_from = edited(self.draft, edit)
         same = self._check_length(text) == self.draft
+        self.client = self.client.after(self.draft, edit)
         self.draft = text
         actions: list[Action] = []
         if changed_from < self.confirmed_code_points:
             self.confirmed_code_points = changed_from
             actions.append(Confirm(None, self.confirmed))
         if not same:
-            actions.append(Drafted(text))
+            actions.append(self._drafted())
         return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
 
     def _flush(self, seq: int, flush: Flush) -> list[Action]:
@@ -187,7 +197,7 @@ class Session:
             raise Refusal(Reason.DRAFT_DIVERGED)
         confirmed = flush.confirmed_code_points
         if confirmed is None:
-            confirmed = last_boundary(self.draft)
+            confirmed = max(self.confirmed_code_points, confirmable(self.draft, self.client))
         elif confirmed > len(self.draft):
             raise Refusal(Reason.POSITION_OUT_OF_RANGE)
         self.confirmed_code_points = confirmed

@@ -77,6 +77,7 @@ class GenerationStarted:
     prompt_tokens: int
     cached_tokens: int
     source: Source
+    prompt_by_engine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ from ..session.responses import (
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MOST_STOPS = 16
+_MOST_KWARGS_BYTES = 64 * 1024
+"""An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
 # name: lowest, highest, and whether the lowest itself is allowed
 _SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
@@ -106,6 +108,10 @@ def _optional(message: Any, name: str) -> Any:
 def _open(message: pb.Open) -> Open:
     if message.session_key and not _SESSION_KEY.fullmatch(message.session_key):
         raise Refusal(Reason.INVALID_OPEN, "session_key must be 1 to 128 characters of [A-Za-z0-9._-]")
+    if (size := message.chat_template_kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
+        raise Refusal(
+            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
+        )
     try:
         chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
     except ValueError as error:
@@ -199,6 +205,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     prompt_tokens=response.prompt_tokens,
                     cached_tokens=response.cached_tokens,
                     source=pb.GenerationSource.Value(f"GENERATION_SOURCE_{response.source.name}"),
+                    prompt_by_engine=response.prompt_by_engine,
                 )
             )
         case GenerationDelta():

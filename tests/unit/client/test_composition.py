@@ -59,6 +59,43 @@ def test_an_edit_that_ends_words_is_followed_by_one_flush() -> None:
     assert said(box.delete(2)) == [(6, -2)]
 
 
+def test_while_text_is_composed_nothing_of_it_is_flushed_by_itself() -> None:
+    box = composition(auto_flush=True)
+    assert said(box.type("先週")) == [(1, "先週"), (2, "flush")]
+    assert said(box.type("に", composing=True)) == [(3, "に")]
+    assert said(box.replace(2, 3, "にゅ", composing=True)) == [(4, "replace")]
+    assert said(box.replace(2, 4, "入院")) == [(5, "replace"), (6, ("flush", 4))]
+
+
+def test_the_end_of_a_composition_that_changes_nothing_is_flushed() -> None:
+    box = composition(auto_flush=True)
+    assert said(box.type("に", composing=True)) == [(1, "に")]
+    assert said(box.replace(1, 1, "")) == [(2, ("flush", 1))]
+
+
+def test_a_flush_by_hand_in_mid_composition_names_where_it_begins() -> None:
+    box = composition()
+    box.type("show me")
+    box.type("zhu", composing=True)
+    assert said([box.flush()]) == [(3, ("flush", 7))]
+    assert said([box.flush(8)]) == [(4, ("flush", 8))]
+
+
+def test_a_repair_in_mid_composition_confirms_nothing_of_it() -> None:
+    box = composition()
+    box.type("Show me ")
+    flush = box.flush()
+    box.type("zhu", composing=True)
+    assert said(box.refused(diverged(flush.seq)))[1:] == [(5, "Show me zhu"), (6, ("flush", 8))]
+
+
+def test_the_next_turn_begins_without_a_composition() -> None:
+    box = composition(auto_flush=True)
+    box.type("zhu", composing=True)
+    box.submit(None)
+    assert said(box.type("And ")) == [(3, "And "), (4, ("flush", 4))]
+
+
 def test_what_is_refused_changes_nothing_and_uses_no_number() -> None:
     box = composition("abc")
     with pytest.raises(DraftTooLong):

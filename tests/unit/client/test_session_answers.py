@@ -43,10 +43,25 @@ async def test_an_answer_streams_and_then_reports() -> None:
         assert report.server_ttft_seconds == 0.02
         assert (report.prompt_tokens, report.cached_tokens, report.completion_tokens) == (60, 48, 2)
         assert report.source is GenerationSource.WARM
+        assert not report.prompt_by_engine
         assert report.finish_reason is FinishReason.STOP
         ledger = report.ledger
         assert ledger.computed_tokens == ledger.used_tokens + ledger.edited_away_tokens
         assert [delta async for delta in answer] == []
+
+
+async def test_a_report_says_if_the_engine_made_the_prompt() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.until("submit")
+        await wire.send(generation_started=pb.GenerationStarted(seq=submit.seq, prompt_by_engine=True))
+        await wire.send(generation_finished=pb.GenerationFinished(seq=submit.seq, reason=pb.FINISH_REASON_STOP))
+        await drain(wire)
+
+    async with connected(script) as client, client.session() as session:
+        answer = await session.submit("Show me all")
+        assert [delta async for delta in answer] == []
+        assert answer.report.prompt_by_engine
 
 
 async def test_the_session_takes_the_next_turn_and_may_be_typed_into_meanwhile() -> None:

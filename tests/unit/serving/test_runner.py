@@ -289,6 +289,7 @@ async def test_the_metrics_tell_what_happened() -> None:
             "forefill_flushes_total warmed": 1,
             "forefill_flushes_total nothing_new": 1,
             "forefill_errors_total draft_diverged": 1,
+            "forefill_turns_total agrees": 2,
             "forefill_generations_total warm": 1,
             "forefill_ttft_seconds_count warm": 1,
             "forefill_warms_total": 3,

@@ -1,8 +1,8 @@
-"""Edits of the draft, and where its words end."""
+"""Edits of the draft."""
 
 import pytest
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session.draft import checksum, edited, last_boundary
+from forefill_service.session.draft import checksum, edited
 from forefill_service.session.events import CharAdd, CharDelete, Edit, Replace
 
 FAMILY = "👨‍👩‍👧"  # five code points
@@ -40,33 +40,6 @@ def test_a_replace_outside_the_draft_is_refused(edit: Replace) -> None:
     assert refusal.value.reason is Reason.POSITION_OUT_OF_RANGE
 
 
-@pytest.mark.parametrize(
-    ("text", "boundary"),
-    [
-        ("", 0),
-        ("Sho", 0),
-        ("Show ", 5),
-        ("Show me", 5),
-        ("Show me,", 8),
-        ("Show\nme", 5),
-        ("where x = 'a", 11),
-        ("car_makers", 0),
-        ("見せて", 3),
-        ("ok 👍", 4),
-        ("naïve", 0),
-    ],
-)
-def test_words_end_after_space_punctuation_and_wide_characters(text: str, boundary: int) -> None:
-    assert last_boundary(text) == boundary
-
-
 def test_the_checksum_is_the_crc_32_of_utf_8() -> None:
     assert checksum("123456789") == 0xCBF43926
     assert checksum("é") == 0x0E048D3E
-
-
-@pytest.mark.parametrize("length", [511, 512, 513, 1024, 70_000])
-def test_the_last_boundary_is_found_however_long_the_word_behind_it(length: int) -> None:
-    assert last_boundary("a b" + "c" * length) == 2
-    assert last_boundary("c" * length) == 0
-    assert last_boundary("c" * length + " ") == length + 1

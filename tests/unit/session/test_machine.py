@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.errors import Reason, Refusal
+from forefill_service.session.boundary import Client
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
     CharAdd,
@@ -30,6 +31,9 @@ from forefill_service.session.machine import (
     Refuse,
     Session,
 )
+
+from tests.support.composing import COMPOSITIONS, PINYIN
+from tests.support.texts import HEX, MYANMAR, THAI
 
 SYSTEM = ChatMessage("system", "You write SQL.")
 Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
@@ -176,6 +180,85 @@ def test_a_flush_confirms_to_the_last_word_boundary() -> None:
 def test_a_flush_confirms_what_the_client_says() -> None:
     typist = Typist(draft="Show me al")
     assert typist.flushes(4) == [Confirm(1, "Show")]
+
+
+@pytest.mark.parametrize("text", [*THAI, MYANMAR, HEX])
+def test_a_flush_confirms_text_without_a_space_but_for_its_last_code_points(text: str) -> None:
+    typist = Typist(draft=text)
+    [confirm] = typist.flushes()
+    assert isinstance(confirm, Confirm)
+    assert len(text) - len(confirm.confirmed) in (0, 4)
+
+
+def test_kana_are_confirmed_when_something_follows_and_at_once_from_a_client_that_commits() -> None:
+    typist = Typist(draft="先週に")
+    assert typist.flushes() == [Confirm(1, "先週")]
+    assert typist.does(CharAdd("入院した")) == [Drafted("先週に入院した")]
+    assert typist.session.client is Client.COMMITS
+    assert typist.flushes() == [Confirm(3, "先週に入院した")]
+
+
+def test_a_pause_is_told_how_much_may_be_under_composition() -> None:
+    typist = Typist()
+    assert typist.does(CharAdd("show xian")) == [Drafted("show xian")]
+    assert typist.does(CharAdd("ばん")) == [Drafted("show xianばん", composed_code_points=2)]
+    assert typist.does(Replace(9, 11, "番")) == [Drafted("show xian番")]
+    assert typist.does(CharAdd("ban")) == [Drafted("show xian番ban", composed_code_points=3)]
+
+
+def test_what_a_client_shows_of_input_methods_is_kept_over_its_turns() -> None:
+    typist = Typist(draft="ばん")
+    typist.does(Replace(0, 2, "番"))
+    typist.does(Submit())
+    typist.session.answered("Yes")
+    typist.does(CharAdd("xian shi"))
+    assert typist.flushes() == [Confirm(4, "")]
+
+
+def test_a_flush_without_a_length_takes_back_nothing_that_was_confirmed() -> None:
+    typist = Typist(draft="Show me all")
+    assert typist.flushes(11) == [Confirm(1, "Show me all")]
+    assert typist.flushes() == [Confirm(2, "Show me all")]
+
+
+def test_a_refused_edit_shows_nothing_of_input_methods() -> None:
+    typist = Typist(5, draft="ばん")
+    assert typist.does(Replace(0, 2, "番" * 6)) == [Refuse(Reason.DRAFT_TOO_LONG, 1, 2)]
+    assert typist.session.client is Client.UNKNOWN
+
+
+BLOCK = 16
+
+
+@pytest.mark.parametrize("name", COMPOSITIONS)
+def test_nearly_no_block_is_warmed_for_nothing_while_text_is_composed(name: str) -> None:
+    confirmed, final = confirmed_key_by_key(name)
+    blocks = [
+        (offset, text[:end])
+        for offset in range(BLOCK)
+        for text in confirmed
+        for end in range(BLOCK - offset, len(text) + 1, BLOCK)
+    ]
+    wasted = {text for _, text in blocks if not final.startswith(text)}
+    if name.startswith("pinyin"):  # nothing has shown yet that Latin letters are composed
+        assert all(PINYIN[0][0].startswith(text.replace(" ", "'")) for text in wasted)
+    else:
+        assert wasted == set()
+    assert len(set(blocks)) > BLOCK
+    assert len(confirmed[-1]) >= len(final) - 4
+
+
+def confirmed_key_by_key(name: str) -> tuple[list[str], str]:
+    """Compose a text with a FLUSH after each key; return what each confirmed, and the text."""
+    typist, confirmed, draft = Typist(), [""], ""
+    for draft, _ in COMPOSITIONS[name]():
+        before = typist.session.draft
+        same = next((i for i in range(len(before)) if before[i] != draft[i : i + 1]), len(before))
+        typist.does(Replace(same, len(before), draft[same:]))
+        [confirm] = typist.flushes()
+        assert isinstance(confirm, Confirm)
+        confirmed.append(confirm.confirmed)
+    return confirmed, draft
 
 
 def test_an_edit_behind_the_confirmed_text_leaves_it_confirmed() -> None:

@@ -18,10 +18,10 @@ from forefill_service.session.events import (
     Unknown,
     WarmMode,
 )
-from forefill_service.session.responses import FlushOutcome, Opened, SessionLimits
+from forefill_service.session.responses import FlushOutcome, GenerationStarted, Opened, SessionLimits, Source
 from forefill_service.wire.convert import event_from, reason_to_message, response_to_message
 from forefill_service.wire.servicer import STATUSES
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 
 def test_the_reasons_are_those_of_the_wire() -> None:
@@ -159,12 +159,32 @@ def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) 
             pb.Open(chat_template_kwargs=Struct(fields={"x": Value(number_value=float("nan"))})),
             "chat_template_kwargs",
         ),
+        (
+            pb.Open(chat_template_kwargs=Struct(fields={"x": Value(string_value="x" * 65536)})),
+            "chat_template_kwargs has 65551 bytes, and 65536 are allowed",
+        ),
+        (
+            pb.Open(
+                chat_template_kwargs=Struct(
+                    fields={"x": Value(list_value=ListValue(values=[Value(list_value=ListValue())] * 100_000))}
+                )
+            ),
+            "65536 are allowed",
+        ),
     ],
 )
 def test_an_invalid_open_is_refused_by_name(opening: pb.Open, named: str) -> None:
     with pytest.raises(Refusal, match=named) as refusal:
         event_from(pb.ComposeRequest(open=opening))
     assert refusal.value.reason is Reason.INVALID_OPEN
+
+
+def test_variables_of_the_size_that_is_allowed_are_taken() -> None:
+    kwargs = Struct(fields={"x": Value(string_value="x" * 65521)})
+    assert kwargs.ByteSize() == 65536
+    opening = event_from(pb.ComposeRequest(open=pb.Open(chat_template_kwargs=kwargs)))
+    assert isinstance(opening, Open)
+    assert opening.chat_template_kwargs == {"x": "x" * 65521}
 
 
 def test_opened_says_what_is_served_and_within_which_limits() -> None:
@@ -178,3 +198,9 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         base_prompt_tokens=7,
         warming_inert_reason="off",
     )
+
+
+@pytest.mark.parametrize("by_engine", [True, False])
+def test_the_client_is_told_whether_the_engine_made_the_prompt(by_engine: bool) -> None:
+    started = GenerationStarted(7, 0.5, 100, 64, Source.WARM, prompt_by_engine=by_engine)
+    assert response_to_message(started).generation_started.prompt_by_engine is by_engine

@@ -15,6 +15,7 @@ class FakeChat:
     """A ChatML-like template and a tokenizer by words: " word", one space, or one other character is a token."""
 
     split_texts = ("<|start|>", "<|end|>")
+    longest_token = 256
 
     _TOKEN = re.compile(r"<\|start\|>|<\|end\|>| ?\w+|\s|[^\w\s]")
 

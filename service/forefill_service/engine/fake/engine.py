@@ -17,6 +17,7 @@ from ...chat.generation import Output
 from ..base import EngineInfo, EngineLoad, Request
 from .block_pool import BlockPool
 from .chat import FakeChat, answer_to
+from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
 
@@ -27,7 +28,7 @@ class FakeEngine:
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
     nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
     in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
-    scheduler, which takes the place of `speed`.
+    scheduler, which takes the place of `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class FakeEngine:
         self.name = name
         self.info = EngineInfo("fake", block_size, context_tokens, cache_blocks or None)
         self.chat = FakeChat()
+        self.chat_endpoint = FakeChatEndpoint(self, self.chat, keep=keep_requests)
         self.faults = FakeFaults()
         self.load = EngineLoad()
         self.requests: list[Request] = []

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import secrets
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..base import ONE_TOKEN, Priority, Request
-from .completions import body
+from ..base import ONE_TOKEN, ChatRequest, Priority, Request
+from .chat_ids import ChatIds
+from .completions import CHAT_COMPLETIONS, COMPLETIONS, body, chat_body
 from .discovery import difference, metrics_of
 from .endpoint import completed
 
@@ -34,20 +35,19 @@ class ServerClient:
         self.endpoint = endpoint
         self._settings = settings
         self._rank = rank
+        self.chat_ids = self._new_chat_ids()
 
     async def outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
         """Run one request and yield the parts of its answer. Raises EngineRefused, EngineUnavailable."""
-        settings = self._settings.remote
-        warm = request.priority is Priority.WARM
-        outputs = completed(
-            self.endpoint,
-            body(request, self.served.info.model, max_tokens, priorities=self.served.accepts_priorities),
-            self._headers(request),
-            settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
-            settings.token_timeout_seconds,
-            cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
-        )
-        async with aclosing(outputs):
+        asked = body(request, self.served.info.model, max_tokens, priorities=self.served.accepts_priorities)
+        async with aclosing(self._completed(COMPLETIONS, asked, request)) as outputs:
+            async for output in outputs:
+                yield output
+
+    async def chat_outputs(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
+        """Have the chat endpoint answer and yield the parts. Raises EngineRefused, EngineUnavailable."""
+        asked = chat_body(request, self.served.info.model, priorities=self.served.accepts_priorities)
+        async with aclosing(self._completed(CHAT_COMPLETIONS, asked, request)) as outputs:
             async for output in outputs:
                 yield output
 
@@ -65,7 +65,10 @@ class ServerClient:
 
     async def mismatch(self) -> str:
         """Return in what the server now differs from what it served; "" if it does not. Raises EngineError."""
-        return await difference(self.endpoint, self.served, self._settings)
+        ids = self._new_chat_ids()  # a server that was down may have come back with other flags
+        mismatch = await difference(self.endpoint, self.served, self._settings, ids)
+        self.chat_ids = ids
+        return mismatch
 
     async def metrics(self) -> MetricsSnapshot | None:
         """Return the server's metrics, None if it has none. Raises EngineUnavailable."""
@@ -79,7 +82,25 @@ class ServerClient:
         """Close all connections."""
         await self.endpoint.close()
 
-    def _headers(self, request: Request) -> dict[str, str]:
+    def _completed(
+        self, path: str, asked: dict[str, Any], request: Request | ChatRequest
+    ) -> AsyncGenerator[Output, None]:
+        settings = self._settings.remote
+        warm = request.priority is Priority.WARM
+        return completed(
+            self.endpoint,
+            path,
+            asked,
+            self._headers(request),
+            settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
+            settings.token_timeout_seconds,
+            cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
+        )
+
+    def _new_chat_ids(self) -> ChatIds:
+        return ChatIds(self.endpoint, self.served.info.model, harmony=self.served.harmony)
+
+    def _headers(self, request: Request | ChatRequest) -> dict[str, str]:
         headers = {}
         if request.route:
             headers[self._settings.remote.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]

@@ -1,9 +1,10 @@
-"""The request and the response bodies of vLLM's `/v1/completions`, as values: no clock, no await.
+"""The request and the response bodies of vLLM's completions and chat completions, as values: no clock, no await.
 
-Ids go in; text and ids come out as server-sent events. Only the last event carries the usage, which includes the number
-of cached tokens if the server runs with `--enable-prompt-tokens-details`; older releases leave out a count of 0. A
-stream that ends without a finish reason is a failure even if it was closed properly: if a worker behind a router dies,
-the router ends the stream like that.
+Ids or messages go in; text and ids come out as server-sent events. A chat completion's first event carries the ids of
+the prompt that the endpoint made. Only the last event carries the usage, which includes the number of cached tokens if
+the server runs with `--enable-prompt-tokens-details`; older releases leave out a count of 0. A stream that ends without
+a finish reason is a failure even if it was closed properly: if a worker behind a router dies, the router ends the
+stream like that.
 """
 
 import json
@@ -12,9 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from ...chat.generation import Output
+from ...chat.messages import Conversation
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
-from ..base import Priority, Request
+from ..base import ChatRequest, Priority, Request
 from ..one_line import one_line
+
+COMPLETIONS = "/v1/completions"
+CHAT_COMPLETIONS = "/v1/chat/completions"
 
 _SAMPLING_FIELDS = (
     "temperature",
@@ -27,7 +32,7 @@ _SAMPLING_FIELDS = (
     "seed",
 )
 _BUSY = frozenset({429, 503})
-_NOT_OFFERED = frozenset({404, 405})
+_NOT_OFFERED = frozenset({404, 405, 501})
 
 
 class NotServed(EngineRefused):
@@ -40,14 +45,29 @@ class NotOffered(NotServed):
 
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
     """Return the JSON body of a request; sampling fields that are None are left to the server's defaults."""
+    prompt = {"model": model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
+    return prompt | _asked(request, priorities=priorities)
+
+
+def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str, Any]:
+    """Return the JSON body of a request to the chat endpoint, which sets the limit of an answer if the caller does not.
+
+    What an OpenAI client may leave out is left out, so the endpoint fills it in as for any client.
+    """
+    limit = {} if request.sampling.max_tokens is None else {"max_tokens": request.sampling.max_tokens}
+    return said(request.conversation, model) | limit | _asked(request, priorities=priorities)
+
+
+def said(conversation: Conversation, model: str) -> dict[str, Any]:
+    """Return the fields by which a conversation is given to a server that renders it."""
+    messages = [{"role": message.role, "content": message.content} for message in conversation.messages]
+    kwargs = {"chat_template_kwargs": dict(conversation.template_kwargs)} if conversation.template_kwargs else {}
+    return {"model": model, "messages": messages} | kwargs
+
+
+def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any]:
     sampling = request.sampling
-    asked: dict[str, Any] = {
-        "model": model,
-        "prompt": request.prompt_ids,
-        "max_tokens": max_tokens,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    asked: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     if request.priority is not Priority.WARM:
         # A warm's token is discarded, and the ids of its whole prompt would come back with it.
         asked["return_token_ids"] = True
@@ -66,7 +86,8 @@ def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> 
 class Completion:
     """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
-    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens.
+    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens. A chat completion may
+    come with reasoning beside the content: it is left out of the text, and counts as tokens all the same.
     """
 
     def __init__(self, cached_tokens_if_missing: int | None = None) -> None:
@@ -100,12 +121,15 @@ class Completion:
             reported = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             self._cached_tokens = self._cached_tokens_if_missing if reported is None else reported
             self.usage = usage
-        outputs = [self._output(choice) for choice in event.get("choices") or []]
+        ids = event.get("prompt_token_ids")
+        prompt_ids = None if ids is None else tuple(ids)
+        outputs = [self._output(choice, prompt_ids) for choice in event.get("choices") or []]
         return outputs[0] if outputs else None
 
-    def _output(self, choice: Mapping[str, Any]) -> Output | None:
+    def _output(self, choice: Mapping[str, Any], prompt_ids: tuple[int, ...] | None) -> Output | None:
         text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
-        output = Output(text, tuple(choice.get("token_ids") or ()), None, choice.get("finish_reason"))
+        token_ids = tuple(choice.get("token_ids") or ())
+        output = Output(text, token_ids, None, choice.get("finish_reason"), prompt_ids)
         if output.finish_reason is None:
             return output
         self._last_part = output
@@ -123,12 +147,12 @@ def failure(status: int, said: object) -> EngineError:
     cause = _cause(said)
     if status in _BUSY:
         return EngineBusy(f"the engine has no room: {cause}")
+    if status in _NOT_OFFERED:
+        return NotOffered(cause)
     if status >= 500 or status == 408:
         return EngineUnavailable(f"the engine failed with HTTP status {status}: {cause}")
     if status in (401, 403):
         return NotServed("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
-    if status in _NOT_OFFERED:
-        return NotOffered(cause)
     return EngineRefused(cause)
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
 from ..base import ONE_TOKEN, EngineInfo, Priority, Request
 from ..probes import filler_ids
-from .completions import body
+from .chat_ids import QUESTION_SECONDS, ChatIds
+from .completions import COMPLETIONS, body
 from .endpoint import Endpoint, completed
-from .served_chat import QUESTION_SECONDS, renders_as, served_chat
+from .served_chat import PROBES, compare, rendered_by, served_chat
 from .vllm_metrics import MetricsSnapshot, parse_metrics
 
 if TYPE_CHECKING:
@@ -33,12 +34,18 @@ _MEASURED_AT = (1023, 767, 639, 575)
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model, and whether its servers take priorities and report cached tokens."""
+    """A model, and whether its servers take priorities and report cached tokens.
+
+    `harmony` says whether its chats are rendered without the template; `agreed` names the conversations (`PROBES`) of
+    which forefill and the first server make the same ids.
+    """
 
     info: EngineInfo
     chat: Chat
     accepts_priorities: bool
     reports_cached_tokens: bool
+    harmony: bool = False
+    agreed: frozenset[str] = frozenset(PROBES)
 
 
 async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
@@ -54,10 +61,10 @@ async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
         raise EngineStartError(f"{endpoint.url} refuses what forefill needs: {refused}") from refused
 
 
-async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings) -> str:
+async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings, ids: ChatIds) -> str:
     """Return in what a server that has come up differs from what is served; "" if it can replace the others.
 
-    Raises EngineError if the server does not say.
+    `ids` asks that server for ids. Raises EngineError if the server does not say.
     """
     card = next((card for card in await _cards(endpoint) if card.get("id") == served.info.model), None)
     if card is None:
@@ -69,7 +76,9 @@ async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings
     block_size = metrics and metrics.block_size
     if block_size and not settings.engine.block_size and block_size != served.info.block_size:
         return f"its cache blocks have {block_size} tokens, not {served.info.block_size}"
-    if await renders_as(endpoint, served.info.model, served.chat) is False:
+    rendering = compare(served.chat, await rendered_by(ids))
+    worthless = rendering.differing and not (rendering.useful or served.harmony)
+    if worthless or served.agreed.intersection(rendering.differing):
         return "it makes other token ids of the same messages"
     return ""
 
@@ -93,7 +102,9 @@ class _Discovery:
         card = await self._card()
         self._model = str(card["id"])
         name = self._settings.engine.model or str(card.get("root") or self._model)
-        chat = await served_chat(self._endpoint, self._model, name, self._settings.engine.chat_template)
+        chat, harmony, agreed = await served_chat(
+            self._endpoint, self._model, name, self._settings.engine.chat_template
+        )
         context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
         if not context_tokens:
             raise EngineStartError(f"{self._endpoint.url} does not report the model's context; set --context-tokens")
@@ -111,7 +122,7 @@ class _Discovery:
         info = EngineInfo(
             self._model, block_size, context_tokens, cache_blocks, caches=self._settings.remote.router_workers
         )
-        return ServedModel(info, chat, priorities, cached_tokens)
+        return ServedModel(info, chat, priorities, cached_tokens, harmony, agreed)
 
     async def _card(self) -> dict[str, str | int]:
         cards = await _cards(self._endpoint)
@@ -129,7 +140,7 @@ class _Discovery:
         cached = None
         asked = body(request, self._model, 1, priorities=True)
         headers = {self._settings.remote.affinity_header: salt}
-        async for output in completed(self._endpoint, asked, headers, QUESTION_SECONDS, QUESTION_SECONDS):
+        async for output in completed(self._endpoint, COMPLETIONS, asked, headers, QUESTION_SECONDS, QUESTION_SECONDS):
             cached = output.cached_tokens
         return cached
 

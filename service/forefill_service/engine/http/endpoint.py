@@ -141,6 +141,7 @@ class Endpoint:
 
 async def completed(
     endpoint: Endpoint,
+    path: str,
     body: Any,
     headers: Mapping[str, str],
     first_seconds: float,
@@ -148,13 +149,13 @@ async def completed(
     *,
     cached_tokens_if_missing: int | None = None,
 ) -> AsyncGenerator[Output, None]:
-    """POST the body of a completion and yield its parts, with the limits and the errors of `Endpoint.lines`.
+    """POST the body of a completion to its path and yield its parts, with the limits and errors of `Endpoint.lines`.
 
     `cached_tokens_if_missing` is the count to assume if the server does not report cached tokens. Also raises
     EngineUnavailable if the stream ends before the answer is complete.
     """
     completion = Completion(cached_tokens_if_missing)
-    lines = endpoint.lines("/v1/completions", body, headers, first_seconds, between_seconds)
+    lines = endpoint.lines(path, body, headers, first_seconds, between_seconds)
     async with aclosing(lines):
         async for line in lines:
             if (output := completion.take(line)) is not None:

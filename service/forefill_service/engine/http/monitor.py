@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineError, EngineUnavailable, EngineUnreachable
@@ -17,8 +17,9 @@ from .pulse import Pulse
 from .vllm_metrics import ServerWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
+    from ...chat.generation import Output
     from ...settings import RemoteSettings
     from .client import ServerClient
 
@@ -45,6 +46,14 @@ class ServerMonitor:
         self._probed_at = float("-inf")
         self._mismatch = ""
         self._reported_down = False
+
+    async def watched(self, outputs: AsyncGenerator[Output, None]) -> AsyncGenerator[Output, None]:
+        """Pass on the parts of an answer; each is a sign of life. Raises what `our_request` does."""
+        with self.our_request():
+            async with aclosing(outputs):
+                async for output in outputs:
+                    self.heard()
+                    yield output
 
     @contextmanager
     def our_request(self) -> Iterator[None]:

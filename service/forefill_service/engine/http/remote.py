@@ -1,7 +1,7 @@
 """An engine on vLLM's OpenAI-compatible HTTP API: one server, or a router in front of several.
 
-The API is `/v1/completions` with token ids (vLLM 0.11 or later). A server's own chat endpoint would make the same ids
-of the same messages; that is checked when the server is discovered (`served_chat`).
+The API is `/v1/completions` with token ids (vLLM 0.11 or later). The authority for these ids is the server's own chat
+endpoint (`chat_endpoint`): each turn is compared with it, and goes to it if the ids made here are not the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...cache.blocks import CacheChange
 from ...errors import EngineStartError, EngineUnavailable, EngineUnreachable
+from .chat_endpoint import RemoteChatEndpoint
 from .client import ServerClient
 from .discovery import discover
 from .endpoint import Endpoint
@@ -51,6 +52,7 @@ class RemoteEngine:
         self.monitor = ServerMonitor(self.client, settings.remote, clock or asyncio.get_running_loop().time)
         self.name = self.client.name
         self.info, self.chat = served.info, served.chat
+        self.chat_endpoint = RemoteChatEndpoint(self.client, self.monitor)
 
     @property
     def up(self) -> bool:
@@ -67,11 +69,9 @@ class RemoteEngine:
         if not self.up:
             raise EngineUnreachable(f"{self.name} is down")
         max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
-        with self.monitor.our_request():
-            async with aclosing(self.client.outputs(request, max_tokens)) as outputs:
-                async for output in outputs:
-                    self.monitor.heard()
-                    yield output
+        async with aclosing(self.monitor.watched(self.client.outputs(request, max_tokens))) as outputs:
+            async for output in outputs:
+                yield output
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield an empty cache whenever the server has restarted."""

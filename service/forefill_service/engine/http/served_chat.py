@@ -1,22 +1,25 @@
-"""The chat template and tokenizer of a model that is served elsewhere, checked against that server.
+"""The chat template and tokenizer of a model that is served elsewhere: the fast path, compared with that server.
 
-forefill must send the ids that the server's own chat endpoint would make, so a few conversations are rendered both here
-and by the server's `/tokenize`. This also shows which content format the template takes.
+Each turn is checked on its own, so what differs is only said at the start. A start is refused if the prompts made here
+have nothing in common with the server's: then nothing that forefill warms would ever be found.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...chat.messages import ChatMessage
+from ...chat.messages import Conversation
 from ...chat.template import ContentFormat, HfChat
-from ...errors import EngineBusy, EngineRefused, EngineStartError, Refusal
+from ...chat.token_ids import common_length
+from ...errors import EngineStartError, Refusal
 from ..one_line import one_line
-from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
-from .completions import NotOffered
+from ..probes import CONVERSATIONS, NO_CHAT_TEMPLATE
+from .chat_ids import ChatIds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ...chat.prompt import Chat
@@ -24,42 +27,90 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUESTION_SECONDS = 30.0
-"""The limit for each answer of a server that is asked what it serves."""
-_CONVERSATIONS = (
-    (RENDERING_PROBE,),
-    (ChatMessage("user", " a"), ChatMessage("assistant", "b. "), ChatMessage("user", "c\u00e9 \u6f22 ")),
-    (ChatMessage("system", "You are terse."), ChatMessage("user", "Why?")),
-)
-"""A template without a system role may refuse the last; then the server must refuse it, too."""
+_FORMATS: tuple[ContentFormat, ...] = ("string", "openai")
+_HARMONY_TOKENS = {"<|start|>", "<|channel|>", "<|message|>"}
+_USEFUL_SHARE = 0.5
+"""Which share of a prompt has to be common to both for warming to be of use."""
+
+PROBES = {name: Conversation(messages, {}) for name, messages in CONVERSATIONS.items()}
 
 
-async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, template_file: Path | None) -> HfChat:
-    """Load the tokenizer, from a local directory or by its name on the Hugging Face hub, and check it with the server.
+class ServedChat(NamedTuple):
+    """A fast path to the chats of a server, and the names of the conversations (`PROBES`) on which they agree.
 
-    Raises EngineStartError with one line that says what to do; EngineUnavailable and EngineBusy if the server cannot
-    check it.
+    `harmony` says whether the server renders them in OpenAI's Harmony format, without the template.
     """
+
+    chat: Chat
+    harmony: bool = False
+    agreed: frozenset[str] = frozenset(PROBES)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a fast path compares with a server, by the names of the conversations.
+
+    `useful` says whether any of the server's prompts begins with enough of what the fast path makes.
+    """
+
+    agreed: tuple[str, ...]
+    differing: tuple[str, ...]
+    useful: bool
+
+
+async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, template_file: Path | None) -> ServedChat:
+    """Load the tokenizer, from a local directory or by its name on the Hugging Face hub, and compare with the server.
+
+    The content format is the one that agrees on the most conversations. Raises EngineStartError with one line that says
+    what to do; EngineUnavailable and EngineBusy if the server cannot be asked.
+    """
+    from ..template_variables import variables_of
+
     tokenizer = _tokenizer(tokenizer_name)
-    template = _template(tokenizer, template_file)
-    formats: tuple[ContentFormat, ...] = ("string", "openai")
-    chats = [HfChat(tokenizer, template, content_format) for content_format in formats]
-    if all(_ids(chats[0], talk) == _ids(chats[1], talk) for talk in _CONVERSATIONS):
-        chats = chats[:1]
-    for chat in chats:
-        if (same := await renders_as(endpoint, model, chat)) is None:
-            log.warning(
-                "%s has no /tokenize, so forefill cannot check that it renders chats the same way; make sure that "
-                "--model and --chat-template are the server's own",
-                endpoint.url,
-            )
-            return chat
-        if same:
-            return chat
-    raise EngineStartError(
-        f"forefill does not render this model's chats as {endpoint.url} does, so answers would differ; set --model to "
-        "the server's tokenizer and --chat-template to its template"
-    )
+    template, harmony = _template(tokenizer, template_file), _is_harmony(tokenizer_name, tokenizer)
+    ids = ChatIds(endpoint, model, harmony=harmony)
+    theirs = await rendered_by(ids)
+    candidates = [HfChat(tokenizer, template, content_format, variables_of(template)) for content_format in _FORMATS]
+    compared = [(compare(chat, theirs), chat) for chat in candidates]
+    comparison, chat = max(compared, key=lambda found: len(found[0].agreed))  # the first of equals
+    if not comparison.useful and comparison.differing and not harmony:
+        raise EngineStartError(
+            f"forefill does not render this model's chats as {endpoint.url} does, so answers would differ; set --model "
+            "to the server's tokenizer and --chat-template to its template"
+        )
+    _log_costs(endpoint.url, ids, comparison)
+    return ServedChat(chat, harmony, frozenset(comparison.agreed))
+
+
+async def rendered_by(ids: ChatIds) -> dict[str, list[int] | None]:
+    """Return what a server makes of each conversation: no ids if it refuses, None if it does not say."""
+    return dict(zip(PROBES, await ids.checked(PROBES.values()), strict=True))
+
+
+def compare(chat: Chat, theirs: Mapping[str, list[int] | None]) -> Comparison:
+    """Compare what a fast path and a server make of the conversations, as far as the server says."""
+    ours = {name: _ids(chat, PROBES[name]) for name in theirs}
+    known = {name: ids for name, ids in theirs.items() if ids is not None}
+    agreed = tuple(name for name, ids in known.items() if ours[name] == ids)
+    differing = tuple(name for name, ids in known.items() if ours[name] != ids)
+    useful = any(ids and common_length(ours[name], ids) >= _USEFUL_SHARE * len(ids) for name, ids in known.items())
+    return Comparison(agreed, differing, useful)
+
+
+def _log_costs(url: str, ids: ChatIds, comparison: Comparison) -> None:
+    if not ids.says:
+        log.warning(
+            "%s does not say which token ids its chat endpoint makes, so each SUBMIT goes to that endpoint, and no "
+            "answer is begun before; start the server with --enable-scale-out",
+            url,
+        )
+    if differing := comparison.differing:
+        log.warning(
+            "%s makes other token ids than forefill of %d in %d kinds of conversation, such as %s: SUBMIT goes to its "
+            "chat endpoint in such turns, only what both make is warmed, and no answer is begun before; check whether "
+            "--model and --chat-template are the server's own, and see its --default-chat-template-kwargs",
+            *(url, len(differing), len(differing) + len(comparison.agreed), differing[0]),
+        )
 
 
 def _tokenizer(name: str) -> Any:
@@ -83,27 +134,21 @@ def _template(tokenizer: Any, file: Path | None) -> str:
         raise EngineStartError(NO_CHAT_TEMPLATE) from error
 
 
-async def renders_as(endpoint: Endpoint, model: str, chat: Chat) -> bool | None:
-    """Return whether the server makes the same ids of all conversations; None if it does not say."""
-    for talk in _CONVERSATIONS:
-        messages = [{"role": message.role, "content": message.content} for message in talk]
-        try:
-            theirs = (await endpoint.json("/tokenize", QUESTION_SECONDS, {"model": model, "messages": messages})).get(
-                "tokens"
-            )
-        except NotOffered:
-            return None
-        except EngineBusy:
-            raise
-        except EngineRefused:
-            theirs = None
-        if _ids(chat, talk) != theirs:
-            return False
-    return True
+def _is_harmony(name: str, tokenizer: Any) -> bool:
+    """Return whether vLLM renders the chats of this model in the Harmony format: it goes by the type in its config."""
+    from transformers import PretrainedConfig
 
-
-def _ids(chat: Chat, talk: tuple[ChatMessage, ...]) -> list[int] | None:
     try:
-        return chat.encode(chat.render(talk, {}))
+        config, _ = PretrainedConfig.get_config_dict(name)
+    except Exception:  # no config beside the tokenizer, or not one of a model
+        config = {}
+    if model_type := config.get("model_type"):
+        return bool(model_type == "gpt_oss")
+    return _HARMONY_TOKENS.issubset(tokenizer.get_added_vocab())
+
+
+def _ids(chat: Chat, conversation: Conversation) -> list[int]:
+    try:
+        return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
     except Refusal:
-        return None
+        return []

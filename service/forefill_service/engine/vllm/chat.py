@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from ...chat.messages import Conversation
 from ...chat.template import HfChat
-from ...errors import EngineStartError
-from ..probes import NO_CHAT_TEMPLATE, RENDERING_PROBE
+from ...errors import EngineStartError, Refusal
+from ..probes import CONVERSATIONS, NO_CHAT_TEMPLATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    from ...chat.messages import ChatMessage
+    from .rendering import VllmRendering
+
+log = logging.getLogger(__name__)
+
 
 def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
-    """Return the template and tokenizer of vLLM's own chat endpoint, checked against it.
+    """Return the template and tokenizer of vLLM's own chat endpoint.
 
     `template_file` replaces the model's own template. Raises EngineStartError.
     """
     from vllm.renderers.chat_utils import load_chat_template
     from vllm.renderers.hf import HfRenderer, resolve_chat_template, resolve_chat_template_content_format
-    from vllm.renderers.params import ChatParams
+
+    from ..template_variables import variables_of
 
     renderer, config = vllm.renderer, vllm.vllm_config.model_config
     if not isinstance(renderer, HfRenderer):
@@ -35,12 +44,34 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
     if template is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
     content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
-    chat = HfChat(tokenizer, template, content_format)
+    return HfChat(tokenizer, template, content_format, variables_of(template))
 
-    ours = chat.encode(chat.render([RENDERING_PROBE], {}))
-    flags = {"add_generation_prompt": True, "continue_final_message": False, "tokenize": False}
-    params = ChatParams(chat_template=given, chat_template_kwargs=flags)
-    _, [theirs] = renderer.render_chat([[{"role": RENDERING_PROBE.role, "content": RENDERING_PROBE.content}]], params)
-    if ours != list(theirs["prompt_token_ids"]):
-        raise EngineStartError("forefill does not render this model's chat as vLLM does, so answers would differ")
-    return chat
+
+def check_chat(chat: HfChat, rendering: VllmRendering) -> None:
+    """Compare the two on a few conversations, and warn of the first that differs: vLLM then renders such turns itself.
+
+    Raises Refusal if vLLM cannot render a chat of one question.
+    """
+    rendering.ids(Conversation(CONVERSATIONS["a question"], {}))
+    differing = [name for name, messages in CONVERSATIONS.items() if not _same(chat, rendering, messages)]
+    if differing:
+        log.warning(
+            "forefill's fast path renders %d of %d kinds of conversation unlike vLLM, the first with %s; vLLM itself "
+            "renders such turns, so their answers are right, and each FLUSH of them costs more time",
+            len(differing),
+            len(CONVERSATIONS),
+            differing[0],
+        )
+
+
+def _same(chat: HfChat, rendering: VllmRendering, messages: tuple[ChatMessage, ...]) -> bool:
+    return _ids_or_none(lambda: chat.encode(chat.render(messages, {}))) == _ids_or_none(
+        lambda: rendering.ids(Conversation(messages, {}))
+    )
+
+
+def _ids_or_none(render: Callable[[], list[int]]) -> list[int] | None:
+    try:
+        return render()
+    except Refusal:
+        return None

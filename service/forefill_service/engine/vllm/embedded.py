@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
-from ..base import EngineInfo, EngineLoad, Request
+from ..base import EngineInfo, EngineLoad, Priority, Request
 from ..one_line import one_line
 from ..rendezvous import ranked
-from .chat import vllm_chat
+from .chat import check_chat, vllm_chat
+from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
+from .harmony import HarmonyText
+from .rendering import VllmRendering
 from .sampling import ModelSampling
 from .start import StartedVllm, start_vllm
 
@@ -32,7 +35,7 @@ ROUND_TRIP_SECONDS = 60.0
 class EmbeddedEngine:
     """An `Engine` on vLLM. `vllm` is public for tests that compare with vLLM's own rendering."""
 
-    def __init__(self, started: StartedVllm, chat: HfChat) -> None:
+    def __init__(self, started: StartedVllm, chat: HfChat, rendering: VllmRendering) -> None:
         self.vllm = started.vllm
         config = self.vllm.vllm_config
         ranks = config.parallel_config.data_parallel_size
@@ -48,6 +51,8 @@ class EmbeddedEngine:
         )
         self.name = "embedded"
         self.chat = chat
+        self.chat_endpoint = VllmChatEndpoint(rendering, self.generate, RENDER_SECONDS)
+        self._rendering = rendering
         self._ranks = [str(rank) for rank in range(ranks)]
         self._load = started.load
         self._cache_events = started.cache_events
@@ -62,7 +67,10 @@ class EmbeddedEngine:
         """
         started = start_vllm(settings.engine)
         try:
-            return cls(started, vllm_chat(started.vllm, settings.engine.chat_template))
+            chat = vllm_chat(started.vllm, settings.engine.chat_template)
+            rendering = VllmRendering(started.vllm, settings.engine.chat_template)
+            check_chat(chat, rendering)
+            return cls(started, chat, rendering)
         except Refusal as refusal:
             started.stop()
             cause = f"the model cannot chat: {refusal}; give another template with --chat-template FILE"
@@ -113,10 +121,12 @@ class EmbeddedEngine:
             priority=int(request.priority),
             data_parallel_rank=self._rank(request.route),
         )
+        harmony = self._harmony_text(request)
         try:
             async for output in outputs:
                 part = output.outputs[0]
-                yield Output(part.text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
+                text = part.text if harmony is None else harmony.of(part.token_ids)
+                yield Output(text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process has died") from error
         except (VLLMClientError, VLLMError, ValueError) as error:
@@ -135,6 +145,12 @@ class EmbeddedEngine:
                 self._cache_events.close()
             # Its __del__ shuts down once more, when the exiting interpreter has already torn down its module.
             self.vllm.shutdown = lambda timeout=None: None
+
+    def _harmony_text(self, request: Request) -> HarmonyText | None:
+        """Return what splits the answer; None if the model does not speak Harmony, or nobody reads the answer."""
+        if not self._rendering.harmony or request.priority is Priority.WARM:
+            return None
+        return HarmonyText(self._rendering.parser(), request.prompt_ids)
 
     def _rank(self, route: str) -> int | None:
         # Each of vLLM's data-parallel engines has a cache of its own.

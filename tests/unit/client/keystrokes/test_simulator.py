@@ -18,10 +18,12 @@ from forefill_client.keystrokes import (
     simulate_from_file,
     simulate_typing,
 )
+from forefill_client.word_ends import RUN, ends_word
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.simulated_keys import Clock, confirmed_by_flushes, drain, new_queue, simulator_with
+from tests.support.texts import HEX, MYANMAR, THAI
 
 QUERY = "Show me all patients"
 
@@ -120,7 +122,11 @@ def test_confirmed_text_leads_the_draft_and_ends_at_a_boundary(text: str, model:
     confirmed = ""
     for event in events:
         assert event.current_text.startswith(event.confirmed_text)
-        assert event.confirmed_text[-1:] in {"", *CONFIRMATION_BOUNDARIES}
+        if model.flush_rule is FlushRule.DEBOUNCE:
+            assert event.confirmed_text[-1:] in {"", *CONFIRMATION_BOUNDARIES}
+        elif event.event_type is EventType.FLUSH:
+            last, rest = event.confirmed_text[-1], len(event.current_text) - len(event.confirmed_text)
+            assert last in CONFIRMATION_BOUNDARIES or ends_word(last) or rest == RUN
         if event.event_type is EventType.FLUSH:
             assert len(event.confirmed_text) > len(confirmed)
         confirmed = event.confirmed_text
@@ -232,6 +238,27 @@ def test_the_word_rule_flushes_at_every_boundary_at_once() -> None:
         if flush.event_type is EventType.FLUSH:
             assert before.char in CONFIRMATION_BOUNDARIES
             assert before.timestamp_ms == flush.timestamp_ms
+
+
+@pytest.mark.parametrize("text", [*THAI, MYANMAR, "显示所有病人", "患者を表示"])
+def test_the_word_rule_flushes_at_every_key_of_a_script_without_spaces(text: str) -> None:
+    flushes = confirmed_by_flushes(plan(text, TypingModel(typo_rate=0, flush_rule=FlushRule.WORD)))
+    assert flushes == [text[: end + 1] for end in range(len(text))]
+
+
+def test_the_word_rule_flushes_the_older_part_of_an_unbroken_run() -> None:
+    flushes = confirmed_by_flushes(plan(f"decode {HEX}", TypingModel(typo_rate=0, flush_rule=FlushRule.WORD)))
+    lengths = [len(flush) for flush in flushes]
+    assert lengths == [7, *range(11, len(HEX) + 7 - 3, 4)]
+
+
+@given(st.text(max_size=40) | st.text(alphabet="ab .ท한", max_size=40), st.floats(0, 1), st.integers())
+def test_under_the_word_rule_little_lies_behind_the_confirmed_text(text: str, typo_rate: float, seed: int) -> None:
+    model = TypingModel(typo_rate=typo_rate, flush_rule=FlushRule.WORD)
+    *keys, _ = plan(text, model, seed)
+    after_flush = [event for event, after in pairwise(keys) if after.event_type is not EventType.FLUSH]
+    for event in [*after_flush, *keys[-1:]]:
+        assert len(event.current_text) - len(event.confirmed_text) < 8
 
 
 def test_under_the_word_rule_enter_is_one_more_key_and_waits_for_no_debounce() -> None:

@@ -82,6 +82,27 @@ def test_a_server_that_does_not_tell_what_it_found_cached_leaves_it_open() -> No
     assert complete
 
 
+def test_a_chat_completion_says_the_ids_of_its_prompt_first_and_keeps_reasoning_apart() -> None:
+    def event(finish_reason: str | None = None, ids: tuple[int, ...] = (), **delta: str) -> dict[str, Any]:
+        return {"choices": [{"delta": delta, "token_ids": list(ids), "finish_reason": finish_reason}]}
+
+    told = lines(
+        event(role="assistant", content="") | {"prompt_token_ids": IDS},
+        event(ids=(5,), reasoning="hm"),
+        event(ids=(6,), content="a"),
+        event("stop", ids=(7,)),
+        usage(2),
+    )
+    outputs, complete = read(*told, b"data: [DONE]")
+    assert outputs == [
+        Output("", (), None, None, tuple(IDS)),
+        Output("", (5,), None),
+        Output("a", (6,), None),
+        Output("", (7,), 2, "stop"),
+    ]
+    assert complete
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -125,6 +146,7 @@ def test_what_is_no_json_is_a_loss() -> None:
         (400, EngineRefused),
         (401, NotServed),
         (404, NotOffered),
+        (501, NotOffered),
         (529, EngineUnavailable),
         (422, EngineRefused),
         (429, EngineBusy),

@@ -5,6 +5,7 @@ from forefill_service.engine import FakeChat
 from forefill_service.engine.http import discovery
 from forefill_service.engine.http.discovery import _MEASURED_AT, block_size_of, discover
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine.http.served_chat import ServedChat
 from forefill_service.engine.http.vllm_metrics import parse_metrics
 
 from tests.support.fake_vllm import fake_vllm, remote_settings
@@ -72,8 +73,8 @@ def test_metrics_tell_of_one_engine_of_a_server_alone() -> None:
 async def test_a_server_that_tells_what_it_found_cached_is_known_by_a_prompt_that_is(
     monkeypatch: pytest.MonkeyPatch, *, tells_zero: bool
 ) -> None:
-    async def chat(*_: object) -> FakeChat:
-        return FakeChat()
+    async def chat(*_: object) -> ServedChat:
+        return ServedChat(FakeChat())
 
     monkeypatch.setattr(discovery, "served_chat", chat)
     async with fake_vllm(block_size=48) as server:

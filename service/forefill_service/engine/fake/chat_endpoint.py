@@ -1,0 +1,60 @@
+"""The chat endpoint of the fake engine."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from ...chat.generation import Output
+from ...chat.messages import Conversation
+from ...chat.prompt import Chat
+from ...errors import EngineError, Reason, Refusal
+from ..base import ChatRequest, Engine, Request
+
+
+@dataclass(eq=False, slots=True)
+class FakeChatEndpoint:
+    """A `ChatEndpoint`; set its knobs at any time.
+
+    It renders with `chat`, which is the engine's own unless another one is set, and then its ids differ from those of
+    the fast path. `silent`: it does not say its ids, neither asked nor with an answer. `refuses` is what its template
+    says of every conversation, "" to refuse none, and `fails` is raised to all who ask for ids. `wait` is awaited
+    before it says any. All that it was asked is kept in `asked` and `requests`, unless `keep` is false.
+    """
+
+    engine: Engine
+    chat: Chat
+    in_process: bool = True
+    silent: bool = False
+    refuses: str = ""
+    fails: EngineError | None = None
+    wait: Callable[[], Awaitable[None]] | None = None
+    keep: bool = True
+    asked: list[Conversation] = field(default_factory=list)
+    requests: list[ChatRequest] = field(default_factory=list)
+
+    async def ids(self, conversation: Conversation) -> list[int] | None:
+        """Return the ids of a conversation, unless a knob says otherwise."""
+        if self.keep:
+            self.asked.append(conversation)
+        if self.wait is not None:
+            await self.wait()
+        if self.fails is not None:
+            raise self.fails
+        return None if self.silent else self._rendered(conversation)
+
+    async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
+        """Answer a conversation; what the engine is asked for that is among the engine's requests, too."""
+        if self.keep:
+            self.requests.append(request)
+        ids = self._rendered(request.conversation)
+        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
+        said = None if self.silent else tuple(ids)
+        async with aclosing(self.engine.generate(asked)) as outputs:
+            async for output in outputs:
+                yield replace(output, prompt_ids=said)
+                said = None
+
+    def _rendered(self, conversation: Conversation) -> list[int]:
+        if self.refuses:
+            raise Refusal(Reason.TEMPLATE_REFUSED, self.refuses)
+        return self.chat.encode(self.chat.render(conversation.messages, conversation.template_kwargs))

@@ -1,0 +1,64 @@
+"""The chat endpoint of a server: the authority for ids, and the one to answer if the fast path does not agree."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, Reason
+from .chat_ids import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from ...chat.generation import Output
+    from ...chat.messages import Conversation
+    from ..base import ChatRequest
+    from .client import ServerClient
+    from .monitor import ServerMonitor
+
+
+class RemoteChatEndpoint:
+    """The `ChatEndpoint` of a server."""
+
+    in_process = False
+
+    def __init__(self, client: ServerClient, monitor: ServerMonitor) -> None:
+        self._client = client
+        self._monitor = monitor
+
+    async def ids(self, conversation: Conversation) -> list[int] | None:
+        """Return the ids that the server would generate from; None if it does not say.
+
+        Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG) in the server's words, EngineError.
+        """
+        self._require_up()
+        return await self._client.chat_ids.of(conversation)
+
+    async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
+        """Have the server answer a conversation.
+
+        The text is the content of its answer. Reasoning that the server keeps apart from it (`--reasoning-parser`,
+        Harmony's analysis channel) is not in the text, but its tokens are among the ids.
+        """
+        self._require_up()
+        try:
+            async with aclosing(self._monitor.watched(self._client.chat_outputs(request))) as outputs:
+                async for output in outputs:
+                    yield output
+        except EngineBusy:
+            raise
+        except EngineRefused as refused:
+            await self._raise_refusal(request.conversation, refused)
+            raise
+
+    def _require_up(self) -> None:
+        if not self._monitor.pulse.up:
+            raise EngineUnreachable(f"{self._client.name} is down")
+
+    async def _raise_refusal(self, conversation: Conversation, refused: EngineRefused) -> None:
+        """Raise a Refusal if the conversation is what the server refused, and not how to answer it."""
+        if (of_words := refusal(refused)).reason is Reason.PROMPT_TOO_LONG:
+            raise of_words from refused
+        with suppress(EngineError):
+            await self._client.chat_ids.of(conversation)

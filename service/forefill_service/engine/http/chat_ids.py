@@ -1,0 +1,142 @@
+"""The ids that a server's own chat endpoint makes of a conversation, as far as the server says.
+
+    path                            says                                                             is offered by
+    /v1/chat/completions/render     what the chat endpoint makes, by the same code                   --enable-scale-out
+    /tokenize with messages         the same, except as below                                        all vLLM servers
+    /v1/chat/completions            the ids of a prompt, with an answer to it                        all vLLM servers
+
+`/tokenize` renders a Harmony model (gpt-oss) with its template, which the chat endpoint does not use, and in older
+releases it ignores `--default-chat-template-kwargs`. So on servers without `render`, a few conversations are given to
+the chat endpoint itself for one token each; `/tokenize` is believed only if it says the same ids of all.
+Sources: `vllm.entrypoints.scale_out.render` and `vllm.entrypoints.serve.tokenize` (0.32).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineBusy, EngineRefused, Reason, Refusal
+from ..base import ONE_TOKEN, ChatRequest, Priority
+from .completions import CHAT_COMPLETIONS, NotOffered, NotServed, chat_body, said
+from .endpoint import completed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...chat.messages import Conversation
+    from .endpoint import Endpoint
+
+QUESTION_SECONDS = 30.0
+"""The limit for each answer of a server that is asked what it serves or how it renders."""
+RENDER = f"{CHAT_COMPLETIONS}/render"
+TOKENIZE = "/tokenize"
+
+_TOO_LONG = "maximum context length"
+"""All releases of vLLM say so of a prompt that is longer than the context."""
+
+
+class ChatIds:
+    """Asks one server for ids, on the paths that it was found to offer. `harmony`: the model's chats are Harmony's."""
+
+    def __init__(self, endpoint: Endpoint, model: str, *, harmony: bool = False) -> None:
+        self._endpoint = endpoint
+        self._model = model
+        self._paths = [RENDER] if harmony else [RENDER, TOKENIZE]
+
+    async def of(self, conversation: Conversation) -> list[int] | None:
+        """Return the ids that the chat endpoint would generate from; None if the server does not say.
+
+        Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG) in the server's words, NotServed, EngineBusy,
+        EngineUnavailable.
+        """
+        for path in tuple(self._paths):
+            try:
+                text = await self._endpoint.text(path, QUESTION_SECONDS, _question(path, conversation, self._model))
+            except NotServed as refused:
+                if path == TOKENIZE and not isinstance(refused, NotOffered):
+                    raise
+                ids = None
+            except EngineBusy:
+                raise
+            except EngineRefused as refused:
+                raise refusal(refused) from refused
+            else:
+                ids = _ids_in(text)
+            if ids is not None:
+                return ids
+            self._no_longer(path)
+        return None
+
+    @property
+    def says(self) -> bool:
+        """Whether the server says ids, as far as is known."""
+        return bool(self._paths)
+
+    async def checked(self, conversations: Iterable[Conversation]) -> list[list[int] | None]:
+        """Return the ids that the chat endpoint makes of each conversation, and see whether `/tokenize` says the same.
+
+        No ids stand for a refusal, None for a server that does not say. Raises EngineUnavailable, EngineBusy.
+        """
+        return [await self._checked(conversation) for conversation in conversations]
+
+    async def _checked(self, conversation: Conversation) -> list[int] | None:
+        theirs = await self._said(conversation)
+        if RENDER in self._paths:
+            return theirs
+        made = await self._generated_from(conversation)
+        if made is None:
+            return theirs
+        if theirs is not None and theirs != made:
+            self._no_longer(TOKENIZE)
+        return made
+
+    async def _said(self, conversation: Conversation) -> list[int] | None:
+        try:
+            return await self.of(conversation)
+        except Refusal:
+            return []
+        except NotServed:
+            return None
+
+    async def _generated_from(self, conversation: Conversation) -> list[int] | None:
+        asked = chat_body(ChatRequest(conversation, ONE_TOKEN, Priority.GENERATION), self._model, priorities=False)
+        limits = (QUESTION_SECONDS, QUESTION_SECONDS)
+        made: list[int] | None = None
+        try:
+            async for part in completed(self._endpoint, CHAT_COMPLETIONS, asked, {}, *limits):
+                made = made or (None if part.prompt_ids is None else list(part.prompt_ids))
+        except EngineBusy:
+            raise
+        except EngineRefused as refused:
+            return None if isinstance(refused, NotServed) else []
+        return made
+
+    def _no_longer(self, path: str) -> None:
+        if path in self._paths:
+            self._paths.remove(path)
+
+
+def refusal(refused: EngineRefused) -> Refusal:
+    """Return what a session is told of a server's refusal to render its conversation."""
+    words = str(refused)
+    return Refusal(Reason.PROMPT_TOO_LONG if _TOO_LONG in words else Reason.TEMPLATE_REFUSED, words)
+
+
+def _question(path: str, conversation: Conversation, model: str) -> dict[str, Any]:
+    asked = said(conversation, model)
+    return asked | {"add_generation_prompt": True} if path == TOKENIZE else asked
+
+
+def _ids_in(text: str) -> list[int] | None:
+    """Return the ids in a response of either path; None if it is none of theirs."""
+    try:
+        response = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(response, list) and len(response) == 2:  # older releases: the conversation, and its one prompt
+        response = response[1][0] if isinstance(response[1], list) and response[1] else None
+    if not isinstance(response, dict):
+        return None
+    ids = next((response[name] for name in ("token_ids", "tokens", "prompt_token_ids") if name in response), None)
+    return ids if isinstance(ids, list) and ids else None

@@ -1,0 +1,101 @@
+"""The chat endpoint of vLLM in this process's charge: its own code renders, on a thread, and its engine answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import threading
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...errors import EngineSlow
+from ..base import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from ...chat.generation import Output
+    from ...chat.messages import Conversation
+    from ..base import ChatRequest
+    from .rendering import VllmRendering
+
+RENDER_SECONDS = 5.0
+"""After this long a rendering is given up: it mostly takes milliseconds, and a tenth of a second for a long prompt."""
+
+
+class VllmChatEndpoint:
+    """The `ChatEndpoint` of an embedded engine. `generate` is the engine's; after `seconds` a rendering is given up."""
+
+    in_process = True
+
+    def __init__(
+        self, rendering: VllmRendering, generate: Callable[[Request], AsyncGenerator[Output, None]], seconds: float
+    ) -> None:
+        self._rendering = rendering
+        self._generate = generate
+        self.seconds = seconds
+        self._at_work = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def ids(self, conversation: Conversation) -> list[int]:
+        """Return the ids that vLLM's chat endpoint would generate from.
+
+        Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG), EngineSlow if the template takes too long.
+        """
+        async with self._at_work:
+            return await _on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds)
+
+    async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
+        """Answer a conversation; errors are those of `ids` and of the engine."""
+        ids = await self.ids(request.conversation)
+        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
+        said: tuple[int, ...] | None = tuple(ids)
+        async with aclosing(self._generate(asked)) as outputs:
+            async for output in outputs:
+                yield replace(output, prompt_ids=said)
+                said = None
+
+
+class _Stop(BaseException):
+    """Raised in a thread that is given up; no template and no `except Exception` catches it."""
+
+
+async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> list[int]:
+    """Return what `work` returns; after so many seconds it is given up, whether anybody still waits for it or not.
+
+    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[list[int]] = loop.create_future()
+
+    def tell(outcome: list[int] | Exception) -> None:
+        timer.cancel()
+        if done.done():
+            return
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    def run() -> None:
+        outcome: list[int] | Exception
+        with contextlib.suppress(_Stop):
+            try:
+                outcome = work()
+            except Exception as error:
+                outcome = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, outcome)
+
+    def give_up() -> None:
+        tell(EngineSlow(f"vLLM has not rendered a chat within {seconds:g} s"))
+        if thread.is_alive():
+            ident, stop = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, stop)
+
+    thread = threading.Thread(target=run, name="forefill-vllm-chat", daemon=True)
+    timer = loop.call_later(seconds, give_up)
+    thread.start()
+    return await done

@@ -1,0 +1,126 @@
+"""vLLM's own rendering of a conversation: the code behind its chat endpoint, Harmony for gpt-oss included.
+
+`OnlineRenderer` is what vLLM's server runs for `/v1/chat/completions`. It is made here as the server makes it, so
+content formats, roles and models that need no template are vLLM's decision. Only how it waits is ours: template and
+tokenizer run on the caller's thread, not in vLLM's pool of one, where a template that sticks would hold up all others.
+
+Sources: `vllm.renderers.online_renderer`, `vllm.entrypoints.launchers.api_server.app_state` (0.32).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineStartError, Reason, Refusal
+from ..one_line import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from ...chat.messages import Conversation
+
+_TOO_LONG = ("input_text", "input_tokens")
+"""The parameters that vLLM blames if a prompt does not fit into the model's context."""
+
+_MOST_CHARACTERS = 500
+"""A template may say anything, of any length."""
+
+
+class VllmRendering:
+    """Makes the ids that vLLM's chat endpoint would make of a conversation.
+
+    `template_file` replaces the model's own template. Raises EngineStartError.
+    """
+
+    def __init__(self, vllm: AsyncLLM, template_file: Path | None) -> None:
+        from vllm.renderers.chat_utils import load_chat_template
+        from vllm.renderers.online_renderer import OnlineRenderer
+
+        config, renderer = vllm.vllm_config, _OnThisThread(vllm.renderer)
+        self._online = OnlineRenderer(
+            model_config=config.model_config,
+            renderer=renderer,
+            request_logger=None,
+            chat_template=load_chat_template(template_file) if template_file else None,
+            chat_template_content_format="auto",
+            reasoning_parser=config.structured_outputs_config.reasoning_parser,
+        )
+        if self.harmony:
+            _load_harmony()
+
+    @property
+    def harmony(self) -> bool:
+        """Whether the model speaks Harmony: vLLM renders and parses its chats without a template."""
+        return bool(self._online.use_harmony)
+
+    def parser(self) -> Any:
+        """Return a new parser of vLLM's for one answer, None if it sends answers as they are."""
+        cls = self._online.parser
+        if cls is None:
+            return None
+        return cls(self._online.renderer.get_tokenizer(), None, model_config=self._online.model_config)
+
+    def ids(self, conversation: Conversation) -> list[int]:
+        """Return the ids of a conversation; it takes milliseconds or more.
+
+        Raises Refusal: TEMPLATE_REFUSED in the template's own words, PROMPT_TOO_LONG.
+        """
+        from vllm.exceptions import VLLMValidationError
+
+        try:
+            rendered = _at_once(self._online.render_chat(self._request(conversation)))
+        except VLLMValidationError as error:
+            reason = Reason.PROMPT_TOO_LONG if error.parameter in _TOO_LONG else Reason.TEMPLATE_REFUSED
+            raise Refusal(reason, str(error)[:_MOST_CHARACTERS]) from error
+        except Exception as error:  # a template may raise anything, on anything, and so may Harmony
+            raise Refusal(Reason.TEMPLATE_REFUSED, one_line(error, type(error).__name__)) from error
+        if not isinstance(rendered, tuple):
+            raise Refusal(Reason.TEMPLATE_REFUSED, rendered.error.message)
+        [engine_input] = rendered[1]
+        return list(engine_input["prompt_token_ids"])
+
+    def _request(self, conversation: Conversation) -> Any:
+        from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+
+        return ChatCompletionRequest(
+            messages=[{"role": message.role, "content": message.content} for message in conversation.messages],
+            chat_template_kwargs=dict(conversation.template_kwargs),
+        )
+
+
+class _OnThisThread:
+    """A renderer of vLLM's that does its work where it is called."""
+
+    def __init__(self, renderer: Any) -> None:
+        self._renderer = renderer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._renderer, name)
+
+    async def render_chat_async(self, *args: Any, **kwargs: Any) -> Any:
+        return self._renderer.render_chat(*args, **kwargs)
+
+
+def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as ended:
+        return ended.value
+    work.close()
+    raise RuntimeError("vLLM's rendering waits for something")
+
+
+def _load_harmony() -> None:
+    from vllm.entrypoints.openai.parser.harmony_utils import get_encoding
+
+    try:
+        get_encoding()
+    except Exception as error:
+        raise EngineStartError(
+            f"the vocabulary of Harmony, which this model speaks, cannot be loaded ({one_line(error, '')}); set "
+            "TIKTOKEN_ENCODINGS_BASE to a directory with o200k_base.tiktoken, or name a vLLM server with --engine-url"
+        ) from error

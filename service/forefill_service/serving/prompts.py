@@ -1,0 +1,260 @@
+"""The prompts of one turn: made by the fast path where the engine's chat endpoint agrees, else as `rendering` rules."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..chat.messages import ChatMessage, Conversation
+from ..chat.prompt import TurnPrompt
+from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
+from ..engine import ChatEndpoint
+from ..errors import Reason, Refusal, ServiceError
+from ..fleet.backend import Backend
+from .rendering import CONTINUATIONS, RULES, Asks, Rule, Verdict, Warms, probe_drafts
+
+log = logging.getLogger(__name__)
+
+VERDICT_SECONDS = 1.0
+"""How long a warm waits for the comparison."""
+
+
+class NotExact(ServiceError):
+    """Raised when the exact ids of a prompt are not known here: only the engine's own chat endpoint makes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any.
+
+    `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the plain draft that
+    follows, and else 0; `own_head` is the head of those.
+    """
+
+    verdict: Verdict
+    base: TokenIds | None = None
+    refusal: Refusal | None = None
+    own_base_tokens: int = 0
+    own_head: Sequence[int] = ()
+
+
+class Prompts:
+    """The prompts of one turn, which are in the making when it begins, as is the comparison.
+
+    `own` is given each task that it spawns, to cancel it with the session. If the fast path finds that the template
+    renders another head than before, as one with a date does after midnight, they are compared once more.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        endpoint: ChatEndpoint,
+        messages: Sequence[ChatMessage],
+        template_kwargs: Mapping[str, Any],
+        own: Callable[[asyncio.Future[Any]], None],
+    ) -> None:
+        self._backend = backend
+        self._owned_by = own
+        self._endpoint = endpoint
+        self._messages = tuple(messages)
+        self._template_kwargs = template_kwargs
+        self._context_tokens = backend.info.context_tokens
+        making = backend.render(
+            TurnPrompt, backend.replicas.chat, messages, template_kwargs, self._context_tokens, backend.clock
+        )
+        self._made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
+        self._made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
+        own(self._made)
+        self._compared = self._comparing()
+
+    def end(self) -> None:
+        """Compare nothing more: the turn is over."""
+        self._compared.cancel()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What came of the comparison so far."""
+        return Verdict.CHECKING if self._comparison is None else self._comparison.verdict
+
+    @property
+    def rule(self) -> Rule:
+        """What follows from that."""
+        return RULES[self.verdict, self._endpoint.in_process]
+
+    @property
+    def lead(self) -> TokenIds:
+        """Leading ids of every prompt of this turn, as far as they are known or guessed by now."""
+        if self._comparison is not None and self._comparison.base is not None:
+            return self._comparison.base
+        made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
+        return self._made.result().base if made else TokenIds((), ())
+
+    def conversation(self, text: str) -> Conversation:
+        """Return the conversation that asks for the answer to this text."""
+        return Conversation((*self._messages, ChatMessage("user", text)), self._template_kwargs)
+
+    def headed(self, ids: Sequence[int]) -> TokenIds:
+        """Return ids with the head that the turn's other prompts have, if they have it."""
+        base = None if self._comparison is None else self._comparison.base
+        if base is None or base.head != compact(ids[: len(base)]):
+            return TokenIds((), tuple(ids))
+        return TokenIds(base.head, tuple(ids[len(base) :]))
+
+    async def base(self) -> TokenIds:
+        """Return the ids of everything before the draft.
+
+        Raises what making the prompts raises, unless the endpoint accepts what the fast path refuses.
+        """
+        try:
+            return (await self._own()).base
+        except Refusal as refusal:
+            if refusal.reason is Reason.TEMPLATE_REFUSED:
+                await self._wait_for_verdict()
+                if self._comparison is not None and self._comparison.base is not None:
+                    return self._comparison.base
+            raise
+
+    async def stable(self, confirmed: str) -> TokenIds:
+        """Return the leading ids that all continuations of the confirmed text are expected to share.
+
+        Raises what making the prompts, the template or the endpoint raises.
+        """
+        await self._wait_for_verdict()
+        if self._comparison is not None and self._comparison.refusal is not None:
+            raise self._comparison.refusal
+        match self.rule.warms:
+            case Warms.STABLE:
+                ids: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+                return ids
+            case Warms.COMMON:
+                if (spliced := await self._spliced(confirmed)) is not None:
+                    return spliced
+                return common_prefix(await self._theirs([confirmed + rest for rest in CONTINUATIONS]))
+            case Warms.BASE:
+                theirs = None if self._comparison is None else self._comparison.base
+                return theirs or (await self._own()).base
+
+    async def final(self, text: str) -> TokenIds:
+        """Return the ids of the prompt that asks for the answer to this text, to begin it before SUBMIT.
+
+        Raises what `submitted` raises; NotExact if they are not known here.
+        """
+        await self._wait_for_verdict()
+        if (ids := await self.submitted(text)) is None:
+            raise NotExact
+        return ids
+
+    async def submitted(self, text: str) -> TokenIds | None:
+        """Return the ids of the prompt that asks for the answer to this text; None if the endpoint has to answer it.
+
+        It does not wait for the comparison. Raises Refusal (PROMPT_TOO_LONG, TEMPLATE_REFUSED), EngineError.
+        """
+        match self.rule.asks:
+            case Asks.FAST_PATH:
+                ids: TokenIds = await self._backend.render((await self._own()).final, text)
+                return ids
+            case Asks.ENDPOINT_IDS:
+                theirs = await self._endpoint.ids(self.conversation(text))
+                return None if theirs is None else self._with_room(self.headed(theirs))
+            case Asks.ENDPOINT:
+                return None
+
+    async def _own(self) -> TurnPrompt:
+        return await asyncio.shield(self._made)  # to stop waiting must not cancel them for others
+
+    async def _spliced(self, confirmed: str) -> TokenIds | None:
+        """Return the endpoint's base and what the fast path holds stable of the draft; None if they do not fit."""
+        comparison = self._comparison
+        if comparison is None or comparison.base is None or not comparison.own_base_tokens:
+            return None
+        own: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+        if own.head and own.head is not comparison.own_head and self._compared.done():
+            self._compared = self._comparing()
+        return comparison.base.extended(own.since(comparison.own_base_tokens))
+
+    async def _theirs(self, texts: Sequence[str]) -> list[TokenIds]:
+        made = await asyncio.gather(*(self._endpoint.ids(self.conversation(text)) for text in texts))
+        if any(ids is None for ids in made):
+            raise NotExact
+        return [self.headed(ids) for ids in made if ids is not None]
+
+    def _with_room(self, ids: TokenIds) -> TokenIds:
+        if len(ids) >= self._context_tokens:
+            raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(ids)} tokens of {self._context_tokens}")
+        return ids
+
+    @property
+    def _comparison(self) -> Comparison | None:
+        ended = self._compared.done() and not self._compared.cancelled()
+        return self._compared.result() if ended else None
+
+    async def _wait_for_verdict(self) -> None:
+        """Wait for the comparison, once the fast path's prompts are made, but not for long."""
+        if self._compared.done():
+            return
+        await asyncio.wait({self._made})
+        patience = asyncio.ensure_future(self._backend.sleep(VERDICT_SECONDS))
+        try:
+            await asyncio.wait({self._compared, patience}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            patience.cancel()
+
+    def _comparing(self) -> asyncio.Task[Comparison]:
+        task = asyncio.create_task(self._compare())
+        self._owned_by(task)
+        return task
+
+    async def _compare(self) -> Comparison:
+        comparison = await self._compared_with_endpoint()
+        verdict = comparison.verdict
+        self._backend.rendered(verdict.name.lower(), verdict.value, agrees=verdict is Verdict.AGREES)
+        return comparison
+
+    async def _compared_with_endpoint(self) -> Comparison:
+        await asyncio.wait({self._made})  # the first FLUSH needs them sooner than anybody needs this
+        chat = self._backend.replicas.chat
+        drafts = probe_drafts(chat.split_texts)
+        try:
+            theirs, ours = await asyncio.gather(_or_refusal(self._theirs(drafts)), _or_refusal(self._ours(drafts)))
+            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, chat.encode(drafts[0].strip()))
+        except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
+            log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
+            return Comparison(Verdict.UNKNOWN)
+        return comparison
+
+    async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:
+        prompt = await self._own()
+        ids: list[TokenIds] = await self._backend.render(lambda: [prompt.final(text) for text in texts])
+        return ids
+
+
+async def _or_refusal(rendered: Awaitable[list[TokenIds]]) -> list[TokenIds] | Refusal:
+    """Return what comes of it, or that the template refuses it."""
+    try:
+        return await rendered
+    except Refusal as refusal:
+        if refusal.reason is not Reason.TEMPLATE_REFUSED:
+            raise
+        return refusal
+
+
+def _outcome(
+    ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, plain_draft: Sequence[int]
+) -> Comparison:
+    if isinstance(theirs, Refusal):
+        agrees = isinstance(ours, Refusal)
+        return Comparison(Verdict.AGREES if agrees else Verdict.DIFFERS, refusal=theirs)
+    base = TokenIds(compact(common_prefix(theirs).to_list()), ())
+    if isinstance(ours, Refusal):
+        return Comparison(Verdict.DIFFERS, base)
+    if [ids.to_list() for ids in ours] == [ids.to_list() for ids in theirs]:
+        return Comparison(Verdict.AGREES)
+    own_base_tokens = len(common_prefix(ours))
+    same = common_length(ours[0].to_list()[own_base_tokens:], theirs[0].to_list()[len(base) :])
+    return Comparison(
+        Verdict.DIFFERS,
+        base,
+        own_base_tokens=own_base_tokens if same >= len(plain_draft) else 0,
+        own_head=ours[0].head,
+    )

@@ -1,0 +1,232 @@
+"""A model's own template: which variables reach it, and what becomes of templates that fail."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.chat.template import HfChat
+from forefill_service.engine.template_variables import variables_of
+from forefill_service.errors import Reason, Refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.small_tokenizer import small_tokenizer
+from tests.support.templates import CHATML
+
+TOKENIZER = small_tokenizer()
+SHOWS_ITS_VARIABLES = CHATML + "{{ [thinking, effort, loop_limit, range(2) | list] }}"
+USER = [ChatMessage("user", "x")]
+CONTEXT_TOKENS = 64
+CASES = Path(__file__).parents[3].parent / "shared" / "cases"
+
+
+def chat(template: str) -> HfChat:
+    return HfChat(TOKENIZER, template, variables=variables_of(template))
+
+
+def rendered(template: str, **kwargs: Any) -> str:
+    return chat(template).render(USER, kwargs)
+
+
+def refused(template: str, **kwargs: Any) -> Refusal:
+    with pytest.raises(Refusal) as refusal:
+        rendered(template, **kwargs)
+    return refusal.value
+
+
+# --- variables
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        {"unused": 1},
+        {"conversations": 1},  # render_jinja_template's own
+        {"compiled_template": 1},
+        {"kwargs": {"thinking": True}},
+        {"range": 1},  # Jinja defines it
+        {"m": "a variable of the template's own loop"},
+        {"args": [], "cls": 0, "": "", "not a name": 1, "ünï": 1, "__class__": 1},
+        {"thinking": None},
+        {"thinking": "auto"},
+    ],
+)
+def test_a_variable_that_the_template_does_not_read_or_that_has_no_value_is_ignored(ignored: dict[str, Any]) -> None:
+    assert rendered(SHOWS_ITS_VARIABLES, **ignored) == rendered(SHOWS_ITS_VARIABLES)
+
+
+@pytest.mark.parametrize("value", [True, False, 0, 0.5, "", "low", [], {}, [None], {"auto": None}])
+def test_a_variable_that_the_template_reads_reaches_it(value: Any) -> None:
+    assert rendered(CHATML + "{{ effort | tojson }}", effort=value) == rendered(CHATML) + json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("messages", "conversation", "chat_template", "tokenize", "add_generation_prompt", "continue_final_message"),
+        *("tools", "documents", "padding", "truncation", "max_length", "return_tensors", "return_dict"),
+        *("return_assistant_tokens_mask", "tokenizer_kwargs", "self", "model_config", "tokenizer"),
+    ],
+)
+@pytest.mark.parametrize("template", [CHATML, "{{ %s }}"])
+@pytest.mark.parametrize("value", [1, None, [], {}, "auto"])
+def test_a_name_that_is_not_the_templates_own_is_refused_whether_it_is_read_or_not(
+    name: str, template: str, value: Any
+) -> None:
+    refusal = refused(template.replace("%s", name), **{name: value})
+    assert refusal.reason is Reason.INVALID_OPEN
+    assert name in str(refusal)
+
+
+def test_a_chat_that_does_not_know_the_variables_gives_all_to_the_template() -> None:
+    assert HfChat(TOKENIZER, "{{ effort }}").render(USER, {"effort": 1}) == "1"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases lie beside the repository")
+def test_the_case_of_an_unused_variable_is_rendered_as_without_it() -> None:
+    case = json.loads((CASES / "kwargs_conversations.json").read_text())
+    messages = [ChatMessage(*message) for message in case["messages"]]
+    assert chat(CHATML).render(messages, case["chat_template_kwargs"]) == chat(CHATML).render(messages, {})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.text(max_size=8) | st.sampled_from(
+    ["thinking", "effort", "tools", "range", "conversations", "bos_token", "kwargs", "raise_exception", "messages"]
+)
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=4))
+def test_whatever_the_variables_are_there_is_a_text_or_a_refusal(kwargs: dict[str, Any]) -> None:
+    template = CHATML + "{{ thinking }}{{ effort | length }}{{ raise_exception('no') if tools else conversations }}"
+    try:
+        outcome: object = rendered(template, **kwargs)
+    except Refusal as refusal:
+        outcome = refusal.reason
+    assert isinstance(outcome, str) or outcome in (Reason.INVALID_OPEN, Reason.TEMPLATE_REFUSED)
+
+
+# --- templates that fail
+
+RECURSION = "{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}{{ again(0) }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ raise_exception('Only user and assistant roles are supported!') }}", "Only user and assistant roles"),
+        ("{{ raise_exception('one line\nand another') }}", "one line\nand another"),
+        ("{{ nothing.at.all }}", "'nothing' is undefined"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ messages + 1 }}", "can only concatenate list"),
+        ("{{ messages[0]['text']['x'] }}", "has no attribute 'text'"),
+        ("{{ {} | length + [] }}", "unsupported operand"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{% for i in range(10 ** 9) %}{% endfor %}", "Range too big"),
+        ("{{ messages | sort(attribute='x') | first | tojson(indent=messages) }}", "can't multiply sequence"),
+        (RECURSION, "maximum recursion depth exceeded"),
+        ("{{ 'x' * 10 ** 14 }}", "MemoryError"),
+        ("{{ messages.append(1) }}", "unsafe"),
+    ],
+)
+def test_a_template_that_fails_is_refused_in_its_own_words(template: str, words: str) -> None:
+    refusal = refused(template)
+    assert refusal.reason is Reason.TEMPLATE_REFUSED
+    assert words in str(refusal)
+
+
+@pytest.mark.parametrize("text", ["a", "é", "見", "👩", "\ud800"])
+@pytest.mark.parametrize("length", [499, 100_000])
+def test_the_words_of_a_refusal_have_room_in_a_header_and_can_be_sent(text: str, length: int) -> None:
+    refusal = refused("{{ raise_exception(words) }}", words=text * length)
+    said = str(refusal)
+    assert len(said.encode()) < 600
+    assert len(said) > 150
+
+
+class Raising:
+    """A tokenizer whose rendering raises, or returns, what it is told to."""
+
+    backend_tokenizer = None
+
+    def __init__(self, outcome: object) -> None:
+        self._outcome = outcome
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def apply_chat_template(self, conversation: object, **kwargs: Any) -> object:
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
+
+    def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        raise TypeError
+
+
+@pytest.mark.parametrize(
+    "error", [Exception(), MemoryError(), RecursionError("deep"), StopIteration(1), OSError(2, "x"), KeyError("k")]
+)
+def test_whatever_rendering_raises_is_a_refusal(error: Exception) -> None:
+    with pytest.raises(Refusal) as refusal:
+        HfChat(Raising(error), "").render(USER, {})
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+    assert (str(error) or type(error).__name__) in str(refusal.value)
+
+
+@pytest.mark.parametrize("outcome", [None, 1, b"text", ["text"], [1, 2]])
+def test_what_is_no_text_is_refused(outcome: object) -> None:
+    with pytest.raises(Refusal, match=f"a {type(outcome).__name__}, not a text") as refusal:
+        HfChat(Raising(outcome), "").render(USER, {})
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+
+
+@pytest.mark.parametrize("template", ["{{ '\\ud800' }}", "{{ messages[0]['content'] }}\udfff"])
+def test_half_a_surrogate_pair_is_refused(template: str) -> None:
+    with pytest.raises(Refusal, match="cannot be tokenized") as refusal:
+        TurnPrompt(chat(template), [], {}, CONTEXT_TOKENS).final("x")
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+
+
+# --- size
+
+
+class Counting(HfChat):
+    """Counts the characters that are tokenized."""
+
+    tokenized = 0
+
+    def encode(self, text: str) -> list[int]:
+        self.tokenized += len(text)
+        return super().encode(text)
+
+
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
+    counting = Counting(TOKENIZER, "{% for i in range(1000) %}{{ messages[-1]['content'] }} and so on{% endfor %}")
+    with pytest.raises(Refusal, match="characters, and 768 have room") as refusal:
+        TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+    assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+    assert counting.tokenized == 0
+
+
+def test_a_draft_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
+    counting = Counting(TOKENIZER, CHATML)
+    turn = TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+    counting.tokenized = 0
+    for ids in (turn.final, turn.stable):
+        with pytest.raises(Refusal) as refusal:
+            ids("x" * 800)
+        assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+    assert counting.tokenized == 0
+
+
+def test_a_text_of_the_longest_tokens_has_room() -> None:
+    tokens = CONTEXT_TOKENS - 1 - len(TOKENIZER.encode("a"))
+    turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), [], {}, CONTEXT_TOKENS)
+    assert len(turn.final("<|im_start|>" * tokens)) == tokens

@@ -1,0 +1,184 @@
+"""The ids of a conversation, asked of a server: what is asked where, and what is believed."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from forefill_service.chat.messages import ChatMessage, Conversation
+from forefill_service.engine import FakeChat
+from forefill_service.engine.http import chat_ids
+from forefill_service.engine.http.chat_ids import RENDER, TOKENIZE, ChatIds
+from forefill_service.engine.http.completions import NotServed
+from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.errors import EngineBusy, EngineSlow, EngineUnavailable, Reason, Refusal
+
+from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm
+
+TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")), {})
+
+
+class OtherChat(FakeChat):
+    """Renders otherwise if there is reasoning in the history."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        reasoning = any("<think>" in message.content for message in messages)
+        return super().render(messages, kwargs) + ("<think>" if reasoning else "")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeVllm]:
+    async with fake_vllm() as server:
+        yield server
+
+
+@asynccontextmanager
+async def asking(server: FakeVllm, **how: bool) -> AsyncIterator[ChatIds]:
+    endpoint = Endpoint(server.url)
+    try:
+        yield ChatIds(endpoint, server.model, **how)
+    finally:
+        await endpoint.close()
+
+
+def ids_of(conversation: Conversation) -> list[int]:
+    chat = FakeChat()
+    return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
+
+
+def paths(server: FakeVllm) -> list[str]:
+    return [path for path, _ in server.asked_for_ids]
+
+
+async def test_render_is_asked_first_and_is_the_last_word(server: FakeVllm) -> None:
+    server.tokenize_chat = OtherChat()
+    async with asking(server) as ids:
+        assert await ids.of(TALK) == ids_of(TALK)
+    assert paths(server) == [RENDER]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 501])
+async def test_a_server_without_render_is_asked_at_tokenize_and_at_render_only_once(
+    server: FakeVllm, status: int
+) -> None:
+    server.render_status = status
+    async with asking(server) as ids:
+        assert [await ids.of(TALK) for _ in range(2)] == [ids_of(TALK)] * 2
+    assert paths(server) == [RENDER, TOKENIZE, TOKENIZE]
+
+
+async def test_older_releases_answer_in_another_form(server: FakeVllm) -> None:
+    server.render_as_older_releases = True
+    async with asking(server) as ids:
+        assert await ids.of(TALK) == ids_of(TALK)
+
+
+async def test_what_is_asked_is_the_conversation_as_the_chat_endpoint_would_be_given_it(server: FakeVllm) -> None:
+    server.render_status = 403
+    async with asking(server) as ids:
+        await ids.of(Conversation(TALK.messages, {"enable_thinking": False}))
+        await ids.of(TALK)
+    (_, render), (_, tokenize), (_, without) = server.asked_for_ids
+    assert render == {
+        "model": "fake",
+        "messages": [{"role": "system", "content": "You write SQL."}, {"role": "user", "content": "How many? "}],
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert tokenize == render | {"add_generation_prompt": True}
+    assert "chat_template_kwargs" not in without
+
+
+async def test_a_router_that_passes_neither_on_leaves_it_open(server: FakeVllm) -> None:
+    server.render_status = server.tokenize_status = 404
+    async with asking(server) as ids:
+        assert [await ids.of(TALK) for _ in range(2)] == [None, None]
+        assert not ids.says
+    assert paths(server) == [RENDER, TOKENIZE]
+
+
+async def test_so_does_an_answer_that_holds_no_ids(server: FakeVllm) -> None:
+    server.renders = []
+    async with asking(server) as ids:
+        assert await ids.of(TALK) is None
+
+
+async def test_of_a_harmony_model_tokenize_is_not_asked(server: FakeVllm) -> None:
+    async with asking(server, harmony=True) as ids:
+        assert await ids.of(TALK) == ids_of(TALK)
+    server.render_status = 403
+    async with asking(server, harmony=True) as ids:
+        assert await ids.of(TALK) is None
+    assert TOKENIZE not in paths(server)
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_a_templates_refusal_is_given_in_its_own_words(server: FakeVllm, render_status: int) -> None:
+    server.render_status, server.chat = render_status, RefusingChat("Roles must alternate")
+    async with asking(server) as ids:
+        with pytest.raises(Refusal, match="Roles must alternate") as refused:
+            await ids.of(TALK)
+        assert ids.says
+    assert refused.value.reason is Reason.TEMPLATE_REFUSED
+
+
+async def test_a_prompt_that_is_too_long_is_not_the_templates_fault(server: FakeVllm) -> None:
+    server.chat = RefusingChat("This model's maximum context length is 8192 tokens. However, your prompt contains 9000")
+    async with asking(server) as ids:
+        with pytest.raises(Refusal, match="9000") as refused:
+            await ids.of(TALK)
+    assert refused.value.reason is Reason.PROMPT_TOO_LONG
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, NotServed), (503, EngineBusy), (500, EngineUnavailable)])
+async def test_a_server_that_cannot_be_asked_is_no_refusal(
+    server: FakeVllm, status: int, error: type[Exception]
+) -> None:
+    server.faults.ids_status = status
+    async with asking(server) as ids:
+        with pytest.raises(error):
+            await ids.of(TALK)
+
+
+async def test_a_server_that_says_nothing_is_given_up_in_time(
+    server: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_ids, "QUESTION_SECONDS", 0.1)
+    server.faults.flowing.clear()
+    async with asking(server) as ids:
+        with pytest.raises(EngineSlow):
+            await ids.of(TALK)
+
+
+REASONED = Conversation((ChatMessage("assistant", "<think>Hm.</think>Two."), *TALK.messages), {})
+
+
+async def test_a_tokenize_that_differs_from_the_chat_endpoint_is_not_believed(server: FakeVllm) -> None:
+    server.render_status, server.tokenize_chat = 403, OtherChat()
+    async with asking(server) as ids:
+        assert await ids.of(REASONED) != ids_of(REASONED)
+        assert await ids.checked([TALK, REASONED]) == [ids_of(TALK), ids_of(REASONED)], (
+            "as the chat endpoint makes them"
+        )
+        assert await ids.of(REASONED) is None
+    assert [asked["max_tokens"] for asked in server.chats] == [1, 1]
+
+
+async def test_one_that_agrees_is_believed_and_so_is_one_that_cannot_be_compared(server: FakeVllm) -> None:
+    server.render_status = 403
+    for server.says_prompt_ids in (True, False):
+        async with asking(server) as ids:
+            assert await ids.checked([TALK, REASONED]) == [ids_of(TALK), ids_of(REASONED)]
+            assert await ids.of(REASONED) == ids_of(REASONED)
+
+
+async def test_render_needs_no_check(server: FakeVllm) -> None:
+    async with asking(server) as ids:
+        await ids.checked([TALK, REASONED])
+    assert server.chats == []
+
+
+async def test_a_conversation_that_both_refuse_is_no_difference(server: FakeVllm) -> None:
+    server.render_status, server.chat = 403, RefusingChat("no")
+    async with asking(server) as ids:
+        assert await ids.checked([TALK]) == [[]]
+        assert ids.says
