@@ -110,13 +110,14 @@ def main() -> None:
     rows = typists(HfChat(tokenizer, DATED + tokenizer.chat_template))
     flushes: dict[tuple[int, int, str], list[float]] = {row: [] for row in rows}
     submits: dict[tuple[int, int, str], list[float]] = {row: [] for row in rows}
-    for times, work, runs in ((flushes, Typist.flush, FLUSHES), (submits, Typist.submit, SUBMITS)):
-        for _, (row, typist) in itertools.product(range(runs), rows.items()):
-            times[row].append(seconds(lambda typist=typist, work=work: work(typist)))
+    for _, (row, typist) in itertools.product(range(FLUSHES), rows.items()):
+        flushes[row].append(seconds(typist.flush))
+    for _, (row, typist) in itertools.product(range(SUBMITS), rows.items()):
+        submits[row].append(seconds(typist.submit))
     print("base, tokens  draft, chars  midnight   flush, us (quartile)  ratio   submit's ids, us (quartile)")
     least = min(quartiles_us(times)[0] for times in flushes.values())
-    for row, times in flushes.items():
-        (low, middle), (submit_low, submit) = quartiles_us(times), quartiles_us(submits[row])
+    for row, typed in flushes.items():
+        (low, middle), (submit_low, submit) = quartiles_us(typed), quartiles_us(submits[row])
         print(
             f"{row[0]:>12,}{row[1]:>14,}{row[2]:>10}{middle:>12.0f} ({low:.0f}){low / least:>13.2f}"
             f"{submit:>15.0f} ({submit_low:.0f})"
