@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
-from forefill_client.keystrokes import CONFIRMATION_BOUNDARIES
+from forefill_client.keystrokes import find_last_boundary
 from forefill_client.options import CacheScope, Sampling
 from forefill_client.session import Session
 
@@ -105,7 +105,7 @@ class SessionFlush(Flush):
 
 
 class NaiveFlush(Flush):
-    """Has the whole text so far computed at each end of a word, as a plain request of one token."""
+    """Has the whole text so far computed at every word, as a plain request of one token."""
 
     TASK_NAME = "naive warm"
 
@@ -114,10 +114,13 @@ class NaiveFlush(Flush):
         self._client = client
         self._talk = tuple(talk)
         self._tasks: list[asyncio.Task[None]] = []
+        self._words = ""
 
     async def __call__(self, stroke: Stroke) -> None:
-        if stroke.draft[-1:] not in CONFIRMATION_BOUNDARIES:
+        words = stroke.draft[: find_last_boundary(stroke.draft)]
+        if words == self._words:  # a FLUSH within a long word
             return
+        self._words = words
         self.warms.requests += 1
         self._tasks.append(asyncio.create_task(self._warm(stroke.draft), name=self.TASK_NAME))
 
