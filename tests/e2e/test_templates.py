@@ -18,7 +18,7 @@ from forefill_service.engine.packaged_model import packaged_model_path
 from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.boundary import last_boundary
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.templates import TEMPLATES
@@ -174,8 +174,10 @@ def test_ids_are_vllms_whatever_is_typed(pair: Pair, text: str) -> None:
 @PROPERTY
 @given(text=TEXTS, position=st.integers(0, 60))
 def test_what_is_stable_at_a_word_boundary_leads_the_final_ids_but_for_a_token_or_two(
-    pair: Pair, text: str, position: int
+    pair: Pair, request: pytest.FixtureRequest, text: str, position: int
 ) -> None:
+    if request.node.callspec.params["pair"] == "drops_reasoning":
+        assume("</think>" not in text)  # this template then drops all of the user's text before that
     turn = pair.turn([])
     confirmed = text[: last_boundary(text[:position])]
     stable, final = turn.stable(confirmed), turn.final(text)
@@ -223,7 +225,7 @@ def test_other_families_ids_are_vllms_whatever_is_typed(family: Pair, text: str)
 
 
 # One token may straddle the end of the confirmed text: always possible, rare in what people type.
-MOST_MISSES = {"typed": 0.06, "awkward": 0.20}
+MOST_MISSES = {"typed": 0.02, "awkward": 0.10}
 
 
 def test_text_confirmed_at_word_boundaries_is_stable_in_nearly_all_cases(

@@ -47,7 +47,8 @@ class EngineSupervisor:
                 raise error
         if len(errors) == len(results):
             raise EngineStartError(f"the engine came up but does not answer: {errors[0]}") from errors[0]
-        info = self._backend.info
+        chat, info = self._backend.replicas.chat, self._backend.info
+        await self._backend.render(getattr, chat, "holdback")  # it is measured now, not in the first session
         log.info("serving %s: context %d tokens, cache blocks of %d", info.model, info.context_tokens, info.block_size)
 
     async def run(self) -> None:
