@@ -1,8 +1,8 @@
-"""The cost of a FLUSH to the service itself: by base prompt, by draft, and before and after the template's date changes.
+"""The cost of a FLUSH to the service itself: by base prompt, by draft, before and after the template's date changes.
 
 Renders and tokenizes with the packaged model's own template and tokenizer, behind a line with the date; no engine runs.
-Each FLUSH confirms one word more than the one before. Prints medians in microseconds, of the rounds' medians, and how
-many times the cheapest row of a column each row costs; the rounds take turns, so the machine's speed drops out.
+Each FLUSH confirms one word more than the one before. All rows take turns, call by call, so that the machine's speed
+drops out of their ratios. Prints medians and lower quartiles in microseconds, and the ratio of the latter to the least.
 
     python tests/benchmarks/flush_cost.py
 """
@@ -26,8 +26,7 @@ DRAFT_CHARACTERS = (20, 40_000)
 DATED = "{{ '<|im_start|>system\\nToday is ' + today + '.<|im_end|>\\n' }}"
 LINE = "Table visits (visit_id INTEGER, patient_id INTEGER, seen_at DATE);\n"
 WORDS = ("show", "all", "patients", "that", "were", "seen", "by", "a", "doctor", "in", "May,", "and", "why")
-ROUNDS, RUNS = 5, 60
-FLUSH, SUBMIT = "flush", "submit's ids"
+FLUSHES, SUBMITS = 600, 40
 
 
 @dataclass
@@ -44,17 +43,20 @@ class Typist:
         self.turn = TurnPrompt(self.chat, [system], self.today, context_tokens=10**6)
         self.view = CacheView(CachedBlocks(keep_seconds=3600), block_size=32, context_tokens=10**6)
         self.texts = self._typed()
-        self.flush()
+        self.warmed()
 
     def flush(self) -> None:
         """Do what a FLUSH costs besides the engine's work: its stable ids, and what of them is not cached."""
         stable = self.turn.stable(next(self.texts))
         self.view.lacking(stable, time.monotonic())
-        self.view.hold(stable.prefix(self.view.goal(stable)), time.monotonic())
 
     def submit(self) -> None:
         """Make the ids that SUBMIT sends."""
         self.turn.final(next(self.texts))
+
+    def warmed(self) -> None:
+        """Count what is stable as cached."""
+        self.view.hold(self.turn.stable(self.draft), time.monotonic())
 
     def midnight(self) -> None:
         """Let the template's date change."""
@@ -64,19 +66,16 @@ class Typist:
         words = itertools.cycle(WORDS)
         while True:
             text = self.draft
-            for _ in range(40):  # then the text is cut back, so that it stays about as long as it was
+            for _ in range(20):  # then the text is cut back, so that it stays about as long as it was
                 text += f"{next(words)} "
                 yield text
 
 
-def median_us(work: Callable[[], object]) -> float:
-    """Return the median time of one call, in microseconds."""
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long one call took."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def draft_of(characters: int) -> str:
@@ -88,26 +87,41 @@ def draft_of(characters: int) -> str:
     return text
 
 
-def main() -> None:
-    """Measure all rows in turn, several rounds, before and after the date changes, and print the table."""
-    tokenizer = AutoTokenizer.from_pretrained(packaged_model_path())
-    chat = HfChat(tokenizer, DATED + tokenizer.chat_template)
-    sizes = list(itertools.product(BASE_TOKENS, DRAFT_CHARACTERS))
-    typists = {(base, draft): Typist(chat, base, draft_of(draft)) for base, draft in sizes}
-    rows: dict[tuple[int, int, str], dict[str, float]] = {}
-    for when in ("before", "after"):
+def typists(chat: HfChat) -> dict[tuple[int, int, str], Typist]:
+    """Return a typist for each row; those of the second half have made their turns' heads anew."""
+    made = {}
+    for when, base, draft in itertools.product(("before", "after"), BASE_TOKENS, DRAFT_CHARACTERS):
+        typist = made[base, draft, when] = Typist(chat, base, draft_of(draft))
         if when == "after":
-            for typist in typists.values():
-                typist.midnight()
-                typist.flush()  # this one makes the head anew
-        rounds = [{size: (median_us(t.flush), median_us(t.submit)) for size, t in typists.items()} for _ in range(ROUNDS)]
-        for size in sizes:
-            flushes, submits = zip(*(one[size] for one in rounds), strict=True)
-            rows[*size, when] = {FLUSH: statistics.median(flushes), SUBMIT: statistics.median(submits)}
-    print(f"{'base, tokens':>12}{'draft, chars':>14}{'midnight':>10}{FLUSH + ', us':>14}{'ratio':>7}{SUBMIT + ', us':>20}")
-    least = min(row[FLUSH] for row in rows.values())
-    for (base, draft, when), row in rows.items():
-        print(f"{base:>12,}{draft:>14,}{when:>10}{row[FLUSH]:>14.0f}{row[FLUSH] / least:>7.2f}{row[SUBMIT]:>20.0f}")
+            typist.midnight()
+            typist.warmed()
+    return made
+
+
+def quartiles_us(times: list[float]) -> tuple[float, float]:
+    """Return the lower quartile and the median, in microseconds."""
+    low, middle, _ = statistics.quantiles(times, n=4)
+    return low * 1e6, middle * 1e6
+
+
+def main() -> None:
+    """Measure all rows in turn and print the table."""
+    tokenizer = AutoTokenizer.from_pretrained(packaged_model_path())
+    rows = typists(HfChat(tokenizer, DATED + tokenizer.chat_template))
+    flushes: dict[tuple[int, int, str], list[float]] = {row: [] for row in rows}
+    submits: dict[tuple[int, int, str], list[float]] = {row: [] for row in rows}
+    for _, (row, typist) in itertools.product(range(FLUSHES), rows.items()):
+        flushes[row].append(seconds(typist.flush))
+    for _, (row, typist) in itertools.product(range(SUBMITS), rows.items()):
+        submits[row].append(seconds(typist.submit))
+    print("base, tokens  draft, chars  midnight   flush, us (quartile)  ratio   submit's ids, us (quartile)")
+    least = min(quartiles_us(times)[0] for times in flushes.values())
+    for row, typed in flushes.items():
+        (low, middle), (submit_low, submit) = quartiles_us(typed), quartiles_us(submits[row])
+        print(
+            f"{row[0]:>12,}{row[1]:>14,}{row[2]:>10}{middle:>12.0f} ({low:.0f}){low / least:>13.2f}"
+            f"{submit:>15.0f} ({submit_low:.0f})"
+        )
 
 
 if __name__ == "__main__":

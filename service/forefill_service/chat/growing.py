@@ -16,9 +16,9 @@ from .token_ids import CHUNK, TokenIds, common_length, compact
 
 _BEFORE_EDIT = 8
 """Tokens before the edit that are not trusted: what comes after them may have changed them."""
-_AGREEING = 16
+_AGREEING = 12
 """Tokens before those that the window must have made as they were."""
-_LEAD_IN = 8
+_LEAD_IN = 4
 """Tokens at the beginning of the window that may differ."""
 
 
@@ -84,9 +84,9 @@ class GrowingText:
         old = last.ids.since(whole * CHUNK)[: known - whole * CHUNK]
         if tuple(ids[run]) != old[-_AGREEING:]:
             return None
-        return Tokens(
-            text, _chunked(last.ids.chunks[:whole], [*old, *ids[position:]]), last.ends[:known] + ends[position:]
-        )
+        kept = last.ends[:known]
+        kept.extend(ends[position:])
+        return Tokens(text, _chunked(last.ids.chunks[:whole], [*old, *ids[position:]]), kept)
 
 
 def _chunked(shared: tuple[Sequence[int], ...], ids: list[int]) -> TokenIds:

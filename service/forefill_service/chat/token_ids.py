@@ -13,7 +13,7 @@ from functools import reduce
 from itertools import chain
 
 _COMPARED_AT_ONCE = 1024
-CHUNK = 256
+CHUNK = 64
 """Ids of a chunk."""
 
 
@@ -80,9 +80,11 @@ class TokenIds:
 
 
 def shared_chunks(some: Sequence[Sequence[int]], others: Sequence[Sequence[int]]) -> int:
-    """Return how many leading chunks are the same objects."""
-    pairs = zip(some, others, strict=False)
-    return next((count for count, (a, b) in enumerate(pairs) if a is not b), min(len(some), len(others)))
+    """Return how many leading chunks are the same; it takes nanoseconds if they are the same objects."""
+    shorter = min(len(some), len(others))
+    if some[:shorter] == others[:shorter]:
+        return shorter
+    return next(count for count, (a, b) in enumerate(zip(some, others, strict=False)) if a is not b and a != b)
 
 
 def compact(ids: Sequence[int]) -> Sequence[int]:

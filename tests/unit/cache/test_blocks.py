@@ -1,7 +1,9 @@
 """What the engine is believed to hold."""
 
+from array import array
+
 from forefill_service.cache.blocks import BlockNames, CacheChange, CachedBlocks
-from forefill_service.chat.token_ids import TokenIds
+from forefill_service.chat.token_ids import CHUNK, TokenIds, compact
 
 BLOCK = 4
 
@@ -24,6 +26,22 @@ def test_names_do_not_depend_on_where_the_head_ends() -> None:
     for cut in range(24):
         assert names.of(TokenIds(ids[:cut], ids[cut:])) == whole
     assert names.of(TokenIds(ids, (), head_tokens=13)) == whole[:3]
+
+
+def test_names_do_not_depend_on_what_was_named_before_nor_on_chunks() -> None:
+    names = BlockNames(BLOCK, None)
+    head, chunk, other = array("I", range(9)), compact(range(CHUNK)), compact(range(7, CHUNK + 7))
+    prompts = [
+        TokenIds(head, (1, 2, 3), chunks=(chunk, chunk)),
+        TokenIds(head, (1, 2, 3, 4), chunks=(chunk,)),
+        TokenIds(head, (5, 6), chunks=(chunk, other, chunk)),
+        TokenIds(head, (), head_tokens=5),
+        TokenIds(head, (), chunks=(compact(chunk), chunk)),
+        TokenIds((), (1, 2), chunks=(chunk,)),
+        TokenIds(head, tuple(range(300))),
+    ]
+    for ids in [*prompts, *reversed(prompts)]:
+        assert names.of(ids) == names_of(*ids.to_list())
 
 
 def test_another_salt_gives_other_names() -> None:

@@ -167,3 +167,103 @@ def test_a_final_prompt_without_room_for_an_answer_is_refused() -> None:
         prompt.final("word " * 50)
     assert refusal.value.reason is Reason.PROMPT_TOO_LONG
     assert len(prompt.final("word " * 5)) < 50
+
+
+# --- a head that changes
+
+
+class Dated(FakeChat):
+    """Begins with the date, and counts how many characters were tokenized."""
+
+    def __init__(self, today: str = "2026-03-01T23:59:50") -> None:
+        self.today = today
+        self.encoded_characters = 0
+        self.renderings = 0
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        self.renderings += 1
+        return super().render([ChatMessage("system", f"Today is {self.today}."), *messages], kwargs)
+
+    def encode(self, text: str) -> list[int]:
+        self.encoded_characters += len(text)
+        return super().encode(text)
+
+
+def encoded_by(chat: Dated, prompt: TurnPrompt, text: str) -> int:
+    before = chat.encoded_characters
+    prompt.stable(text)
+    return chat.encoded_characters - before
+
+
+def test_after_midnight_the_head_is_made_anew_once_and_a_flush_costs_what_it_did() -> None:
+    chat = Dated()
+    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    cost = encoded_by(chat, prompt, "How many beds ")
+    chat.today = "2026-03-02T00:00:05"
+    assert encoded_by(chat, prompt, "How many beds ") > len(SYSTEM.content)
+    assert encoded_by(chat, prompt, "How many beds ") <= cost < 100
+
+
+def test_after_midnight_stable_ids_lead_the_final_ids_of_the_new_day() -> None:
+    chat = Dated()
+    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    yesterday = prompt.base
+    chat.today = "2026-03-02T00:00:05"
+    stable, final = prompt.stable("How many beds "), prompt.final("How many beds are free?")
+    assert final.to_list() == whole(chat, SYSTEM, ChatMessage("user", "How many beds are free?"))
+    assert len(prompt.base) < len(stable) == stable.common(final)
+    assert prompt.base.common(final) == len(prompt.base) > prompt.base.common(yesterday)
+    assert stable.head is final.head
+
+
+def test_submit_after_midnight_makes_its_ids_by_itself() -> None:
+    chat = Dated()
+    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    chat.today, chat.renderings = "2026-03-02T00:00:05", 0
+    assert prompt.final(DRAFT).to_list() == whole(chat, SYSTEM, ChatMessage("user", DRAFT))
+    assert prompt.final(DRAFT).head == ()
+    assert chat.renderings == 3  # two of them, and the test's own
+
+
+def test_a_head_that_shows_the_second_is_made_anew_once_a_minute() -> None:
+    chat, now = Dated("0"), [0.0]
+    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000, lambda: now[0])
+    made_anew, stable_tokens = [], []
+    for now[0] in (0.0, 1.0, 2.0, 30.0, 60.9, 61.0, 62.0):
+        chat.today = str(int(now[0]))
+        made_anew.append(encoded_by(chat, prompt, "How many beds ") > len(SYSTEM.content))
+        stable_tokens.append(len(prompt.stable("How many beds ")))
+    assert made_anew == [False, True, False, False, False, True, False]
+    assert [tokens > 0 for tokens in stable_tokens] == [True, True, False, False, False, True, False]
+    assert prompt.final(DRAFT).to_list() == whole(chat, SYSTEM, ChatMessage("user", DRAFT))
+
+
+def test_without_a_clock_a_head_is_made_anew_once() -> None:
+    chat = Dated()
+    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    counts = []
+    for chat.today in ("one", "two", "three"):
+        counts.append(len(prompt.stable("How many beds ")) > 0)
+    assert counts == [True, False, False]
+
+
+# --- the end of the text
+
+
+def test_a_run_of_white_space_at_the_end_is_held_back_for_templates_that_trim() -> None:
+    prompt = turn(Trimming(), SYSTEM)
+    stable, final = prompt.stable("Show me \n\n  \n"), prompt.final("Show me \n\n  \n")
+    assert stable.common(final) == len(stable)
+
+
+def test_a_long_draft_shares_its_beginning_with_the_flush_before() -> None:
+    prompt = turn(FakeChat(), SYSTEM)
+    text = DRAFT * 100
+    before, after = prompt.stable(text), prompt.stable(text + " now")
+    assert before.chunks
+    assert all(a is b for a, b in zip(before.chunks[:-1], after.chunks, strict=False))
+    assert after.common(prompt.final(text + " now and then")) == len(after)
+
+
+def test_a_short_draft_takes_no_chunks() -> None:
+    assert turn(FakeChat(), SYSTEM).stable(DRAFT).chunks == ()

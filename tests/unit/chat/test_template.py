@@ -10,7 +10,7 @@ from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from forefill_service.engine.template_variables import variables_of
 from forefill_service.errors import Reason, Refusal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.small_tokenizer import small_tokenizer
@@ -102,6 +102,7 @@ NAMES = st.text(max_size=8) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, JSON, max_size=4))
 def test_whatever_the_variables_are_there_is_a_text_or_a_refusal(kwargs: dict[str, Any]) -> None:
     template = CHATML + "{{ thinking }}{{ effort | length }}{{ raise_exception('no') if tools else conversations }}"

@@ -1,0 +1,128 @@
+"""A growing text is tokenized around its edits, and its ids are those of the whole."""
+
+import re
+
+import pytest
+from forefill_service.chat.growing import GrowingText
+from forefill_service.chat.template import HfChat
+from forefill_service.chat.token_ids import CHUNK
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.small_tokenizer import small_tokenizer
+from tests.support.templates import CHATML
+
+
+class Words:
+    """A tokenizer by words, which counts the characters that it was given."""
+
+    pattern = r" ?\w+|\s|[^\w\s]"
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def encode(self, text: str) -> list[int]:
+        return self.encode_with_ends(text)[0]
+
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+        self.characters += len(text)
+        found = list(re.finditer(self.pattern, text))
+        return [hash(token[0]) & 0x7FFFFFFF for token in found], [token.end() for token in found]
+
+
+class LookingBack(Words):
+    """Gives every token an id that depends on how far the text's end is."""
+
+    def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+        ids, ends = super().encode_with_ends(text)
+        return [(i + len(text) - end) & 0x7FFFFFFF for i, end in zip(ids, ends, strict=True)], ends
+
+
+class Slow(Words):
+    """Cannot tell where its tokens end."""
+
+    def encode(self, text: str) -> list[int]:
+        return super().encode_with_ends(text)[0]
+
+    def encode_with_ends(self, text: str) -> None:  # type: ignore[override]
+        return None
+
+
+LONG = "the patients that were seen by a doctor in May, and why " * 500
+
+
+def test_what_is_typed_at_the_end_costs_as_little_in_a_long_text_as_in_a_short_one() -> None:
+    words = Words()
+    growing = GrowingText(words)
+    growing.tokens(LONG)
+    words.characters = 0
+    text = LONG + "now"
+    assert growing.tokens(text).ids.to_list() == Words().encode(text)
+    assert words.characters < 300
+
+
+def test_an_edit_costs_what_comes_after_it() -> None:
+    words = Words()
+    growing = GrowingText(words)
+    growing.tokens(LONG)
+    words.characters = 0
+    text = LONG[:-1000] + "never " + LONG[-1000:]
+    assert growing.tokens(text).ids.to_list() == Words().encode(text)
+    assert 1000 < words.characters < 1400
+
+
+@pytest.mark.parametrize("make", [Words, LookingBack, Slow])
+@pytest.mark.parametrize(
+    "text", [LONG + "x", LONG[:-3], "", "other", LONG[1:], LONG[: len(LONG) // 2], LONG.replace("May", "June", 1)]
+)
+def test_the_ids_are_those_of_the_whole_text(make: type[Words], text: str) -> None:
+    growing = GrowingText(make())
+    growing.tokens(LONG)
+    assert growing.tokens(text).ids.to_list() == make().encode(text)
+
+
+def test_versions_share_their_chunks_before_the_edit() -> None:
+    growing = GrowingText(Words())
+    before, after = growing.tokens(LONG).ids, growing.tokens(LONG + "now").ids
+    shared = [a is b for a, b in zip(before.chunks, after.chunks, strict=False)]
+    assert shared[:-2] == [True] * (len(before) // CHUNK - 2)
+
+
+PIECES = [
+    "a",
+    "The",
+    " patients",
+    " ",
+    "  ",
+    "\n\n",
+    ".",
+    '":"',
+    "7",
+    "1234",
+    "é",
+    "e\u0301",
+    "病院",
+    "ไทย",
+    "👩🏽‍🚀",
+    "<|im_end|>",
+]
+EDITS = st.lists(
+    st.tuples(st.integers(0, 600), st.integers(0, 6), st.lists(st.sampled_from(PIECES), max_size=6).map("".join)),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(edits=EDITS, start=st.lists(st.sampled_from(PIECES), min_size=60, max_size=150).map("".join))
+def test_after_any_edits_the_ids_and_their_ends_are_those_of_the_whole_text(
+    edits: list[tuple[int, int, str]], start: str
+) -> None:
+    chat = HfChat(small_tokenizer(), CHATML)
+    growing, text = GrowingText(chat), start
+    growing.tokens(text)
+    for position, removed, added in edits:
+        text = text[:position] + added + text[position + removed :]
+        made = growing.tokens(text)
+        ids, ends = chat.encode_with_ends(text) or ([], [])
+        assert made.ids.to_list() == ids == chat.encode(text)
+        assert list(made.ends) == ends
