@@ -54,6 +54,14 @@ def template_files() -> list[Path]:
     return files
 
 
+def template_file(name: str) -> Path:
+    """Return the file of one template, by its name in its package; raises NoTemplates."""
+    for file in template_files():
+        if file.stem == name or file.stem.endswith(f"-{name}"):
+            return file
+    raise NoTemplates(f"no template {name} in the packages")
+
+
 def family_of(template: Path, index: int) -> str:
     """Return the tokenizer to try a template on; `index` is its place among all."""
     name = template.stem.lower()

@@ -41,6 +41,8 @@ CONTEXT_TOKENS = 8192
 WAYS = ("embedded", *(f"remote, {offered}" for offered in OFFERED))
 """Where vLLM is, and what a server offers."""
 
+Kwargs = Mapping[str, Any] | None
+"""`chat_template_kwargs`, of a session or as the defaults of a server."""
 Ids = tuple[int, ...] | None
 """What a prompt is made of; None if it is refused."""
 References = Mapping[str, Sequence[Ids]]
@@ -64,14 +66,19 @@ class Found:
 
 
 def references(
-    model: ModelChats, template: Path | None, conversations: Mapping[str, Messages], drafts: Sequence[str]
+    model: ModelChats,
+    template: Path | None,
+    conversations: Mapping[str, Messages],
+    drafts: Sequence[str],
+    kwargs: Kwargs = None,
+    defaults: Kwargs = None,
 ) -> References:
     """Return what vLLM's online renderer makes of each conversation with each draft."""
-    theirs = model.theirs(template)
+    theirs = model.theirs(template, defaults)
 
     def ids(messages: Messages) -> Ids:
         try:
-            return tuple(theirs.ids(messages))
+            return tuple(theirs.ids(messages, kwargs))
         except Exception:  # a template may raise anything, and the endpoint then refuses the request
             return None
 
@@ -84,12 +91,13 @@ async def embedded(
     conversations: Mapping[str, Messages],
     drafts: Sequence[str],
     expected: References,
+    kwargs: Kwargs = None,
 ) -> Found:
     """Check forefill with vLLM in its own process."""
     endpoint = VllmChatEndpoint(model.authority(template), cast("Any", None), 60.0)
     chat, found = model.ours(template), Found()
     for name, messages in conversations.items():
-        await _check(found, _Turn(chat, endpoint, messages), name, drafts, expected[name])
+        await _check(found, _Turn(chat, endpoint, messages, kwargs), name, drafts, expected[name])
     return found
 
 
@@ -100,10 +108,12 @@ async def remote(
     drafts: Sequence[str],
     expected: References,
     offered: str,
+    kwargs: Kwargs = None,
+    defaults: Kwargs = None,
 ) -> Found:
     """Check forefill with a server that offers these paths (OFFERED)."""
     found = Found()
-    async with render_app(model, template) as client:
+    async with render_app(model, template, defaults) as client:
         server = RenderServer(client, OFFERED[offered])
         endpoint = cast("Endpoint", server)
         try:
@@ -116,7 +126,7 @@ async def remote(
         monitor = cast("ServerMonitor", SimpleNamespace(pulse=SimpleNamespace(up=True)))
         asked = RemoteChatEndpoint(client_of_server, monitor)
         for name, messages in conversations.items():
-            await _check(found, _Turn(chat.chat, asked, messages, server), name, drafts, expected[name])
+            await _check(found, _Turn(chat.chat, asked, messages, kwargs, server), name, drafts, expected[name])
     return found
 
 
@@ -124,7 +134,12 @@ class _Turn:
     """The prompts of one turn, on a backend that has nothing but a chat."""
 
     def __init__(
-        self, chat: Chat, endpoint: ChatEndpoint, messages: Messages, server: RenderServer | None = None
+        self,
+        chat: Chat,
+        endpoint: ChatEndpoint,
+        messages: Messages,
+        kwargs: Kwargs,
+        server: RenderServer | None = None,
     ) -> None:
         backend = SimpleNamespace(
             info=SimpleNamespace(context_tokens=CONTEXT_TOKENS),
@@ -136,7 +151,7 @@ class _Turn:
         )
         said = [ChatMessage(role, content) for role, content in messages]
         owned: list[asyncio.Future[Any]] = []
-        self.prompts = Prompts(cast("Backend", backend), endpoint, said, {}, owned.append)
+        self.prompts = Prompts(cast("Backend", backend), endpoint, said, dict(kwargs or {}), owned.append)
         self._made, self.compared = owned
         self._server = server
 

@@ -31,9 +31,9 @@ class ModelChats:
         self.renderer = renderer_from_config(self.config)
         self._loop = asyncio.new_event_loop()
 
-    def theirs(self, chat_template: Path | None = None) -> "VllmChat":
-        """Return vLLM's side, started with `--chat-template` if one is given."""
-        return VllmChat(self, chat_template, self._loop)
+    def theirs(self, chat_template: Path | None = None, default_kwargs: Mapping[str, Any] | None = None) -> "VllmChat":
+        """Return vLLM's side, started with `--chat-template` and `--default-chat-template-kwargs` if they are given."""
+        return VllmChat(self, chat_template, self._loop, default_kwargs)
 
     def ours(self, chat_template: Path | None = None) -> HfChat:
         """Return forefill's fast path, made as at the start of the engine."""
@@ -55,7 +55,13 @@ class ModelChats:
 class VllmChat:
     """Makes ids of messages with the code of vLLM's chat endpoint."""
 
-    def __init__(self, model: ModelChats, chat_template: Path | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        model: ModelChats,
+        chat_template: Path | None,
+        loop: asyncio.AbstractEventLoop,
+        default_kwargs: Mapping[str, Any] | None,
+    ) -> None:
         self._loop = loop
         self._online = OnlineRenderer(
             model_config=model.config.model_config,
@@ -63,6 +69,7 @@ class VllmChat:
             request_logger=None,
             chat_template=load_chat_template(chat_template),
             chat_template_content_format="auto",
+            default_chat_template_kwargs=dict(default_kwargs or {}),
             reasoning_parser=model.config.structured_outputs_config.reasoning_parser,
         )
 
