@@ -6,18 +6,15 @@ An engine is not needed: vLLM's own renderer and its own HTTP application render
 import asyncio
 import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forefill_service.engine.packaged_model import packaged_model_path
 
 from tests.support.cases import Case, cases
 from tests.support.families import NoTemplates, template_file
 from tests.support.id_check import Found, References, embedded, references, remote
 from tests.support.render_server import OFFERED
 from tests.support.templates import TEMPLATES
-from tests.support.tokenizers import HARMONY, NoTokenizer, model_directory
 from tests.support.vllm_rendering import ModelChats
 
 pytestmark = [
@@ -25,23 +22,6 @@ pytestmark = [
     pytest.mark.timeout(900),  # the templates are fetched once
     pytest.mark.filterwarnings("ignore:max_tokens is deprecated"),
 ]
-
-
-@pytest.fixture(scope="module")
-def packaged_model() -> Iterator[ModelChats]:
-    model = ModelChats(packaged_model_path())
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
-def gpt_oss() -> Iterator[ModelChats]:
-    try:
-        model = ModelChats(model_directory(HARMONY))
-    except NoTokenizer as reason:
-        pytest.skip(f"no tokenizer of gpt-oss: {reason}")
-    yield model
-    model.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ An engine is not needed for that: ids are made before it, and its answers are wr
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,6 @@ from vllm.entrypoints.openai.parser.harmony_utils import get_encoding
 from tests.support.recording import RecordingEngine
 from tests.support.templates import TEMPLATES
 from tests.support.texts import AWKWARD_TEXTS
-from tests.support.tokenizers import HARMONY, NoTokenizer, model_directory
 from tests.support.vllm_rendering import ModelChats, VllmChat
 from tests.support.weightless import weightless_engine
 from tests.support.wire import Messages, typing_at
@@ -39,16 +38,6 @@ ANSWER = (
     "<|start|>assistant<|channel|>final<|message|>Twelve 🛏️ beds; 的 <|return|>"
 )
 TEXT = "I count. Twelve 🛏️ beds; 的 "
-
-
-@pytest.fixture(scope="module")
-def gpt_oss() -> Iterator[ModelChats]:
-    try:
-        model = ModelChats(model_directory(HARMONY))
-    except NoTokenizer as reason:
-        pytest.skip(f"no tokenizer of gpt-oss: {reason}")
-    yield model
-    model.close()
 
 
 @pytest.fixture(scope="module")

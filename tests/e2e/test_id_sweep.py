@@ -4,12 +4,11 @@ An engine is not needed: vLLM's own renderer and its own HTTP application render
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from forefill_service.chat.prompt import TurnPrompt
-from forefill_service.engine.packaged_model import packaged_model_path
 
 from tests.benchmarks.stable_sweep import CONVERSATION, chat_of, default_rule, flushes
 from tests.support.id_check import Found, embedded, references, remote
@@ -17,7 +16,7 @@ from tests.support.questions import QUESTIONS
 from tests.support.render_server import OFFERED
 from tests.support.sweep_texts import CONVERSATIONS, DRAFTS
 from tests.support.templates import TEMPLATES
-from tests.support.tokenizers import FAMILIES, HARMONY, NoTokenizer, model_directory
+from tests.support.tokenizers import FAMILIES, NoTokenizer
 from tests.support.vllm_rendering import ModelChats
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore:max_tokens is deprecated")]
@@ -26,23 +25,6 @@ SOME_DRAFTS = DRAFTS[::5]
 MOST_WRONG = 2.0
 """In percent of a language's flushes."""
 SAMPLE = ("llama_3", "content_in_parts", "rewrites_the_user", "looks_back")
-
-
-@pytest.fixture(scope="module")
-def packaged_model() -> Iterator[ModelChats]:
-    model = ModelChats(packaged_model_path())
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
-def gpt_oss() -> Iterator[ModelChats]:
-    try:
-        model = ModelChats(model_directory(HARMONY))
-    except NoTokenizer as reason:
-        pytest.skip(f"no tokenizer of gpt-oss: {reason}")
-    yield model
-    model.close()
 
 
 def checked(model: ModelChats, template: Path, drafts: Sequence[str] = SOME_DRAFTS) -> dict[str, Found]:

@@ -3,13 +3,11 @@
 An engine is not needed for that.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forefill_service.chat.messages import ChatMessage
-from forefill_service.engine.packaged_model import packaged_model_path
 from forefill_service.engine.template_variables import variables_of
 from forefill_service.errors import Reason, Refusal
 
@@ -64,17 +62,10 @@ class Sides:
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[ModelChats]:
-    model = ModelChats(packaged_model_path())
-    yield model
-    model.close()
-
-
-@pytest.fixture(scope="module")
-def sides(model: ModelChats, tmp_path_factory: pytest.TempPathFactory) -> Sides:
+def sides(packaged_model: ModelChats, tmp_path_factory: pytest.TempPathFactory) -> Sides:
     file = tmp_path_factory.mktemp("template") / "template.jinja"
     file.write_text(TEMPLATE)
-    return Sides(model, file)
+    return Sides(packaged_model, file)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)

@@ -14,7 +14,6 @@ from forefill_client.keystrokes import SAMPLE_QUERIES
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.token_ids import TokenIds
-from forefill_service.engine.packaged_model import packaged_model_path
 from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.boundary import last_boundary
@@ -124,13 +123,6 @@ class Pair:
                     assert refused.value.reason is Reason.TEMPLATE_REFUSED
                 else:
                     assert self.authority.ids(asked) == expected
-
-
-@pytest.fixture(scope="module")
-def packaged_model() -> Iterator[ModelChats]:
-    model = ModelChats(packaged_model_path())
-    yield model
-    model.close()
 
 
 @pytest.fixture(params=TEMPLATES)
