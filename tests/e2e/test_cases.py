@@ -1,4 +1,4 @@
-"""Inputs that once failed, from ../shared/cases: what is confirmed, warmed and begun, and what a session bears.
+"""Inputs that once failed, from ../shared/cases: what is confirmed, warmed and begun, and what a session withstands.
 
 Those that are about the ids of SUBMIT are in test_cases_of_ids.py.
 """
@@ -36,7 +36,7 @@ from tests.support.served import SYSTEM, ended_by, served
 from tests.support.small_tokenizer import small_tokenizer
 from tests.support.stage import Stage, on_stage, settle, user
 from tests.support.templates import CHATML
-from tests.support.tokenizers import FAMILIES, NoTokenizer
+from tests.support.tokenizers import FAMILIES, NoTokenizer, model_directory
 from tests.support.wire import Typist
 
 BLOCK = 16
@@ -179,6 +179,7 @@ async def test_every_state_of_a_dictation_reaches_the_server(case: Case) -> None
 # --- a date in the template
 
 LLAMA_32 = "meta-llama-Llama-3.2-3B-Instruct"
+LINE = "table t(a,b,c) -- note\n"
 
 
 class Counting(HfChat):
@@ -199,43 +200,53 @@ class Counting(HfChat):
         return super().encode_with_ends(text)
 
 
+class Stopped(datetime):
+    """A clock that shows what it is set to."""
+
+    at = datetime.min
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+        return cls.at
+
+
+def work_of_flush(turn: TurnPrompt, chat: Counting, text: str) -> tuple[int, int]:
+    """Flush; return how often it rendered and how many characters it tokenized."""
+    renderings, characters = chat.work
+    ids = turn.stable(text)
+    work = (chat.work[0] - renderings, chat.work[1] - characters)
+    assert len(turn.base) < len(ids) == ids.common(turn.final(text))
+    return work
+
+
+@pytest.fixture(params=["llama3_1", "packaged model"])
+def llama_32(request: pytest.FixtureRequest) -> Counting:
+    """Llama 3.2's template on a tokenizer that has its special tokens, and on one for which they are plain text."""
+    try:
+        model = packaged_model_path() if request.param == "packaged model" else model_directory(request.param)
+        template = template_file(LLAMA_32).read_text()
+    except (NoTokenizer, NoTemplates) as reason:
+        pytest.skip(f"no tokenizer {request.param}, or no template {LLAMA_32}: {reason}")
+    return Counting(AutoTokenizer.from_pretrained(model), template)
+
+
 @pytest.mark.timeout(900)  # the templates are fetched once
 @pytest.mark.parametrize("case", cases("midnight_llama32"))
 def test_after_midnight_a_flush_renders_and_tokenizes_as_much_as_before(
-    case: Case, monkeypatch: pytest.MonkeyPatch
+    case: Case, llama_32: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    try:
-        template = template_file(LLAMA_32)
-    except NoTemplates as reason:
-        pytest.skip(f"no template {LLAMA_32}: {reason}")
-
-    class Stopped(datetime):
-        at = datetime.fromisoformat(case["before"])
-
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return cls.at
-
     monkeypatch.setattr(transformers.utils.chat_template_utils, "datetime", Stopped)
-    chat = Counting(AutoTokenizer.from_pretrained(packaged_model_path()), template.read_text())
-    turn = TurnPrompt(chat, [ChatMessage("system", 4000 * "table t(a,b,c) -- note\n")], {}, 10**6)
-
-    def flush(text: str) -> tuple[int, int]:
-        """Return the renderings and the characters of one FLUSH."""
-        rendered, characters = chat.work
-        ids = turn.stable(text)
-        work = (chat.work[0] - rendered, chat.work[1] - characters)
-        assert len(turn.base) < len(ids) == ids.common(turn.final(text))
-        return work
-
+    monkeypatch.setattr(Stopped, "at", datetime.fromisoformat(case["before"]))
+    turn = TurnPrompt(llama_32, [ChatMessage("system", 4000 * LINE)], {}, 10**6)
     texts = [case["draft"] + more for more in ("are ", "are free ", "are free on ", "are free on each ")]
-    flush(case["draft"])
-    before = [flush(text) for text in texts]
+    work_of_flush(turn, llama_32, case["draft"])
+    before = [work_of_flush(turn, llama_32, text) for text in texts]
     monkeypatch.setattr(Stopped, "at", datetime.fromisoformat(case["after"]))
-    assert "02 Mar 2026" in chat.render([user("x")], {})
-    _, renewal = flush(case["draft"])
-    assert renewal > 4000 * len("table")
-    assert [flush(text) for text in texts] == before
+    assert "02 Mar 2026" in llama_32.render([user("x")], {})
+    _, renewal = work_of_flush(turn, llama_32, case["draft"])
+    assert renewal > 4000 * len(LINE)
+    assert [work_of_flush(turn, llama_32, text) for text in texts] == before
+    assert max(characters for _, characters in before) < 100 * len(LINE)
 
 
 # --- what is not text, and pings

