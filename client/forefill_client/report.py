@@ -183,8 +183,8 @@ class Report:
     finish_reason: FinishReason
     ledger: Ledger
     #: Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others
-    #: in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, nothing of the draft
-    #: is warmed then, and no answer is begun before submit.
+    #: in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is begun
+    #: before submit then, and less may be warmed.
     prompt_by_engine: bool = False
 
 

@@ -37,7 +37,7 @@ class Holdback:
     def measured(cls, encode: Callable[[str], Sequence[int]], every: int = 1) -> "Holdback":
         """Measure a tokenizer: 5,000 short texts, a tenth of a second or two with a fast tokenizer.
 
-        `every` greater than 1 tries only every so manieth cut, for slow ones.
+        With `every` = n only each n-th cut is tried, for slow ones.
         """
         changed: defaultdict[str, Counter[int]] = defaultdict(Counter)
         for piece in _pieces():

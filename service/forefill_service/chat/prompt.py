@@ -7,8 +7,8 @@ before the draft is tokenized once (`frame`), and of the draft only what has cha
 Stable ids are those of the confirmed text without as many at its end as the tokenizer may still change (`holdback`). If
 it changes more, that costs a miss of one block, never a wrong answer.
 
-A template may render a date, so the frame may change while a turn is open. The first FLUSH that finds it changed makes
-it anew, once; if it changes all the time, once a minute, and in between nothing is stable.
+A template may render a date, so the frame may change while a turn is open. The first FLUSH that finds it changed renews
+it; if it changes all the time, it is renewed once a minute, and in between nothing is stable.
 """
 
 from bisect import bisect_right
@@ -139,7 +139,7 @@ class TurnPrompt:
         return min(needed, len(tokens.ids))
 
     def _frame_of(self, rendered: str) -> Frame | None:
-        """Return the frame of a rendering, made anew if it has changed; None if it has changed again."""
+        """Return the frame of a rendering, renewed if it has changed; None if it has changed again."""
         if not self._frame.opens(rendered) and self._may_renew():
             self._frame = self._made_frame()
         frame = self._frame

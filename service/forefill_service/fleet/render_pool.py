@@ -1,7 +1,7 @@
 """The threads that make prompts: off the event loop, for a bounded time each, and never more than a set number of them.
 
-A chat template is a program that runs on what a client sent, so it may never end. Nobody can know that beforehand, so
-time tells: `watch` counts the ticks that each job has been running.
+A chat template is a program that runs on what a client sent, so it may never end, and only time shows it: `watch`
+counts the ticks that each job has been running.
 
     a job has been running for                what becomes of it
     less than SLOW_TICKS                      it has one of the `places`

@@ -184,7 +184,7 @@ class Answerer:
             except EngineError as unknown:
                 return _failed(unknown)
             answer = self._answer(turn, generate, prompt, place, received_at)
-            self._prefiller.make_way(answer.prompt)
+            self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
             error = await self._try(answer, place, first_token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
             error = await self._once_more(answer, place, error)

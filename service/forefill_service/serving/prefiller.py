@@ -91,13 +91,18 @@ class Prefiller:
         if (piece := self._piece) is not None:
             piece.place.replica.admission.withdraw(Priority.WARM, self._owner.session)
 
-    def make_way(self, prompt: TokenIds) -> None:
+    def make_way(self, prompt: TokenIds, *, whole: bool = True) -> None:
         """Drop what is in flight if it is no prefix of this prompt, which is about to be generated on.
 
-        A prefix of it goes on: to wait for it, or to abort it first, is slower (measured).
+        A prefix of it goes on: to wait for it, or to abort it first, is slower (measured). If the prompt is not the
+        `whole` one, only what contradicts it is dropped.
         """
         piece = self._piece
-        if piece is not None and piece.in_flight is not None and not piece.in_flight.leads(prompt):
+        if piece is None or piece.in_flight is None:
+            return
+        prefix = piece.in_flight.prefix
+        contradicts = prefix.common(prompt) < min(len(prefix), len(prompt))
+        if contradicts or (whole and not piece.in_flight.leads(prompt)):
             self._abort(piece)
 
     async def stop(self) -> None:

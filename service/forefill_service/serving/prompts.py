@@ -128,12 +128,9 @@ class Prompts:
                 ids: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
                 return ids
             case Warms.COMMON:
-                if (spliced := await self._spliced(confirmed)) is not None:
-                    return spliced
-                return common_prefix(await self._theirs([confirmed + rest for rest in CONTINUATIONS]))
+                return await self._common(confirmed)
             case Warms.BASE:
-                theirs = None if self._comparison is None else self._comparison.base
-                return theirs or (await self._own()).base
+                return (await self._own()).base
 
     async def final(self, text: str) -> TokenIds:
         """Return the ids of the prompt that asks for the answer to this text, to begin it before SUBMIT.
@@ -162,6 +159,13 @@ class Prompts:
 
     async def _own(self) -> TurnPrompt:
         return await asyncio.shield(self._made)  # to stop waiting must not cancel them for others
+
+    async def _common(self, confirmed: str) -> TokenIds:
+        if (spliced := await self._spliced(confirmed)) is not None:
+            return spliced
+        if self._endpoint.in_process:
+            return common_prefix(await self._theirs([confirmed + rest for rest in CONTINUATIONS]))
+        return self.lead
 
     async def _spliced(self, confirmed: str) -> TokenIds | None:
         """Return the endpoint's base and what the fast path holds stable of the draft; None if they do not fit."""

@@ -7,8 +7,8 @@ a time it has to show that: once a turn, both render the conversation with `prob
     not back yet     in process     ids by the endpoint's own code        what the fast path holds stable: a wrong
                      elsewhere      the endpoint's own answer             guess costs a miss
     same ids         anywhere       ids by the fast path                  what the fast path holds stable
-    other ids        in process     ids by the endpoint's own code        what its renderings with several drafts share
-                     elsewhere      the endpoint's own answer             what its two renderings share, the base
+    other ids        in process     ids by the endpoint's own code        its base, and what follows it in all drafts
+                     elsewhere      the endpoint's own answer             the same, if it need not be asked for that
     it does not say  in process     ids by the endpoint's own code        the base of the fast path, as a guess
                      elsewhere      the endpoint's own answer             the base of the fast path, as a guess
 
@@ -16,9 +16,10 @@ SUBMIT never waits for the comparison; a warm does, for a moment, since it mostl
 is begun before SUBMIT only if the exact ids of its prompt are known here. If one of the two refuses the conversation
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
 
-To render several drafts anew for each FLUSH costs more the longer the prompt is. So, if both made the same ids of the
-plain probe draft, and only what is around it differs, what the fast path holds stable of a draft is taken to follow the
-endpoint's base.
+The endpoint's base is what its two renderings share. If both made the same ids of the plain probe draft, and only what
+is around it differs, then what the fast path holds stable of a draft is taken to follow that base. Otherwise an
+endpoint in process renders several drafts for each FLUSH, which costs more the longer the prompt is; elsewhere the base
+is all that is warmed.
 """
 
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ class Warms(Enum):
     """What is warmed."""
 
     STABLE = "what the fast path holds stable"
-    COMMON = "what the endpoint's renderings of several continuations have, or would have, in common"
+    COMMON = "what the endpoint's renderings of several continuations would have in common, as far as it is known"
     BASE = "the base prompt"
 
 
@@ -81,7 +82,7 @@ RULES: dict[tuple[Verdict, bool], Rule] = {
     (Verdict.AGREES, True): Rule(Asks.FAST_PATH, Warms.STABLE),
     (Verdict.AGREES, False): Rule(Asks.FAST_PATH, Warms.STABLE),
     (Verdict.DIFFERS, True): Rule(Asks.ENDPOINT_IDS, Warms.COMMON),
-    (Verdict.DIFFERS, False): Rule(Asks.ENDPOINT, Warms.BASE),
+    (Verdict.DIFFERS, False): Rule(Asks.ENDPOINT, Warms.COMMON),
     (Verdict.UNKNOWN, True): Rule(Asks.ENDPOINT_IDS, Warms.BASE),
     (Verdict.UNKNOWN, False): Rule(Asks.ENDPOINT, Warms.BASE),
 }

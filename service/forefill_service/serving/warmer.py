@@ -57,7 +57,7 @@ class Wish:
     warmed: asyncio.Future[Warmed] | None = None
 
     def ended(self, outcome: FlushOutcome, reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
-        """Tell a pause what became of it."""
+        """Report to a pause what became of it."""
         if self.warmed is not None and not self.warmed.done():
             never = self.crowded or reason is ShedReason.PAYBACK
             not_now = Warmed.NEVER if never else Warmed.NOT_NOW

@@ -126,7 +126,7 @@ def _is_typed_to_be_converted(char: str) -> bool:
 
 
 def _is_converted(char: str) -> bool:
-    """Tell whether an input method makes this of Latin letters or sounds."""
+    """Return whether an input method makes this of Latin letters or sounds."""
     return char.isalpha() and not _is_latin(char)
 
 

@@ -139,7 +139,7 @@ EXPECTED_WARM: dict[tuple[Verdict, bool], str] = {
     (Verdict.CHECKING, True): "stable",
     (Verdict.CHECKING, False): "stable",
     (Verdict.DIFFERS, True): "their stable",
-    (Verdict.DIFFERS, False): "their base",
+    (Verdict.DIFFERS, False): "their stable",
     (Verdict.UNKNOWN, True): "base",
     (Verdict.UNKNOWN, False): "base",
 }
@@ -228,6 +228,17 @@ async def test_where_the_endpoint_changes_the_draft_a_flush_warms_what_its_own_r
         assert len(engine.chat_endpoint.asked) > asked
         loud = theirs(CONFIRMED.upper() + "A"), theirs(CONFIRMED.upper() + "7")
         assert stage.warms[-1].prompt_ids == whole_blocks(common(*loud))
+
+
+async def test_where_an_endpoint_elsewhere_changes_the_draft_only_its_base_is_warmed() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat_endpoint.in_process, engine.chat_endpoint.chat = False, ShoutingChat()
+    async with on_stage(engine=engine) as stage:
+        await stage.types(TEXT)
+        flush = await stage.flushes(len(CONFIRMED))
+        drafts = [FakeChat().encode(ShoutingChat().render([SYSTEM, user(text)], {})) for text in ("a", "7")]
+        assert stage.warms[-1].prompt_ids == whole_blocks(common(*drafts))
+        assert stage.flush_result(flush).outcome is FlushOutcome.NOTHING_NEW
 
 
 @pytest.mark.parametrize(("verdict", "in_process"), ALL)

@@ -63,7 +63,7 @@ class _Stop(BaseException):
 
 
 async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> list[int]:
-    """Return what `work` returns; after so many seconds it is given up, whether anybody still waits for it or not.
+    """Return what `work` returns; after `seconds` it is given up, whether anybody still waits for it or not.
 
     Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit.
     """
