@@ -16,7 +16,7 @@ async def ask(address: str, question: str) -> None:
         AsyncClient.connect(address) as client,
         client.session([SYSTEM], sampling=Sampling(temperature=0, max_tokens=64)) as session,
     ):
-        for char in question:  # a text box does this at each key; the session flushes whenever a word ends
+        for char in question:  # a text box does this at each key; the session flushes by itself
             await session.type(char)
         answer = await session.submit()
         async for delta in answer:

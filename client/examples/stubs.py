@@ -22,12 +22,15 @@ OPEN = pb.Open(
 
 
 def typed(question: str) -> Iterator[pb.KeystrokeEvent]:
-    """Yield what a user causes who types `question`, presses Enter and leaves: a FLUSH follows each word."""
+    """Yield what a user causes who types `question`, presses Enter and leaves.
+
+    A FLUSH follows each word and every fourth code point, since not all scripts put spaces between words.
+    """
     draft = ""
     for char in question:
         draft += char
         yield pb.KeystrokeEvent(char_add=pb.CharAdd(text=char))
-        if char.isspace():
+        if char.isspace() or len(draft) % 4 == 0:
             yield pb.KeystrokeEvent(
                 flush=pb.Flush(draft_code_points=len(draft), draft_crc32=zlib.crc32(draft.encode()))
             )

@@ -31,7 +31,10 @@ function crc32(text) {
   return ~crc >>> 0;
 }
 
-/** Yield what a user causes who types `question`, presses Enter and leaves: a FLUSH follows each word. */
+/**
+ * Yield what a user causes who types `question`, presses Enter and leaves. A FLUSH follows each word and every fourth
+ * code point, since not all scripts put spaces between words.
+ */
 function* typed(question) {
   let draft = "";
   let codePoints = 0;
@@ -39,7 +42,9 @@ function* typed(question) {
     draft += char;
     codePoints += 1;
     yield { charAdd: { text: char } };
-    if (/\s/u.test(char)) yield { flush: { draftCodePoints: codePoints, draftCrc32: crc32(draft) } };
+    if (/\s/u.test(char) || codePoints % 4 === 0) {
+      yield { flush: { draftCodePoints: codePoints, draftCrc32: crc32(draft) } };
+    }
   }
   yield { submit: { text: question } };
   yield { end: {} }; // the answer still comes; leave END out to ask another question after it

@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from forefill_client import AsyncClient, CacheScope, Sampling, WarmMode
+from forefill_service.session.boundary import confirmable
 
 from tests.support.served import Served, served
 
@@ -78,11 +80,12 @@ async def test_an_example_prints_the_answer_to_exactly_what_it_typed(example: li
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @pytest.mark.parametrize("example", [STUBS, TYPE_JS])
-async def test_an_example_on_the_wire_flushes_each_word_and_counts_code_points(example: list[str], text: str) -> None:
+async def test_an_example_on_the_wire_flushes_as_it_types_and_counts_code_points(example: list[str], text: str) -> None:
     async with served() as server:
         _, _, err = await run(*example, server.address, text)
     confirmed = [int(number) for number in re.findall(r"^FLUSH_OUTCOME_\w+, (\d+) code points", err, re.MULTILINE)]
-    assert sorted(confirmed) == [position for position, char in enumerate(text, start=1) if char.isspace()]
+    flushed = [text[:end] for end, char in enumerate(text, start=1) if char.isspace() or end % 4 == 0]
+    assert sorted(confirmed) == list(accumulate(map(confirmable, flushed), max))
 
 
 @pytest.mark.parametrize("example", [SDK, STUBS, TYPE_JS])
