@@ -218,13 +218,19 @@ class Prompts:
     async def _compared_with_endpoint(self) -> Comparison:
         await asyncio.wait({self._made})  # the first FLUSH needs them sooner than anybody needs this
         chat = self._backend.replicas.chat
-        drafts = probe_drafts(chat.split_texts)
         try:
-            theirs, ours = await asyncio.gather(_or_refusal(self._theirs(drafts)), _or_refusal(self._ours(drafts)))
-            comparison: Comparison = await self._backend.render(_outcome, ours, theirs, chat.encode(drafts[0].strip()))
+            comparison = await self._compared_on(probe_drafts(chat.split_texts))
+            if comparison.refusal is not None:  # some templates refuse the text of a special token
+                comparison = await self._compared_on(probe_drafts(()))
         except Exception as error:  # the endpoint cannot be asked, or not now, or the prompt is too long for either
             log.debug("the rendering of a turn is not checked: %s", type(error).__name__)
             return Comparison(Verdict.UNKNOWN)
+        return comparison
+
+    async def _compared_on(self, drafts: Sequence[str]) -> Comparison:
+        theirs, ours = await asyncio.gather(_or_refusal(self._theirs(drafts)), _or_refusal(self._ours(drafts)))
+        plain_draft = self._backend.replicas.chat.encode(drafts[0].strip())
+        comparison: Comparison = await self._backend.render(_outcome, ours, theirs, plain_draft)
         return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:

@@ -36,6 +36,15 @@ class RefusingChat(FakeChat):
         raise Refusal(Reason.TEMPLATE_REFUSED, "roles must alternate")
 
 
+class WaryChat(FakeChat):
+    """A template that refuses the text of a special token in what the user says."""
+
+    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+        if any("<|" in message.content for message in messages):
+            raise Refusal(Reason.TEMPLATE_REFUSED, "no special tokens, please")
+        return super().render(messages, kwargs)
+
+
 class NeverBack:
     """Keeps the first two renderings, those of the comparison, for ever."""
 
@@ -314,6 +323,19 @@ async def test_what_the_fast_path_alone_refuses_is_answered(in_process: bool) ->
         submit = await stage.submits()
         assert stage.generations[0].prompt_ids == theirs(TEXT)
         assert stage.finished(submit).reason == "stop"
+
+
+async def test_a_template_that_refuses_special_tokens_in_a_draft_is_compared_on_others() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat = engine.chat_endpoint.chat = WaryChat()
+    async with on_stage(engine=engine) as stage:
+        await stage.types(TEXT)
+        await stage.flushes(len(CONFIRMED))
+        assert stage.warms[-1].prompt_ids == whole_blocks(common(own(CONFIRMED + "a"), own(CONFIRMED + "7")))
+        await stage.submits(TEXT)
+        [started] = stage.all(GenerationStarted)
+        assert not started.prompt_by_engine
+        assert stage.error(await stage.submits("<|end|>")).reason is Reason.TEMPLATE_REFUSED
 
 
 async def test_what_both_refuse_ends_the_session_in_the_words_of_the_template() -> None:
