@@ -1,6 +1,7 @@
 """vLLM's own HTTP application without an engine (`vllm launch render`), asked as a remote engine asks a server."""
 
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,6 +75,7 @@ async def render_app(
 
     `template` is `--chat-template`, and `default_kwargs` is `--default-chat-template-kwargs`, if they are given.
     """
+    level = logging.root.level
     given = ["--model", str(model.config.model_config.model), "--served-model-name", MODEL]
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(given)
     args.chat_template = None if template is None else str(template)
@@ -82,5 +84,8 @@ async def render_app(
     with patch.object(app_state, "renderer_from_config", lambda _: model.renderer):  # loaded once, for all templates
         await app_state.init_render_app_state(model.config, app.state, args)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=RenderServer.url, timeout=60) as client:
-        yield client
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url=RenderServer.url, timeout=60) as client:
+            yield client
+    finally:
+        logging.root.setLevel(level)  # vLLM's server raises it, for all loggers of the process

@@ -228,7 +228,7 @@ class Prompts:
         return comparison
 
     async def _compared_on(self, drafts: Sequence[str]) -> Comparison:
-        theirs, ours = await asyncio.gather(_or_refusal(self._theirs(drafts)), _or_refusal(self._ours(drafts)))
+        theirs, ours = await asyncio.gather(_or_refusal(self._theirs, drafts), _or_refusal(self._ours, drafts))
         plain_draft = self._backend.replicas.chat.encode(drafts[0].strip())
         comparison: Comparison = await self._backend.render(_outcome, ours, theirs, plain_draft)
         return comparison
@@ -239,10 +239,12 @@ class Prompts:
         return ids
 
 
-async def _or_refusal(rendered: Awaitable[list[TokenIds]]) -> list[TokenIds] | Refusal:
+async def _or_refusal(
+    render: Callable[[Sequence[str]], Awaitable[list[TokenIds]]], drafts: Sequence[str]
+) -> list[TokenIds] | Refusal:
     """Return what comes of it, or that the template refuses it."""
     try:
-        return await rendered
+        return await render(drafts)
     except Refusal as refusal:
         if refusal.reason is not Reason.TEMPLATE_REFUSED:
             raise

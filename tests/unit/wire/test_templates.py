@@ -141,6 +141,8 @@ async def test_a_stuck_open_is_refused_and_others_open_type_and_are_answered_mea
 
 async def test_a_submit_that_is_stuck_is_refused_and_its_session_goes_on(hanging: Hanging) -> None:
     async with served(hanging) as server, typing_at(server.address) as typist:
+        await typist.type("Show ")
+        await typist.flush()  # by then it is known that the fast path is right, so SUBMIT takes it
         seq = await typist.send_submit(STUCK)
         await hanging.has_begun()
         await server.timer.ticks(GIVE_UP_TICKS)
