@@ -88,7 +88,7 @@ def draft_of(characters: int) -> str:
 
 
 def typists(chat: HfChat) -> dict[tuple[int, int, str], Typist]:
-    """Return a typist for each row; those of the second half have made their turns' heads anew."""
+    """Return a typist for each row; those of the second half have renewed their turns' heads."""
     made = {}
     for when, base, draft in itertools.product(("before", "after"), BASE_TOKENS, DRAFT_CHARACTERS):
         typist = made[base, draft, when] = Typist(chat, base, draft_of(draft))

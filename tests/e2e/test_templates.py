@@ -47,7 +47,7 @@ CONVERSATIONS: dict[str, Messages] = {
     "developer": [("developer", "Be brief.")],
     "developer and system": [("system", "You answer in SQL."), ("developer", "Be brief."), ("system", "")],
     "tool": [("user", "x"), ("assistant", "calling"), ("tool", '{"rows": 3}')],
-    "a role nobody knows": [("narrator", "It was night.")],
+    "an unknown role": [("narrator", "It was night.")],
 }
 
 # Anything that protobuf carries as a string, and more of what templates and tokenizers stumble over.

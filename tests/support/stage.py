@@ -58,7 +58,7 @@ async def settle() -> None:
 
 
 class Gate:
-    """Where work waits for the test; `held` makes it wait, `closed` is raised to whoever comes.
+    """Where work waits for the test; `held` makes it wait, `closed` is raised in every caller.
 
     `asked` is what the callers passed, for example the seconds that they want to sleep.
     """

@@ -43,7 +43,7 @@ CONVERSATIONS: Mapping[str, Messages] = {
     ],
     "empty texts": [("user", ""), ("assistant", ""), ("user", " \n"), ("assistant", "\n\n")],
     "two users": [("user", "one"), ("user", "two")],
-    "a role nobody knows": [("narrator", "It was night.")],
+    "an unknown role": [("narrator", "It was night.")],
 }
 
 DRAFTS: Sequence[str] = (

@@ -15,7 +15,7 @@ _DRAFTS = ("a", " 7")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The text before the draft, of which the first `cut` code points are the head, and the text after the draft.
+    """The text before the draft and the text after it; the first `cut` code points are the head.
 
     There is no common text after it (None) if the template does more with the draft than to trim it.
     """

@@ -95,7 +95,7 @@ async def test_a_rendering_that_never_ends_is_stopped_whether_anybody_waits_or_n
     assert not rendering.thread.is_alive()
 
 
-async def test_whoever_stops_waiting_leaves_it_alone(rendering: Rendering) -> None:
+async def test_a_caller_that_stops_waiting_does_not_disturb_it(rendering: Rendering) -> None:
     asked = asyncio.create_task(endpoint(rendering).ids(STICKS))
     await asyncio.to_thread(rendering.begun.acquire)
     asked.cancel()
