@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..chat.messages import ChatMessage, Conversation
-from ..chat.prompt import TurnPrompt
+from ..chat.prompt import PROBES, TurnPrompt
 from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
 from ..engine import ChatEndpoint
 from ..errors import Reason, Refusal, ServiceError
 from ..fleet.backend import Backend
-from .rendering import CONTINUATIONS, RULES, Asks, Rule, Verdict, Warms, probe_drafts
+from .rendering import RULES, Asks, Rule, Verdict, Warms, probe_drafts
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Prompts:
         if (spliced := await self._spliced(confirmed)) is not None:
             return spliced
         if self._endpoint.in_process:
-            return common_prefix(await self._theirs([confirmed + rest for rest in CONTINUATIONS]))
+            return common_prefix(await self._theirs([confirmed + rest for rest in PROBES]))
         return self.lead
 
     async def _spliced(self, confirmed: str) -> TokenIds | None:

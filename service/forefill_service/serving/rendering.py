@@ -26,9 +26,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-CONTINUATIONS = ("a", " 7", ".)", "\nx", "\u7684")
-"""What may follow a confirmed text. None ends in white space, which some templates trim."""
-
 
 def probe_drafts(special_texts: Sequence[str]) -> tuple[str, str]:
     """Return a plain draft, and one with a special token's text, which Harmony takes as plain text, and templates not.
