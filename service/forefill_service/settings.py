@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, create_m
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .session.likelihood import DEFAULT_FINAL_CHARACTERS
+
 
 class Group(BaseModel):
     """The settings of one subject. A field's alias is the name of its flag, if that is another.
@@ -182,6 +184,12 @@ class WarmingSettings(Group):
     in_flight: int = Field(
         4, ge=1, alias="warms_in_flight", description="most warming requests in an engine at once, over all sessions"
     )
+    pause_ms: float = Field(
+        600,
+        gt=0,
+        alias="warm_pause_ms",
+        description="warm all of a draft after a typing pause of this length, in milliseconds",
+    )
     wait_seconds: float = Field(
         5,
         gt=0,
@@ -241,33 +249,33 @@ class WarmingSettings(Group):
 
 
 class PregenerationSettings(Group):
-    """Begin the answer in a typing pause and hold it back until SUBMIT."""
+    """Begin the answer while the user is silent and hold it back until SUBMIT."""
 
     enabled: bool = Field(
         True,
         alias="pregeneration",
-        description="begin answers in typing pauses and hold them back until SUBMIT asks for exactly that draft",
+        description="begin answers when the user seems to be done, and hold them back until SUBMIT asks for exactly "
+        "that draft",
     )
-    pause_ms: float = Field(
-        600,
-        gt=0,
-        alias="pregeneration_pause_ms",
-        description="begin an answer after a typing pause of this length, in milliseconds",
+    waste: float = Field(
+        0.25,
+        ge=0,
+        alias="pregeneration_waste",
+        description="engine time that begun answers may waste, as a share of the engine time that answers take; for "
+        "each session, each tenant and the server",
+    )
+    final_characters: str = Field(
+        DEFAULT_FINAL_CHARACTERS,
+        description="characters that often end a message; what users really do is learnt as they type",
     )
     tokens: int = Field(
         64, ge=1, alias="pregeneration_tokens", description="most tokens to generate of an answer before SUBMIT"
-    )
-    tries: int = Field(
-        3,
-        ge=1,
-        alias="pregeneration_tries",
-        description="most answers to begin for one draft, from its first key to SUBMIT",
     )
     seconds: float = Field(
         10, gt=0, alias="pregeneration_seconds", description="longest time to generate an answer before SUBMIT"
     )
     in_flight: int = Field(
-        2,
+        4,
         ge=0,
         alias="pregenerations_in_flight",
         description="most answers that an engine generates at once before their SUBMIT, over all sessions; 0 disables",
@@ -304,7 +312,7 @@ class Settings(BaseModel):
     sessions: SessionSettings = Field(title="sessions")
 
     def __init__(self, **values: Any) -> None:
-        """Take values by the names of their flags (`pregeneration_pause_ms=300`), and groups (`sessions=…`).
+        """Take values by the names of their flags (`warm_pause_ms=300`), and groups (`sessions=…`).
 
         What is not given comes from the environment, or is the default; a group that is given ignores the environment.
         Raises ValidationError for an unknown name or a bad value.

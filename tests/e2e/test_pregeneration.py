@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 CAP = 12
-SETTINGS = Settings(port=0, metrics_port=-1, pregeneration_pause_ms=20, pregeneration_tokens=CAP, idle_gap_ms=2000)
+SETTINGS = Settings(port=0, metrics_port=-1, pregeneration_tokens=CAP, idle_gap_ms=2000)
 SYSTEM = "You are a helpful guide to the city of Lisbon. " * 4
 QUESTIONS = ["Where do I find the best coffee?", "Tell me a story about a sailor 🎉", "用中文说：你好吗？"]
 WAIT_SECONDS = 60

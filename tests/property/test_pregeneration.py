@@ -14,7 +14,7 @@ from forefill_service.session.responses import GenerationDelta, GenerationFinish
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle
+from tests.support.stage import BLOCK, FOREVER, SYSTEM, RisingTypist, Stage, on_stage, settle, user
 
 ANSWER_TOKENS = 7
 WORDS = st.sampled_from(["Show ", "me ", "all", " cars", "!", "了"])
@@ -135,8 +135,8 @@ def answers(stage: Stage) -> list[tuple[str, int, str]]:
 async def played(script: list[Any], sampling: Sampling, cap: int, piece: int, *, pregeneration: bool) -> Stage:
     engine = Stutters(block_size=BLOCK, answer_tokens=ANSWER_TOKENS)
     opening = Open((SYSTEM,), sampling=sampling)
-    caps = {"pregeneration": pregeneration, "pregeneration_tokens": cap, "pregeneration_tries": 10}
-    async with on_stage(opening, engine=engine, piece_tokens=piece, **caps) as stage:
+    caps = {"pregeneration": pregeneration, "pregeneration_tokens": cap, "pregeneration_waste": FOREVER}
+    async with on_stage(opening, engine=engine, piece_tokens=piece, typist=RisingTypist(), **caps) as stage:
         await carry_out(stage, script)
     await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}, "nothing is left running"
@@ -151,7 +151,9 @@ def check_books(stage: Stage) -> None:
         assert books.used <= finished.prompt_tokens
         assert books.adopted <= finished.completion_tokens
     samples = stage.samples()
-    assert samples.get("forefill_pregenerations_total", 0) == len(stage.pregenerations)
+    end = stage.prompt_ids(user(""))[-1:]
+    begun = [request for request in stage.pregenerations if request.prompt_ids[-1:] == end]  # the others went on
+    assert samples.get("forefill_pregenerations_total", 0) == len(begun)
     adopted = sum(finished.ledger.adopted for finished in stage.all(GenerationFinished))
     assert samples.get("forefill_pregenerated_tokens_total adopted", 0) == adopted
     discarded = samples.get("forefill_pregenerated_tokens_total discarded", 0)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from math import log
 from typing import Any, TypeVar
 
 from forefill_service.chat.messages import ChatMessage
@@ -11,6 +12,7 @@ from forefill_service.errors import Refusal
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Replica
+from forefill_service.scheduling.guess_price import BASE_PRICE
 from forefill_service.serving.runner import SessionRunner
 from forefill_service.session.draft import checksum, edited
 from forefill_service.session.events import (
@@ -24,6 +26,8 @@ from forefill_service.session.events import (
     Submit,
     Unknown,
 )
+from forefill_service.session.guesses import GROWTH
+from forefill_service.session.likelihood import Typist
 from forefill_service.session.responses import FlushResult, GenerationDelta, GenerationFinished, Response, SessionError
 from forefill_service.settings import Settings
 
@@ -41,11 +45,39 @@ UNHURRIED: dict[str, Any] = {
     "assume_cached_seconds": FOREVER,
     "touch_seconds": 0,
     "pregeneration": False,
-    "pregeneration_pause_ms": PAUSE_SECONDS * 1000,
+    "warm_pause_ms": PAUSE_SECONDS * 1000,
 }
 """The stage's clock goes on a second each time it is read: nothing depends on time that a test does not ask for."""
 TURNS_OF_THE_LOOP = 60
 """More than anything here needs to come to rest."""
+
+
+class DecidedTypist(Typist):
+    """A user who has the chance `p` to be done after a number of pauses, and none before."""
+
+    def __init__(self, pauses: float = 1.0, p: float = 1 - 1e-9) -> None:
+        super().__init__()
+        self.pauses, self.p = pauses, p
+
+    def p_end(self, silence_seconds: float) -> float:
+        return self.p if silence_seconds >= self.pauses * PAUSE_SECONDS else 0.0
+
+    def silence_until(self, p_end: float) -> float | None:
+        return self.pauses * PAUSE_SECONDS if p_end <= self.p else None
+
+
+class RisingTypist(Typist):
+    """A user for whom one token is worth its base price after one pause, `GROWTH` after two, its square after three."""
+
+    def p_end(self, silence_seconds: float) -> float:
+        odds = BASE_PRICE * GROWTH ** (silence_seconds / PAUSE_SECONDS - 1)
+        return odds / (1 + odds)
+
+    def silence_until(self, p_end: float) -> float | None:
+        if p_end <= 0 or p_end >= 1:
+            return None if p_end else 0.0
+        return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / BASE_PRICE, GROWTH)))
+
 
 Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
 R = TypeVar("R")
@@ -109,6 +141,7 @@ class Stage:
         inert_reason: str = "",
         piece_tokens: int = 1000,
         tenant: str = "",
+        typist: Typist | None = None,
         backend: Backend | None = None,
         others: Sequence[FakeEngine] = (),
         **settings: Any,
@@ -132,6 +165,7 @@ class Stage:
             self.settings,
             self.metrics,
             self._render,
+            typist=lambda tenant: typist or DecidedTypist(),
             clock=self.clock,
             sleep=self.time_gate,
         )

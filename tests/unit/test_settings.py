@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from forefill_service.cli import parsed
+from forefill_service.session.likelihood import DEFAULT_FINAL_CHARACTERS
 from forefill_service.settings import GROUPS, Flags, PregenerationSettings, Settings, WarmingSettings
 from pydantic import BaseModel, FilePath, SecretStr, ValidationError
 
@@ -57,6 +58,7 @@ ROWS = [Row(*row) for row in [
     ("retry_share", "remote.retry_share", float, 0.1, "0", 0),
     ("warm_piece_tokens", "warming.piece_tokens", int, 2048, "7", 7),
     ("warms_in_flight", "warming.in_flight", int, 4, "7", 7),
+    ("warm_pause_ms", "warming.pause_ms", float, 600, "7.5", 7.5),
     ("warm_wait_seconds", "warming.wait_seconds", float, 5, "7.5", 7.5),
     ("busy_gap_ms", "warming.busy_gap_ms", float, 50, "7.5", 7.5),
     ("idle_gap_ms", "warming.idle_gap_ms", float, 150, "7.5", 7.5),
@@ -68,11 +70,11 @@ ROWS = [Row(*row) for row in [
     ("touch_seconds", "warming.touch_seconds", float, 120, "7.5", 7.5),
     ("touch_limit_seconds", "warming.touch_limit_seconds", float, 900, "7.5", 7.5),
     ("pregeneration", "pregeneration.enabled", bool, True, "false", False),
-    ("pregeneration_pause_ms", "pregeneration.pause_ms", float, 600, "7.5", 7.5),
+    ("pregeneration_waste", "pregeneration.waste", float, 0.25, "0.5", 0.5),
+    ("final_characters", "pregeneration.final_characters", str, DEFAULT_FINAL_CHARACTERS, ";", ";"),
     ("pregeneration_tokens", "pregeneration.tokens", int, 64, "7", 7),
-    ("pregeneration_tries", "pregeneration.tries", int, 3, "7", 7),
     ("pregeneration_seconds", "pregeneration.seconds", float, 10, "7.5", 7.5),
-    ("pregenerations_in_flight", "pregeneration.in_flight", int, 2, "7", 7),
+    ("pregenerations_in_flight", "pregeneration.in_flight", int, 4, "7", 7),
     ("max_sessions", "sessions.max_open", int, 1000, "7", 7),
     ("max_draft_code_points", "sessions.max_draft_code_points", int, 65536, "7", 7),
     ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
@@ -130,9 +132,9 @@ def test_several_servers_are_separated_by_commas() -> None:
 
 
 def test_flat_names_go_to_their_groups() -> None:
-    settings = Settings(port=0, pregeneration=False, pregeneration_pause_ms=20, busy_gap_ms=5)
+    settings = Settings(port=0, pregeneration=False, pregeneration_waste=0.5, busy_gap_ms=5)
     assert settings.server.port == 0
-    assert settings.pregeneration == PregenerationSettings(enabled=False, pause_ms=20)
+    assert settings.pregeneration == PregenerationSettings(enabled=False, waste=0.5)
     assert settings.warming == WarmingSettings(busy_gap_ms=5)
     assert settings.sessions == Settings().sessions
 

@@ -10,15 +10,18 @@ from typing import Any
 from ..cache.blocks import CachedBlocks
 from ..engine import Engine, EngineInfo
 from ..scheduling.admission import Admission
+from ..scheduling.guess_price import GuessBudget
 from ..scheduling.in_flight import Limits
 from ..scheduling.prefill_times import PrefillTimes
 from ..scheduling.pressure import PressureGauge
 from ..scheduling.retry_budget import RetryBudget
 from ..scheduling.waste_limit import WasteLimiter
+from ..session.likelihood import Typist
 from ..settings import Settings
 from .idle_refresh import IdleRefresher
 from .metrics import Metrics
 from .replicas import Replica, Replicas
+from .typists import Typists
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ class Backend:
     render: Render
     clock: Clock
     waste_limiter: WasteLimiter
+    guess_budget: GuessBudget
+    typist: Callable[[str], Typist]
     idle_refresher: IdleRefresher
     sleep: Sleep = asyncio.sleep
     _said: set[str] = field(default_factory=set)
@@ -63,10 +68,14 @@ class Backend:
         render: Render,
         *,
         ready: bool = True,
+        typist: Callable[[str], Typist] | None = None,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> "Backend":
-        """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it."""
+        """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it.
+
+        `typist` makes the model of a new session's user, of a tenant; by default the one that learns.
+        """
         replicas = []
         for engine in engines:
             replicas += _replicas(engine, settings, clock, ready=ready)
@@ -78,6 +87,8 @@ class Backend:
             render=render,
             clock=clock,
             waste_limiter=WasteLimiter(settings.warming.least_used_share),
+            guess_budget=GuessBudget(settings.pregeneration.waste),
+            typist=typist or Typists(settings.pregeneration.final_characters).of_tenant,
             idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock, sleep),
             sleep=sleep,
         )

@@ -93,6 +93,11 @@ class Admission:
         """The number of generations of our own in the engine."""
         return self._in_flight.generations
 
+    @property
+    def answers(self) -> int:
+        """The number of answers that the engine is known to work on, ours and others'."""
+        return self._in_flight.generations + (self._engine.load.others or 0)
+
     def has_slot(self, priority: Priority) -> bool:
         """Return whether one more piece of speculative work may start now, if it is small enough."""
         return self._in_flight.has_slot(priority)

@@ -1,19 +1,21 @@
-"""Measures at start-up how fast the engine computes prompts, so that the first pieces already have the right size."""
+"""Measures at start-up how fast the engine computes prompts and makes answers: the first pieces have the right size."""
 
 import secrets
 from collections.abc import Callable
 
-from ..engine.base import Engine, warm
+from ..chat.generation import Sampling
+from ..engine.base import Engine, Priority, Request, warm
 from ..engine.probes import filler_ids
 from .prefill_times import PrefillTimes
 
 LONG_TOKENS = 256
+ANSWER = Sampling(max_tokens=9, temperature=0.0)
 SLOW_SECONDS = 0.5
 """If one block takes this long, nothing longer is tried: start-up would take minutes."""
 
 
 async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], float]) -> None:
-    """Compute a few prompts with cache salts of their own, alone on the engine, and learn their times.
+    """Compute a few prompts with cache salts of their own, alone on the engine, and a short answer; learn their times.
 
     Raises EngineRefused, EngineUnavailable.
     """
@@ -40,3 +42,16 @@ async def calibrate(engine: Engine, times: PrefillTimes, clock: Callable[[], flo
         salt = secrets.token_hex(8)
         await measure(salt, 0, long)
         await measure(salt, long, block)
+    await _measure_steps(engine, times, clock)
+
+
+async def _measure_steps(engine: Engine, times: PrefillTimes, clock: Callable[[], float]) -> None:
+    salt = secrets.token_hex(8)
+    ids = filler_ids(engine.chat, engine.info.block_size)
+    began_at, steps = 0.0, 0
+    async for output in engine.generate(Request(ids, ANSWER, Priority.WARM, salt, salt)):
+        if not began_at:
+            began_at = clock()
+        else:
+            steps += len(output.token_ids)
+    times.observe_steps(clock() - began_at, steps)

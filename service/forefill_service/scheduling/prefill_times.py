@@ -1,4 +1,4 @@
-"""The time that an engine takes to compute n new tokens after f cached ones, learnt as it runs.
+"""The time that an engine takes to compute n new tokens after f cached ones, and to make an answer; learnt as it runs.
 
     seconds(n, f) = fixed + per_token * n + per_pair * n * (f + n / 2)
 
@@ -6,6 +6,8 @@ The first term is the cost of any step of the engine, including one that only co
 the rest to such a step (`added_seconds`). The last term is attention: each new token attends to all tokens before it.
 The three are fitted by least squares to the measurements, with older ones fading, and are held near their previous
 values by a small weight, because warms of one size say nothing about others.
+
+The steps of answers are timed as they come, whatever else is in them; a moving average of those is the time of a step.
 """
 
 import math
@@ -15,6 +17,7 @@ import numpy
 
 _FADING = 0.97
 _PRIOR_WEIGHT = 0.05
+_STEP_WEIGHT = 0.1
 _THOUSAND = 1000.0
 """Pairs are counted in thousands, so that the three terms have similar magnitudes."""
 
@@ -38,6 +41,7 @@ class PrefillTimes:
 
     def __init__(self) -> None:
         self.coefficients = Coefficients()
+        self._step_seconds: float | None = None
         self._squares = numpy.zeros((3, 3))
         self._products = numpy.zeros(3)
 
@@ -49,6 +53,22 @@ class PrefillTimes:
         self._products = _FADING * self._products + features * seconds
         self._squares = _FADING * self._squares + numpy.outer(features, features)
         self.coefficients = self._fitted(self.coefficients)
+
+    def observe_steps(self, seconds: float, steps: int) -> None:
+        """Learn from an answer that took this long from its first token to its last, in this many steps."""
+        if steps > 0:
+            last, now = self._step_seconds, seconds / steps
+            self._step_seconds = now if last is None else last + _STEP_WEIGHT * (now - last)
+
+    @property
+    def step_seconds(self) -> float:
+        """The time of a step that makes one more token of an answer."""
+        return self.coefficients.fixed if self._step_seconds is None else self._step_seconds
+
+    def request_seconds(self, new_tokens: int, cached_tokens: int, made_tokens: int) -> float:
+        """Return the engine's seconds for a request that computes `new_tokens` and makes `made_tokens` of an answer."""
+        prompt_seconds = self.coefficients.fixed + self.added_seconds(new_tokens, cached_tokens)
+        return prompt_seconds + max(0, made_tokens - 1) * self.step_seconds
 
     def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:
         """Return how many seconds a piece is expected to add to a step that the engine does anyway."""

@@ -5,15 +5,13 @@ half with each `FADING_TOKENS` of new ones. It starts with a credit, so that no 
 share falls below `least_share`, only that part of the requests is admitted: at a quarter of it, one in four.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from ..session.ledger import Balance
+from .accounts import Accounts
 
 START_CREDIT_TOKENS = 4096.0
 FADING_TOKENS = 32768.0
-MOST_ACCOUNTS = 10_000
-"""The number of accounts kept; the one used longest ago is forgotten first."""
 
 
 @dataclass(slots=True)
@@ -32,11 +30,11 @@ class WasteLimiter:
 
     def __init__(self, least_share: float) -> None:
         self._least_share = least_share
-        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._accounts = Accounts(_Account)
 
     def allows(self, *owners: str) -> bool:
         """Return whether a request is admitted; the worst account of its owners decides."""
-        account = min((self._account(owner) for owner in owners), key=lambda account: account.used_share)
+        account = min((self._accounts.of(owner) for owner in owners), key=lambda account: account.used_share)
         if account.used_share >= self._least_share:
             return True
         account.admitted_share += account.used_share / self._least_share
@@ -47,19 +45,12 @@ class WasteLimiter:
 
     def used_share(self, owner: str) -> float:
         """Return how much of what was computed ahead for an owner was used lately, from 0 to 1."""
-        return self._account(owner).used_share
+        return self._accounts.of(owner).used_share
 
     def settled(self, balance: Balance, *owners: str) -> None:
         """Add the settled ledger of a turn to the accounts of its owners."""
         computed, used = balance.computed - balance.kept, balance.used
-        for account in map(self._account, owners):
+        for account in map(self._accounts.of, owners):
             fading = 0.5 ** (computed / FADING_TOKENS)
             account.computed = account.computed * fading + computed
             account.used = account.used * fading + used
-
-    def _account(self, owner: str) -> _Account:
-        account = self._accounts.setdefault(owner, _Account())
-        self._accounts.move_to_end(owner)
-        if len(self._accounts) > MOST_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        return account

@@ -26,6 +26,7 @@ from ..fleet.replicas import Place
 from ..session.ledger import Balance
 from ..session.machine import Generate
 from ..session.responses import GenerationDelta, GenerationFinished, GenerationStarted, Response, Source
+from .attempt import Attempt
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
@@ -48,7 +49,7 @@ class Answer:
 
     `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it. If the
     engine's chat endpoint makes the prompt, this is the `conversation` to ask it about; then `prompt` is what is known
-    of the ids, and `prompt_known` says whether that is all of them.
+    of the ids, and `prompt_known` says whether that is all of them. `attempt` is what was begun of it before SUBMIT.
     """
 
     turn: Turn
@@ -61,10 +62,23 @@ class Answer:
     prompt_known: bool = True
     first_token_at: float = 0.0
     cached_tokens: int = 0
-    adopted: bool = False
+    attempt: Attempt | None = None
     texts: list[str] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: str | None = None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was begun before SUBMIT."""
+        return self.attempt is not None
+
+    @property
+    def engine_seconds(self) -> float:
+        """The engine's time for it, what was made of it before SUBMIT included."""
+        if self.attempt is not None:
+            return self.attempt.engine_seconds
+        times = self.place.replica.admission.times
+        return times.request_seconds(len(self.prompt) - self.cached_tokens, self.cached_tokens, len(self.token_ids))
 
     @property
     def text(self) -> str:
@@ -239,7 +253,7 @@ class Answerer:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
         prompt, salt = answer.prompt, self._owner.cache_salt
         adopted = self._pregenerator.adopt(prompt)
-        answer.adopted, answer.place = adopted is not None, place if adopted is None else adopted.place
+        answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
         answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
@@ -260,8 +274,17 @@ class Answerer:
         await self._prefiller.stop()
         if answer.prompt_known:  # the last token was never computed on
             self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
+        now = self._backend.clock()
+        self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        return Answered(answer.finished(self._owner.book(balance), self._backend.clock()), answer.text)
+        return Answered(answer.finished(self._owner.book(balance), now), answer.text)
+
+    def _learn(self, answer: Answer, now: float) -> None:
+        """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""
+        if not answer.adopted:
+            times, steps = answer.place.replica.admission.times, len(answer.token_ids) - 1
+            times.observe_steps(now - answer.first_token_at, steps)
+        self._backend.guess_budget.answered(answer.engine_seconds, *self._owner.accounts)
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:

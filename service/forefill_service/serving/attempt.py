@@ -1,4 +1,4 @@
-"""One pre-generation on its way: its stage, its request, its books, and its answer if SUBMIT adopts it."""
+"""One pre-generation on its way: its stage, its requests, its books, and its answer if SUBMIT adopts it."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,13 +7,36 @@ from dataclasses import dataclass, field, replace
 
 from ..cache.view import CacheView
 from ..chat.generation import Output, Sampling
+from ..chat.token_ids import TokenIds
 from ..engine import Priority, Request
 from ..errors import EngineRefused
 from ..fleet.replicas import Place
 from ..session.pregeneration import Happening, Pregeneration, Stage
 from .owner import Owner
-from .tasks import cancel_once
+from .tasks import Ahead, cancel_once
 from .turn import Turn
+
+
+@dataclass(slots=True)
+class Sent:
+    """One request of it: the ids to compute, how many of them were believed and found cached, and what it made."""
+
+    prefix: TokenIds
+    believed_tokens: int
+    after_submit: bool = False
+    found_tokens: int | None = None
+    made_tokens: int = 0
+
+    def take(self, output: Output) -> None:
+        """Take what it made next."""
+        self.made_tokens += len(output.token_ids)
+        if self.found_tokens is None:
+            self.found_tokens = output.cached_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """Leading tokens that were cached, as far as is known."""
+        return self.believed_tokens if self.found_tokens is None else self.found_tokens
 
 
 @dataclass(eq=False, slots=True)
@@ -27,12 +50,22 @@ class Attempt:
     view: CacheView
     begun: Pregeneration
     task: asyncio.Task[None] | None = None
+    _sent: list[Sent] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def closed(self) -> bool:
         """Whether it is over."""
         return self.begun.stage is Stage.CLOSED
+
+    @property
+    def engine_seconds(self) -> float:
+        """The engine's time for all that was asked for so far; an upper bound if a request was stopped."""
+        times = self.place.replica.admission.times
+        return sum(
+            times.request_seconds(len(sent.prefix) - sent.cached_tokens, sent.cached_tokens, sent.made_tokens)
+            for sent in self._sent
+        )
 
     def sees(self, happening: Happening) -> None:
         """Let something happen to it: abort its request if it must be stopped, close its books if it is over."""
@@ -44,50 +77,88 @@ class Attempt:
             self._close_books(answered=happening is Happening.ANSWERED)
         self._changed.set()
 
+    @property
+    def lead(self) -> TokenIds:
+        """The ids that its next request follows: its prompt, and what was made of the answer."""
+        return self.begun.prompt.extended(self.begun.lead_ids)
+
+    def starts(self) -> None:
+        """Record that its next request goes to the engine now."""
+        lead = self.lead
+        self._sent.append(Sent(lead, self.view.frontier(lead, self.owner.backend.clock())))
+        self.sees(Happening.PERMIT)
+
     def take(self, output: Output) -> None:
-        """Take what the engine made next; with the first of it, its prompt is computed."""
-        if not self.begun.outputs:
-            self.view.hold(self.begun.prompt, self.owner.backend.clock())
+        """Take what the engine made next; with the first of it, what it follows is computed."""
+        sent = self._sent[-1]
+        if not sent.made_tokens:
+            self.view.hold(sent.prefix, self.owner.backend.clock())
+        sent.take(output)
         self.begun.take(output)
         self._changed.set()
 
     def request(self, place: Place, max_tokens: int, priority: Priority) -> AsyncGenerator[Output, None]:
-        """Ask an engine for what follows the prompt and what was released of its answer."""
-        ids = [*self.begun.prompt.to_list(), *self.begun.released_ids]
+        """Ask an engine for what follows the prompt and what was made of its answer."""
         sampling = replace(self.sampling, max_tokens=max_tokens)
-        return place.replica.engine.generate(Request(ids, sampling, priority, self.owner.cache_salt, place.route))
+        request = Request(self.lead.to_list(), sampling, priority, self.owner.cache_salt, place.route)
+        return place.replica.engine.generate(request)
 
     async def answer(self, place: Place) -> AsyncGenerator[Output, None]:
         """Yield what is there as one output, then the rest as it comes, if need be from a new request at `place`.
 
+        That one is sent before the last of what is there is yielded: nobody waits for it longer than it takes.
         Raises EngineError if the rest is not to be had.
         """
-        begun, end = self.begun, Happening.STREAM_CUT
+        begun, rest, end = self.begun, None, Happening.STREAM_CUT
         try:
             while True:
                 self._changed.clear()
-                if (output := begun.release()) is not None:
+                output = begun.release()
+                if rest is None and self._lacks_a_rest:
+                    rest = Ahead(self._rest(place))
+                if output is not None:
                     yield output
-                elif begun.ended:
+                elif rest is not None or begun.ended:
                     break
                 else:
                     await self._changed.wait()
-            if not begun.complete:
-                if begun.released_ids and not begun.continuable:
-                    raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
-                async with aclosing(self.request(place, begun.rest_tokens, Priority.GENERATION)) as outputs:
-                    async for output in outputs:
-                        yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
+            if rest is not None:
+                async for output in rest:
+                    yield output
+            elif not begun.complete:
+                raise begun.failure or EngineRefused("the engine stopped before the answer was complete")
             end = Happening.ANSWERED
         finally:
+            if rest is not None:
+                await rest.close()
             self.sees(end)
+
+    @property
+    def _lacks_a_rest(self) -> bool:
+        """Whether its request has ended before the answer did, and another may go on."""
+        begun = self.begun
+        over = begun.ended or begun.finish_reason is not None
+        return over and not begun.complete and (begun.continuable or not begun.released_ids)
+
+    async def _rest(self, place: Place) -> AsyncGenerator[Output, None]:
+        lead, begun = self.lead, self.begun
+        believed_tokens = self.view.frontier(lead, self.owner.backend.clock())
+        self._sent.append(sent := Sent(lead, believed_tokens, after_submit=True))
+        async with aclosing(self.request(place, begun.rest_tokens, Priority.GENERATION)) as outputs:
+            async for output in outputs:
+                sent.take(output)
+                yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
 
     def _close_books(self, *, answered: bool) -> None:
         begun, ledger = self.begun, self.turn.ledger
+        if begun.adopted_at_tokens is None:
+            self.owner.backend.guess_budget.wasted(self.engine_seconds, *self.owner.accounts)
         adopted, discarded = begun.adopted_and_discarded(answered=answered)
         ledger.generated(adopted=adopted, discarded=discarded)
-        found = begun.cached_tokens
+        first, *rest = (sent for sent in self._sent if not sent.after_submit)
         if begun.failure is not None and not begun.outputs:
-            ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - begun.believed_tokens)
+            ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - first.believed_tokens)
         else:  # if it was stopped early, how far it came is unknown: all that it was to compute is booked
-            ledger.pregenerated(begun.prompt, begun.believed_tokens if found is None else found, self.place)
+            ledger.pregenerated(begun.prompt, first.cached_tokens, self.place)
+        for sent in rest:  # the end of the prompt was computed once more
+            ledger.went_on(begun.prompt, sent.cached_tokens, self.place)

@@ -27,7 +27,9 @@ class Owner:
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant))
-        return cls(backend, session, tenant, _cache_salt(opening.cache_scope, tenant), route)
+        owner = cls(backend, session, tenant, _cache_salt(opening.cache_scope, tenant), route)
+        backend.guess_budget.opened(*owner.accounts)
+        return owner
 
     @property
     def accounts(self) -> tuple[str, str]:

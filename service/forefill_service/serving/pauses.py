@@ -1,9 +1,10 @@
-"""The typing pauses of one session: what is done while the user is silent. One task does it all, one thing at a time.
+"""The silences of one session's user, and what is done in them. One task does it all, one thing at a time.
 
     when                                            what
-    the pause is long enough (`guesses.begin_at`)   the answer to the draft is begun; if its prompt lacks more than may
-                                                    be sent at once, that is warmed first, in pieces
-    the set pause is over, but no answer is begun   the draft is warmed, but for what may be under composition
+    the answer is worth beginning (`Guesser`)       it is begun; if its prompt lacks more than may be sent at once, that
+                                                    is warmed first, in pieces
+    it is worth many more tokens than it has        it goes on
+    the set pause is over                           the draft is warmed, but for what may be under composition
     there was no room                               it is tried again while the silence lasts, less and less often
 
 An edit or SUBMIT withdraws at once what is not in the engine yet.
@@ -13,7 +14,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from ..session.guesses import LONGEST_PAUSE_FACTOR
+from .guesser import Guesser
 from .owner import Owner
 from .pregeneration_task import Pregenerator
 from .turn import Turn
@@ -22,14 +23,16 @@ from .warmer import Warmed, Warmer
 log = logging.getLogger(__name__)
 
 MOST_TRIES = 32
-"""For one silence: the last ones come LONGEST_PAUSE_FACTOR set pauses apart."""
+"""For one silence: the last ones come LONGEST_WAIT set pauses apart."""
+LONGEST_WAIT = 16
 
 
 @dataclass(eq=False, slots=True)
 class Draft:
     """The draft of a turn, since when it is this, and when something is to be done about it next.
 
-    The first `settled` of it may be confirmed. It is `over` when another takes its place.
+    The first `settled` of it may be confirmed; `warm_at` is when it is warmed, None if it is. Its answer is no longer
+    tried to be made if that is not `guessing`. It is `over` when another takes its place.
     """
 
     turn: Turn
@@ -37,32 +40,48 @@ class Draft:
     settled: str
     changed_at: float
     due_at: float
+    warm_at: float | None
+    guessing: bool = True
     tries: int = 0
     over: bool = False
 
 
 class Pauses:
-    """What one session does in the pauses of its user."""
+    """What one session does while its user is silent."""
 
-    def __init__(self, owner: Owner, warmer: Warmer, pregenerator: Pregenerator) -> None:
+    def __init__(self, owner: Owner, warmer: Warmer, guesser: Guesser, pregenerator: Pregenerator) -> None:
         self._backend = owner.backend
-        self._pause_seconds = owner.backend.settings.pregeneration.pause_ms / 1000
+        self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000
         self._warmer = warmer
+        self._guesser = guesser
         self._pregenerator = pregenerator
         self._draft: Draft | None = None
+        self._length = 0
         self._wake = asyncio.Event()
+        self._sleep: asyncio.Future[None] | None = None
+        self._sleeps_until = 0.0
 
     def drafted(self, turn: Turn, text: str, composed_code_points: int, now: float) -> None:
         """Take the draft as it is now: what is done for another is withdrawn."""
         self._interrupt()
         self._pregenerator.edited()
-        settled = text[: len(text) - composed_code_points]
-        self._draft = Draft(turn, text, settled, now, now + self._pause_seconds)
-        self._wake.set()
+        self._guesser.typist.changed(text, removed=len(text) < self._length, now=now)
+        self._length = len(text)
+        settled, warm_at = text[: len(text) - composed_code_points], now + self._pause_seconds
+        self._draft = Draft(turn, text, settled, now, now, warm_at)
+        self._plan(self._draft)
 
-    def submitting(self) -> None:
+    def hinted(self, likely: bool) -> None:
+        """Take it from the client that Enter is likely, or no longer."""
+        self._guesser.typist.hinted(likely)
+        if self._draft is not None:
+            self._plan(self._draft)
+
+    def submitting(self, text: str, now: float) -> None:
         """Do nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
         self._interrupt()
+        self._guesser.typist.submitted(text, now)
+        self._length = 0
         self._pregenerator.submitting()
 
     def end_turn(self) -> None:
@@ -71,7 +90,7 @@ class Pauses:
         self._pregenerator.end_turn()
 
     async def run(self) -> None:
-        """Wait for pauses, and work in them, until cancelled.
+        """Wait for silences, and work in them, until cancelled.
 
         Raises EngineDied.
         """
@@ -80,8 +99,7 @@ class Pauses:
             if (draft := self._draft) is None:
                 self._wake.clear()
             elif (rest := draft.due_at - self._backend.clock()) > 0:
-                # One sleep a pause, not one a key; and none is longer, since the draft may change meanwhile.
-                await self._backend.sleep(min(rest, self._pause_seconds))
+                await self._rest(rest, draft.due_at)
             else:
                 due_at = await self._work(draft)
                 if due_at is not None:
@@ -89,23 +107,59 @@ class Pauses:
                 elif not draft.over:
                     self._wake.clear()
 
+    def _plan(self, draft: Draft) -> None:
+        """Wake up when something is to be done for a draft, if it stays as it is."""
+        draft.due_at = self._next_at(draft) or draft.changed_at
+        self._wake.set()
+        if self._sleep is not None and draft.due_at < self._sleeps_until:
+            self._sleep.cancel()
+
+    async def _rest(self, seconds: float, until: float) -> None:
+        """Sleep, unless something is due before: keys mostly move it on, so one sleep does for many."""
+        self._sleep, self._sleeps_until = asyncio.ensure_future(self._backend.sleep(seconds)), until
+        try:
+            await asyncio.wait({self._sleep})
+        finally:
+            self._sleep.cancel()
+            self._sleep = None
+
     def _interrupt(self) -> None:
         if self._draft is not None:
             self._draft.over = True
             self._draft = None
         self._warmer.silence_is_over()
 
+    def _next_at(self, draft: Draft) -> float | None:
+        """Return when something is to be done for a draft next; None: nothing in this silence."""
+        return min((at for at in (self._guess_at(draft), draft.warm_at) if at is not None), default=None)
+
+    def _guess_at(self, draft: Draft) -> float | None:
+        held_tokens = self._pregenerator.held_tokens(draft.text) if draft.guessing else None
+        return None if held_tokens is None else self._guesser.due_at(draft.changed_at, held_tokens)
+
     async def _work(self, draft: Draft) -> float | None:
         """Do for a draft what is to be done now; return when more is, None for never."""
         if not draft.text:
             return None
-        begin_at = self._pregenerator.begin_at(draft.turn, draft.text, draft.changed_at)
-        if begin_at is not None and begin_at <= self._backend.clock():
-            return self._once_more(draft) if await self._begin(draft) else None
-        warmed = await self._warm(draft)
-        if warmed is not Warmed.NOT_NOW:
-            return begin_at
-        return min((at for at in (begin_at, self._once_more(draft)) if at is not None), default=None)
+        now, guess_at = self._backend.clock(), self._guess_at(draft)
+        if guess_at is not None and guess_at <= now:
+            if await self._guess(draft):
+                return self._once_more(draft)
+        elif draft.warm_at is not None and draft.warm_at <= now:
+            warmed = await self._warm(draft)
+            draft.warm_at = self._once_more(draft) if warmed is Warmed.NOT_NOW else None
+        if draft.over:
+            return None
+        return self._next_at(draft) or (self._once_more(draft) if self._guesser.barred else None)
+
+    async def _guess(self, draft: Draft) -> bool:
+        """Begin the answer to a draft, or go on with it; return whether there was no room and it is tried again."""
+        held_tokens = self._pregenerator.held_tokens(draft.text)
+        again = await self._begin(draft)
+        draft.guessing = again or self._pregenerator.held_tokens(draft.text) != held_tokens
+        if self._pregenerator.prompt_of(draft.text) is not None:  # nothing of it is left to warm
+            draft.warm_at = None
+        return again
 
     async def _begin(self, draft: Draft) -> bool:
         """Begin the answer to a draft, after what would be too much at once; return whether to try again."""
@@ -118,7 +172,7 @@ class Pauses:
                 return False
             if not self._pregenerator.fits(prompt):
                 return warmed is not Warmed.NEVER
-        return await self._pregenerator.begin(draft.turn, draft.text, prompt)
+        return await self._pregenerator.begin(draft.turn, draft.text, prompt, draft.changed_at)
 
     async def _warm(self, draft: Draft) -> Warmed:
         try:
@@ -130,6 +184,6 @@ class Pauses:
 
     def _once_more(self, draft: Draft) -> float | None:
         """Return when what found no room is tried again: after one set pause, two, four, ..."""
-        factor = min(LONGEST_PAUSE_FACTOR, 2**draft.tries)
+        factor = min(LONGEST_WAIT, 2**draft.tries)
         draft.tries += 1
         return None if draft.tries > MOST_TRIES else self._backend.clock() + factor * self._pause_seconds

@@ -1,7 +1,7 @@
-"""Pre-generation for one session: in a pause the answer to the draft is begun, held back, and released if SUBMIT asks.
+"""Pre-generation for one session: the answer to the draft is begun, held back, and released if SUBMIT asks for it.
 
-`Pauses` begins them one after the other, so a session never has two of them in the engine. What may become of one is a
-row of `session.pregeneration.STAGES`; here is what a change of stage means:
+`Guesser` says when and how much of it, and `Pauses` begins them one after the other, so a session never has two of them
+in the engine. What may become of one is a row of `session.pregeneration.STAGES`; here is what a change of stage means:
 
     it leaves the engine otherwise than by its own end     its request is aborted
     it is closed                                           its books are closed, on the turn that it was begun for
@@ -24,13 +24,12 @@ from ..chat.token_ids import TokenIds
 from ..engine import Priority
 from ..errors import EngineDied, EngineError
 from ..scheduling.admission import Shed
-from ..session.events import PregenerationMode
-from ..session.guesses import begin_at
-from ..session.pregeneration import STAGES, Happening, Pregeneration, Stage, continuable
+from ..session.pregeneration import Happening, Pregeneration, continuable
 from .attempt import Attempt
+from .guesser import Guesser
 from .owner import Owner
 from .prefiller import Prefiller
-from .tasks import cancelled
+from .tasks import cancel_once, cancelled
 from .turn import Turn
 
 log = logging.getLogger(__name__)
@@ -39,35 +38,37 @@ log = logging.getLogger(__name__)
 class Pregenerator:
     """The pre-generations of one session."""
 
-    def __init__(self, owner: Owner, prefiller: Prefiller, sampling: Sampling, mode: PregenerationMode) -> None:
-        settings = owner.backend.settings
+    def __init__(self, owner: Owner, prefiller: Prefiller, guesser: Guesser, sampling: Sampling) -> None:
         self._owner = owner
         self._backend = owner.backend
         self._prefiller = prefiller
+        self._guesser = guesser
         self._sampling = sampling
-        self._active = (
-            mode is not PregenerationMode.OFF
-            and settings.pregeneration.enabled
-            and settings.pregeneration.in_flight > 0
-        )
-        self._asked: Attempt | None = None
+        self._waiting: Attempt | None = None
+        """It waits for its permit, to begin or to go on."""
         self._begun: Attempt | None = None
 
     def edited(self) -> None:
         """Stop what runs: the draft is another."""
-        self._all_see(Happening.EDIT)
+        self._let_go()
+        if self._begun is not None:
+            self._begun.sees(Happening.EDIT)
 
     def submitting(self) -> None:
         """Let go of what waits; what runs goes on until it is known what SUBMIT asks for."""
-        if self._asked is not None:
-            self._asked.sees(Happening.SUBMIT_OTHER)
+        self._let_go()
 
     def prompt_of(self, text: str) -> TokenIds | None:
         """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
-        attempt = self._begun
-        return (
-            attempt.begun.prompt if attempt is not None and not attempt.closed and attempt.begun.text == text else None
-        )
+        attempt = self._attempt_at(text)
+        return None if attempt is None else attempt.begun.prompt
+
+    def held_tokens(self, text: str) -> int | None:
+        """Return how many tokens of the answer to this text are there; None if more of it cannot be made now."""
+        attempt = self._attempt_at(text)
+        if attempt is None:
+            return 0
+        return attempt.begun.held_tokens if attempt.begun.can_grow else None
 
     def adopt(self, prompt: TokenIds) -> Attempt | None:
         """Return the attempt at the answer to exactly this prompt, adopted; None if nothing of it is to be had."""
@@ -79,21 +80,26 @@ class Pregenerator:
 
     def end_turn(self) -> None:
         """Close what was begun in the turn and not asked for."""
-        self._all_see(Happening.STREAM_CUT)
-
-    def begin_at(self, turn: Turn, text: str, changed_at: float) -> float | None:
-        """Return when the answer to a draft is begun that stays as it is since `changed_at`; None: not for this one."""
-        pause_seconds = self._backend.settings.pregeneration.pause_ms / 1000
-        return begin_at(text, changed_at, turn.guesses, pause_seconds) if self._active else None
+        self._let_go()
+        if self._begun is not None:
+            self._begun.sees(Happening.STREAM_CUT)
 
     async def to_begin(self, turn: Turn, text: str) -> TokenIds | None:
-        """Return the prompt of the answer to begin now; None if it is begun already, or cannot be rendered."""
+        """Return the prompt of the answer to begin, or to go on with; None if there is nothing to make now."""
+        if self.held_tokens(text) is None:
+            return None
+        if (begun := self.prompt_of(text)) is not None:
+            return begun
         try:
             prompt = await turn.final(text)
         except Exception as error:
             log.debug("nothing can be begun before SUBMIT: %s", type(error).__name__)
             return None
-        return prompt if Happening.PAUSE in STAGES[self._stage_of(prompt)] else None
+        attempt = self._open_attempt
+        if attempt is not None and attempt.begun.prompt == prompt:  # its template makes the same of another text
+            attempt.begun.text = text
+            return None
+        return prompt
 
     def may_start(self, prompt: TokenIds) -> bool:
         """Return whether the answer to this prompt may start now, as far as the engine is concerned."""
@@ -105,15 +111,17 @@ class Pregenerator:
         planned = Prefill(prompt, self._owner.view(place).frontier(prompt, self._backend.clock()))
         return planned.new_tokens <= place.replica.admission.room(planned.frontier)
 
-    async def begin(self, turn: Turn, text: str, prompt: TokenIds) -> bool:
-        """Generate the answer to this prompt until it ends, is held or is stopped; return whether it was shed instead.
+    async def begin(self, turn: Turn, text: str, prompt: TokenIds, changed_at: float) -> bool:
+        """Generate what the answer to this prompt is worth by now, until it ends, is held or is stopped.
 
-        Raises EngineDied.
+        Return whether it was shed instead. `changed_at` is since when the draft is this text. Raises EngineDied.
         """
-        place = self._owner.route.now
-        begun = self._pregeneration(text, prompt)
-        self._asked = attempt = Attempt(self._owner, self._sampling, turn, place, self._owner.view(place), begun)
-        attempt.task = asyncio.create_task(self._generate(attempt))
+        attempt = self._attempt_at(text)
+        if attempt is None:
+            attempt = self._attempt(turn, text, prompt)
+        attempt.begun.go_on(self._guesser.tokens(changed_at, attempt.begun.held_tokens))
+        self._waiting = attempt
+        attempt.task = asyncio.create_task(self._generate(attempt, changed_at))
         return await self._ended(attempt.task)
 
     @property
@@ -125,27 +133,31 @@ class Pregenerator:
         """Return what SUBMIT of this prompt is to what was begun."""
         if attempt.begun.prompt != prompt:
             return Happening.SUBMIT_OTHER
-        attempt.turn.guesses.came_true()
         replica = attempt.place.replica
         if not replica.up:
             return Happening.SUBMIT_SAME_ENGINE_LOST
         return Happening.SUBMIT_SAME_BEHIND_OTHERS if replica.engine.load.waiting else Happening.SUBMIT_SAME
 
-    def _all_see(self, happening: Happening) -> None:
-        for attempt in (self._asked, self._begun):
-            if attempt is not None:
-                attempt.sees(happening)
-
-    def _stage_of(self, prompt: TokenIds) -> Stage:
+    def _attempt_at(self, text: str) -> Attempt | None:
+        """Return the attempt at the answer to this text, unless it is over."""
         attempt = self._open_attempt
-        return Stage.NOTHING if attempt is None or attempt.begun.prompt != prompt else attempt.begun.stage
+        return attempt if attempt is not None and attempt.begun.text == text else None
+
+    def _let_go(self) -> None:
+        """Wait for no permit any more."""
+        if (waiting := self._waiting) is None:
+            return
+        if waiting is self._begun and waiting.task is not None:  # what it has is kept
+            cancel_once(waiting.task)
+        else:
+            waiting.sees(Happening.EDIT)
 
     async def _ended(self, task: asyncio.Task[None]) -> bool:
         try:
             await asyncio.wait({task})
         finally:
             await cancelled(task)
-            self._asked = None
+            self._waiting = None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, EngineDied):
             raise error
@@ -153,12 +165,12 @@ class Pregenerator:
             log.debug("nothing was begun before SUBMIT: %s", type(error).__name__)
         return isinstance(error, Shed)
 
-    async def _generate(self, attempt: Attempt) -> None:
+    async def _generate(self, attempt: Attempt, changed_at: float) -> None:
         begun = attempt.begun
         try:
             asked = attempt.request(attempt.place, begun.asked_tokens, Priority.PREGENERATION)
             async with aclosing(asked) as outputs:
-                await self._hold_back(attempt, outputs)
+                await self._hold_back(attempt, outputs, changed_at)
                 async for output in outputs:  # SUBMIT has asked for it
                     attempt.take(output)
         except EngineError as error:
@@ -167,7 +179,7 @@ class Pregenerator:
         finally:
             attempt.sees(Happening.ENGINE_FAILED if begun.failure else Happening.ENGINE_ENDED)
 
-    async def _hold_back(self, attempt: Attempt, outputs: AsyncGenerator[Output, None]) -> None:
+    async def _hold_back(self, attempt: Attempt, outputs: AsyncGenerator[Output, None], changed_at: float) -> None:
         """Wait for a permit and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
         begun, owner, admission = attempt.begun, self._owner, attempt.place.replica.admission
         longest_seconds, plan = self._backend.settings.pregeneration.seconds, partial(self._plan, attempt)
@@ -175,35 +187,33 @@ class Pregenerator:
             self._start(attempt)
             async with _revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
                 async for output in outputs:
-                    if not begun.outputs:
-                        admission.prefilled(permit, output.cached_tokens)
+                    admission.prefilled(permit, output.cached_tokens)
                     attempt.take(output)
                     if begun.adopted:
                         return
+                    begun.cap = max(begun.cap, self._guesser.tokens(changed_at))
                     if begun.over_cap:
                         attempt.sees(Happening.CAP)
                         await outputs.aclose()
 
     def _start(self, attempt: Attempt) -> None:
-        if self._begun is not None:
+        if self._begun is not None and self._begun is not attempt:
             self._begun.sees(Happening.SUPERSEDED)
-        self._asked, self._begun = None, attempt
-        attempt.sees(Happening.PERMIT)
-        attempt.turn.guesses.begun()
-        attempt.begun.believed_tokens = attempt.view.frontier(attempt.begun.prompt, self._backend.clock())
+        self._waiting, self._begun = None, attempt
+        attempt.starts()
 
     def _plan(self, attempt: Attempt, room: Room, now: float) -> Prefill | Wait:
         if self._prefiller.in_flight:  # a warm of this session computes some of it
             return Wait.COMPUTED_BY_ANOTHER
-        prompt = attempt.begun.prompt
-        planned = Prefill(prompt, attempt.view.frontier(prompt, now))
+        planned = Prefill(attempt.lead, attempt.view.frontier(attempt.lead, now))
         return planned if planned.new_tokens <= room(planned.frontier) else Wait.NO_ROOM
 
-    def _pregeneration(self, text: str, prompt: TokenIds) -> Pregeneration:
-        info, cap = self._backend.info, self._backend.settings.pregeneration.tokens
+    def _attempt(self, turn: Turn, text: str, prompt: TokenIds) -> Attempt:
+        info, place = self._backend.info, self._owner.route.now
         answer_tokens = info.answer_tokens(len(prompt), self._sampling.max_tokens)
         can_continue = continuable(self._sampling, penalizes=info.penalizes)
-        return Pregeneration(text, prompt, can_continue, answer_tokens, cap)
+        begun = Pregeneration(text, prompt, can_continue, answer_tokens)
+        return Attempt(self._owner, self._sampling, turn, place, self._owner.view(place), begun)
 
 
 @asynccontextmanager

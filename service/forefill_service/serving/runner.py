@@ -12,12 +12,13 @@ from functools import partial
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
-from ..session.events import KeystrokeEvent, Open, PregenerationMode, Unknown, WarmMode
-from ..session.guesses import Guesses
+from ..session.events import KeystrokeEvent, Open, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session
+from ..session.pregeneration import continuable
 from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Answered, Answerer
+from .guesser import Guesser
 from .owner import Owner
 from .pauses import Pauses
 from .prefiller import Prefiller
@@ -47,8 +48,10 @@ class SessionRunner:
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         self._warmer = Warmer(owner, prefiller, self._answer_flush, off_reason=off_reason)
-        pregenerator = Pregenerator(owner, prefiller, opening.sampling, opening.pregeneration_mode)
-        self._pauses = Pauses(owner, self._warmer, pregenerator)
+        can_go_on = continuable(opening.sampling, penalizes=backend.info.penalizes)
+        guesser = Guesser(owner, opening.pregeneration_mode, can_go_on=can_go_on)
+        pregenerator = Pregenerator(owner, prefiller, guesser, opening.sampling)
+        self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)
         self._turn: Turn | None = None
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
@@ -103,7 +106,7 @@ class SessionRunner:
                 case Drafted(text, composed_code_points):
                     self._pauses.drafted(self._current_turn, text, composed_code_points, now)
                 case Generate():
-                    self._pauses.submitting()
+                    self._pauses.submitting(action.text, now)
                     await self._warmer.withdraw()
                     self._tasks.spawn(partial(self._answer, self._current_turn, action, now))
                 case Refuse(reason, seq, draft_code_points):
@@ -124,13 +127,11 @@ class SessionRunner:
         self._pauses.end_turn()
         prompts = self._prompts(begin.messages)
         if (last := self._turn) is None:
-            adaptive = self._opening.pregeneration_mode is PregenerationMode.AUTO
-            guesses = Guesses(self._backend.settings.pregeneration.tries, adaptive)
-            self._turn = Turn(prompts, guesses)
+            self._turn = Turn(prompts)
         else:  # books that no answer has closed go on
             ledger = Ledger() if last.ledger.closed else last.ledger
             last.prompts.end()
-            self._turn = Turn(prompts, last.guesses.for_next_draft(), ledger)
+            self._turn = Turn(prompts, ledger)
         await self._warmer.wish(Wish(self._turn, begin.confirmed))
 
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:

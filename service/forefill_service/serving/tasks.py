@@ -1,11 +1,13 @@
 """The tasks of one session, and how a task is ended without cutting its clean-up short."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..errors import EngineDied, Reason, Refusal
+
+T = TypeVar("T")
 
 
 def cancel_once(task: asyncio.Task[Any]) -> None:
@@ -20,6 +22,33 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
     while not task.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait({task})
+
+
+class Ahead(Generic[T]):
+    """A generator that runs to its first item at once, before anybody asks for it."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+        self._first = asyncio.create_task(self._next())
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Yield its items. Raises what it raises."""
+        for item in await self._first:
+            yield item
+        async for item in self._items:
+            yield item
+
+    async def close(self) -> None:
+        """End it, wherever it is."""
+        await cancelled(self._first)
+        if not self._first.cancelled():
+            self._first.exception()  # nobody asks for it any more
+        await self._items.aclose()
+
+    async def _next(self) -> list[T]:
+        async for item in self._items:
+            return [item]
+        return []
 
 
 class SessionTasks:

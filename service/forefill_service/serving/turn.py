@@ -3,20 +3,18 @@
 from dataclasses import dataclass, field
 
 from ..chat.token_ids import TokenIds
-from ..session.guesses import Guesses
 from ..session.ledger import Ledger
 from .prompts import Prompts
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Turn:
-    """What belongs to one turn of a session: its prompts, which may still be in the making, its books, its guesses.
+    """What belongs to one turn of a session: its prompts, which may still be in the making, and its books.
 
     A turn is replaced, not reset. Work that goes on over its end keeps the turn that it was begun for.
     """
 
     prompts: Prompts
-    guesses: Guesses
     ledger: Ledger = field(default_factory=Ledger)
 
     async def stable(self, confirmed: str) -> TokenIds:

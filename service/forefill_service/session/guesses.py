@@ -1,52 +1,36 @@
-"""When the answer to a draft is begun before SUBMIT: the one rule, and what past guesses teach it."""
+"""When the answer to a draft is begun before SUBMIT, and how much of it is made: the one rule.
 
-from dataclasses import dataclass
+To begin it costs the engine about what it saves the user: the prompt's rest, and a step. It is for nothing unless
+SUBMIT is the next thing that happens, which has the chance p. So a guess is worth what it costs if its odds p / (1 - p)
+are at least the price: how many seconds of a wait a second of the engine must save. Another token costs a step and
+saves one, but the n-th is worth an n-th of the first, since it is read later:
 
-LONGEST_PAUSE_FACTOR = 16
+    odds of                    are worth
+    less than the price        nothing
+    n times the price          n tokens
 
+The odds rise while the user is silent, and the guess with them, but in few steps: to go on is a request of its own.
+"""
 
-@dataclass(slots=True)
-class Guesses:
-    """How often a pause in one draft may be taken for its end: `tries_per_draft` times.
+import math
 
-    If `adaptive`, a session that was guessed wrong twice in a row has to pause twice as long the next time, and twice
-    as long again after each further wrong guess, to 16 times; one right guess, and it is the set pause again.
-    """
-
-    tries_per_draft: int
-    adaptive: bool
-    tries: int = 0
-    wrong_in_a_row: int = 0
-
-    @property
-    def may_try(self) -> bool:
-        """Whether the draft may be tried again."""
-        return self.tries < self.tries_per_draft
-
-    @property
-    def pause_factor(self) -> int:
-        """How many times the set pause must have passed."""
-        return min(LONGEST_PAUSE_FACTOR, 2 ** max(0, self.wrong_in_a_row - 1)) if self.adaptive else 1
-
-    def for_next_draft(self) -> "Guesses":
-        """Return the guesses of the next draft: what the session's past guesses taught is kept."""
-        return Guesses(self.tries_per_draft, self.adaptive, wrong_in_a_row=self.wrong_in_a_row)
-
-    def begun(self) -> None:
-        """Count an answer that is begun: a wrong guess, until it comes true."""
-        self.tries += 1
-        self.wrong_in_a_row += 1
-
-    def came_true(self) -> None:
-        """Record that SUBMIT asks for what was begun."""
-        self.wrong_in_a_row = 0
+GROWTH = 4
+"""How many times its tokens a guess must be worth to go on."""
 
 
-def begin_at(draft: str, changed_at: float, guesses: Guesses, pause_seconds: float) -> float | None:
-    """Return when the answer to a draft is begun if it does not change before; None: not for this draft.
+def tokens_worth(p_end: float, price: float, most: int) -> int:
+    """Return how many tokens of the answer are worth their price now, up to `most`."""
+    if p_end >= 1.0:
+        return most if price < math.inf else 0
+    return int(min(most, p_end / (1.0 - p_end) / price))
 
-    This is the one rule that decides when an answer is begun. Times are seconds of one clock.
-    """
-    if not draft or not guesses.may_try:
-        return None
-    return changed_at + pause_seconds * guesses.pause_factor
+
+def p_end_for(tokens: int, price: float) -> float:
+    """Return the chance of SUBMIT at which this many tokens are worth their price."""
+    odds = tokens * price
+    return odds / (1.0 + odds) if odds < math.inf else 1.0
+
+
+def next_tokens(held: int) -> int:
+    """Return how many tokens a guess must be worth to be begun, or to go on if it has some."""
+    return GROWTH * held or 1

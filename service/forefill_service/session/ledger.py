@@ -117,6 +117,11 @@ class Ledger:
         else:
             self.entries.append(Entry(prompt, cached_tokens, place))
 
+    def went_on(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> None:
+        """Book that a pre-generation went on by another request, which found `cached_tokens` of its prompt cached."""
+        if cached_tokens < len(prompt):
+            self.entries.append(Entry(prompt, cached_tokens, place))
+
     def generated(self, *, adopted: int = 0, discarded: int = 0) -> None:
         """Book tokens that were generated before SUBMIT."""
         self.adopted += adopted

@@ -1,7 +1,7 @@
 """An answer begun before SUBMIT, as a value: its stage, and how much of it is asked for, released, and continued.
 
     nothing ── pause ──> ASKED ── permit ──> RUNNING ──────── ended, cap, revoked, failed ────────> HELD
-                           │                    │                                                    │
+                           │                    │ <─────────────── permit to go on ──────────────────┤
                            │                    │ SUBMIT of the same prompt                          │ SUBMIT
                            │                    v                                                    v
                            │                 ADOPTED ──────────────── ended, failed ────────> FINISHING
@@ -11,11 +11,13 @@
 Each row of `STAGES` says what each happening does in one stage. What leaves ASKED, RUNNING or ADOPTED for HELD,
 FINISHING or CLOSED otherwise than by its request's own end has that request stopped.
 
-A pre-generation is the plain generation of one prompt, and what it costs is bounded: at the cap on tokens it ends. How
-it ends depends on whether a second request can continue it, which it can if the rest is drawn from the ids alone:
+A pre-generation is the plain generation of one prompt, and what it costs is bounded: at the cap, the number of tokens
+that it is worth by now (`guesses`), it ends. How it ends depends on whether a second request can continue it, which it
+can if the rest is drawn from the ids alone:
 
     sampling of the answer              asked of the engine         at the cap, or when it must make way
-    none of these                       no more than the cap        what it made is held, a new request continues it
+    none of these                       no more than the cap        what it made is held, a new request continues it:
+                                                                    before SUBMIT if the cap has risen, else after it
     a seed, with a temperature          all of the answer           closed: the seed's state is the request's own
     a presence or frequency penalty     all of the answer           closed: they count the answer alone
     stop texts                          all of the answer           closed: one may have begun in what was made
@@ -26,7 +28,7 @@ means that the engine still holds bytes of an unfinished character, and one with
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from ..chat.generation import Output, Sampling
@@ -62,7 +64,7 @@ class Happening(Enum):
     PAUSE = auto()
     """The user pauses on a draft with exactly this prompt."""
     PERMIT = auto()
-    """Admission lets it start."""
+    """Admission lets its request, or the next one, start."""
     SUPERSEDED = auto()
     """Another one has started."""
     EDIT = auto()
@@ -76,7 +78,7 @@ class Happening(Enum):
     SUBMIT_OTHER = auto()
     """SUBMIT asks for another prompt."""
     CAP = auto()
-    """It has as many tokens as it may have before SUBMIT."""
+    """It has as many tokens as it is worth."""
     REVOKED = auto()
     """It must make way for others, or has run for as long as it may."""
     ENGINE_ENDED = auto()
@@ -104,18 +106,18 @@ def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
 class Pregeneration:
     """The answer to one prompt, begun before SUBMIT.
 
-    `answer_tokens` is the most that the answer may have, `cap` the most before SUBMIT. `continuable` says whether a
-    second request can continue it, `believed_tokens` how many leading tokens of the prompt were believed cached when it
-    was sent.
+    `answer_tokens` is the most that the answer may have, `cap` the most that are worth making before SUBMIT, as it is
+    known by now. `continuable` says whether a second request can continue it, `may_go_on` whether one may before
+    SUBMIT.
     """
 
     text: str
     prompt: TokenIds
     continuable: bool
     answer_tokens: int
-    cap: int
+    cap: int = 1
+    may_go_on: bool = True
     stage: Stage = Stage.ASKED
-    believed_tokens: int = 0
     outputs: list[Output] = field(default_factory=list)
     generated_tokens: int = 0
     failure: EngineError | None = None
@@ -129,14 +131,38 @@ class Pregeneration:
         before = self.stage
         rule = STAGES[before].get(happening, before)
         self.stage = rule if isinstance(rule, Stage) else rule(self)
+        self.may_go_on &= happening not in (Happening.REVOKED, Happening.ENGINE_FAILED)
         if self.adopted and self.adopted_at_tokens is None:
             self.adopted_at_tokens = self.generated_tokens
         return before in _HAS_A_REQUEST and self.ended and happening not in _ITS_OWN_END
 
+    def go_on(self, cap: int) -> None:
+        """Prepare for a next request that makes it as long as `cap`: it follows the last token that can be released."""
+        self.cap = cap
+        del self.outputs[self._releasable :]
+        if self.outputs:  # that its request has ended says nothing of the next one
+            self.outputs[-1] = replace(self.outputs[-1], finish_reason=None)
+
     @property
     def asked_tokens(self) -> int:
-        """Most tokens that its own request makes."""
-        return min(self.cap, self.answer_tokens) if self.continuable else self.answer_tokens
+        """Most tokens that its next request before SUBMIT makes."""
+        most = min(self.cap, self.answer_tokens) if self.continuable else self.answer_tokens
+        return most - self.held_tokens
+
+    @property
+    def held_tokens(self) -> int:
+        """The number of tokens that it has, released or not."""
+        return sum(len(output.token_ids) for output in self.outputs)
+
+    @property
+    def lead_ids(self) -> list[int]:
+        """The ids that its next request follows: of all that can be released."""
+        return [token for output in self.outputs[: self._releasable] for token in output.token_ids]
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether more of it may be made before SUBMIT."""
+        return self.stage is Stage.HELD and self.may_go_on and self.continuable and not self.complete
 
     @property
     def rest_tokens(self) -> int:
@@ -167,13 +193,13 @@ class Pregeneration:
     def complete(self) -> bool:
         """Whether it is the whole answer."""
         if self.finish_reason == "length":
-            return self.generated_tokens >= self.answer_tokens
+            return self.held_tokens >= self.answer_tokens
         return self.finish_reason == "stop"
 
     @property
     def over_cap(self) -> bool:
-        """Whether it has as many tokens as it may have before SUBMIT, and its request would make more."""
-        return self.generated_tokens >= self.cap and self.finish_reason is None
+        """Whether it has as many tokens as it is worth, and its request would make more."""
+        return self.held_tokens >= self.cap and self.finish_reason is None
 
     @property
     def has_releasable(self) -> bool:
@@ -211,7 +237,7 @@ class Pregeneration:
         if self.adopted_at_tokens is not None:
             adopted = min(self.adopted_at_tokens, len(self.released_ids)) if answered else 0
             return adopted, self.adopted_at_tokens - adopted
-        unseen = 0 if self.finish_reason else min(UNSEEN_TOKENS, self.asked_tokens - self.generated_tokens)
+        unseen = 0 if self.finish_reason else min(UNSEEN_TOKENS, self.asked_tokens)
         return 0, self.generated_tokens + unseen
 
 
@@ -259,6 +285,7 @@ STAGES: dict[Stage, dict[Happening, Rule]] = {
         Happening.STREAM_CUT: Stage.CLOSED,
     },
     Stage.HELD: {
+        Happening.PERMIT: Stage.RUNNING,
         Happening.SUPERSEDED: Stage.CLOSED,
         **dict.fromkeys(_SUBMITS_OF_THE_SAME, Stage.FINISHING),
         Happening.SUBMIT_OTHER: Stage.CLOSED,

@@ -13,7 +13,7 @@ from forefill_service.session.ledger import Balance
 from forefill_service.session.responses import FlushOutcome, FlushResult, GenerationStarted, Opened, Source
 
 from tests.support.pausing import pausing, steps
-from tests.support.stage import BLOCK, PAUSE_SECONDS, SYSTEM, Stage, on_stage, settle, user
+from tests.support.stage import BLOCK, PAUSE_SECONDS, SYSTEM, DecidedTypist, Stage, on_stage, settle, user
 from tests.support.texts import HEX, MYANMAR, THAI
 
 LONG = "and say by whom they were seen and what was found then " * 4
@@ -199,26 +199,23 @@ async def test_a_session_that_asked_for_no_warming_has_no_pieces_warmed_either()
         assert stage.warms == stage.pregenerations == []
 
 
-async def test_a_draft_whose_answer_is_begun_after_a_longer_pause_is_warmed_after_the_set_one() -> None:
-    async with pausing(Open((SYSTEM,)), pregeneration_tries=100) as stage:
-        for word in ("Show ", "me ", LONG):
-            await stage.types(word)
-            warms = len(stage.warms)
-            await stage.pauses()
-        assert len(stage.pregenerations) == 2
-        assert common_with(stage, stage.draft, stage.warms[warms].prompt_ids)
-        await stage.pauses()
-        assert len(stage.pregenerations) == 3
-
-
-async def test_a_draft_that_was_tried_too_often_is_still_warmed() -> None:
-    async with pausing(Open((SYSTEM,), pregeneration_mode=PregenerationMode.ON), pregeneration_tries=1) as stage:
-        await stage.types("Show ")
-        await stage.pauses()
+async def test_a_draft_whose_answer_is_begun_after_a_longer_silence_is_warmed_after_the_set_pause() -> None:
+    async with pausing(typist=DecidedTypist(pauses=2)) as stage:
         await stage.types(LONG)
         warms = len(stage.warms)
         await stage.pauses()
+        assert stage.pregenerations == []
+        assert common_with(stage, stage.draft, stage.warms[warms].prompt_ids)
+        await stage.pauses()
         assert len(stage.pregenerations) == 1
+
+
+async def test_a_draft_whose_answer_is_not_worth_beginning_is_still_warmed() -> None:
+    async with pausing(typist=DecidedTypist(p=0.001)) as stage:
+        await stage.types(LONG)
+        warms = len(stage.warms)
+        await stage.pauses()
+        assert stage.pregenerations == []
         assert len(stage.warms) == warms + 1
         assert stage.time_gate.waiting == []
 
@@ -402,9 +399,11 @@ async def test_what_the_next_draft_needs_is_not_late_because_of_a_long_wait_befo
         stage.engine.load = EngineLoad()
         await stage.does(CharAdd(LONG))
         warms = len(stage.warms)
+        [(seconds,)] = stage.time_gate.asked[-1:]
+        assert seconds <= PAUSE_SECONDS
+        assert len(stage.time_gate.waiting) == 1
         await stage.pauses()
         assert len(stage.warms) == warms + 1
-        assert max(seconds for (seconds,) in stage.time_gate.asked) <= PAUSE_SECONDS
 
 
 async def test_nothing_is_warmed_for_an_emptied_or_submitted_draft() -> None:

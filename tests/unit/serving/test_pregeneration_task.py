@@ -11,7 +11,7 @@ from forefill_service.session.events import CharAdd, CharDelete, Open, Pregenera
 from forefill_service.session.responses import GenerationStarted, SessionError, Source
 
 from tests.support.pausing import TEXT, begins, deltas, pausing, plain_answer
-from tests.support.stage import BLOCK, SYSTEM, settle, user
+from tests.support.stage import BLOCK, FOREVER, SYSTEM, settle, user
 
 # --- when it begins
 
@@ -91,34 +91,13 @@ async def test_it_needs_no_warming() -> None:
         assert len(stage.pregenerations) == 1
 
 
-async def test_a_draft_is_tried_so_many_times_and_the_next_one_again() -> None:
-    async with pausing(Open((SYSTEM,), pregeneration_mode=PregenerationMode.ON), pregeneration_tries=2) as stage:
-        for word in TEXT.split():
+async def test_a_draft_is_tried_anew_at_every_silence() -> None:
+    async with pausing(pregeneration_waste=FOREVER) as stage:
+        words = TEXT.split()
+        for word in words:
             await stage.types(word)
             await stage.pauses()
-        assert len(stage.pregenerations) == 2
-        await stage.submits("something else")
-        await stage.types(TEXT)
-        await stage.pauses()
-        assert len(stage.pregenerations) == 3
-
-
-async def test_a_session_that_is_guessed_wrong_in_a_row_has_to_pause_longer() -> None:
-    opening = Open((SYSTEM,), pregeneration_mode=PregenerationMode.AUTO)
-    async with pausing(opening, pregeneration_tries=100) as stage:
-        begun = []
-        for word in TEXT.split()[:5]:
-            await stage.types(word)
-            await stage.pauses()
-            begun.append(len(stage.pregenerations))
-        assert begun == [1, 2, 2, 2, 2]
-        await stage.pauses()
-        assert len(stage.pregenerations) == 3
-        await stage.submits()
-        assert stage.all(GenerationStarted)[0].source is Source.PREGENERATED
-        await stage.types(TEXT)
-        await stage.pauses()
-        assert len(stage.pregenerations) == 4, "one right guess, and it is the set pause again"
+        assert len(stage.pregenerations) == len(words)
 
 
 async def test_under_load_nothing_is_begun_and_submit_works_as_always() -> None:

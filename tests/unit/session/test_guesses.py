@@ -1,41 +1,43 @@
-"""When the answer to a draft is begun before SUBMIT."""
+"""The one rule of when an answer is begun, and how much of it."""
 
-from forefill_service.session.guesses import Guesses, begin_at
+import math
 
-
-def test_a_draft_is_tried_so_many_times() -> None:
-    guesses = Guesses(2, adaptive=False)
-    for _ in range(2):
-        assert guesses.may_try
-        guesses.begun()
-    assert not guesses.may_try
-    assert guesses.for_next_draft().may_try
+import pytest
+from forefill_service.session.guesses import GROWTH, next_tokens, p_end_for, tokens_worth
 
 
-def test_wrong_guesses_in_a_row_make_the_pause_longer() -> None:
-    adaptive, steady = Guesses(100, adaptive=True), Guesses(100, adaptive=False)
-    factors = []
-    for _ in range(8):
-        factors.append(adaptive.pause_factor)
-        assert steady.pause_factor == 1
-        adaptive.begun()
-        steady.begun()
-        adaptive = adaptive.for_next_draft()
-    assert factors == [1, 1, 2, 4, 8, 16, 16, 16]
-    adaptive.came_true()
-    assert adaptive.pause_factor == 1
+@pytest.mark.parametrize(
+    ("p_end", "price", "tokens"),
+    [
+        (0.0, 0.05, 0),
+        (0.04, 0.05, 0),  # odds of 1 to 24
+        (0.05, 0.05, 1),  # 1 to 19
+        (0.5, 0.05, 20),
+        (0.5, 0.5, 2),
+        (0.99, 0.05, 64),
+        (1.0, 0.05, 64),
+        (0.99, math.inf, 0),
+        (1.0, math.inf, 0),
+    ],
+)
+def test_a_guess_is_worth_its_odds_over_the_price(p_end: float, price: float, tokens: int) -> None:
+    assert tokens_worth(p_end, price, 64) == tokens
 
 
-def test_a_draft_is_begun_after_the_pause_that_its_session_has_to_make() -> None:
-    guesses = Guesses(5, adaptive=True)
-    assert begin_at("so", 10.0, guesses, 0.6) == 10.6
-    for _ in range(3):
-        guesses.begun()
-    assert begin_at("so", 10.0, guesses, 0.5) == 12.0
+@pytest.mark.parametrize("price", [0.01, 0.04, 0.3, 4.0])
+@pytest.mark.parametrize("tokens", [1, 4, 64])
+def test_the_chance_that_is_waited_for_is_the_one_at_which_they_are_worth_it(price: float, tokens: int) -> None:
+    needed = p_end_for(tokens, price)
+    assert tokens_worth(needed + 1e-9, price, 1000) == tokens
+    assert tokens_worth(needed - 1e-6, price, 1000) == tokens - 1
 
 
-def test_nothing_is_begun_for_an_empty_draft_or_one_that_was_tried_often_enough() -> None:
-    guesses = Guesses(1, adaptive=False)
-    assert begin_at("", 10.0, guesses, 0.6) is None
-    guesses.begun()
-    assert begin_at("so", 10.0, guesses, 0.6) is None
+def test_no_chance_pays_an_infinite_price() -> None:
+    assert p_end_for(1, math.inf) == 1.0
+
+
+def test_a_guess_goes_on_in_few_and_growing_steps() -> None:
+    sizes = [0]
+    while sizes[-1] < 64:
+        sizes.append(next_tokens(sizes[-1]))
+    assert sizes == [0, 1, GROWTH, GROWTH**2, GROWTH**3]

@@ -184,7 +184,7 @@ UNUSABLE = """
             pause permit superseded edit  same behind lost other  cap revoked ended failed  answered cut
 ASKED       .     R      .          C     C    C      C    C      .   .       C     C       .        C
 RUNNING     .     .      .          C     A    C      C    C      C   C       C     C       .        C
-HELD        .     .      C          .     F    F      F    C      .   .       .     .       .        C
+HELD        .     R      C          .     F    F      F    C      .   .       .     .       .        C
 ADOPTED     .     .      .          .     .    .      .    .      .   .       F     F       C        C
 FINISHING   .     .      .          .     .    .      .    .      .   .       .     .       C        C
 CLOSED      .     .      .          .     .    .      .    .      .   .       .     .       .        .
@@ -193,7 +193,7 @@ USABLE = """
             pause permit superseded edit  same behind lost other  cap revoked ended failed  answered cut
 ASKED       .     R      .          C     C    C      C    C      .   .       C     C       .        C
 RUNNING     .     .      .          C     A    A      C    C      H   H       H     H       .        C
-HELD        .     .      C          .     F    F      F    C      .   .       .     .       .        C
+HELD        .     R      C          .     F    F      F    C      .   .       .     .       .        C
 ADOPTED     .     .      .          .     .    .      .    .      .   .       F     F       C        C
 FINISHING   .     .      .          .     .    .      .    .      .   .       .     .       C        C
 CLOSED      .     .      .          .     .    .      .    .      .   .       .     .       .        .
@@ -225,6 +225,42 @@ def test_what_follows_in_each_stage(stage: Stage, happening: Happening, usable: 
     assert pregeneration.stage is after
     ends = after in (Stage.HELD, Stage.FINISHING, Stage.CLOSED)
     assert stops == (ends and (stage, happening) in STOPS), "its request is stopped if it did not end by itself"
+
+
+def test_what_is_held_goes_on_after_what_can_be_released_and_asks_for_the_rest_of_its_new_cap() -> None:
+    pregeneration = taken(["Show", " me", "", ""], "length", cap=4, answer_tokens=20)
+    pregeneration.stage = Stage.HELD
+    assert pregeneration.can_grow
+    pregeneration.go_on(16)
+    assert (pregeneration.held_tokens, pregeneration.lead_ids, pregeneration.asked_tokens) == (2, [100, 101], 14)
+    pregeneration.happens(Happening.PERMIT)
+    pregeneration.take(Output(" all", (104,), 4, "length"))
+    assert not pregeneration.complete
+    assert pregeneration.release() == Output("Show me all", (100, 101, 104), 4)
+    assert pregeneration.rest_tokens == 17
+    pregeneration.happens(Happening.ENGINE_ENDED)
+    pregeneration.happens(Happening.SUBMIT_OTHER)
+    assert pregeneration.adopted_and_discarded(answered=False) == (0, 5), "also what it had to drop"
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason", "sampling", "happening"),
+    [
+        (["a", "b"], "stop", UNSEEDED, Happening.ENGINE_ENDED),
+        (["a"] * 8, "length", UNSEEDED, Happening.ENGINE_ENDED),
+        (["a", "b"], None, UNSEEDED, Happening.REVOKED),
+        (["a", "b"], None, UNSEEDED, Happening.ENGINE_FAILED),
+        (["a", "b"], "stop", SEEDED, Happening.ENGINE_ENDED),
+    ],
+)
+def test_what_is_complete_or_had_to_make_way_does_not_go_on(
+    texts: list[str], reason: str | None, sampling: Sampling, happening: Happening
+) -> None:
+    pregeneration = taken(texts, reason, sampling=sampling)
+    pregeneration.stage = Stage.RUNNING
+    pregeneration.happens(happening)
+    assert pregeneration.stage is Stage.HELD
+    assert not pregeneration.can_grow
 
 
 def test_a_pause_asks_for_nothing_that_an_earlier_one_has_brought() -> None:

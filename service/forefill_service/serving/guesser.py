@@ -1,0 +1,62 @@
+"""The worth of one session's guesses now: the chance that SUBMIT comes next, against the price of the engine's time."""
+
+import math
+
+from ..scheduling.guess_price import price
+from ..session.events import PregenerationMode
+from ..session.guesses import next_tokens, p_end_for, tokens_worth
+from .owner import Owner
+
+WHOLE_TOKENS = 8
+"""What the answer must be worth, in tokens, to be begun if no second request can go on with it."""
+
+
+class Guesser:
+    """What a session's guesses are worth; `typist` is to be told of every change, hint and SUBMIT.
+
+    With `PregenerationMode.ON`, neither the answers that run nor what was wasted before raises the price.
+    `can_go_on` says whether a second request can continue an answer of this session.
+    """
+
+    def __init__(self, owner: Owner, mode: PregenerationMode, *, can_go_on: bool) -> None:
+        settings = owner.backend.settings.pregeneration
+        self.typist = owner.backend.typist(owner.tenant)
+        self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
+        self._owner = owner
+        self._at_base_price = mode is PregenerationMode.ON
+        self._first_tokens = 1 if can_go_on else min(WHOLE_TOKENS, settings.tokens)
+        self._most_tokens = settings.tokens
+
+    @property
+    def price(self) -> float:
+        """The price of the engine's time now, where the session's requests go; infinite: nothing may be begun."""
+        admission = self._owner.route.now.replica.admission
+        if self._at_base_price:
+            return price(admission.pressure, 0, 1.0)
+        factor = self._owner.backend.guess_budget.factor(*self._owner.accounts)
+        return price(admission.pressure, admission.answers, factor)
+
+    def due_at(self, changed_at: float, held_tokens: int) -> float | None:
+        """Return when the answer to a draft that stays as it is since `changed_at` is to be begun, or to go on.
+
+        `held_tokens` are what it has of it, 0 if it is not begun. None: not in this silence, as things are now.
+        """
+        wanted = self._wanted(held_tokens)
+        if not self.active or held_tokens >= wanted:
+            return None
+        silence_seconds = self.typist.silence_until(p_end_for(wanted, self.price))
+        return None if silence_seconds is None else changed_at + silence_seconds
+
+    def tokens(self, changed_at: float, held_tokens: int = 0) -> int:
+        """Return how many tokens of the answer are worth having by now; at least as many as it was due for."""
+        silence_seconds = self._owner.backend.clock() - changed_at
+        worth = tokens_worth(self.typist.p_end(silence_seconds), self.price, self._most_tokens)
+        return max(worth, self._wanted(held_tokens))
+
+    @property
+    def barred(self) -> bool:
+        """Whether nothing may be begun now, whatever it is worth."""
+        return self.active and math.isinf(self.price)
+
+    def _wanted(self, held_tokens: int) -> int:
+        return min(max(self._first_tokens, next_tokens(held_tokens)), self._most_tokens)
