@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from math import log
+from math import exp, log
 from typing import Any, TypeVar
 
 from forefill_service.chat.messages import ChatMessage
@@ -70,7 +70,7 @@ class RisingTypist(Typist):
     """A user for whom one token is worth its base price after one pause, `GROWTH` after two, its square after three."""
 
     def p_end(self, silence_seconds: float) -> float:
-        odds = BASE_PRICE * GROWTH ** (silence_seconds / PAUSE_SECONDS - 1)
+        odds = BASE_PRICE * exp(log(GROWTH) * (silence_seconds / PAUSE_SECONDS - 1))
         return odds / (1 + odds)
 
     def silence_until(self, p_end: float) -> float | None:

@@ -56,7 +56,7 @@ class GuessBudget:
         if self._share <= 0:
             return math.inf
         used = min(self.wasted_share(*owners) / self._share, 100.0)
-        return max(LEAST_FACTOR, 2.0 ** (STEEPNESS * (used - 0.5)))
+        return max(LEAST_FACTOR, math.exp2(STEEPNESS * (used - 0.5)))
 
     def opened(self, *owners: str) -> None:
         """Give the owners of a new session, and the server, its credit."""

@@ -42,9 +42,9 @@ class Guesser:
         `held_tokens` are what it has of it, 0 if it is not begun. None: not in this silence, as things are now.
         """
         wanted = self._wanted(held_tokens)
-        if not self.active or held_tokens >= wanted:
+        if not self.active or held_tokens >= wanted or (price_now := self.price) == math.inf:
             return None
-        silence_seconds = self.typist.silence_until(p_end_for(wanted, self.price))
+        silence_seconds = self.typist.silence_until(p_end_for(wanted, price_now))
         return None if silence_seconds is None else changed_at + silence_seconds
 
     def tokens(self, changed_at: float, held_tokens: int = 0) -> int:
