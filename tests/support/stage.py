@@ -18,6 +18,7 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    Hint,
     KeystrokeEvent,
     Open,
     Replace,
@@ -47,7 +48,7 @@ UNHURRIED: dict[str, Any] = {
 TURNS_OF_THE_LOOP = 60
 """More than anything here needs to come to rest."""
 
-Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
 R = TypeVar("R")
 
 

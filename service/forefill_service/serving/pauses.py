@@ -60,6 +60,9 @@ class Pauses:
         self._draft = Draft(turn, text, settled, now, now + self._pause_seconds)
         self._wake.set()
 
+    def hinted(self, likely: bool) -> None:
+        """Take what the client says of the draft as it is now: that SUBMIT is likely soon, or no longer."""
+
     def submitting(self) -> None:
         """Do nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
         self._interrupt()

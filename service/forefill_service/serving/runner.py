@@ -15,7 +15,19 @@ from ..fleet.backend import Backend
 from ..session.events import KeystrokeEvent, Open, PregenerationMode, Unknown, WarmMode
 from ..session.guesses import Guesses
 from ..session.ledger import Ledger
-from ..session.machine import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session
+from ..session.machine import (
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    Hinted,
+    Phase,
+    Refuse,
+    Session,
+)
 from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Answered, Answerer
 from .owner import Owner
@@ -102,6 +114,8 @@ class SessionRunner:
                     await self._defer(action)
                 case Drafted(text, composed_code_points):
                     self._pauses.drafted(self._current_turn, text, composed_code_points, now)
+                case Hinted(likely):
+                    self._pauses.hinted(likely)
                 case Generate():
                     self._pauses.submitting()
                     await self._warmer.withdraw()

@@ -14,11 +14,13 @@ prompt. An answer has used what it found once it has its first token, and may th
 with its engine.
 
 A pre-generation computes the rest of a prompt as a warm does, and its tokens are counted in the same rows. What it
-generates before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
+generates before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded). The
+pre-generation itself ends in one `PregenerationOutcome`, with its engine time.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from ..chat.token_ids import TokenIds
 
@@ -41,11 +43,40 @@ class Entry:
         return range(self.start, min(self.prefix.common(prompt), len(self.prefix)))
 
 
+class PregenerationOutcome(Enum):
+    """What became of an answer that was begun before SUBMIT; the names are those on the wire."""
+
+    ADOPTED = auto()
+    """SUBMIT asked for exactly this, and the answer began with it."""
+    EDITED = auto()
+    """The draft changed."""
+    SUBMITTED_OTHER = auto()
+    """SUBMIT asked for something else."""
+    REVOKED = auto()
+    """It had to make way, or ran for as long as it may, and nothing of it could be kept."""
+    FAILED = auto()
+    """The engine failed."""
+    UNUSED = auto()
+    """It was not used for another reason: the session ended, or too little was there when SUBMIT asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PregenerationCount:
+    """How many pre-generations had one outcome, and what they took before SUBMIT."""
+
+    outcome: PregenerationOutcome
+    count: int
+    tokens: int
+    engine_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A settled ledger, in tokens.
+    """A settled ledger, in tokens and seconds of engine time.
 
-    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded. The outcomes, one
+    entry for each that occurred, add up to `pregenerations` and `pregenerated`. `answer_engine_seconds` is the time of
+    the whole answer, with what was adopted of it.
     """
 
     warms: int = 0
@@ -57,6 +88,8 @@ class Balance:
     pregenerations: int = 0
     adopted: int = 0
     discarded: int = 0
+    outcomes: tuple[PregenerationCount, ...] = ()
+    answer_engine_seconds: float = 0
 
     @property
     def computed(self) -> int:
@@ -67,6 +100,16 @@ class Balance:
     def pregenerated(self) -> int:
         """All tokens that were generated ahead."""
         return self.adopted + self.discarded
+
+    @property
+    def adopted_engine_seconds(self) -> float:
+        """Engine time before SUBMIT of what was adopted."""
+        return sum(row.engine_seconds for row in self.outcomes if row.outcome is PregenerationOutcome.ADOPTED)
+
+    @property
+    def wasted_engine_seconds(self) -> float:
+        """Engine time of the pre-generations that were not adopted."""
+        return sum(row.engine_seconds for row in self.outcomes if row.outcome is not PregenerationOutcome.ADOPTED)
 
 
 @dataclass(slots=True)
