@@ -18,6 +18,7 @@ async def ask(address: str, question: str) -> None:
     ):
         for char in question:  # a text box does this at each key; the session flushes by itself
             await session.type(char)
+        await session.hint()  # a window does this when the pointer reaches the send button
         answer = await session.submit()
         async for delta in answer:
             print(delta, end="", flush=True)

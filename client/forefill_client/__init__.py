@@ -45,6 +45,8 @@ from .report import (
     Ledger,
     Limits,
     Opened,
+    PregenerationCount,
+    PregenerationOutcome,
     Report,
     ShedReason,
 )
@@ -78,7 +80,9 @@ __all__ = [
     "MessageLike",
     "NotReachable",
     "Opened",
+    "PregenerationCount",
     "PregenerationMode",
+    "PregenerationOutcome",
     "PromptTooLong",
     "ProtocolError",
     "Report",

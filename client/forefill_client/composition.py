@@ -47,6 +47,7 @@ class Composition:
         self.ended = False
         self._auto_flush = auto_flush
         self._composes = False
+        self._submit_likely = False
         self._max_code_points = 0
         self._seq = 0
         # The latest repair or submit mends whatever the events up to this number broke.
@@ -77,16 +78,25 @@ class Composition:
     def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> Events:
         """Put `text` in place of the code points from `start` to before `end`."""
         self._check_length(len(self.draft.text) + len(text) - max(0, end - start))
+        same = self.draft.text[start:end] == text
         self.draft.replace(start, end, text, composing=composing)
         self._composes |= composing
         changed = text or end > start
-        return self._edited([self._event(replace=pb.Replace(start=start, end=end, text=text))] if changed else [])
+        events = [self._event(replace=pb.Replace(start=start, end=end, text=text))] if changed else []
+        return self._edited(events, same=same)
 
     def flush(self, confirmed: int | None = None) -> pb.KeystrokeEvent:
         """Flush, and remember the flush so that the caller can ask for its result."""
         event = self._flush(confirmed)
         self.flushes.sent(event.seq)
         return event
+
+    def hint(self, *, likely: bool) -> Events:
+        """Say that a submit of the draft is likely soon, or no longer, unless that was said of this draft before."""
+        if likely == self._submit_likely:
+            return []
+        self._submit_likely = likely
+        return [self._event(hint=pb.Hint(submit_likely=likely))]
 
     def submit(self, text: str | None) -> pb.KeystrokeEvent:
         """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
@@ -100,6 +110,7 @@ class Composition:
         self._check_length(len(text))
         event = self._event(submit=pb.Submit(text=text))
         self.draft = Draft()
+        self._submit_likely = False
         self.flushes.begin_turn()
         self._mended_through = event.seq
         self._repair_flush = None
@@ -124,6 +135,7 @@ class Composition:
         if self.draft.text or self.ended:
             return []
         self.draft = Draft(text)
+        self._submit_likely = False
         return self._whole_draft()
 
     def refused(self, error: ForefillError) -> Events | None:
@@ -141,7 +153,8 @@ class Composition:
         self._seq += 1
         return pb.KeystrokeEvent(seq=self._seq, **kind)
 
-    def _edited(self, events: Events) -> Events:
+    def _edited(self, events: Events, *, same: bool = False) -> Events:
+        self._submit_likely &= same or not events
         return events + self._auto_flushed()
 
     def _auto_flushed(self) -> Events:
@@ -162,6 +175,8 @@ class Composition:
         events = [self._event(char_delete=pb.CharDelete(count=EVERYTHING))]
         if self.draft.text:
             events.append(self._event(char_add=pb.CharAdd(text=self.draft.text)))
+        if self._submit_likely:
+            events.append(self._event(hint=pb.Hint(submit_likely=True)))
         return events
 
     def _repair(self, error: ForefillError) -> Events:

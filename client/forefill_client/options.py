@@ -61,13 +61,14 @@ class WarmMode(Enum):
 
 
 class PregenerationMode(Enum):
-    """Whether answers may be generated before submit, in a pause. They are sent only if they fit the prompt exactly."""
+    """Whether answers may be begun before submit, in a pause. They are sent only if they fit the prompt exactly."""
 
-    #: As ON, but less often if most of this session's are not used.
+    #: If that is worth more than it costs now: the wait that it saves if submit comes before another edit, against the
+    #: engine time that it wastes otherwise.
     AUTO = pb.PREGENERATION_MODE_AUTO
     #: Never.
     OFF = pb.PREGENERATION_MODE_OFF
-    #: In every long enough pause, within the server's limits.
+    #: In every pause, whatever it costs and whatever was wasted before.
     ON = pb.PREGENERATION_MODE_ON
 
 

@@ -51,6 +51,25 @@ class GenerationSource(StrEnum):
     UNKNOWN = "unknown"
 
 
+class PregenerationOutcome(StrEnum):
+    """What became of an answer that was begun before submit."""
+
+    #: Submit asked for exactly this, and the answer began with it.
+    ADOPTED = "adopted"
+    #: The draft changed.
+    EDITED = "edited"
+    #: Submit asked for something else.
+    SUBMITTED_OTHER = "submitted other"
+    #: It had to make way for other work, or ran for as long as it may, and nothing of it could be kept.
+    REVOKED = "revoked"
+    #: The engine failed.
+    FAILED = "failed"
+    #: It was not used for another reason: too little was there when submit asked for it.
+    UNUSED = "unused"
+    #: The server is newer than this client.
+    UNKNOWN = "unknown"
+
+
 class FinishReason(StrEnum):
     """Why an answer ended."""
 
@@ -79,6 +98,14 @@ _SOURCES = {
     pb.GENERATION_SOURCE_COLD: GenerationSource.COLD,
     pb.GENERATION_SOURCE_WARM: GenerationSource.WARM,
     pb.GENERATION_SOURCE_PREGENERATED: GenerationSource.PREGENERATED,
+}
+_PREGENERATION_OUTCOMES = {
+    pb.PREGENERATION_OUTCOME_ADOPTED: PregenerationOutcome.ADOPTED,
+    pb.PREGENERATION_OUTCOME_EDITED: PregenerationOutcome.EDITED,
+    pb.PREGENERATION_OUTCOME_SUBMITTED_OTHER: PregenerationOutcome.SUBMITTED_OTHER,
+    pb.PREGENERATION_OUTCOME_REVOKED: PregenerationOutcome.REVOKED,
+    pb.PREGENERATION_OUTCOME_FAILED: PregenerationOutcome.FAILED,
+    pb.PREGENERATION_OUTCOME_UNUSED: PregenerationOutcome.UNUSED,
 }
 _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
@@ -113,6 +140,8 @@ class Opened:
     base_prompt_tokens: int
     #: Why warming has no effect here; empty if it works.
     warming_inert_reason: str
+    #: Whether the server knows hints; `Session.hint` sends nothing to one that does not.
+    accepts_hints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +164,24 @@ class FlushResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """The use that was made of the tokens computed ahead for a turn.
+class PregenerationCount:
+    """The answers that were begun before submit and had one outcome."""
 
-    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
+    outcome: PregenerationOutcome
+    #: How many.
+    count: int
+    #: Tokens generated for them before submit.
+    tokens: int
+    #: Engine time for them before submit, in milliseconds.
+    engine_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The use that was made of the tokens computed ahead for a turn, and of the engine's time.
+
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded. A server that is
+    older than this client reports no engine times and no outcomes.
     """
 
     #: Warming requests sent to the engine.
@@ -162,6 +205,14 @@ class Ledger:
     adopted_tokens: int = 0
     #: Pre-generated tokens that did not.
     discarded_tokens: int = 0
+    #: Engine time before submit of the begun answer that was adopted, in milliseconds.
+    adopted_engine_ms: float = 0
+    #: Engine time of the begun answers that were not adopted, in milliseconds.
+    wasted_engine_ms: float = 0
+    #: Engine time of the whole answer, before submit and after, in milliseconds.
+    answer_engine_ms: float = 0
+    #: The begun answers by what became of them: one entry for each outcome that occurred.
+    pregeneration_outcomes: tuple[PregenerationCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +251,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         ),
         base_prompt_tokens=opened.base_prompt_tokens,
         warming_inert_reason=opened.warming_inert_reason,
+        accepts_hints=opened.accepts_hints,
     )
 
 
@@ -240,6 +292,18 @@ def report_from_wire(
             pregenerated_tokens=ledger.pregenerated_tokens,
             adopted_tokens=ledger.adopted_tokens,
             discarded_tokens=ledger.discarded_tokens,
+            adopted_engine_ms=ledger.adopted_engine_ms,
+            wasted_engine_ms=ledger.wasted_engine_ms,
+            answer_engine_ms=ledger.answer_engine_ms,
+            pregeneration_outcomes=tuple(
+                PregenerationCount(
+                    outcome=_PREGENERATION_OUTCOMES.get(row.outcome, PregenerationOutcome.UNKNOWN),
+                    count=row.count,
+                    tokens=row.tokens,
+                    engine_ms=row.engine_ms,
+                )
+                for row in ledger.pregeneration_outcomes
+            ),
         ),
         prompt_by_engine=started.prompt_by_engine,
     )

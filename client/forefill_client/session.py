@@ -124,6 +124,17 @@ class Session:
             raise flush.error
         return cast("FlushResult", flush.result)
 
+    async def hint(self, *, likely: bool = True) -> None:
+        """Tell the server that `submit` of the draft is likely soon, so that it may begin the answer earlier.
+
+        Call it when you see a sign of that: the pointer is on the send button, the button has the focus, or a key of
+        the send shortcut is down. It holds until the draft changes; call it with `likely=False` when the sign is gone.
+        A hint that repeats the last one sends nothing, and neither does one to a server that does not know hints.
+        """
+        self._check_usable()
+        if self.opened.accepts_hints:
+            await self._exchange.send(*self._composition.hint(likely=likely))
+
     async def submit(self, text: str | None = None) -> Answer:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
 

@@ -8,7 +8,7 @@ from typing import Any
 from .client import AsyncClient
 from .keystrokes import KeystrokeEvent
 from .options import Sampling
-from .report import FinishReason, FlushResult, Report
+from .report import FinishReason, FlushResult, Ledger, Report
 from .session import Session
 from .terminal import Terminal, one_line, printable, write_result
 from .typist import type_and_submit
@@ -127,11 +127,23 @@ class _View:
             f" {ledger.edited_away_tokens} edited away, {ledger.evicted_tokens} evicted,"
             f" {ledger.abandoned_tokens} abandoned"
         )
+        if ledger.pregeneration_outcomes:
+            self._terminal.say(_begun(ledger))
 
     def _draw(self) -> None:
         if self._quiet or self._answering:
             return
         self._terminal.draw(one_line(self._draft), f"[{self._cached} tokens cached]", bold=self._confirmed)
+
+
+def _begun(ledger: Ledger) -> str:
+    answers = "answer" if ledger.pregenerations == 1 else "answers"
+    outcomes = ", ".join(f"{row.count} {row.outcome}" for row in ledger.pregeneration_outcomes)
+    wasted, took = ledger.wasted_engine_ms, ledger.answer_engine_ms
+    return (
+        f"began {ledger.pregenerations} {answers} before Enter: {outcomes};"
+        f" that wasted {wasted:.0f} ms of engine time, and the answer took {took:.0f}"
+    )
 
 
 def _as_json(

@@ -12,7 +12,10 @@ from forefill_service.chat.generation import Sampling
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine import Output, Priority, Request
 from forefill_service.engine.vllm import EmbeddedEngine
+from forefill_service.scheduling import guess_price
 from forefill_service.server import running_server
+from forefill_service.serving import guesser
+from forefill_service.session import guesses
 from forefill_service.session.pregeneration import Pregeneration, continuable
 from forefill_service.settings import Settings
 
@@ -32,6 +35,8 @@ SYSTEM = "You are a helpful guide to the city of Lisbon. " * 4
 QUESTIONS = ["Where do I find the best coffee?", "Tell me a story about a sailor 🎉", "用中文说：你好吗？"]
 WAIT_SECONDS = 60
 GREEDY = Sampling(temperature=0)
+ALMOST_FREE = 1e-9
+"""A price at which every silence is worth all that may be made."""
 ANSWER_TOKENS = 16
 
 
@@ -104,8 +109,10 @@ async def exact_engine() -> AsyncIterator[EmbeddedEngine]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def side(exact_engine: EmbeddedEngine) -> AsyncIterator[Side]:
     engine = CountingEngine(exact_engine)
-    async with running_server([engine], SETTINGS) as server:
-        yield Side(server.address, engine)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(guess_price, "BASE_PRICE", ALMOST_FREE)
+        async with running_server([engine], SETTINGS) as server:
+            yield Side(server.address, engine)
 
 
 @pytest.mark.parametrize("text", QUESTIONS)
@@ -131,6 +138,24 @@ async def test_a_fixed_seed_gives_the_plain_answer(side: Side, text: str, max_to
     assert adopted.text == plain.text
     given_up = await side.pregenerated(text, sampling, CAP)
     assert given_up.text == plain.text
+
+
+@pytest.mark.parametrize("text", QUESTIONS)
+async def test_an_answer_that_grew_in_several_requests_is_the_plain_one(
+    side: Side, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling = pb.Sampling(temperature=0, max_tokens=40)
+    plain = await side.plain(text, sampling)
+    monkeypatch.setattr(guess_price, "BASE_PRICE", ALMOST_FREE)
+    monkeypatch.setattr(guesser, "tokens_worth", lambda p_end, price, most: 1)  # what is wanted next, and no more
+    monkeypatch.setattr(guesses, "GROWTH", 2)
+    requests = len(side.engine.requests)
+    adopted = await side.pregenerated(text, sampling, CAP)
+    begun = [one for one in side.engine.requests[requests:] if one.priority is Priority.PREGENERATION]
+    assert len(begun) > 2, "it went on more than once"
+    assert adopted.started.source == pb.GENERATION_SOURCE_PREGENERATED
+    assert adopted.text == plain.text
+    assert adopted.finished.ledger.pregenerations == 1
 
 
 async def test_an_adopted_answer_is_told_at_once(side: Side) -> None:

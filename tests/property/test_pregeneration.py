@@ -8,7 +8,7 @@ from typing import Any
 
 from forefill_service.chat.generation import Sampling
 from forefill_service.engine import EngineLoad, FakeEngine, Output, Priority, Request
-from forefill_service.session.events import CharAdd, CharDelete, Open, Replace
+from forefill_service.session.events import CharAdd, CharDelete, Hint, Open, Replace
 from forefill_service.session.pregeneration import UNSEEN_TOKENS
 from forefill_service.session.responses import GenerationDelta, GenerationFinished, GenerationStarted, Source
 from hypothesis import event, given, settings
@@ -67,6 +67,7 @@ EDITS = st.one_of(
 )
 STEPS = st.one_of(
     EDITS,
+    st.builds(Hint, st.booleans()),
     st.builds(Pause, st.integers(0, 10)),
     st.builds(Submitted, st.integers(0, 5)),
     st.builds(Trouble, st.sampled_from(["refused", "evicted", "time is up", "load", "calm", "slow rendering"])),
@@ -77,7 +78,7 @@ async def carry_out(stage: Stage, script: list[Any]) -> None:
     stage.engine_gate.held = True
     for step in script:
         match step:
-            case CharAdd() | CharDelete() | Replace():
+            case CharAdd() | CharDelete() | Replace() | Hint():
                 await stage.does(step)
             case Pause(steps):
                 await stage.pauses()
@@ -150,6 +151,11 @@ def check_books(stage: Stage) -> None:
         assert min(books.used, books.edited_away, books.evicted, books.abandoned, books.adopted, books.discarded) >= 0
         assert books.used <= finished.prompt_tokens
         assert books.adopted <= finished.completion_tokens
+        outcomes = books.outcomes
+        assert sum(row.count for row in outcomes) == books.pregenerations
+        assert sum(row.tokens for row in outcomes) == books.pregenerated
+        assert min((row.engine_seconds for row in outcomes), default=0) >= 0
+        assert books.answer_engine_seconds > 0
     samples = stage.samples()
     end = stage.prompt_ids(user(""))[-1:]
     begun = [request for request in stage.pregenerations if request.prompt_ids[-1:] == end]  # the others went on

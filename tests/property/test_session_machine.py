@@ -26,7 +26,7 @@ from forefill_service.engine import (
 )
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.draft import checksum
-from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Open, Replace, Submit
+from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Hint, Open, Replace, Submit
 from forefill_service.session.responses import (
     FlushOutcome,
     FlushResult,
@@ -195,6 +195,11 @@ class SessionMachine(RuleBasedStateMachine):
         start = data.draw(st.integers(0, len(self.stage.draft)))
         end = data.draw(st.integers(start, len(self.stage.draft)))
         self.do(self.stage.does(Replace(start, end, text)))
+
+    @precondition(lambda self: not self.ended)
+    @rule(likely=st.booleans())
+    def hints(self, likely: bool) -> None:
+        self.do(self.stage.does(Hint(likely)))
 
     @rule(share=st.sampled_from([0.5, 1.0]))
     def pauses(self, share: float) -> None:

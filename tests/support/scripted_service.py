@@ -16,6 +16,7 @@ OPENED = pb.Opened(
     base_prompt_tokens=40,
     limits=pb.Limits(max_draft_code_points=1000, context_tokens=2048, max_message_bytes=1 << 20),
 )
+LEDGER = pb.Ledger(warms=2, computed_tokens=48, used_tokens=40, edited_away_tokens=8)
 
 
 class Wire:
@@ -63,7 +64,7 @@ class Wire:
             )
         )
 
-    async def answer(self, seq: int, *deltas: str) -> None:
+    async def answer(self, seq: int, *deltas: str, ledger: pb.Ledger = LEDGER) -> None:
         """Send a whole answer."""
         await self.send(
             generation_started=pb.GenerationStarted(
@@ -78,7 +79,7 @@ class Wire:
                 reason=pb.FINISH_REASON_STOP,
                 usage=pb.Usage(prompt_tokens=60, cached_tokens=48, completion_tokens=len(deltas)),
                 timings=pb.Timings(render_ms=1, ttft_ms=20, total_ms=30),
-                ledger=pb.Ledger(warms=2, computed_tokens=48, used_tokens=40, edited_away_tokens=8),
+                ledger=ledger,
             )
         )
 

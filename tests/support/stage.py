@@ -20,6 +20,7 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    Hint,
     KeystrokeEvent,
     Open,
     Replace,
@@ -79,7 +80,7 @@ class RisingTypist(Typist):
         return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / BASE_PRICE, GROWTH)))
 
 
-Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
 R = TypeVar("R")
 
 

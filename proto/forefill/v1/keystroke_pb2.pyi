@@ -81,26 +81,30 @@ class _PregenerationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pre
     PREGENERATION_MODE_UNSPECIFIED: _PregenerationMode.ValueType  # 0
     """The same as PREGENERATION_MODE_AUTO."""
     PREGENERATION_MODE_AUTO: _PregenerationMode.ValueType  # 1
-    """In typing pauses as with PREGENERATION_MODE_ON, but less often if few of this session's begun answers are adopted."""
+    """If it is worth more than it costs now: the wait that it saves if SUBMIT comes before another edit, against the
+    engine time that it wastes otherwise. The price rises with the engine's other work, and with what was wasted before.
+    """
     PREGENERATION_MODE_OFF: _PregenerationMode.ValueType  # 2
     """Never."""
     PREGENERATION_MODE_ON: _PregenerationMode.ValueType  # 3
-    """In every typing pause that is long enough, within the server's limits."""
+    """In every typing pause, whatever it costs and whatever was wasted before. It still makes way for other work."""
 
 class PregenerationMode(_PregenerationMode, metaclass=_PregenerationModeEnumTypeWrapper):
-    """PregenerationMode controls whether the server may begin an answer before SUBMIT. It does so in a typing pause, at a
-    priority below every submitted answer, holds the answer back, and sends it only if SUBMIT asks for exactly that
+    """PregenerationMode controls whether the server may begin an answer before SUBMIT. It does so while the user is silent,
+    at a priority below every submitted answer, holds the answer back, and sends it only if SUBMIT asks for exactly that
     prompt.
     """
 
 PREGENERATION_MODE_UNSPECIFIED: PregenerationMode.ValueType  # 0
 """The same as PREGENERATION_MODE_AUTO."""
 PREGENERATION_MODE_AUTO: PregenerationMode.ValueType  # 1
-"""In typing pauses as with PREGENERATION_MODE_ON, but less often if few of this session's begun answers are adopted."""
+"""If it is worth more than it costs now: the wait that it saves if SUBMIT comes before another edit, against the
+engine time that it wastes otherwise. The price rises with the engine's other work, and with what was wasted before.
+"""
 PREGENERATION_MODE_OFF: PregenerationMode.ValueType  # 2
 """Never."""
 PREGENERATION_MODE_ON: PregenerationMode.ValueType  # 3
-"""In every typing pause that is long enough, within the server's limits."""
+"""In every typing pause, whatever it costs and whatever was wasted before. It still makes way for other work."""
 Global___PregenerationMode: _TypeAlias = PregenerationMode  # noqa: Y015
 
 class _FlushOutcome:
@@ -222,6 +226,46 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached Sampling.max_tokens or the end of the model's context."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
+
+class _PregenerationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PregenerationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PregenerationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREGENERATION_OUTCOME_UNSPECIFIED: _PregenerationOutcome.ValueType  # 0
+    """Never sent."""
+    PREGENERATION_OUTCOME_ADOPTED: _PregenerationOutcome.ValueType  # 1
+    """SUBMIT asked for exactly this, and the answer began with it."""
+    PREGENERATION_OUTCOME_EDITED: _PregenerationOutcome.ValueType  # 2
+    """The draft changed."""
+    PREGENERATION_OUTCOME_SUBMITTED_OTHER: _PregenerationOutcome.ValueType  # 3
+    """SUBMIT asked for something else."""
+    PREGENERATION_OUTCOME_REVOKED: _PregenerationOutcome.ValueType  # 4
+    """It had to make way for other work, or ran for as long as it may, and nothing of it could be kept."""
+    PREGENERATION_OUTCOME_FAILED: _PregenerationOutcome.ValueType  # 5
+    """The engine failed."""
+    PREGENERATION_OUTCOME_UNUSED: _PregenerationOutcome.ValueType  # 6
+    """It was not used for another reason: the session ended, or too little was there when SUBMIT asked for it."""
+
+class PregenerationOutcome(_PregenerationOutcome, metaclass=_PregenerationOutcomeEnumTypeWrapper):
+    """PregenerationOutcome is what became of an answer that was begun before SUBMIT."""
+
+PREGENERATION_OUTCOME_UNSPECIFIED: PregenerationOutcome.ValueType  # 0
+"""Never sent."""
+PREGENERATION_OUTCOME_ADOPTED: PregenerationOutcome.ValueType  # 1
+"""SUBMIT asked for exactly this, and the answer began with it."""
+PREGENERATION_OUTCOME_EDITED: PregenerationOutcome.ValueType  # 2
+"""The draft changed."""
+PREGENERATION_OUTCOME_SUBMITTED_OTHER: PregenerationOutcome.ValueType  # 3
+"""SUBMIT asked for something else."""
+PREGENERATION_OUTCOME_REVOKED: PregenerationOutcome.ValueType  # 4
+"""It had to make way for other work, or ran for as long as it may, and nothing of it could be kept."""
+PREGENERATION_OUTCOME_FAILED: PregenerationOutcome.ValueType  # 5
+"""The engine failed."""
+PREGENERATION_OUTCOME_UNUSED: PregenerationOutcome.ValueType  # 6
+"""It was not used for another reason: the session ended, or too little was there when SUBMIT asked for it."""
+Global___PregenerationOutcome: _TypeAlias = PregenerationOutcome  # noqa: Y015
 
 class _ErrorReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -620,6 +664,7 @@ class KeystrokeEvent(_message.Message):
     FLUSH_FIELD_NUMBER: _builtins.int
     SUBMIT_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the event in its stream. Set by the client; required: 1, 2, 3, ... The server refuses and ignores an
     event whose number repeats (SEQUENCE_REPEATED); after a gap it reports SEQUENCE_GAP and carries the event out.
@@ -652,6 +697,10 @@ class KeystrokeEvent(_message.Message):
     def end(self) -> Global___End:
         """The session is over. A running answer is still completed."""
 
+    @_builtins.property
+    def hint(self) -> Global___Hint:
+        """The user seems to be about to press Enter, or no longer. Sent only if Opened.accepts_hints is set."""
+
     def __init__(
         self,
         *,
@@ -663,12 +712,13 @@ class KeystrokeEvent(_message.Message):
         flush: Global___Flush | None = ...,
         submit: Global___Submit | None = ...,
         end: Global___End | None = ...,
+        hint: Global___Hint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "kind", b"kind", "replace", b"replace", "submit", b"submit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "submit", b"submit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "kind", b"kind", "replace", b"replace", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -837,6 +887,31 @@ class End(_message.Message):
 Global___End: _TypeAlias = End  # noqa: Y015
 
 @_typing.final
+class Hint(_message.Message):
+    """Hint reports that SUBMIT of the draft as it is now is likely soon: for example, the pointer is on the send button, the
+    button has the focus, or a key of the send shortcut is down. It holds until the draft changes, until SUBMIT, or until
+    another Hint takes it back. It changes neither the draft nor any answer, only how early the server begins one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMIT_LIKELY_FIELD_NUMBER: _builtins.int
+    submit_likely: _builtins.bool
+    """Whether SUBMIT is likely soon. Set by the client; default: false, which takes an earlier Hint back."""
+    def __init__(
+        self,
+        *,
+        submit_likely: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["submit_likely", b"submit_likely"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hint: _TypeAlias = Hint  # noqa: Y015
+
+@_typing.final
 class ComposeResponse(_message.Message):
     """ComposeResponse is what the server sends."""
 
@@ -904,6 +979,7 @@ class Opened(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     BASE_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
+    ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -915,6 +991,10 @@ class Opened(_message.Message):
     warming_inert_reason: _builtins.str
     """Why warming has no effect in this session; empty if it works. Set by the server, because of WARM_MODE_OFF or of the
     self-test of the engine that serves the session. The session may move to another engine later.
+    """
+    accepts_hints: _builtins.bool
+    """Whether the server knows Hint. Set by the server; an older one leaves it false, and answers a Hint with SessionError
+    EVENT_MISSING.
     """
     @_builtins.property
     def limits(self) -> Global___Limits:
@@ -929,10 +1009,11 @@ class Opened(_message.Message):
         limits: Global___Limits | None = ...,
         base_prompt_tokens: _builtins.int = ...,
         warming_inert_reason: _builtins.str = ...,
+        accepts_hints: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1216,6 +1297,10 @@ class Ledger(_message.Message):
     PREGENERATED_TOKENS_FIELD_NUMBER: _builtins.int
     ADOPTED_TOKENS_FIELD_NUMBER: _builtins.int
     DISCARDED_TOKENS_FIELD_NUMBER: _builtins.int
+    ADOPTED_ENGINE_MS_FIELD_NUMBER: _builtins.int
+    WASTED_ENGINE_MS_FIELD_NUMBER: _builtins.int
+    ANSWER_ENGINE_MS_FIELD_NUMBER: _builtins.int
+    PREGENERATION_OUTCOMES_FIELD_NUMBER: _builtins.int
     warms: _builtins.int
     """Number of warm requests sent to the engine. Set by the server."""
     computed_tokens: _builtins.int
@@ -1244,6 +1329,19 @@ class Ledger(_message.Message):
     """Pre-generated tokens that became part of the answer. Set by the server."""
     discarded_tokens: _builtins.int
     """Pre-generated tokens that did not. Set by the server."""
+    adopted_engine_ms: _builtins.float
+    """Engine time before SUBMIT of the begun answer that was adopted, in milliseconds. Set by the server."""
+    wasted_engine_ms: _builtins.float
+    """Engine time of the begun answers that were not adopted, in milliseconds. Set by the server."""
+    answer_engine_ms: _builtins.float
+    """Engine time of the whole answer, in milliseconds: before SUBMIT (`adopted_engine_ms`) and after. Set by the server."""
+    @_builtins.property
+    def pregeneration_outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PregenerationCount]:
+        """The begun answers by what became of them, one row for each outcome that occurred. Set by the server. The rows'
+        counts add up to `pregenerations`, their tokens to `pregenerated_tokens`, and their engine times to
+        `adopted_engine_ms` (the row ADOPTED) and `wasted_engine_ms` (the others).
+        """
+
     def __init__(
         self,
         *,
@@ -1258,14 +1356,52 @@ class Ledger(_message.Message):
         pregenerated_tokens: _builtins.int = ...,
         adopted_tokens: _builtins.int = ...,
         discarded_tokens: _builtins.int = ...,
+        adopted_engine_ms: _builtins.float = ...,
+        wasted_engine_ms: _builtins.float = ...,
+        answer_engine_ms: _builtins.float = ...,
+        pregeneration_outcomes: _abc.Iterable[Global___PregenerationCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned_tokens", b"abandoned_tokens", "adopted_tokens", b"adopted_tokens", "computed_tokens", b"computed_tokens", "discarded_tokens", b"discarded_tokens", "edited_away_tokens", b"edited_away_tokens", "evicted_tokens", b"evicted_tokens", "kept_tokens", b"kept_tokens", "pregenerated_tokens", b"pregenerated_tokens", "pregenerations", b"pregenerations", "used_tokens", b"used_tokens", "warms", b"warms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned_tokens", b"abandoned_tokens", "adopted_engine_ms", b"adopted_engine_ms", "adopted_tokens", b"adopted_tokens", "answer_engine_ms", b"answer_engine_ms", "computed_tokens", b"computed_tokens", "discarded_tokens", b"discarded_tokens", "edited_away_tokens", b"edited_away_tokens", "evicted_tokens", b"evicted_tokens", "kept_tokens", b"kept_tokens", "pregenerated_tokens", b"pregenerated_tokens", "pregeneration_outcomes", b"pregeneration_outcomes", "pregenerations", b"pregenerations", "used_tokens", b"used_tokens", "warms", b"warms", "wasted_engine_ms", b"wasted_engine_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ledger: _TypeAlias = Ledger  # noqa: Y015
+
+@_typing.final
+class PregenerationCount(_message.Message):
+    """PregenerationCount counts the answers that were begun before SUBMIT and had one outcome."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    ENGINE_MS_FIELD_NUMBER: _builtins.int
+    outcome: Global___PregenerationOutcome.ValueType
+    """What became of them. Set by the server."""
+    count: _builtins.int
+    """Number of begun answers. Set by the server; at least 1."""
+    tokens: _builtins.int
+    """Number of answer tokens that they generated before SUBMIT. Set by the server."""
+    engine_ms: _builtins.float
+    """Engine time before SUBMIT, in milliseconds. Set by the server."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___PregenerationOutcome.ValueType = ...,
+        count: _builtins.int = ...,
+        tokens: _builtins.int = ...,
+        engine_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "engine_ms", b"engine_ms", "outcome", b"outcome", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PregenerationCount: _TypeAlias = PregenerationCount  # noqa: Y015
 
 @_typing.final
 class SessionError(_message.Message):

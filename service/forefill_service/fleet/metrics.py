@@ -66,6 +66,23 @@ class Metrics:
             ["row"],
             registry=registry,
         )
+        self._pregeneration_outcomes = Counter(
+            "forefill_pregeneration_outcomes",
+            "Answers started before SUBMIT whose turn is over, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._pregeneration_engine_seconds = Counter(
+            "forefill_pregeneration_engine_seconds",
+            "Engine time of answers before SUBMIT, by what became of them; all but adopted was wasted.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._answer_engine_seconds = Counter(
+            "forefill_answer_engine_seconds",
+            "Engine time of answers, with what was adopted of it.",
+            registry=registry,
+        )
         self._errors = Counter(
             "forefill_errors", "Refused events and streams, by reason.", ["reason"], registry=registry
         )
@@ -120,13 +137,18 @@ class Metrics:
         self._ttft.labels(name).observe(ttft_seconds)
 
     def settled(self, balance: Balance) -> None:
-        """Count how the warmed and pre-generated tokens of a turn were used."""
+        """Count how the warmed and pre-generated tokens of a turn were used, and its engine time."""
         self._warms.inc(balance.warms)
         for row in ("used", "edited_away", "evicted", "abandoned", "kept"):
             self._warm_tokens.labels(row).inc(getattr(balance, row))
         self._pregenerations.inc(balance.pregenerations)
         for row in ("adopted", "discarded"):
             self._pregenerated_tokens.labels(row).inc(getattr(balance, row))
+        for counted in balance.outcomes:
+            outcome = counted.outcome.name.lower()
+            self._pregeneration_outcomes.labels(outcome).inc(counted.count)
+            self._pregeneration_engine_seconds.labels(outcome).inc(counted.engine_seconds)
+        self._answer_engine_seconds.inc(balance.answer_engine_seconds)
 
     def refused(self, reason: Reason) -> None:
         """Count an error."""

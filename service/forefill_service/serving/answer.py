@@ -284,6 +284,7 @@ class Answerer:
         if not answer.adopted:
             times, steps = answer.place.replica.admission.times, len(answer.token_ids) - 1
             times.observe_steps(now - answer.first_token_at, steps)
+        answer.turn.ledger.answered(answer.engine_seconds)
         self._backend.guess_budget.answered(answer.engine_seconds, *self._owner.accounts)
 
 

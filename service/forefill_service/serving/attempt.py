@@ -11,6 +11,7 @@ from ..chat.token_ids import TokenIds
 from ..engine import Priority, Request
 from ..errors import EngineRefused
 from ..fleet.replicas import Place
+from ..session.ledger import PregenerationOutcome
 from ..session.pregeneration import Happening, Pregeneration, Stage
 from .owner import Owner
 from .tasks import Ahead, cancel_once
@@ -51,6 +52,7 @@ class Attempt:
     begun: Pregeneration
     task: asyncio.Task[None] | None = None
     _sent: list[Sent] = field(default_factory=list)
+    _adopted_seconds: float | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -73,8 +75,10 @@ class Attempt:
         must_stop = self.begun.happens(happening)
         if must_stop and self.task is not None:
             cancel_once(self.task)
+        if self.begun.adopted and self._adopted_seconds is None:
+            self._adopted_seconds = self.engine_seconds
         if self.closed and before not in (Stage.ASKED, Stage.CLOSED):
-            self._close_books(answered=happening is Happening.ANSWERED)
+            self._close_books(happening)
         self._changed.set()
 
     @property
@@ -149,16 +153,34 @@ class Attempt:
                 sent.take(output)
                 yield replace(output, cached_tokens=begun.cached_tokens) if begun.outputs else output
 
-    def _close_books(self, *, answered: bool) -> None:
+    def _close_books(self, happening: Happening) -> None:
         begun, ledger = self.begun, self.turn.ledger
-        if begun.adopted_at_tokens is None:
-            self.owner.backend.guess_budget.wasted(self.engine_seconds, *self.owner.accounts)
-        adopted, discarded = begun.adopted_and_discarded(answered=answered)
-        ledger.generated(adopted=adopted, discarded=discarded)
-        first, *rest = (sent for sent in self._sent if not sent.after_submit)
-        if begun.failure is not None and not begun.outputs:
-            ledger.pregenerated(begun.prompt, None, new_tokens=len(begun.prompt) - first.believed_tokens)
-        else:  # if it was stopped early, how far it came is unknown: all that it was to compute is booked
-            ledger.pregenerated(begun.prompt, first.cached_tokens, self.place)
-        for sent in rest:  # the end of the prompt was computed once more
-            ledger.went_on(begun.prompt, sent.cached_tokens, self.place)
+        adopted, discarded = begun.adopted_and_discarded(answered=happening is Happening.ANSWERED)
+        outcome, seconds = PregenerationOutcome.ADOPTED, self._adopted_seconds
+        if seconds is None:
+            outcome, seconds = _OUTCOMES.get(happening, PregenerationOutcome.UNUSED), self.engine_seconds
+            self.owner.backend.guess_budget.wasted(seconds, *self.owner.accounts)
+        ledger.guessed(outcome, adopted=adopted, discarded=discarded, engine_seconds=seconds)
+        for sent in self._sent:
+            if not sent.after_submit:
+                self._book_prompt(sent)
+
+    def _book_prompt(self, sent: Sent) -> None:
+        """Book what a request computed of the prompt; if it was stopped early, all that it was to compute."""
+        prompt, ledger = self.begun.prompt, self.turn.ledger
+        if self.begun.failure is not None and not sent.made_tokens:
+            ledger.pregenerated(prompt, None, new_tokens=max(0, len(prompt) - sent.believed_tokens))
+        else:
+            ledger.pregenerated(prompt, sent.cached_tokens, self.place)
+
+
+_OUTCOMES = {
+    Happening.EDIT: PregenerationOutcome.EDITED,
+    Happening.SUPERSEDED: PregenerationOutcome.EDITED,
+    Happening.SUBMIT_OTHER: PregenerationOutcome.SUBMITTED_OTHER,
+    Happening.CAP: PregenerationOutcome.REVOKED,
+    Happening.REVOKED: PregenerationOutcome.REVOKED,
+    Happening.ENGINE_FAILED: PregenerationOutcome.FAILED,
+    Happening.SUBMIT_SAME_ENGINE_LOST: PregenerationOutcome.FAILED,
+}
+"""What became of one that was closed by this, and not adopted."""

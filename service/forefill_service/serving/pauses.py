@@ -72,7 +72,7 @@ class Pauses:
         self._plan(self._draft)
 
     def hinted(self, likely: bool) -> None:
-        """Take it from the client that Enter is likely, or no longer."""
+        """Take what the client says of the draft as it is now: that SUBMIT is likely soon, or no longer."""
         self._guesser.typist.hinted(likely)
         if self._draft is not None:
             self._plan(self._draft)

@@ -14,7 +14,19 @@ from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.events import KeystrokeEvent, Open, Unknown, WarmMode
 from ..session.ledger import Ledger
-from ..session.machine import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Phase, Refuse, Session
+from ..session.machine import (
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    Hinted,
+    Phase,
+    Refuse,
+    Session,
+)
 from ..session.pregeneration import continuable
 from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Answered, Answerer
@@ -105,6 +117,8 @@ class SessionRunner:
                     await self._defer(action)
                 case Drafted(text, composed_code_points):
                     self._pauses.drafted(self._current_turn, text, composed_code_points, now)
+                case Hinted(likely):
+                    self._pauses.hinted(likely)
                 case Generate():
                     self._pauses.submitting(action.text, now)
                     await self._warmer.withdraw()

@@ -27,8 +27,11 @@ class PregenerationMode(Enum):
     """Whether a session's answers may be generated before SUBMIT."""
 
     AUTO = auto()
+    """If it is worth more than it costs now."""
     OFF = auto()
+    """Never."""
     ON = auto()
+    """In every pause: neither a price nor what was wasted before keeps one from being begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,13 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """SUBMIT of the draft as it is now is likely soon, or no longer."""
+
+    likely: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Submit:
     """Enter was pressed; `text` wins over the server's draft."""
 
@@ -102,4 +112,4 @@ class KeystrokeEvent:
     """One numbered thing that the user did."""
 
     seq: int
-    kind: CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+    kind: CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown

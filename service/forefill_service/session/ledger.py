@@ -14,11 +14,13 @@ prompt. An answer has used what it found once it has its first token, and may th
 with its engine.
 
 A pre-generation computes the rest of a prompt as a warm does, and its tokens are counted in the same rows. What it
-generates before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded).
+generates before SUBMIT ends in one of two: it became part of the answer (adopted), or it did not (discarded). The
+pre-generation itself ends in one `PregenerationOutcome`, with its engine time.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from ..chat.token_ids import TokenIds
 
@@ -41,11 +43,40 @@ class Entry:
         return range(self.start, min(self.prefix.common(prompt), len(self.prefix)))
 
 
+class PregenerationOutcome(Enum):
+    """What became of an answer that was begun before SUBMIT; the names are those on the wire."""
+
+    ADOPTED = auto()
+    """SUBMIT asked for exactly this, and the answer began with it."""
+    EDITED = auto()
+    """The draft changed."""
+    SUBMITTED_OTHER = auto()
+    """SUBMIT asked for something else."""
+    REVOKED = auto()
+    """It had to make way, or ran for as long as it may, and nothing of it could be kept."""
+    FAILED = auto()
+    """The engine failed."""
+    UNUSED = auto()
+    """It was not used for another reason: the session ended, or too little was there when SUBMIT asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PregenerationCount:
+    """How many pre-generations had one outcome, and what they took before SUBMIT."""
+
+    outcome: PregenerationOutcome
+    count: int
+    tokens: int
+    engine_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A settled ledger, in tokens.
+    """A settled ledger, in tokens and seconds of engine time.
 
-    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded.
+    computed = used + edited_away + evicted + abandoned + kept; pregenerated = adopted + discarded. The outcomes, one
+    entry for each that occurred, add up to `pregenerations` and `pregenerated`. `answer_engine_seconds` is the time of
+    the whole answer, with what was adopted of it.
     """
 
     warms: int = 0
@@ -57,6 +88,8 @@ class Balance:
     pregenerations: int = 0
     adopted: int = 0
     discarded: int = 0
+    outcomes: tuple[PregenerationCount, ...] = ()
+    answer_engine_seconds: float = 0
 
     @property
     def computed(self) -> int:
@@ -67,6 +100,16 @@ class Balance:
     def pregenerated(self) -> int:
         """All tokens that were generated ahead."""
         return self.adopted + self.discarded
+
+    @property
+    def adopted_engine_seconds(self) -> float:
+        """Engine time before SUBMIT of what was adopted."""
+        return sum(row.engine_seconds for row in self.outcomes if row.outcome is PregenerationOutcome.ADOPTED)
+
+    @property
+    def wasted_engine_seconds(self) -> float:
+        """Engine time of the pre-generations that were not adopted."""
+        return sum(row.engine_seconds for row in self.outcomes if row.outcome is not PregenerationOutcome.ADOPTED)
 
 
 @dataclass(slots=True)
@@ -80,9 +123,10 @@ class Ledger:
     warms: int = 0
     lost: int = 0
     kept_tokens: int = 0
-    pregenerations: int = 0
     adopted: int = 0
     discarded: int = 0
+    outcomes: dict[PregenerationOutcome, PregenerationCount] = field(default_factory=dict)
+    answer_engine_seconds: float = 0.0
     begun: tuple[TokenIds, int, object] | None = None
     closed: bool = False
 
@@ -107,25 +151,29 @@ class Ledger:
     def pregenerated(
         self, prompt: TokenIds, cached_tokens: int | None, place: object = None, *, new_tokens: int = 0
     ) -> None:
-        """Book a pre-generation whose first `cached_tokens` the engine found cached.
+        """Book a request of a pre-generation, which found the first `cached_tokens` of its prompt cached.
 
         None if it failed before the engine reported them: all of the `new_tokens` that it was to compute count.
         """
-        self.pregenerations += 1
         if cached_tokens is None:
             self.lost += new_tokens
         else:
             self.entries.append(Entry(prompt, cached_tokens, place))
 
-    def went_on(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> None:
-        """Book that a pre-generation went on by another request, which found `cached_tokens` of its prompt cached."""
-        if cached_tokens < len(prompt):
-            self.entries.append(Entry(prompt, cached_tokens, place))
-
-    def generated(self, *, adopted: int = 0, discarded: int = 0) -> None:
-        """Book tokens that were generated before SUBMIT."""
+    def guessed(
+        self, outcome: PregenerationOutcome, *, adopted: int = 0, discarded: int = 0, engine_seconds: float = 0.0
+    ) -> None:
+        """Book what became of a pre-generation, and the tokens that it generated before SUBMIT."""
         self.adopted += adopted
         self.discarded += discarded
+        last = self.outcomes.get(outcome, PregenerationCount(outcome, 0, 0, 0.0))
+        self.outcomes[outcome] = PregenerationCount(
+            outcome, last.count + 1, last.tokens + adopted + discarded, last.engine_seconds + engine_seconds
+        )
+
+    def answered(self, engine_seconds: float) -> None:
+        """Book the engine's time for the whole answer."""
+        self.answer_engine_seconds += engine_seconds
 
     def began(self, prompt: TokenIds, cached_tokens: int, place: object = None) -> None:
         """Record that the answer to this prompt has its first token: unless another comes, the turn ends on it."""
@@ -154,7 +202,14 @@ class Ledger:
         if self.closed:
             return Balance()
         self.closed = True
-        return replace(balance, pregenerations=self.pregenerations, adopted=self.adopted, discarded=self.discarded)
+        return replace(
+            balance,
+            pregenerations=sum(row.count for row in self.outcomes.values()),
+            adopted=self.adopted,
+            discarded=self.discarded,
+            outcomes=tuple(self.outcomes.values()),
+            answer_engine_seconds=self.answer_engine_seconds,
+        )
 
 
 def _covered(spans: Iterable[range]) -> int:

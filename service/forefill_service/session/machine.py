@@ -22,7 +22,7 @@ from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from .boundary import Client, confirmable, settled
 from .draft import checksum, edited
-from .events import CharAdd, CharDelete, Edit, End, Flush, KeystrokeEvent, Open, Replace, Submit, Unknown
+from .events import CharAdd, CharDelete, Edit, End, Flush, Hint, KeystrokeEvent, Open, Replace, Submit, Unknown
 
 
 class Phase(Enum):
@@ -64,13 +64,20 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """The draft of a turn that no answer runs for changed to this; after a pause its answer may be begun.
+    """The draft of a turn that no answer runs for changed to this; in a pause its answer may be begun.
 
     The last `composed_code_points` of it may be under composition: a pause does not confirm them.
     """
 
     text: str
     composed_code_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """The client says that SUBMIT of the draft as it is now is likely soon, or no longer; Drafted ends it too."""
+
+    likely: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Close:
     """The session is over."""
 
 
-Action = BeginTurn | Confirm | Defer | Drafted | Generate | Refuse | Close
+Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Refuse | Close
 
 
 class Session:
@@ -108,6 +115,7 @@ class Session:
         self.draft = ""
         self.client = Client.UNKNOWN
         self.confirmed_code_points = 0
+        self.submit_likely = False
         self.submitted = ""
         self.last_seq = 0
 
@@ -159,7 +167,8 @@ class Session:
 
     def _begin_turn(self) -> list[Action]:
         drafted: list[Action] = [self._drafted()] if self.draft else []
-        return [BeginTurn(self.messages, self.confirmed), *drafted]
+        hinted: list[Action] = [Hinted(True)] if self.submit_likely else []
+        return [BeginTurn(self.messages, self.confirmed), *drafted, *hinted]
 
     def _drafted(self) -> Drafted:
         return Drafted(self.draft, len(self.draft) - settled(self.draft, self.client))
@@ -189,6 +198,7 @@ class Session:
             self.confirmed_code_points = changed_from
             actions.append(Confirm(None, self.confirmed))
         if not same:
+            self.submit_likely = False
             actions.append(self._drafted())
         return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
 
@@ -205,6 +215,11 @@ class Session:
             return [Defer(seq, confirmed)]
         return [Confirm(seq, self.confirmed)]
 
+    def _hint(self, seq: int, hint: Hint) -> list[Action]:
+        same = hint.likely == self.submit_likely
+        self.submit_likely = hint.likely
+        return [] if same or self.phase is Phase.GENERATING else [Hinted(hint.likely)]
+
     def _submit(self, seq: int, submit: Submit) -> list[Action]:
         text = self._check_length(self.draft if submit.text is None else submit.text)
         if not text:
@@ -212,6 +227,7 @@ class Session:
         self.submitted = text
         self.draft = ""
         self.confirmed_code_points = 0
+        self.submit_likely = False
         self.phase = Phase.GENERATING
         return [Generate(seq, text)]
 
@@ -225,21 +241,21 @@ class Session:
 
 Rule = Callable[[Session, int, Any], list[Action]]
 
-EDIT, FLUSH, SUBMIT, END = Session._edit, Session._flush, Session._submit, Session._end
+EDIT, FLUSH, HINT, SUBMIT, END = Session._edit, Session._flush, Session._hint, Session._submit, Session._end
 OPENED, RUNNING, ENDED, MISSING = (
     Reason.ALREADY_OPEN,
     Reason.GENERATION_RUNNING,
     Reason.SESSION_ENDED,
     Reason.EVENT_MISSING,
 )
-_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Submit, End, Unknown)
+_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, End, Unknown)
 _ROWS = {
-    #                  Open            CharAdd CharDel Replace Flush  Submit   End    Unknown
+    #                  Open            CharAdd CharDel Replace Flush  Hint   Submit   End    Unknown
     Phase.WAITING:    (Session._open,),  # anything else ends the stream: NOT_OPEN
-    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, SUBMIT,  END,   MISSING),
-    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, RUNNING, END,   MISSING),
-    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED,   ENDED, MISSING),
-    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED,   ENDED, MISSING),
+    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  SUBMIT,  END,   MISSING),
+    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  RUNNING, END,   MISSING),
+    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED, MISSING),
+    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED, MISSING),
 }  # fmt: skip
 
 RULES: dict[tuple[Phase, type], Rule | Reason] = {

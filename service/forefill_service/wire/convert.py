@@ -16,6 +16,7 @@ from ..session.events import (
     CharDelete,
     End,
     Flush,
+    Hint,
     KeystrokeEvent,
     Open,
     PregenerationMode,
@@ -91,11 +92,12 @@ def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
             return Unknown()
 
 
-_KINDS: dict[str, Callable[[Any], CharAdd | CharDelete | Replace | Flush | Submit | End]] = {
+_KINDS: dict[str, Callable[[Any], CharAdd | CharDelete | Replace | Flush | Hint | Submit | End]] = {
     "char_add": lambda m: CharAdd(m.text),
     "char_delete": lambda m: CharDelete(m.count or 1),
     "replace": lambda m: Replace(m.start, m.end, m.text),
     "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, _optional(m, "confirmed_code_points")),
+    "hint": lambda m: Hint(m.submit_likely),
     "submit": lambda m: Submit(_optional(m, "text")),
     "end": lambda m: End(),
 }
@@ -183,6 +185,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     limits=limits,
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,
+                    accepts_hints=True,
                 )
             )
         case FlushResult():
@@ -251,5 +254,17 @@ def _finished(response: GenerationFinished) -> pb.GenerationFinished:
             pregenerated_tokens=response.ledger.pregenerated,
             adopted_tokens=response.ledger.adopted,
             discarded_tokens=response.ledger.discarded,
+            adopted_engine_ms=response.ledger.adopted_engine_seconds * 1000,
+            wasted_engine_ms=response.ledger.wasted_engine_seconds * 1000,
+            answer_engine_ms=response.ledger.answer_engine_seconds * 1000,
+            pregeneration_outcomes=[
+                pb.PregenerationCount(
+                    outcome=pb.PregenerationOutcome.Value(f"PREGENERATION_OUTCOME_{row.outcome.name}"),
+                    count=row.count,
+                    tokens=row.tokens,
+                    engine_ms=row.engine_seconds * 1000,
+                )
+                for row in response.ledger.outcomes
+            ],
         ),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from forefill.v1 import keystroke_pb2 as pb
 from forefill_client.cli import main
 
 from tests.support.scripted_service import Wire, serving
@@ -48,6 +49,32 @@ async def test_type_prints_the_answer_alone_on_standard_output() -> None:
     assert "> Show me all" in err
     assert "48 of 60 prompt tokens were cached" in err
     assert "warmed 48 tokens in 2 requests: 40 used, 8 edited away, 0 evicted, 0 abandoned" in err
+
+
+async def test_type_says_what_became_of_answers_that_were_begun_before_enter() -> None:
+    ledger = pb.Ledger(
+        pregenerations=3,
+        adopted_engine_ms=40,
+        wasted_engine_ms=120.4,
+        answer_engine_ms=500,
+        pregeneration_outcomes=[
+            pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_ADOPTED, count=1),
+            pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_EDITED, count=2),
+        ],
+    )
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await wire.answer((await wire.until("submit")).seq, "SELECT", ledger=ledger)
+        await wire.until("end")
+
+    async with serving(script) as address:
+        code, _, err = await output(await forefill(*TYPE, address))
+    assert code == 0
+    assert (
+        "began 3 answers before Enter: 1 adopted, 2 edited; that wasted 120 ms of engine time, and the answer took 500"
+        in err
+    )
 
 
 async def test_type_json_prints_one_object_and_nothing_else() -> None:

@@ -1,7 +1,7 @@
 """What a session sends for what is done and for what the server says, as values."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import forefill_client.composition
@@ -172,6 +172,66 @@ def test_a_refused_submit_gives_its_text_back_unless_more_was_typed() -> None:
     box.type("x")
     assert box.submit_refused("Show") == []
     assert box.draft.text == "x"
+
+
+def test_a_hint_that_repeats_the_last_says_nothing() -> None:
+    box = composition("Show")
+    assert box.hint(likely=False) == []
+    [hint] = box.hint(likely=True)
+    assert (hint.seq, hint.hint) == (1, pb.Hint(submit_likely=True))
+    assert box.hint(likely=True) == []
+    [taken_back] = box.hint(likely=False)
+    assert (taken_back.seq, taken_back.hint) == (2, pb.Hint())
+    assert box.hint(likely=False) == []
+
+
+CHANGES: dict[str, Callable[[Composition], object]] = {
+    "type": lambda box: box.type("s"),
+    "delete": lambda box: box.delete(1),
+    "replace": lambda box: box.replace(0, 4, "List"),
+    "submit": lambda box: box.submit(None),
+}
+NO_CHANGES: dict[str, Callable[[Composition], object]] = {
+    "type nothing": lambda box: box.type(""),
+    "delete nothing": lambda box: box.delete(0),
+    "replace by the same": lambda box: box.replace(0, 4, "Show"),
+    "flush": lambda box: box.flush(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_hint_holds_until_the_draft_changes(change: str) -> None:
+    box = composition("Show")
+    box.hint(likely=True)
+    CHANGES[change](box)
+    assert box.hint(likely=False) == []
+    assert len(box.hint(likely=True)) == 1
+
+
+@pytest.mark.parametrize("same", NO_CHANGES)
+def test_a_hint_outlives_what_leaves_the_draft_as_it_is(same: str) -> None:
+    box = composition("Show")
+    box.hint(likely=True)
+    NO_CHANGES[same](box)
+    assert box.hint(likely=True) == []
+    assert len(box.hint(likely=False)) == 1
+
+
+def test_a_repair_repeats_the_hint_that_it_would_end() -> None:
+    box = composition("Show")
+    first = box.flush()
+    box.hint(likely=True)
+    assert said(box.refused(diverged(first.seq))) == [(3, -EVERYTHING), (4, "Show"), (5, "hint"), (6, "flush")]
+    box.hint(likely=False)
+    assert said(box.refused(diverged(6))) == [(8, -EVERYTHING), (9, "Show"), (10, "flush")]
+
+
+def test_the_text_of_a_refused_submit_comes_back_without_a_hint() -> None:
+    box = composition("Show")
+    box.submit(None)
+    box.hint(likely=True)
+    assert said(box.submit_refused("Show")) == [(3, -EVERYTHING), (4, "Show")]
+    assert len(box.hint(likely=True)) == 1
 
 
 def test_nothing_is_repaired_after_end() -> None:

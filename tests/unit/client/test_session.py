@@ -139,6 +139,43 @@ async def test_edits_are_numbered_from_one_and_change_the_draft() -> None:
     assert [event.timestamp_ms for event in seen] == sorted(event.timestamp_ms for event in seen)
 
 
+async def test_a_hint_goes_to_a_server_that_knows_hints() -> None:
+    seen: list[pb.KeystrokeEvent] = []
+
+    async def script(wire: Wire) -> None:
+        opened = pb.Opened()
+        opened.CopyFrom(OPENED)
+        opened.accepts_hints = True
+        await wire.open(opened)
+        seen.extend(await drain(wire))
+
+    async with connected(script) as client, client.session(draft="Show", auto_flush=False) as session:
+        assert session.opened.accepts_hints
+        await session.hint()
+        await session.hint(likely=False)
+        assert session.draft == "Show"
+    assert [(event.seq, event.hint.submit_likely) for event in seen if event.HasField("hint")] == [
+        (1, True),
+        (2, False),
+    ]
+
+
+async def test_a_server_that_does_not_know_hints_is_sent_none() -> None:
+    seen: list[pb.KeystrokeEvent] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.extend(await drain(wire))
+
+    async with connected(script) as client, client.session(auto_flush=False) as session:
+        assert not session.opened.accepts_hints
+        await session.type("Show")
+        await session.hint()
+        await session.type(" me")
+        await session.hint(likely=False)
+    assert [(event.seq, said(event)) for event in seen] == [(1, "Show"), (2, " me"), (3, "end")]
+
+
 async def test_an_edit_that_changes_nothing_sends_nothing() -> None:
     seen: list[pb.KeystrokeEvent] = []
 

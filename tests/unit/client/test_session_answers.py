@@ -12,6 +12,8 @@ from forefill_client import (
     GenerationFailed,
     GenerationRunning,
     GenerationSource,
+    PregenerationCount,
+    PregenerationOutcome,
     Report,
     ServerStopping,
     Unavailable,
@@ -48,6 +50,35 @@ async def test_an_answer_streams_and_then_reports() -> None:
         ledger = report.ledger
         assert ledger.computed_tokens == ledger.used_tokens + ledger.edited_away_tokens
         assert [delta async for delta in answer] == []
+
+
+async def test_a_report_tells_what_became_of_begun_answers() -> None:
+    names = {value: name for name, value in pb.PregenerationOutcome.items() if value}
+    rows = [pb.PregenerationCount(outcome=value, count=value, tokens=2, engine_ms=5) for value in names]
+    newer = pb.PregenerationCount(outcome=99, count=1)  # type: ignore[arg-type]
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.until("submit")
+        await wire.send(generation_started=pb.GenerationStarted(seq=submit.seq))
+        ledger = pb.Ledger(
+            adopted_engine_ms=5, wasted_engine_ms=25.5, answer_engine_ms=100, pregeneration_outcomes=[*rows, newer]
+        )
+        await wire.send(generation_finished=pb.GenerationFinished(seq=submit.seq, ledger=ledger))
+        await drain(wire)
+
+    async with connected(script) as client, client.session() as session:
+        answer = await session.submit("Show me all")
+        await answer.text()
+    ledger = answer.report.ledger
+    assert (ledger.adopted_engine_ms, ledger.wasted_engine_ms, ledger.answer_engine_ms) == (5, 25.5, 100)
+    assert ledger.pregeneration_outcomes == (
+        *(
+            PregenerationCount(PregenerationOutcome[name.removeprefix("PREGENERATION_OUTCOME_")], value, 2, 5)
+            for value, name in names.items()
+        ),
+        PregenerationCount(PregenerationOutcome.UNKNOWN, 1, 0, 0),
+    )
 
 
 async def test_a_report_says_if_the_engine_made_the_prompt() -> None:

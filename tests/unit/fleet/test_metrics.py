@@ -6,7 +6,7 @@ from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.errors import Reason
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
-from forefill_service.session.ledger import Balance
+from forefill_service.session.ledger import Balance, PregenerationCount, PregenerationOutcome
 from forefill_service.session.responses import FlushOutcome, ShedReason, Source
 from forefill_service.settings import Settings
 from prometheus_client import generate_latest
@@ -78,6 +78,27 @@ def test_every_row_of_the_books_is_counted() -> None:
         row: value(metrics, "warm_tokens_total", row=row) for row in ("used", "edited_away", "evicted", "abandoned")
     }
     assert rows == {"used": 40, "edited_away": 8, "evicted": 4, "abandoned": 18}
+
+
+def test_begun_answers_are_counted_by_what_became_of_them_with_their_engine_time() -> None:
+    metrics = Metrics()
+    for outcome in PregenerationOutcome:
+        row = PregenerationCount(outcome, count=2, tokens=3, engine_seconds=0.5)
+        metrics.settled(Balance(pregenerations=2, outcomes=(row,), answer_engine_seconds=4))
+    metrics.settled(
+        Balance(
+            pregenerations=1, outcomes=(PregenerationCount(PregenerationOutcome.EDITED, 1, tokens=1, engine_seconds=1),)
+        )
+    )
+    names = [outcome.name.lower() for outcome in PregenerationOutcome]
+    assert {name: value(metrics, "pregeneration_outcomes_total", outcome=name) for name in names} == {
+        **dict.fromkeys(names, 2),
+        "edited": 3,
+    }
+    assert value(metrics, "pregeneration_engine_seconds_total", outcome="adopted") == 0.5
+    assert value(metrics, "pregeneration_engine_seconds_total", outcome="edited") == 1.5
+    assert value(metrics, "answer_engine_seconds_total") == 4 * len(names)
+    assert value(metrics, "pregenerations_total") == 2 * len(names) + 1
 
 
 def test_errors_are_counted_by_reason() -> None:

@@ -280,7 +280,7 @@ async def test_the_metrics_tell_what_happened() -> None:
         await stage.flushes()
         await stage.does(Flush(1, 0))
         submit = await stage.submits()
-        used = stage.finished(submit).ledger.used
+        ledger = stage.finished(submit).ledger
         await stage.does(End())
         answered = stage.finished(submit).prompt_tokens + stage.finished(submit).completion_tokens
         next_base = len(stage.warms[-1].prompt_ids) - (answered - 1) // BLOCK * BLOCK
@@ -293,6 +293,7 @@ async def test_the_metrics_tell_what_happened() -> None:
             "forefill_generations_total warm": 1,
             "forefill_ttft_seconds_count warm": 1,
             "forefill_warms_total": 3,
-            "forefill_warm_tokens_total used": used,
+            "forefill_warm_tokens_total used": ledger.used,
+            "forefill_answer_engine_seconds_total": ledger.answer_engine_seconds,
             "forefill_warm_tokens_total abandoned": next_base,
         }

@@ -12,6 +12,7 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    Hint,
     KeystrokeEvent,
     Open,
     Replace,
@@ -27,6 +28,7 @@ from forefill_service.session.machine import (
     Defer,
     Drafted,
     Generate,
+    Hinted,
     Phase,
     Refuse,
     Session,
@@ -36,7 +38,7 @@ from tests.support.composing import COMPOSITIONS, PINYIN
 from tests.support.texts import HEX, MYANMAR, THAI
 
 SYSTEM = ChatMessage("system", "You write SQL.")
-Kind = CharAdd | CharDelete | Replace | Flush | Submit | End | Unknown
+Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
 
 
 class Typist:
@@ -84,7 +86,7 @@ def test_a_resumed_draft_is_confirmed_to_its_last_word_boundary() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Submit("a"), End(), Unknown()]
+    "kind", [CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End(), Unknown()]
 )
 def test_anything_before_open_ends_the_stream(kind: Kind) -> None:
     typist = Typist(opened=False)
@@ -120,7 +122,7 @@ REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
     *[
         (phase, kind, Reason.SESSION_ENDED)
         for phase in (Phase.CLOSING, Phase.CLOSED)
-        for kind in (CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Submit("a"), End())
+        for kind in (CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End())
     ],
     *[(phase, Open(), Reason.ALREADY_OPEN) for phase in (Phase.CLOSING, Phase.CLOSED)],
     *[(phase, Unknown(), Reason.EVENT_MISSING) for phase in (Phase.CLOSING, Phase.CLOSED)],
@@ -138,7 +140,7 @@ def test_what_is_refused_leaves_the_session_as_it_was(phase: Phase, kind: Open |
 
 
 def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
-    kinds = {Open, CharAdd, CharDelete, Replace, Flush, Submit, End, Unknown}
+    kinds = {Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, End, Unknown}
     for phase in set(Phase) - {Phase.WAITING}:
         assert {kind for p, kind in RULES if p is phase} == kinds
 
@@ -225,6 +227,59 @@ def test_a_refused_edit_shows_nothing_of_input_methods() -> None:
     typist = Typist(5, draft="ばん")
     assert typist.does(Replace(0, 2, "番" * 6)) == [Refuse(Reason.DRAFT_TOO_LONG, 1, 2)]
     assert typist.session.client is Client.UNKNOWN
+
+
+def test_a_hint_is_passed_on_once_and_taken_back_once() -> None:
+    typist = Typist(draft="Show me all")
+    assert typist.does(Hint(False)) == []
+    assert typist.does(Hint(True)) == [Hinted(True)]
+    assert typist.does(Hint(True)) == []
+    assert typist.does(Hint(False)) == [Hinted(False)]
+    assert typist.does(Hint(False)) == []
+    assert typist.session.draft == "Show me all"
+
+
+@pytest.mark.parametrize("edit", [CharAdd("!"), CharDelete(), Replace(0, 4, "List")])
+def test_a_hint_holds_until_the_draft_changes(edit: Kind) -> None:
+    typist = Typist(draft="Show me all")
+    typist.does(Hint(True))
+    assert Drafted(typist.session.draft) not in typist.does(Replace(0, 4, "Show"))
+    assert typist.does(Hint(True)) == [], "an edit that leaves the same text leaves the hint"
+    assert typist.does(edit)[-1] == Drafted(typist.session.draft)
+    assert typist.does(Hint(True)) == [Hinted(True)]
+
+
+def test_a_refused_edit_leaves_the_hint() -> None:
+    typist = Typist(5, draft="Show")
+    typist.does(Hint(True))
+    assert typist.does(CharAdd("me all")) == [Refuse(Reason.DRAFT_TOO_LONG, 2, 4)]
+    assert typist.does(Hint(True)) == []
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_hint_ends_with_submit(failed: bool) -> None:
+    typist = Typist(draft="Show me all")
+    typist.does(Hint(True))
+    typist.does(Submit())
+    [begin] = typist.session.answer_failed() if failed else typist.session.answered("SELECT 1")
+    assert isinstance(begin, BeginTurn)
+    assert typist.does(Hint(True)) == [Hinted(True)]
+
+
+def test_a_hint_at_the_next_turn_is_told_when_it_begins() -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now "))
+    assert typist.does(Hint(True)) == []
+    assert typist.session.answered("SELECT 1")[1:] == [Drafted("And now "), Hinted(True)]
+
+
+@pytest.mark.parametrize("then", [CharAdd("us"), Hint(False)])
+def test_a_hint_at_the_next_turn_that_no_longer_holds_is_not_told(then: Kind) -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now "))
+    typist.does(Hint(True))
+    assert typist.does(then) == []
+    assert typist.session.answered("SELECT 1")[1:] == [Drafted(typist.session.draft)]
 
 
 BLOCK = 16

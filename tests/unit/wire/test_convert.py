@@ -11,6 +11,7 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    Hint,
     KeystrokeEvent,
     Open,
     Replace,
@@ -18,7 +19,15 @@ from forefill_service.session.events import (
     Unknown,
     WarmMode,
 )
-from forefill_service.session.responses import FlushOutcome, GenerationStarted, Opened, SessionLimits, Source
+from forefill_service.session.ledger import Balance, PregenerationCount, PregenerationOutcome
+from forefill_service.session.responses import (
+    FlushOutcome,
+    GenerationFinished,
+    GenerationStarted,
+    Opened,
+    SessionLimits,
+    Source,
+)
 from forefill_service.wire.convert import event_from, reason_to_message, response_to_message
 from forefill_service.wire.servicer import STATUSES
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -33,6 +42,11 @@ def test_the_reasons_are_those_of_the_wire() -> None:
 def test_the_outcomes_are_those_of_the_wire() -> None:
     names = {name.removeprefix("FLUSH_OUTCOME_") for name in pb.FlushOutcome.keys()}  # noqa: SIM118 - no dict
     assert names - {"UNSPECIFIED"} == {outcome.name for outcome in FlushOutcome}
+
+
+def test_what_became_of_a_begun_answer_is_named_as_on_the_wire() -> None:
+    names = {name.removeprefix("PREGENERATION_OUTCOME_") for name in pb.PregenerationOutcome.keys()}  # noqa: SIM118
+    assert names - {"UNSPECIFIED"} == {outcome.name for outcome in PregenerationOutcome}
 
 
 def test_every_reason_says_what_to_do() -> None:
@@ -79,6 +93,8 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
         (pb.KeystrokeEvent(seq=1, replace=pb.Replace(start=1, end=2, text="x")), Replace(1, 2, "x")),
         (pb.KeystrokeEvent(seq=1, flush=pb.Flush(draft_code_points=2, draft_crc32=3)), Flush(2, 3, None)),
         (pb.KeystrokeEvent(seq=1, flush=pb.Flush(confirmed_code_points=0)), Flush(0, 0, 0)),
+        (pb.KeystrokeEvent(seq=1, hint=pb.Hint(submit_likely=True)), Hint(True)),
+        (pb.KeystrokeEvent(seq=1, hint=pb.Hint()), Hint(False)),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit()), Submit(None)),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit(text="")), Submit("")),
         (pb.KeystrokeEvent(seq=1, end=pb.End()), End()),
@@ -197,6 +213,7 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         limits=pb.Limits(max_draft_code_points=200, context_tokens=400, max_message_bytes=1000),
         base_prompt_tokens=7,
         warming_inert_reason="off",
+        accepts_hints=True,
     )
 
 
@@ -204,3 +221,19 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
 def test_the_client_is_told_whether_the_engine_made_the_prompt(by_engine: bool) -> None:
     started = GenerationStarted(7, 0.5, 100, 64, Source.WARM, prompt_by_engine=by_engine)
     assert response_to_message(started).generation_started.prompt_by_engine is by_engine
+
+
+def test_the_books_of_begun_answers_are_told_whole_and_in_milliseconds() -> None:
+    outcomes = (
+        PregenerationCount(PregenerationOutcome.ADOPTED, count=1, tokens=4, engine_seconds=0.5),
+        PregenerationCount(PregenerationOutcome.EDITED, count=2, tokens=3, engine_seconds=0.25),
+        PregenerationCount(PregenerationOutcome.FAILED, count=1, tokens=0, engine_seconds=0.125),
+    )
+    balance = Balance(pregenerations=4, adopted=3, discarded=4, outcomes=outcomes, answer_engine_seconds=4)
+    ledger = response_to_message(GenerationFinished(7, "stop", 9, 8, 16, 0, 0, 0, balance)).generation_finished.ledger
+    assert (ledger.adopted_engine_ms, ledger.wasted_engine_ms, ledger.answer_engine_ms) == (500, 375, 4000)
+    assert list(ledger.pregeneration_outcomes) == [
+        pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_ADOPTED, count=1, tokens=4, engine_ms=500),
+        pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_EDITED, count=2, tokens=3, engine_ms=250),
+        pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_FAILED, count=1, tokens=0, engine_ms=125),
+    ]

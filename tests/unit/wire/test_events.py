@@ -19,6 +19,24 @@ async def test_an_event_without_a_kind_is_refused_and_ignored(wire: Wire) -> Non
     await wire.still_works()
 
 
+async def test_a_hint_is_known_and_changes_nothing(wire: Wire) -> None:
+    assert (await wire.open()).accepts_hints
+    await wire.type(DRAFT)
+    for likely in (True, True, False):
+        await wire.event(hint=pb.Hint(submit_likely=likely))
+    assert (await wire.flush()).confirmed_code_points == len(DRAFT), "the next response answers the FLUSH"
+    await wire.still_works()
+
+
+async def test_a_hint_at_the_next_turn_is_no_error_while_an_answer_runs(wire: Wire) -> None:
+    await wire.open(sampling=pb.Sampling(max_tokens=20))
+    seq = await wire.send_submit(DRAFT)
+    await wire.type("And now ")
+    await wire.event(hint=pb.Hint(submit_likely=True))
+    assert (await wire.answer()).finished.seq == seq
+    await wire.still_works()
+
+
 async def test_a_number_that_goes_back_is_refused_and_ignored(wire: Wire) -> None:
     await wire.open()
     await wire.type("Show")
