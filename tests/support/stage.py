@@ -12,7 +12,7 @@ from forefill_service.errors import Refusal
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Replica
-from forefill_service.scheduling.guess_price import BASE_PRICE
+from forefill_service.scheduling.guess_price import BASE_PRICE, LEAST_FACTOR
 from forefill_service.serving.runner import SessionRunner
 from forefill_service.session.draft import checksum, edited
 from forefill_service.session.events import (
@@ -37,6 +37,8 @@ SYSTEM = ChatMessage("system", "one two three four five six seven eight nine ten
 OPENING = Open((SYSTEM,))
 FOREVER = 1e12
 PAUSE_SECONDS = 1e6
+LOWEST_PRICE = BASE_PRICE * LEAST_FACTOR * 1.001
+"""Of a guess, with a hair more."""
 UNHURRIED: dict[str, Any] = {
     "port": 0,
     "metrics_port": -1,
@@ -68,16 +70,16 @@ class DecidedTypist(Typist):
 
 
 class RisingTypist(Typist):
-    """A user for whom one token is worth its base price after one pause, `GROWTH` after two, its square after three."""
+    """A user for whom one token is worth the lowest price after a pause, `GROWTH` after two, its square after three."""
 
     def p_end(self, silence_seconds: float) -> float:
-        odds = BASE_PRICE * exp(log(GROWTH) * (silence_seconds / PAUSE_SECONDS - 1))
+        odds = LOWEST_PRICE * exp(log(GROWTH) * (silence_seconds / PAUSE_SECONDS - 1))
         return odds / (1 + odds)
 
     def silence_until(self, p_end: float) -> float | None:
         if p_end <= 0 or p_end >= 1:
             return None if p_end else 0.0
-        return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / BASE_PRICE, GROWTH)))
+        return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / LOWEST_PRICE, GROWTH)))
 
 
 Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown

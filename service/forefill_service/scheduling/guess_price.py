@@ -64,9 +64,9 @@ class GuessBudget:
             account.answers += CREDIT_SECONDS
 
     def wasted(self, seconds: float, *owners: str) -> None:
-        """Add a guess that came to nothing, by the engine's time for it."""
+        """Add a guess that came to nothing, by the engine's time for it; negative seconds take back what was added."""
         for account in self._of(owners):
-            account.wasted += seconds
+            account.wasted = max(0.0, account.wasted + seconds)
 
     def answered(self, seconds: float, *owners: str) -> None:
         """Add an answer, by the engine's time for it."""

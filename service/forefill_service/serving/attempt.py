@@ -53,6 +53,7 @@ class Attempt:
     task: asyncio.Task[None] | None = None
     _sent: list[Sent] = field(default_factory=list)
     _adopted_seconds: float | None = None
+    _charged_seconds: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -77,6 +78,9 @@ class Attempt:
             cancel_once(self.task)
         if self.begun.adopted and self._adopted_seconds is None:
             self._adopted_seconds = self.engine_seconds
+            self._charge(0.0)
+        elif happening is Happening.EDIT and before is Stage.HELD:
+            self._charge(self.engine_seconds)  # as good as wasted, unless its text comes back
         if self.closed and before not in (Stage.ASKED, Stage.CLOSED):
             self._close_books(happening)
         self._changed.set()
@@ -159,11 +163,16 @@ class Attempt:
         outcome, seconds = PregenerationOutcome.ADOPTED, self._adopted_seconds
         if seconds is None:
             outcome, seconds = _OUTCOMES.get(happening, PregenerationOutcome.UNUSED), self.engine_seconds
-            self.owner.backend.guess_budget.wasted(seconds, *self.owner.accounts)
+            self._charge(seconds)
         ledger.guessed(outcome, adopted=adopted, discarded=discarded, engine_seconds=seconds)
         for sent in self._sent:
             if not sent.after_submit:
                 self._book_prompt(sent)
+
+    def _charge(self, seconds: float) -> None:
+        """Charge the session's budget with this as wasted, in place of what it was charged with before."""
+        self.owner.backend.guess_budget.wasted(seconds - self._charged_seconds, *self.owner.accounts)
+        self._charged_seconds = seconds
 
     def _book_prompt(self, sent: Sent) -> None:
         """Book what a request computed of the prompt; if it was stopped early, all that it was to compute."""
