@@ -1,5 +1,6 @@
 """`forefill bench`: every workload in every arm, in one run; tables, a result file, plots."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,10 +25,14 @@ from .report.results import BackgroundRow, RequestRow, Served
 from .report.summary import Summary, summarise
 from .report.table import tables
 from .typing.arms import Prepared
+from .typing.people import plan_people, sittings_of
 from .typing.schedule import Cell, Trial, plan_load, plan_trials, typing_model
+from .typing.script import Script
 from .typing.texts import Nonces
 from .typing.workloads import LOAD, WORKLOADS
 
+Round = tuple[Trial, ...]
+"""Trials that are played at the same time."""
 SECONDS_A_SUBMIT: Final = 2.0
 """Roughly the time of a SUBMIT with all around it: for the progress bar alone."""
 
@@ -45,11 +50,11 @@ async def run(command: BenchCommand) -> int:
     _check(command)
     about = {"started_at": meta.now(), "complete": False, "seed": command.seed, "flags": command.flags}
     about |= {"hardware": meta.hardware(), "versions": meta.versions()}
-    rows = Rows()
+    rounds, rows = list(_rounds(command, about)), Rows()
     try:
         with Terminal() as terminal:
             async with _targets(command, terminal, about) as targets:
-                await _measure(targets, command, Progress(terminal, _planned_seconds(command)), rows)
+                await _measure(targets, rounds, _cells(command), terminal, rows)
         about["complete"] = True
     finally:  # what an hour has measured is kept, whatever ends it
         summary = summarise(rows.requests, rows.background, command.seed)
@@ -104,19 +109,27 @@ async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, A
         terminal.draw("stopping the servers")
 
 
-async def _measure(targets: BenchTargets, command: BenchCommand, progress: Progress, rows: Rows) -> None:
-    for trial in _trials(command):
-        await _run_trial(targets, trial, progress, rows)
-    for cell in _cells(command):
+async def _measure(
+    targets: BenchTargets, rounds: list[Round], cells: list[Cell], terminal: Terminal, rows: Rows
+) -> None:
+    progress = Progress(terminal, sum(map(_round_seconds, rounds)) + sum(map(_cell_seconds, cells)))
+    for trials in rounds:
+        await _run_round(targets, trials, progress, rows)
+    for cell in cells:
         await _run_cell(targets, cell, progress, rows)
 
 
-def _trials(command: BenchCommand) -> Iterator[Trial]:
+def _rounds(command: BenchCommand, about: dict[str, Any]) -> Iterator[Round]:
+    """Yield the trials that are played at the same time; `about` gets the source of the messages of people."""
     model = typing_model(command.mean_delay_ms)
     for name in command.workloads:
-        if name != LOAD:
-            arms = command.arms_of(name)
-            yield from plan_trials(WORKLOADS[name], arms, command.queries, model, command.pause_ms, command.seed)
+        workload, arms = WORKLOADS[name], command.arms_of(name)
+        if workload.style is not None:
+            sittings, about[name] = sittings_of(workload, command.people, command.seed)
+            yield from plan_people(workload, arms, sittings, command.people.typists, command.seed)
+        elif name != LOAD:
+            trials = plan_trials(workload, arms, command.queries, model, command.pause_ms, command.seed)
+            yield from ((trial,) for trial in trials)
 
 
 def _cells(command: BenchCommand) -> list[Cell]:
@@ -126,7 +139,17 @@ def _cells(command: BenchCommand) -> list[Cell]:
     return plan_load(arms, typists, command.rounds, command.pace, command.pause_ms, command.seed)
 
 
-async def _run_trial(targets: BenchTargets, trial: Trial, progress: Progress, rows: Rows) -> None:
+async def _run_round(targets: BenchTargets, trials: Round, progress: Progress, rows: Rows) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for trial in trials:
+                tasks.create_task(_run_trial(targets, trial, len(trials), progress, rows))
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    progress.did(_round_seconds(trials))
+
+
+async def _run_trial(targets: BenchTargets, trial: Trial, typists: int, progress: Progress, rows: Rows) -> None:
     place = f"{trial.workload.name} {trial.index + 1}, {trial.arm.name}" if trial.counted else "waking up"
     progress.draw(place)
     try:
@@ -135,12 +158,17 @@ async def _run_trial(targets: BenchTargets, trial: Trial, progress: Progress, ro
         if not trial.counted:  # what does not work at all ends the run
             raise
         results = [Served(error=one_line_of(error)) for _ in trial.scripts]
-    progress.did(_trial_seconds(trial))
     if trial.counted:
         name, arm, index = trial.workload.name, trial.arm.name, trial.index
         for turn, (script, served) in enumerate(zip(trial.scripts, results, strict=True)):
-            rows.requests.append(RequestRow(name, 1, arm, script[-1].draft, index, turn, served))
+            rows.requests.append(RequestRow(name, typists, arm, _query(trial, script), index, turn, served))
         progress.say(f"{place}: {', '.join(map(_shown, results))}")
+
+
+def _query(trial: Trial, script: Script) -> str:
+    """Return what was asked, but not what a real person typed."""
+    draft = script[-1].draft
+    return draft if trial.workload.style is None else f"a message of {len(draft)} characters"
 
 
 async def _run_cell(targets: BenchTargets, cell: Cell, progress: Progress, rows: Rows) -> None:
@@ -157,14 +185,10 @@ def _shown(served: Served) -> str:
     return f"failed ({served.error})" if served.ttft_ms is None else f"{served.ttft_ms:.0f} ms"
 
 
-def _trial_seconds(trial: Trial) -> float:
-    return trial.typing_seconds + SECONDS_A_SUBMIT * len(trial.scripts)
+def _round_seconds(trials: Round) -> float:
+    return max(trial.typing_seconds + SECONDS_A_SUBMIT * len(trial.scripts) for trial in trials)
 
 
 def _cell_seconds(cell: Cell) -> float:
     prepared = 0 if cell.arm.prepared is Prepared.NOTHING else len(cell.window.sessions)
     return cell.window.ends_ms / 1000 + SECONDS_A_SUBMIT * (1 + prepared)
-
-
-def _planned_seconds(command: BenchCommand) -> float:
-    return sum(map(_trial_seconds, _trials(command))) + sum(map(_cell_seconds, _cells(command)))

@@ -12,14 +12,17 @@ from forefill_client import arguments
 from .bench_options import BenchCommand
 from .extra import check_extra
 from .typing.arms import ARMS
+from .typing.people import People
+from .typing.people_log import PACKAGE
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
 
 EXAMPLES = """\
 examples:
-  forefill bench                                            start what is needed, measure everything: about an hour
+  forefill bench                                            start what is needed, measure everything: two hours
   forefill bench --workloads context --arms cold,static,typed --queries 5
   forefill bench --workloads load --typists 12 --rounds 3 --json out.json --plot out
+  forefill bench --workloads people --messages 150 --max-tokens 128 --json out.json
   forefill bench --target HOST:50051 --direct http://HOST:8000   use running servers
 """
 _DEFAULTS = BenchCommand()
@@ -50,8 +53,8 @@ def add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _description() -> str:
     lines = ["Serve the same SUBMITs in several ways, interleaved in one run, and compare.", "", "arms:"]
-    lines += [f"  {name:10}{arm.about}" for name, arm in ARMS.items()]
-    lines += ["", "workloads:", *(f"  {name:10}{workload.about}" for name, workload in WORKLOADS.items())]
+    lines += [f"  {name:17} {arm.about}" for name, arm in ARMS.items()]
+    lines += ["", "workloads:", *(f"  {name:17} {workload.about}" for name, workload in WORKLOADS.items())]
     return "\n".join(lines)
 
 
@@ -83,7 +86,16 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     add("--cycle-seconds", positive, "S", "load: time from one Enter of a typist to the next", "pace.cycle_seconds")
     add("--background-rate", arguments.not_negative, "R", "load: plain generations a second", "pace.background_rate")
     add("--load-mean-delay-ms", positive, "MS", "load: time from key to key, as people type", "pace.mean_delay_ms")
-    add("--pause-ms", arguments.not_negative, "MS", "pause before Enter in the arm `pregen`", "pause_ms")
+    add("--messages", count, "N", "people: messages of each arm, at least", "people.messages")
+    add("--people-typists", count, "N", "people: how many type at the same time", "people.typists")
+    parser.add_argument(
+        "--people-log",
+        type=Path,
+        metavar="FILE",
+        dest="people.log",
+        help=f"people: the data file of {PACKAGE} (default: the installed one; without it, messages are made up)",
+    )
+    add("--pause-ms", arguments.not_negative, "MS", "pause before Enter in the arm `pregen`, but of people", "pause_ms")
     add("--max-tokens", count, "N", "most tokens of an answer", "max_tokens")
     add("--seed", int, "N", "makes keys, arrivals and order repeatable", "seed")
 
@@ -94,5 +106,6 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
 
     given = vars(options)
     pace = Pace(**{field.name: given[f"pace.{field.name}"] for field in fields(Pace)})
-    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name != "pace"}
-    return run(BenchCommand(**own, pace=pace))
+    people = People(**{field.name: given[f"people.{field.name}"] for field in fields(People)})
+    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name not in ("pace", "people")}
+    return run(BenchCommand(**own, pace=pace, people=people))

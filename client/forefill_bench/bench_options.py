@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .typing.arms import ARMS, Arm
+from .typing.people import People
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
 
@@ -20,7 +21,7 @@ class BenchCommand:
     remote: str | None = None
     server_args: str = ""
     vllm_args: str = ""
-    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    workloads: tuple[str, ...] = tuple(name for name, workload in WORKLOADS.items() if workload.is_default)
     arms: tuple[str, ...] = tuple(ARMS)
     #: Queries of each arm and workload; a load window's number comes from `pace`.
     queries: int = 12
@@ -29,7 +30,8 @@ class BenchCommand:
     typists: tuple[int, ...] = (1, 4, 12)
     pace: Pace = Pace()
     rounds: int = 1
-    #: Pause before Enter in the arm `pregen`, in milliseconds.
+    people: People = People()
+    #: Pause before Enter in the arm `pregen`, in milliseconds; people pause as they do.
     pause_ms: float = 1500.0
     max_tokens: int = 32
     seed: int = 1
@@ -54,4 +56,5 @@ class BenchCommand:
     def flags(self) -> dict[str, Any]:
         """The options without files and addresses."""
         left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+        flags = {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+        return flags | {"people": {"messages": self.people.messages, "typists": self.people.typists}}

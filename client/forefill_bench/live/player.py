@@ -60,11 +60,12 @@ async def play(
         late_seconds = clock.now() - due_at
         async with asyncio.timeout(timeout_seconds):
             answer = await session.submit(enter.draft)
-            text = await answer.text()
+            pieces = [(clock.now(), piece) async for piece in answer]
         await flush.settled()
     finally:
         flush.cancel()
-    return from_report(text, answer.report, late_seconds=late_seconds, naive=flush.warms)
+    text, pieces_at = "".join(piece for _, piece in pieces), [at for at, _ in pieces]
+    return from_report(text, answer.report, late_seconds=late_seconds, naive=flush.warms, pieces_at=pieces_at)
 
 
 async def _edit(session: Session, stroke: Stroke) -> None:

@@ -1,10 +1,12 @@
 """The cost of one SUBMIT and of one plain generation, as rows of the result file."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from forefill_client.report import Report
+from forefill_client.report import GenerationSource, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Reply:
     @property
     def gaps_ms(self) -> list[float]:
         """Milliseconds from each piece of text to the next."""
-        return [(later - earlier) * 1000 for earlier, later in zip(self.pieces_at, self.pieces_at[1:], strict=False)]
+        return gaps_ms(self.pieces_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,22 @@ class Served:
     #: Tokens of answers generated before Enter, and those of them that were thrown away.
     pregenerated_tokens: int = 0
     discarded_tokens: int = 0
+    #: Answers begun before Enter.
+    begun: int = 0
+    #: Engine milliseconds, as the server booked them: of what was begun and thrown away, of what was begun and adopted,
+    #: and of the answer.
+    wasted_engine_ms: float = 0.0
+    adopted_engine_ms: float = 0.0
+    answer_engine_ms: float = 0.0
+    #: From each piece of text to the next.
+    gaps_ms: tuple[float, ...] = ()
     #: The reason why there is no answer, "" if there is one.
     error: str = ""
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the answer was begun before Enter."""
+        return self.source == GenerationSource.PREGENERATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +108,20 @@ class BackgroundRow:
         return _rounded(dataclasses.asdict(self))
 
 
-def from_report(text: str, report: Report, *, late_seconds: float, naive: "NaiveWarms | None" = None) -> Served:
-    """Return the cost of an answer through forefill, from its report."""
+def gaps_ms(instants: Sequence[float]) -> list[float]:
+    """Return the milliseconds from each instant, in seconds, to the next."""
+    return [(later - earlier) * 1000 for earlier, later in pairwise(instants)]
+
+
+def from_report(
+    text: str,
+    report: Report,
+    *,
+    late_seconds: float,
+    naive: "NaiveWarms | None" = None,
+    pieces_at: Sequence[float] = (),
+) -> Served:
+    """Return the cost of an answer through forefill, from its report and the instants of its pieces of text."""
     ledger = report.ledger
     wasted = ledger.edited_away_tokens + ledger.evicted_tokens + ledger.abandoned_tokens
     naive = naive or NaiveWarms()
@@ -111,6 +139,11 @@ def from_report(text: str, report: Report, *, late_seconds: float, naive: "Naive
         warm_wasted_tokens=wasted + max(0, naive.computed_tokens - report.cached_tokens),
         pregenerated_tokens=ledger.pregenerated_tokens,
         discarded_tokens=ledger.discarded_tokens,
+        begun=ledger.pregenerations,
+        wasted_engine_ms=getattr(ledger, "wasted_engine_ms", 0.0),
+        adopted_engine_ms=getattr(ledger, "adopted_engine_ms", 0.0),
+        answer_engine_ms=getattr(ledger, "answer_engine_ms", 0.0),
+        gaps_ms=tuple(gaps_ms(pieces_at)),
     )
 
 
@@ -125,6 +158,7 @@ def from_reply(reply: Reply, due_at: float) -> Served:
         completion_tokens=reply.completion_tokens,
         source=reply.source,
         late_ms=(reply.asked_at - due_at) * 1000,
+        gaps_ms=tuple(reply.gaps_ms),
     )
 
 

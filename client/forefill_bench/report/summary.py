@@ -6,6 +6,8 @@ from statistics import fmean
 from typing import Any, Final
 
 from ..typing.arms import ARMS
+from ..typing.workloads import is_of_people
+from .guesses import guesses
 from .results import BackgroundRow, RequestRow
 from .spread import Sample
 
@@ -43,6 +45,8 @@ def _cell(requests: list[RequestRow], background: list[BackgroundRow], seed: int
     for name in arms:
         figures[name] = _requests(by_arm[name], seed)
         figures[name]["times_faster"] = _times_faster(name, ttfts)
+        if is_of_people(requests[0].workload):
+            figures[name]["guesses"] = guesses([row.served for row in by_arm[name] if not row.served.error])
         if any(row.arm == name for row in background):
             figures[name]["background"] = _background(name, background, neighbours)
     return figures

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..typing.arms import ARMS
-from ..typing.workloads import CACHED_DIRECT, LOAD, WORKLOADS
+from ..typing.workloads import CACHED_DIRECT, LOAD, WORKLOADS, is_of_people
+from .people_table import PEOPLE_LEGEND, milliseconds, people_table
 from .rich_tables import table_text
 from .summary import Summary
 
@@ -37,15 +38,16 @@ def tables(summary: Summary) -> str:
                 parts.append(_neighbours(typists, arms))
     shown = {name for cells in summary.values() for arms in cells.values() for name in arms}
     legend = [f"{name:8}{arm.about}" for name, arm in ARMS.items() if name in shown]
-    return "\n\n".join(["", *parts, "\n".join([LEGEND, *legend])])
+    people = [PEOPLE_LEGEND] * any(map(is_of_people, summary))
+    return "\n\n".join(["", *parts, "\n".join([LEGEND, *people, *legend])])
 
 
 def _table(workload: str, typists: str, arms: dict[str, Figures]) -> str:
-    title = f"{workload}: {WORKLOADS[workload].about}"
-    if workload == LOAD:
+    title, of_people = f"{workload}: {WORKLOADS[workload].about}", is_of_people(workload)
+    if workload == LOAD or of_people:
         title += f"; {typists} typist{'s' * (typists != '1')}"
     rows = [_row(name, figures) for name, figures in arms.items() if figures["ttft_ms"] is not None]
-    lines = [title, _lines(_COLUMNS, rows)]
+    lines = [title, people_table(arms) if of_people else _lines(_COLUMNS, rows)]
     lines += [_unanswered(name, figures) for name, figures in arms.items() if figures["ttft_ms"] is None]
     lines += [_failed(name, figures) for name, figures in arms.items()]
     if workload == "overhead":
@@ -63,12 +65,12 @@ def _row(name: str, figures: Figures) -> list[str]:
     faster, wasted = figures["times_faster"], figures["warm_tokens"]["wasted_share"]
     return [
         name,
-        _ms(ttft["p50"]),
-        f"{_ms(low)}-{_ms(high)}",
-        _ms(ttft["p95"]),
-        _ms(ttft["p99"]),
+        milliseconds(ttft["p50"]),
+        f"{milliseconds(low)}-{milliseconds(high)}",
+        milliseconds(ttft["p95"]),
+        milliseconds(ttft["p99"]),
         f"{figures['cached_tokens']['p50']:.0f}/{figures['prompt_tokens']['p50']:.0f}",
-        _ms(figures["answer_ms"]["p50"]),
+        milliseconds(figures["answer_ms"]["p50"]),
         f"{figures['requests_sent']['mean']:.1f}",
         "" if wasted is None else f"{wasted:.0%}",
         _times(faster, "than_cold"),
@@ -112,17 +114,11 @@ def _neighbour(name: str, figures: Figures) -> list[str]:
     against = figures.get("against_direct", {})
     return [
         name,
-        *(_ms(ttft["p50"]), _ms(ttft["p95"])),
-        *(_ms(gap.get("p50")), _ms(gap.get("p95")), _ms(gap.get("p99"))),
-        _ms(answer["mean"]),
+        *(milliseconds(ttft["p50"]), milliseconds(ttft["p95"])),
+        *(milliseconds(gap.get("p50")), milliseconds(gap.get("p95")), milliseconds(gap.get("p99"))),
+        milliseconds(answer["mean"]),
         *(_share(against, "ttft_ms", "p95"), _share(against, "gap_ms", "p99"), _share(against, "answer_ms", "mean")),
     ]
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def _times(faster: Figures, than: str) -> str:

@@ -8,6 +8,8 @@ from forefill_client.keystrokes import FlushRule, TypingModel
 
 from . import texts
 from .arms import Arm
+from .human import COPIED_MEAN_MS, copying_at
+from .human_script import as_typist_ends, typed_by
 from .script import Script, paused, typed
 from .workloads import Workload
 
@@ -59,15 +61,16 @@ def plan_trials(
     All arms of one query have the same keys at the same times, but for the pause of those that pause: an engine that
     was busy a moment ago answers sooner than one that has waited for the user, whatever is cached.
     """
-    trials = [_wake_up(workload, arm, pause_ms) for arm in arms]
+    trials = [wake_up(workload, arm, pause_ms) for arm in arms]
     for index in range(max(1, queries // workload.turns) * workload.repeats):
-        scripts = workload.write(index, model, _random(seed, workload.name, index))
-        order = _random(seed, workload.name, index, "order").sample(arms, len(arms))
+        scripts = workload.write(index, model, seeded(seed, workload.name, index))
+        order = seeded(seed, workload.name, index, "order").sample(arms, len(arms))
         trials += [Trial(workload, arm, index, _paused(scripts, arm, pause_ms)) for arm in order]
     return trials
 
 
-def _wake_up(workload: Workload, arm: Arm, pause_ms: float) -> Trial:
+def wake_up(workload: Workload, arm: Arm, pause_ms: float = 0.0) -> Trial:
+    """Return a trial that is not counted: a short text, typed quickly."""
     scripts = (typed(texts.READY, typing_model(5.0), Random(0)),)  # noqa: S311
     return Trial(workload, arm, -1, _paused(scripts, arm, pause_ms))
 
@@ -86,8 +89,8 @@ class Pace:
     cycle_seconds: float = 30.0
     #: Background traffic: plain generations a second, at random (Poisson).
     background_rate: float = 0.7
-    #: Milliseconds from key to key.
-    mean_delay_ms: float = 239.0
+    #: Milliseconds from key to key, on average over all typists; each has a pace of its own.
+    mean_delay_ms: float = COPIED_MEAN_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +143,19 @@ class Window:
 
 
 def plan_window(typists: int, pace: Pace, seed: int) -> Window:
-    """Plan a window: each typist's Enters are one cycle apart, from an offset drawn within the first cycle."""
-    model = typing_model(pace.mean_delay_ms)
+    """Plan a window: each typist's Enters are one cycle apart, from an offset drawn within the first cycle.
+
+    The typists are people, each with a pace of its own; a slow one may begin a message before the last one is sent.
+    """
+    people = copying_at(pace.mean_delay_ms)
     drafts = []
     for typist in range(typists):
-        offset = _random(seed, "offset", typist).uniform(0, pace.cycle_seconds)
+        person = people.typist(seeded(seed, "typist", typist))
+        offset = seeded(seed, "offset", typist).uniform(0, pace.cycle_seconds)
         for cycle in range(int((pace.seconds - offset) // pace.cycle_seconds) + 2):
             index = typist + cycle * typists
-            script = typed(texts.question(index), model, _random(seed, "load", typist, cycle))
+            rng = seeded(seed, "load", typist, cycle)
+            script = typed_by(person, as_typist_ends(person, texts.question(index), rng), rng)
             drafts.append((typist, index, (offset + cycle * pace.cycle_seconds) * 1000, script))
     lead_ms = max((script[-1].at_ms for *_, script in drafts), default=0.0)
     ends_ms = lead_ms + pace.seconds * 1000
@@ -160,7 +168,7 @@ def plan_window(typists: int, pace: Pace, seed: int) -> Window:
         lead_ms,
         ends_ms,
         tuple(sorted((one for one in sessions if one.begins_ms < ends_ms), key=lambda one: one.begins_ms)),
-        tuple(_arrivals(pace.background_rate, lead_ms, ends_ms, _random(seed, "background"))),
+        tuple(_arrivals(pace.background_rate, lead_ms, ends_ms, seeded(seed, "background"))),
     )
 
 
@@ -190,15 +198,16 @@ def plan_load(arms: list[Arm], typists: list[int], rounds: int, pace: Pace, paus
     for turn in range(rounds):
         for number in typists:
             window = plan_window(number, pace, hash_free_seed(seed, turn, number))
-            for arm in _random(seed, "cells", turn, number).sample(arms, len(arms)):
+            for arm in seeded(seed, "cells", turn, number).sample(arms, len(arms)):
                 cells.append(Cell(turn, window.paused(pause_ms) if arm.pauses else window, arm))
     return cells
 
 
 def hash_free_seed(*parts: object) -> int:
     """Return a seed made of several values, the same in every process."""
-    return _random(*parts).getrandbits(32)
+    return seeded(*parts).getrandbits(32)
 
 
-def _random(*parts: object) -> Random:
+def seeded(*parts: object) -> Random:
+    """Return a source of randomness for these values, the same in every process."""
     return Random(" ".join(map(str, parts)))  # noqa: S311 (typing is no secret)

@@ -165,3 +165,8 @@ def paused(script: Script, pause_ms: float) -> Script:
     *strokes, submit = script
     last_ms = strokes[-1].at_ms if strokes else 0.0
     return (*strokes, replace(submit, at_ms=max(submit.at_ms, last_ms + pause_ms)))
+
+
+def delayed(script: Script, delay_ms: float) -> Script:
+    """Return the script with its first stroke, and all others, that much later."""
+    return tuple(replace(stroke, at_ms=stroke.at_ms + delay_ms) for stroke in script)

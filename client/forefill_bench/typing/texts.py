@@ -1,5 +1,6 @@
 """Questions, contexts and background prompts, made from the packaged samples, so that a run needs no data."""
 
+import re
 from random import Random, SystemRandom
 from typing import Final
 
@@ -11,6 +12,18 @@ SCHEMA_SYSTEM: Final = f"{INSTRUCTIONS} The schema:\n\n{SAMPLE_SCHEMA}"
 PLAIN_SYSTEM: Final = "You are a helpful assistant. You answer in one sentence."
 PASTED: Final = "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:9]) + "\n\n"
 """About 800 tokens, and nothing typed yet."""
+HOSPITALS: Final = ("north", "south", "east", "west", "lake")
+
+
+def _of_hospital(name: str, schema: str) -> str:
+    """Return a part of the sample schema with its tables named after a hospital."""
+    tables = "|".join(re.findall(r"CREATE TABLE (\w+)", SAMPLE_SCHEMA))
+    return re.sub(rf"\b({tables})\b", rf"{name}_\1", schema)
+
+
+_SCHEMAS: Final = (*(_of_hospital(name, SAMPLE_SCHEMA) for name in HOSPITALS), _of_hospital("hill", PASTED))
+LONG_SYSTEM: Final = "\n".join((f"{INSTRUCTIONS} The schemas of the hospitals:\n", *_SCHEMAS))
+"""About 7,000 tokens."""
 BACKGROUND_SYSTEM: Final = "You are a storyteller."
 """The system message of the background traffic."""
 READY: Final = "Are you ready? "

@@ -6,11 +6,14 @@ from random import Random
 from typing import Final
 
 from forefill_client.keystrokes import TypingModel
-from forefill_client.options import WarmMode
+from forefill_client.options import PregenerationMode, WarmMode
 
 from . import texts
 from .arms import ARMS, Arm, Prepared
-from .script import Script, edited, pasted, typed
+from .human import COPYING
+from .human_script import typed_by
+from .script import Script, delayed, edited, pasted, typed
+from .styles import AS_LOGGED, STYLES, Style
 
 TURNS: Final = 3
 EDITING_TYPO_RATE: Final = 0.1
@@ -25,6 +28,17 @@ CACHED_REMOTE: Final = replace(
     prepared=Prepared.WHOLE,
     warm_mode=WarmMode.OFF,
 )
+
+BY_DEFAULT: Final = replace(
+    ARMS["pregen"],
+    about="forefill as it is by default: pre-generation as it pays, and no pause but the typist's own",
+    pregeneration=PregenerationMode.AUTO,
+    pauses=False,
+)
+PEOPLE_ARMS: Final = (ARMS["cold"], ARMS["static"], ARMS["typed"], BY_DEFAULT, ARMS["oracle"])
+LONG_ARMS: Final = tuple(ARMS[name] for name in ("cold", "static", "typed", "oracle"))
+READING_MS: Final = 20_000.0
+"""A user of a long context reads for this long before typing."""
 
 Write = Callable[[int, TypingModel, Random], tuple[Script, ...]]
 
@@ -44,6 +58,10 @@ class Workload:
     turns: int = 1
     #: Times that each query is asked.
     repeats: int = 1
+    #: How its users type, if it is played as `people` is: sittings of several users at the same time.
+    style: Style | None = None
+    #: It is one of those that a run without --workloads has.
+    is_default: bool = True
 
     def arms_among(self, names: Iterable[str]) -> list[Arm]:
         """Return its arms of these names, in the order of tables."""
@@ -71,6 +89,14 @@ def _turns(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
     return tuple(typed(texts.question(index * TURNS + turn), model, rng) for turn in range(TURNS))
 
 
+def _long(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
+    return (delayed(typed_by(COPYING.typist(rng), texts.question(index), rng), READING_MS),)
+
+
+def _people(name: str, about: str, style: Style, *, is_default: bool = False) -> Workload:
+    return Workload(name, about, _one_question, arms=PEOPLE_ARMS, style=style, is_default=is_default)
+
+
 _ALL = (
     Workload("short", "a short question on a system prompt that all sessions share", _one_question, shared=True),
     Workload("context", "a context of about 1,200 tokens of its own for every session", _one_question),
@@ -85,8 +111,22 @@ _ALL = (
         arms=(ARMS["oracle"], CACHED_REMOTE, CACHED_DIRECT),
         repeats=4,
     ),
+    Workload(
+        "long",
+        "a context of about 7,000 tokens of its own for every session, read before a person types",
+        _long,
+        system=texts.LONG_SYSTEM,
+        arms=LONG_ARMS,
+    ),
+    _people("people", "messages of real people (made-up ones if no log is installed)", AS_LOGGED, is_default=True),
+    *(_people(name, f"people, made up: {style.about}", style) for name, style in STYLES.items()),
     Workload("load", "contexts of their own, beside plain generations that are not ours", _one_question),
 )
 WORKLOADS: Final = {workload.name: workload for workload in _ALL}
 """Every workload by its name."""
 LOAD: Final = "load"
+
+
+def is_of_people(workload: str) -> bool:
+    """Return whether a workload is played as `people` is."""
+    return WORKLOADS[workload].style is not None

@@ -8,13 +8,15 @@ import pytest
 from forefill_bench.bench_command import run
 from forefill_bench.bench_flags import EXAMPLES
 from forefill_bench.bench_options import BenchCommand
+from forefill_bench.live.player import NaiveFlush
 from forefill_bench.live.targets import BenchTargets
 from forefill_bench.live.trial import run_trial
 from forefill_bench.report.progress import Progress, bar, left
 from forefill_bench.report.results import Served
 from forefill_bench.typing.arms import ARMS
+from forefill_bench.typing.people import People
 from forefill_bench.typing.schedule import Pace, Trial
-from forefill_bench.typing.workloads import WORKLOADS
+from forefill_bench.typing.workloads import WORKLOADS, is_of_people
 from forefill_client import ForefillError
 from forefill_client.cli import main
 from forefill_client.terminal import Terminal
@@ -23,6 +25,7 @@ from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
 from tests.support.openai_endpoint import openai_endpoint
+from tests.support.still_clock import StillClock
 
 QUICK: dict[str, Any] = {
     "queries": 1,
@@ -30,12 +33,13 @@ QUICK: dict[str, Any] = {
     "typists": (1, 2),
     "pace": Pace(seconds=0.2, cycle_seconds=0.1, background_rate=20.0, mean_delay_ms=1.0),
     "pause_ms": 5.0,
+    "people": People(messages=2),
 }
 
 
 async def bench(**options: Any) -> int:
     async with (
-        running_server([FakeEngine()], Settings(port=0, metrics_port=-1)) as server,
+        running_server([FakeEngine(context_tokens=16_384)], Settings(port=0, metrics_port=-1)) as server,
         openai_endpoint() as endpoint,
     ):
         servers = {"target": server.address, "remote": server.address, "direct": endpoint.url}
@@ -43,14 +47,16 @@ async def bench(**options: Any) -> int:
 
 
 async def test_a_run_has_every_workload_and_arm_in_file_and_table(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # People take their time.
+    monkeypatch.setattr("forefill_bench.bench_command.Clock", lambda: StillClock(NaiveFlush.TASK_NAME))
     file = tmp_path / "out.json"
-    assert await bench(json_file=file) == 0
+    assert await bench(json_file=file, workloads=tuple(WORKLOADS)) == 0
     results = json.loads(file.read_text())
     assert list(results) == ["meta", "requests", "background", "summary"]
     for workload, cells in results["summary"].items():
-        assert list(cells) == (["1", "2"] if workload == "load" else ["1"])
+        assert list(cells) == (["1", "2"] if workload == "load" else ["2"] if is_of_people(workload) else ["1"])
         for arms in cells.values():
             assert list(arms) == [arm.name for arm in WORKLOADS[workload].arms]
             assert all({"p50", "p95", "p99"} <= set(figures["ttft_ms"]) for figures in arms.values())

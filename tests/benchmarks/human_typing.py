@@ -1,0 +1,270 @@
+"""Fits the human typing model on the public log, and draws simulated beside measured intervals.
+
+It needs the package `keylogging-analysis`, or its data file by --people-log. Only users for tuning are fitted; the
+figure shows the simulation beside the users kept for judging, of whom nothing was fitted.
+
+    python -m tests.benchmarks.human_typing [--people-log FILE] [--plot tests/benchmarks/figures/human-typing]
+
+Prints the figures of `forefill_bench/typing/human.py`, then simulated and measured shares and percentiles.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from forefill_bench.report.plots import label_axes, new_figure
+from forefill_bench.typing.human import COPIED_MEAN_MS, COPYING, LOGGED, LONGEST_GAP, Gap, HumanTyping, Move
+from forefill_bench.typing.human_script import move_of, typed_by
+from forefill_bench.typing.people_log import LoggedMessage, find_log, is_for_judging, read_log
+from forefill_bench.typing.script import Kind, Script
+
+SHORTEST = 0.05
+"""A multiple of the pace: shorter gaps, of overlapping keys, count as this."""
+PAUSE_MS = 600.0
+COPIED_PAUSES = 3.3 / 47
+"""The share of gaps of PAUSE_MS and more in copied sentences; gaps above LONGEST_COPIED_MS are left out."""
+LONGEST_COPIED_MS = 5000.0
+SHARES = (5, 25, 50, 75, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: its user, its message, its use, and the milliseconds before it."""
+
+    user: str
+    message: int
+    move: Move
+    gap_ms: float
+
+
+def keys_of(messages: Sequence[LoggedMessage]) -> Iterator[Key]:
+    """Yield every key of messages but the first ones, Enter included."""
+    for index, message in enumerate(messages):
+        last = Move.LETTER
+        for (before_ms, before), (at_ms, draft) in pairwise(message.changes):
+            move = move_of(before, draft, last)
+            if draft.startswith(before) or before.startswith(draft):  # at the end, as the model types
+                yield Key(message.user, index, move, at_ms - before_ms)
+            last = move
+        yield Key(message.user, index, Move.ENTER, message.sent_ms - message.changes[-1][0])
+
+
+def paces_of(keys: Sequence[Key]) -> dict[str, float]:
+    """Return the median gap between letters of every user."""
+    letters = defaultdict(list)
+    for key in keys:
+        if key.move is Move.LETTER:
+            letters[key.user].append(key.gap_ms)
+    return {user: float(np.median(gaps)) for user, gaps in letters.items()}
+
+
+def mixture(values: "np.ndarray[Any, Any]", rounds: int = 400) -> tuple[Any, Any, Any]:
+    """Fit two normal distributions by expectation and maximisation; return shares, means and deviations."""
+    share, mean, spread = np.array([0.9, 0.1]), np.percentile(values, [45, 97]), np.array([0.5, 0.8])
+    for _ in range(rounds):
+        density = share * np.exp(-0.5 * ((values[:, None] - mean) / spread) ** 2) / spread
+        part = density / density.sum(axis=1, keepdims=True)
+        weight = part.sum(axis=0)
+        share, mean = weight / len(values), (part * values[:, None]).sum(axis=0) / weight
+        spread = np.sqrt((part * (values[:, None] - mean) ** 2).sum(axis=0) / weight).clip(0.05)
+    order = np.argsort(-share)  # the first one is that of most keys
+    return share[order], mean[order], spread[order]
+
+
+def fitted(messages: Sequence[LoggedMessage]) -> HumanTyping:
+    """Fit the model on messages."""
+    keys = list(keys_of(messages))
+    paces = paces_of(keys)
+    keys = [key for key in keys if key.user in paces]
+    ratio = {key: max(SHORTEST, key.gap_ms / paces[key.user]) for key in keys}
+    keys = [key for key in keys if ratio[key] <= LONGEST_GAP]
+    gaps = {}
+    for move in Move:
+        values = np.log([ratio[key] for key in keys if key.move is move])
+        share, mean, spread = mixture(values)
+        gaps[move] = Gap(
+            *(round(float(value), 3) for value in (np.exp(mean[0]), spread[0], share[1], np.exp(mean[1]), spread[1]))
+        )
+    marks = _mark_shares(messages)
+    alpha, beta = _beta(list(marks.values()))
+    runs, characters = _corrections(messages)
+    deleted = np.array(runs)
+    logs = np.log(list(paces.values()))
+    return replace(
+        LOGGED,
+        gaps=gaps,
+        pace_ms=round(float(np.exp(logs.mean())), 0),
+        pace_spread=round(float(logs.std()), 2),
+        burst_spread=round(_burst_spread(keys, ratio, gaps), 2),
+        correction_rate=round(len(runs) / characters, 3),
+        deleted_median=1.0,
+        deleted_spread=round(_deleted_spread(deleted), 2),
+        mark_alpha=round(alpha, 1),
+        mark_beta=round(beta, 1),
+    )
+
+
+def _burst_spread(keys: Sequence[Key], ratio: dict[Key, float], gaps: dict[Move, Gap]) -> float:
+    """Return the deviation that neighbouring keys have in common: the root of their residuals' covariance."""
+    products = []
+    for one, two in pairwise(keys):
+        if one.message != two.message:
+            continue
+        left, right = (
+            (np.log(ratio[key]) - np.log(gaps[key.move].median)) / gaps[key.move].spread for key in (one, two)
+        )
+        if abs(left) < 2 and abs(right) < 2:  # neither is a thinking pause
+            products.append(left * right * gaps[one.move].spread * gaps[two.move].spread)
+    return float(np.sqrt(max(0.0, np.mean(products))))
+
+
+def _mark_shares(messages: Sequence[LoggedMessage]) -> dict[str, float]:
+    ends = defaultdict(list)
+    for message in messages:
+        ends[message.user].append(message.text.rstrip()[-1:] in tuple(".?!"))
+    return {user: float(np.mean(marks)) for user, marks in ends.items() if len(marks) >= 10}
+
+
+def _beta(shares: Sequence[float]) -> tuple[float, float]:
+    mean, variance = float(np.mean(shares)), float(np.var(shares))
+    total = mean * (1 - mean) / variance - 1
+    return mean * total, (1 - mean) * total
+
+
+def _corrections(messages: Sequence[LoggedMessage]) -> tuple[list[int], int]:
+    """Return how many characters each correction deleted, and how many characters were sent."""
+    runs = []
+    for message in messages:
+        run = 0
+        for (_, before), (_, draft) in pairwise((*message.changes, (0.0, message.text + "."))):
+            if len(draft) < len(before):
+                run += len(before) - len(draft)
+            elif run:
+                runs.append(run)
+                run = 0
+    return runs, sum(len(message.text) for message in messages)
+
+
+def _deleted_spread(deleted: "np.ndarray[Any, Any]") -> float:
+    """Return the deviation of a log-normal with a median of 1 that is rounded up, from how many exceed 2 to 6."""
+    from scipy.stats import norm
+
+    return float(np.mean([np.log(most) / norm.isf((deleted > most).mean()) for most in range(2, 7)]))
+
+
+def simulated(typing: HumanTyping, messages: int, seed: int = 1) -> list[LoggedMessage]:
+    """Type made-up texts of the sample questions' words, as long as the log's, in the form of logged messages."""
+    from forefill_bench.typing.human_script import as_typist_ends
+    from forefill_bench.typing.texts import WORDS
+
+    rng, made = Random(seed), []
+    for index in range(messages):
+        if index % 100 == 0:
+            typist = typing.typist(rng)
+        text = as_typist_ends(typist, " ".join(rng.choices(WORDS, k=rng.randint(2, 7))), rng)
+        made.append(_as_logged(typed_by(typist, text, rng), f"typist {index // 100}"))
+    return made
+
+
+def _as_logged(script: Script, user: str) -> LoggedMessage:
+    changes = [(stroke.at_ms, stroke.draft) for stroke in script if stroke.kind in (Kind.TYPE, Kind.DELETE)]
+    return LoggedMessage(user, "", tuple(changes), script[-1].at_ms)
+
+
+def copying(typing: HumanTyping) -> tuple[float, float]:
+    """Find the pace and the hesitation with which copied sentences have their published mean and pauses."""
+    low, high = 0.0, 1.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        pace_ms = _pace_for_mean(replace(typing, hesitation=middle))
+        gaps = _inner_gaps(replace(typing, hesitation=middle, pace_ms=pace_ms))
+        low, high = (middle, high) if (gaps >= PAUSE_MS).mean() < COPIED_PAUSES else (low, middle)
+    return round(pace_ms, 0), round(middle, 2)
+
+
+def _pace_for_mean(typing: HumanTyping) -> float:
+    pace_ms = typing.pace_ms
+    for _ in range(6):
+        pace_ms *= COPIED_MEAN_MS / _inner_gaps(replace(typing, pace_ms=pace_ms)).mean()
+    return float(pace_ms)
+
+
+def _inner_gaps(typing: HumanTyping) -> "np.ndarray[Any, Any]":
+    gaps = np.array([key.gap_ms for key in keys_of(simulated(typing, 1500)) if key.move is not Move.ENTER])
+    return gaps[gaps <= LONGEST_COPIED_MS]
+
+
+def compare(name: str, messages: Sequence[LoggedMessage]) -> None:
+    """Print the shares and percentiles of messages."""
+    keys = list(keys_of(messages))
+    inner = np.array([key.gap_ms for key in keys if key.move is not Move.ENTER])
+    enter = np.array([key.gap_ms for key in keys if key.move is Move.ENTER])
+    runs, characters = _corrections(messages)
+    marks = np.mean([message.text.rstrip()[-1:] in tuple(".?!") for message in messages])
+    print(f"\n{name}: {len(messages)} messages, {np.mean([len(one.text) for one in messages]):.0f} characters each")
+    print(f"  gaps of keys, ms, p5/25/50/75/90: {_percentiles(inner)}; mean without the longest {_mean(inner):.0f}")
+    print(f"  last key to Enter, the same: {_percentiles(enter)}")
+    print(f"  pauses of 600 ms and more: {(inner >= PAUSE_MS).sum() / len(messages):.1f} a message,", end="")
+    print(f" {(inner >= PAUSE_MS).mean():.1%} of gaps; a correction every {characters / len(runs):.0f} characters,")
+    print(f"  of {np.mean(runs):.1f} characters; {marks:.0%} end in a mark")
+
+
+def _mean(gaps: "np.ndarray[Any, Any]") -> float:
+    return float(gaps[gaps <= LONGEST_COPIED_MS].mean())
+
+
+def _percentiles(values: "np.ndarray[Any, Any]") -> str:
+    return " / ".join(f"{value:.0f}" for value in np.percentile(values, SHARES))
+
+
+def draw(groups: Mapping[str, Sequence[LoggedMessage]], prefix: Path) -> None:
+    """Draw the distributions of gaps by the use of the key, as PREFIX.png and PREFIX.svg."""
+    panels = {"within words": [Move.LETTER], "first letter of a word": [Move.WORD], "last key to Enter": [Move.ENTER]}
+    panels |= {"first deletion": [Move.FIRST_DELETE]}
+    figure, axes = new_figure(15.0, 4.2, len(panels))
+    styles = {"log": ("#000000", "-"), "simulated": ("#D55E00", "--"), "simulated, copying": ("#0072B2", ":")}
+    for panel, (title, moves) in zip(axes, panels.items(), strict=True):
+        for name, messages in groups.items():
+            gaps = np.sort([key.gap_ms for key in keys_of(messages) if key.move in moves])
+            colour, line = next(style for start, style in reversed(styles.items()) if name.startswith(start))
+            panel.plot(gaps, np.arange(1, len(gaps) + 1) / len(gaps), line, color=colour, label=name)
+        panel.set_xscale("log")
+        panel.set_xlim(30, 20_000)
+        label_axes(panel, title, "ms (log scale)", "share of gaps below" if panel is axes[0] else "")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(groups), frameon=False)
+    for kind in ("png", "svg"):
+        figure.savefig(prefix.with_name(f"{prefix.name}.{kind}"), dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--people-log", type=Path, default=find_log(), help="the log's data file")
+    parser.add_argument("--plot", type=Path, metavar="PREFIX", help="draw PREFIX.png and PREFIX.svg")
+    options = parser.parse_args()
+    if options.people_log is None:
+        parser.error("the log is not installed: pass --people-log FILE")
+    messages = read_log(options.people_log)
+    tuning = [message for message in messages if not is_for_judging(message.user)]
+    judging = [message for message in messages if is_for_judging(message.user)]
+    found = fitted(tuning)
+    for move, gap in found.gaps.items():
+        print(f"{move}: {gap},")
+    print(replace(found, gaps={}))
+    print("copying: pace and hesitation", copying(replace(COPYING, gaps=found.gaps)))
+    compare("log, users for tuning", tuning)
+    compare("log, users for judging", judging)
+    compare("simulated as in the log", simulated(LOGGED, 8000))
+    compare("simulated, copying", simulated(COPYING, 8000))
+    if options.plot:
+        groups = {"log, users for judging": judging, "simulated": simulated(LOGGED, 8000)}
+        draw(groups | {"simulated, copying": simulated(COPYING, 8000)}, options.plot)
+
+
+if __name__ == "__main__":
+    main()
