@@ -68,7 +68,8 @@ class PregenerationMode(Enum):
     AUTO = pb.PREGENERATION_MODE_AUTO
     #: Never.
     OFF = pb.PREGENERATION_MODE_OFF
-    #: In every pause, whatever it costs and whatever was wasted before.
+    #: The same, and in any case in every pause of 600 ms (or what the server sets), whatever it costs and whatever was
+    #: wasted before.
     ON = pb.PREGENERATION_MODE_ON
 
 

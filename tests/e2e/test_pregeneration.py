@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 CAP = 12
-SETTINGS = Settings(port=0, metrics_port=-1, pregeneration_tokens=CAP, idle_gap_ms=2000)
+SETTINGS = Settings(port=0, metrics_port=-1, pregeneration_tokens=CAP, warm_pause_ms=20, idle_gap_ms=2000)
 SYSTEM = "You are a helpful guide to the city of Lisbon. " * 4
 QUESTIONS = ["Where do I find the best coffee?", "Tell me a story about a sailor 🎉", "用中文说：你好吗？"]
 WAIT_SECONDS = 60
@@ -85,11 +85,15 @@ class Side:
         await typist.type(text)
         await self.until(lambda engine: engine.made >= tokens)
 
-    async def pregenerated(self, text: str, sampling: pb.Sampling, tokens: int) -> Answer:
+    async def pregenerated(
+        self,
+        text: str,
+        sampling: pb.Sampling,
+        tokens: int,
+        mode: pb.PregenerationMode.ValueType = pb.PREGENERATION_MODE_ON,
+    ) -> Answer:
         """Return the answer to a SUBMIT that comes when so many tokens are made."""
-        async with typing_at(
-            self.address, [("system", SYSTEM)], sampling=sampling, pregeneration_mode=pb.PREGENERATION_MODE_ON
-        ) as typist:
+        async with typing_at(self.address, [("system", SYSTEM)], sampling=sampling, pregeneration_mode=mode) as typist:
             await self.type(typist, text, tokens)
             return await typist.submit()
 
@@ -109,10 +113,8 @@ async def exact_engine() -> AsyncIterator[EmbeddedEngine]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def side(exact_engine: EmbeddedEngine) -> AsyncIterator[Side]:
     engine = CountingEngine(exact_engine)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(guess_price, "BASE_PRICE", ALMOST_FREE)
-        async with running_server([engine], SETTINGS) as server:
-            yield Side(server.address, engine)
+    async with running_server([engine], SETTINGS) as server:
+        yield Side(server.address, engine)
 
 
 @pytest.mark.parametrize("text", QUESTIONS)
@@ -150,7 +152,7 @@ async def test_an_answer_that_grew_in_several_requests_is_the_plain_one(
     monkeypatch.setattr(guesser, "tokens_worth", lambda p_end, price, most: 1)  # what is wanted next, and no more
     monkeypatch.setattr(guesses, "GROWTH", 2)
     requests = len(side.engine.requests)
-    adopted = await side.pregenerated(text, sampling, CAP)
+    adopted = await side.pregenerated(text, sampling, CAP, pb.PREGENERATION_MODE_AUTO)
     begun = [one for one in side.engine.requests[requests:] if one.priority is Priority.PREGENERATION]
     assert len(begun) > 2, "it went on more than once"
     assert adopted.started.source == pb.GENERATION_SOURCE_PREGENERATED

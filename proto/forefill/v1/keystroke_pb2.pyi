@@ -87,7 +87,9 @@ class _PregenerationModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pre
     PREGENERATION_MODE_OFF: _PregenerationMode.ValueType  # 2
     """Never."""
     PREGENERATION_MODE_ON: _PregenerationMode.ValueType  # 3
-    """In every typing pause, whatever it costs and whatever was wasted before. It still makes way for other work."""
+    """The same, and in any case in every typing pause of the length that the server sets (600 ms by default), whatever it
+    costs and whatever was wasted before. It still makes way for other work.
+    """
 
 class PregenerationMode(_PregenerationMode, metaclass=_PregenerationModeEnumTypeWrapper):
     """PregenerationMode controls whether the server may begin an answer before SUBMIT. It does so while the user is silent,
@@ -104,7 +106,9 @@ engine time that it wastes otherwise. The price rises with the engine's other wo
 PREGENERATION_MODE_OFF: PregenerationMode.ValueType  # 2
 """Never."""
 PREGENERATION_MODE_ON: PregenerationMode.ValueType  # 3
-"""In every typing pause, whatever it costs and whatever was wasted before. It still makes way for other work."""
+"""The same, and in any case in every typing pause of the length that the server sets (600 ms by default), whatever it
+costs and whatever was wasted before. It still makes way for other work.
+"""
 Global___PregenerationMode: _TypeAlias = PregenerationMode  # noqa: Y015
 
 class _FlushOutcome:

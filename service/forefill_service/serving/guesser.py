@@ -14,8 +14,9 @@ WHOLE_TOKENS = 8
 class Guesser:
     """What a session's guesses are worth; `typist` is to be told of every change, hint and SUBMIT.
 
-    With `PregenerationMode.ON`, neither the answers that run nor what was wasted before raises the price.
-    `can_go_on` says whether a second request can continue an answer of this session.
+    With `PregenerationMode.ON`, neither the answers that run nor what was wasted before raises the price, and after the
+    set pause an answer is worth all its tokens. `can_go_on` says whether a second request can continue an answer of
+    this session.
     """
 
     def __init__(self, owner: Owner, mode: PregenerationMode, *, can_go_on: bool) -> None:
@@ -23,7 +24,8 @@ class Guesser:
         self.typist = owner.backend.typist(owner.tenant)
         self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
         self._owner = owner
-        self._at_base_price = mode is PregenerationMode.ON
+        self._in_every_pause = mode is PregenerationMode.ON
+        self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000
         self._first_tokens = 1 if can_go_on else min(WHOLE_TOKENS, settings.tokens)
         self._most_tokens = settings.tokens
 
@@ -31,7 +33,7 @@ class Guesser:
     def price(self) -> float:
         """The price of the engine's time now, where the session's requests go; infinite: nothing may be begun."""
         admission = self._owner.route.now.replica.admission
-        if self._at_base_price:
+        if self._in_every_pause:
             return price(admission.pressure, 0, 1.0)
         factor = self._owner.backend.guess_budget.factor(*self._owner.accounts)
         return price(admission.pressure, admission.answers, factor)
@@ -45,11 +47,15 @@ class Guesser:
         if not self.active or held_tokens >= wanted or (price_now := self.price) == math.inf:
             return None
         silence_seconds = self.typist.silence_until(p_end_for(wanted, price_now))
+        if self._in_every_pause:
+            silence_seconds = min(self._pause_seconds, math.inf if silence_seconds is None else silence_seconds)
         return None if silence_seconds is None else changed_at + silence_seconds
 
     def tokens(self, changed_at: float, held_tokens: int = 0) -> int:
         """Return how many tokens of the answer are worth having by now; at least as many as it was due for."""
         silence_seconds = self._owner.backend.clock() - changed_at
+        if self._in_every_pause and silence_seconds >= self._pause_seconds:
+            return self._most_tokens
         worth = tokens_worth(self.typist.p_end(silence_seconds), self.price, self._most_tokens)
         return max(worth, self._wanted(held_tokens))
 

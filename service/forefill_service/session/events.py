@@ -31,7 +31,7 @@ class PregenerationMode(Enum):
     OFF = auto()
     """Never."""
     ON = auto()
-    """In every pause: neither a price nor what was wasted before keeps one from being begun."""
+    """The same, and in any case in every pause that is long enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,16 @@ async def test_what_was_wasted_makes_guesses_dearer(mode: PregenerationMode, beg
         assert len(stage.pregenerations) == begun
 
 
+@pytest.mark.parametrize("p", [0.0, 0.5])
+async def test_a_session_that_asks_for_it_begins_all_of_an_answer_in_every_pause(p: float) -> None:
+    opening = Open((SYSTEM,), pregeneration_mode=PregenerationMode.ON)
+    async with pausing(opening, typist=DecidedTypist(p=p), pregeneration_tokens=5) as stage:
+        for word in ("Show ", "me ", "all"):
+            await stage.types(word)
+            await stage.pauses()
+        assert asked(stage) == [5, 5, 5]
+
+
 async def test_a_hint_begins_the_answer_at_once() -> None:
     async with pausing(typist=Hinted(), **FREE) as stage:
         await stage.types(TEXT)
