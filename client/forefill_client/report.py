@@ -113,6 +113,9 @@ class Opened:
     base_prompt_tokens: int
     #: Why warming has no effect here; empty if it works.
     warming_inert_reason: str
+    #: Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there is
+    #: only one, or if the server is older.
+    resume_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         ),
         base_prompt_tokens=opened.base_prompt_tokens,
         warming_inert_reason=opened.warming_inert_reason,
+        resume_token=opened.resume_token,
     )
 
 

@@ -18,6 +18,7 @@ from ..scheduling.waste_limit import WasteLimiter
 from ..settings import Settings
 from .idle_refresh import IdleRefresher
 from .metrics import Metrics
+from .placement import RULES
 from .replicas import Replica, Replicas
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,12 @@ class Backend:
             replicas += _replicas(engine, settings, clock, ready=ready)
         metrics.watch(replicas)
         return cls(
-            replicas=Replicas(replicas, RetryBudget(settings.remote.retry_share), routed=settings.remote.router),
+            replicas=Replicas(
+                replicas,
+                RetryBudget(settings.remote.retry_share),
+                routed=settings.remote.router,
+                rule=RULES[settings.remote.affinity],
+            ),
             settings=settings,
             metrics=metrics,
             render=render,

@@ -133,6 +133,7 @@ def _open(message: pb.Open) -> Open:
         chat_template_kwargs=chat_template_kwargs,
         cache_scope=_CACHE_SCOPES[message.cache_scope],
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
+        resume_token=message.resume_token,
     )
 
 
@@ -183,6 +184,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     limits=limits,
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,
+                    resume_token=response.resume_token,
                 )
             )
         case FlushResult():
