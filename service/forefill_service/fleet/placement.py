@@ -43,13 +43,13 @@ class Rule:
     candidates: int
     at_least: int
 
-    def most_sessions(self, total: int, replicas: int) -> int:
-        """Return with how many sessions one of so many replicas is full, if there are `total` on all of them."""
-        return max(self.at_least, math.ceil(MOST_OF_SHARE * (total + 1) / replicas))
+    def most_sessions(self, share: float) -> int:
+        """Return with how many sessions a replica is full, if all have `share` on average, the new one included."""
+        return max(self.at_least, math.ceil(MOST_OF_SHARE * share))
 
     def choose(self, order: Sequence[T], loads: Sequence[Load]) -> T:
         """Return one of the replicas, which are in the key's order; `loads` are theirs. There is at least one."""
-        most = self.most_sessions(sum(load.sessions for load in loads), len(order))
+        most = self.most_sessions((sum(load.sessions for load in loads) + 1) / len(order))
         best = min(range(min(self.candidates, len(order))), key=loads.__getitem__)
         if loads[best].sessions >= most:
             best = next(number for number, load in enumerate(loads) if load.sessions < most)
