@@ -14,6 +14,7 @@ from forefill_client.terminal import Terminal, write_result
 
 from .capacity.capacity import Capacity, Fleet, plan_fleet
 from .capacity.estimate import QUESTION_TOKENS, Estimate, estimate
+from .capacity.fleet import Placed
 from .plan_options import PlanCommand
 from .report import meta
 from .report.plan_plots import write_plots
@@ -79,11 +80,12 @@ def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event
     for load in capacity.loads("typed"):
         for arm in SIMULATED_ARMS:
             capacity.outcome(arm, load)
+    spread = Placed(command.copies)
     return Plan(
         estimate(command.replica, command.use, busy_gap_ms()),
         tuple(capacity.outcomes[place] for place in sorted(capacity.outcomes)),
         max_typists,
-        tuple(plan_fleet(capacity, max_typists, typists) for typists in command.typists) if typed else (),
+        tuple(plan_fleet(capacity, max_typists, size, spread) for size in command.typists) if typed else (),
     )
 
 

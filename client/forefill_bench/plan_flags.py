@@ -63,6 +63,8 @@ def _add_use(parser: argparse.ArgumentParser) -> None:
     _add(parser, "--answer-tokens", arguments.count, "N", "tokens of an answer", use.answer_tokens)
     text = "background traffic: plain generations a second on each replica"
     _add(parser, "--background-rate", arguments.not_negative, "R", text, use.background_rate)
+    text = "copies of forefill in front of the same replicas: each places its own sessions, by its own count"
+    _add(parser, "--copies", arguments.count, "N", text, ours.copies)
     _add(parser, "--submits", arguments.count, "N", "SUBMITs that each simulation counts", ours.submits)
     _add(parser, "--seed", int, "N", "makes keys and arrivals repeatable", ours.seed)
 

@@ -22,6 +22,8 @@ class PlanCommand:
     #: SUBMITs that each simulation counts, at least.
     submits: int = 200
     seed: int = 1
+    #: Copies of forefill in front of the same replicas.
+    copies: int = 4
     json_file: Path | None = None
     plot_prefix: Path | None = None
 

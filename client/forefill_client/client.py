@@ -67,6 +67,7 @@ class AsyncClient:
         warm_mode: WarmMode = WarmMode.AUTO,
         cache_scope: CacheScope = CacheScope.SHARED,
         session_key: str = "",
+        resume_token: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
         auto_flush: bool = True,
@@ -82,6 +83,9 @@ class AsyncClient:
             cache_scope: CacheScope.SESSION shares cached blocks with no other session.
             session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: made by the
                 server.
+            resume_token: `Session.opened.resume_token` of the session that this one continues, after a broken stream or
+                at another copy of the server. With it, and with the same session_key and messages, the session finds
+                what it has cached. The key is `Session.opened.session_id` if the server made it.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
@@ -96,7 +100,15 @@ class AsyncClient:
                 entered.
         """
         opening = open_request(
-            messages, sampling, draft, warm_mode, cache_scope, session_key, chat_template_kwargs, pregeneration
+            messages,
+            sampling,
+            draft,
+            warm_mode,
+            cache_scope,
+            session_key,
+            chat_template_kwargs,
+            pregeneration,
+            resume_token,
         )
         return Session(self._stub.Compose, opening, auto_flush=auto_flush, on_flush=on_flush)
 

@@ -103,6 +103,7 @@ def open_request(
     session_key: str,
     chat_template_kwargs: Mapping[str, Any] | None,
     pregeneration: PregenerationMode,
+    resume_token: str,
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -113,6 +114,7 @@ def open_request(
         cache_scope=cache_scope.value,
         session_key=checked_text(session_key),
         pregeneration_mode=pregeneration.value,
+        resume_token=checked_text(resume_token),
     )
     if chat_template_kwargs is not None:
         try:

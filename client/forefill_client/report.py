@@ -142,6 +142,9 @@ class Opened:
     warming_inert_reason: str
     #: Whether the server knows hints; `Session.hint` sends nothing to one that does not.
     accepts_hints: bool = False
+    #: Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there is
+    #: only one, or if the server is older.
+    resume_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         base_prompt_tokens=opened.base_prompt_tokens,
         warming_inert_reason=opened.warming_inert_reason,
         accepts_hints=opened.accepts_hints,
+        resume_token=opened.resume_token,
     )
 
 

@@ -129,8 +129,8 @@ class RemoteSettings(Group):
     router_workers: int = Field(1, ge=1, description="number of servers behind the router")
     affinity: Literal["session", "prompt"] = Field(
         "session",
-        description="session: keep each session on one server; prompt: keep all sessions that open with the same "
-        "messages on one server",
+        description="session: keep each session on one server, the least loaded of a few when it opens; prompt: keep "
+        "all sessions that open with the same messages on one server, unless it has more than its share of sessions",
     )
     affinity_header: str = Field(
         "X-Session-ID", description="HTTP header that shows a router which requests belong on the same server"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.replicas, pytest.mark.asyncio(loop_s
 Servers = tuple[HttpProcess, HttpProcess]
 
 QUESTION = "Show the names of all makers that sold more than three models "
+SESSIONS = 40
 TALK = [
     ("system", "You translate questions into SQL.\n\nCREATE TABLE cars (id INT, make TEXT);\n"),
     ("user", "How many cars are there? "),
@@ -140,6 +142,38 @@ async def test_two_copies_of_forefill_give_the_same_hits(front: Front, two_serve
             async with typing_at(copy.address, context, session_key=key, draft=QUESTION) as typist:
                 answer = await typist.submit()
             assert answer.cached_tokens >= flushed.cached_tokens > 200
+
+
+async def test_another_copy_finds_a_session_that_names_its_place(front: Front, two_servers: Servers) -> None:
+    async with forefill_in_front_of(*two_servers[::-1]) as copy:
+        for number in range(4):
+            context, key = new_context(), f"resumed-{number}"
+            async with AsyncExitStack() as stack:
+                for _ in range(number):  # so that load, not the key, decides
+                    await stack.enter_async_context(typing_at(front.address))
+                typist = await stack.enter_async_context(typing_at(front.address, context, session_key=key))
+                await typist.type(QUESTION)
+                flushed = await typist.flush()
+            token = typist.opened.resume_token
+            async with typing_at(
+                copy.address, context, session_key=key, resume_token=token, draft=QUESTION, warm_mode=pb.WARM_MODE_OFF
+            ) as typist:
+                assert typist.opened.resume_token == token
+                assert (await typist.submit()).cached_tokens >= flushed.cached_tokens > 200
+
+
+async def test_forty_sessions_at_random_are_spread_evenly(front: Front, two_servers: Servers) -> None:
+    before = await worked(two_servers)
+    async with AsyncExitStack() as stack:
+        for _ in range(SESSIONS):
+            typist = await stack.enter_async_context(typing_at(front.address, new_context(words=60)))
+            await typist.type(QUESTION)
+            await typist.flush()
+        open_there = [replica.sessions for replica in front.running.backend.replicas.all]
+        tokens = [now - then for now, then in zip(await worked(two_servers), before, strict=True)]
+    assert sum(open_there) == SESSIONS
+    assert max(open_there) <= 1.3 * min(open_there)
+    assert max(tokens) <= 1.3 * min(tokens), "each session has a context of its own, and all are about as long"
 
 
 async def test_sessions_that_share_a_prompt_can_be_kept_on_one_server(two_servers: Servers) -> None:

@@ -15,6 +15,7 @@ OPENED = pb.Opened(
     block_size=16,
     base_prompt_tokens=40,
     limits=pb.Limits(max_draft_code_points=1000, context_tokens=2048, max_message_bytes=1 << 20),
+    resume_token="1.place",
 )
 LEDGER = pb.Ledger(warms=2, computed_tokens=48, used_tokens=40, edited_away_tokens=8)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..sim.outcome import SimulatedOutcome
-from .fleet import evenly_needed, mixed_percentile, replicas_needed
+from .fleet import HASHED, Spread, evenly_needed, mixed_percentile, replicas_needed
 
 Simulate = Callable[[str, int], SimulatedOutcome]
 """Simulates an arm with a number of typists on one replica."""
@@ -66,27 +66,32 @@ class Fleet:
     replicas: int
     #: As many as would do if every replica had equally many typists.
     evenly: int
+    #: As many as would be needed if a hash alone drew a replica for each session.
+    hashed: int
     #: What each arm needs for the same target; None if no number of replicas is enough.
     needed: dict[str, int | None]
     #: How each arm serves them on these `replicas`.
     served: dict[str, Waits]
 
 
-def plan_fleet(capacity: Capacity, max_typists: Mapping[str, int], typists: int, leader: str = "typed") -> Fleet:
-    """Plan for a number of typists, on the replicas that the arm `leader` needs.
+def plan_fleet(
+    capacity: Capacity, max_typists: Mapping[str, int], typists: int, spread: Spread, leader: str = "typed"
+) -> Fleet:
+    """Plan for a number of typists, on the replicas that the arm `leader` needs; all arms' sessions are spread alike.
 
     `max_typists` is what one replica carries in each arm; the leader's must carry one at least.
     """
-    replicas = replicas_needed(typists, max_typists[leader])
+    replicas = replicas_needed(typists, max_typists[leader], spread)
     return Fleet(
         typists,
         replicas,
         evenly_needed(typists, max_typists[leader]),
-        {arm: replicas_needed(typists, carried) if carried else None for arm, carried in max_typists.items()},
-        {arm: _waits(capacity, arm, typists, replicas) for arm in max_typists},
+        replicas_needed(typists, max_typists[leader], HASHED),
+        {arm: replicas_needed(typists, carried, spread) if carried else None for arm, carried in max_typists.items()},
+        {arm: _waits(capacity, arm, typists, replicas, spread) for arm in max_typists},
     )
 
 
-def _waits(capacity: Capacity, arm: str, typists: int, replicas: int) -> Waits:
+def _waits(capacity: Capacity, arm: str, typists: int, replicas: int, spread: Spread) -> Waits:
     samples = {load: capacity.outcome(arm, load).ttft_ms for load in capacity.loads(arm)}
-    return Waits(*(mixed_percentile(samples, typists, replicas, share) for share in (0.5, 0.95)))
+    return Waits(*(mixed_percentile(samples, typists, replicas, share, spread) for share in (0.5, 0.95)))

@@ -44,9 +44,11 @@ def _draw_cost(cost: "Axes", load: "Axes", fleets: Sequence[Fleet]) -> None:
         needed = [replicas for fleet in fleets if (replicas := fleet.needed[arm]) is not None]
         if needed:
             _draw_replicas(cost, load, typists, needed, "-", color=COLOURS[arm], marker=MARKERS[arm])
-    label = "typed, if all replicas had equally many"
-    evenly = [fleet.evenly for fleet in fleets]
-    _draw_replicas(cost, load, typists, evenly, ":", color=COLOURS["typed"], label=label)
+    for label, line, counts in (
+        ("typed, if all replicas had equally many", ":", [fleet.evenly for fleet in fleets]),
+        ("typed, if sessions were only hashed", "-.", [fleet.hashed for fleet in fleets]),
+    ):
+        _draw_replicas(cost, load, typists, counts, line, color=COLOURS["typed"], label=label)
     cost.set_yscale("log")
     load.set_ylim(bottom=0)
 

@@ -13,7 +13,8 @@ LEGEND: Final = """\
 cold: plain vLLM, warming off. static: all before the draft cached beforehand, at no cost. typed: forefill.
 a/b: time to the first token in ms, median/95th percentile. cached: share of the prompts cached at Enter.
 busy: share of the time in which the engine works; for warms: of the time, too. evenly: replicas that would do
-if all had equally many typists; hashing gives the fullest one more. -: no number of replicas is enough."""
+if all had equally many typists. hashed: replicas that typed needs if sessions are only hashed, not placed by load.
+-: no number of replicas is enough."""
 
 
 def alone_table(estimate: Estimate, alone: dict[str, SimulatedOutcome]) -> str:
@@ -51,10 +52,10 @@ def replica_table(
 def fleet_table(fleets: Sequence[Fleet]) -> str:
     """Return what fleets of typists need and get."""
     others = [arm for arm in SIMULATED_ARMS if arm != "typed"]
-    head = ("typists", "typed", "evenly", *others, *(f"{arm}, ms" for arm in SIMULATED_ARMS))
+    head = ("typists", "typed", "evenly", "hashed", *others, *(f"{arm}, ms" for arm in SIMULATED_ARMS))
     rows = []
     for fleet in fleets:
-        replicas = fleet.typists, fleet.replicas, fleet.evenly, *(fleet.needed[arm] for arm in others)
+        replicas = fleet.typists, fleet.replicas, fleet.evenly, fleet.hashed, *(fleet.needed[arm] for arm in others)
         waits = (fleet.served[arm] for arm in SIMULATED_ARMS)
         rows.append((*map(_count, replicas), *(f"{_ms(wait.p50_ms)}/{_ms(wait.p95_ms)}" for wait in waits)))
     title = "fleets: replicas needed in each way of serving, and what each gives on as many as typed needs"

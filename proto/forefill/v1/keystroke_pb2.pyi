@@ -471,6 +471,7 @@ class Open(_message.Message):
     CHAT_TEMPLATE_KWARGS_FIELD_NUMBER: _builtins.int
     CACHE_SCOPE_FIELD_NUMBER: _builtins.int
     PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -488,6 +489,11 @@ class Open(_message.Message):
     pregeneration_mode: Global___PregenerationMode.ValueType
     """Whether the server may begin this session's answers before SUBMIT. Set by the client; default:
     PREGENERATION_MODE_AUTO.
+    """
+    resume_token: _builtins.str
+    """Opened.resume_token of the stream that this session continues, also at another copy of the server: the session then
+    finds what it has cached. Send the same `session_key` with it. Set by the client; default: none. A token that names
+    no engine that is up is ignored.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -518,10 +524,11 @@ class Open(_message.Message):
         chat_template_kwargs: _struct_pb2.Struct | None = ...,
         cache_scope: Global___CacheScope.ValueType = ...,
         pregeneration_mode: Global___PregenerationMode.ValueType = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -984,6 +991,7 @@ class Opened(_message.Message):
     BASE_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
     ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1000,6 +1008,10 @@ class Opened(_message.Message):
     """Whether the server knows Hint. Set by the server; an older one leaves it false, and answers a Hint with SessionError
     EVENT_MISSING.
     """
+    resume_token: _builtins.str
+    """The engine that has this session's cache, for Open.resume_token after a broken stream. Opaque: it holds no address
+    and grants nothing. Set by the server; empty if there is only one engine, or if a router chooses it.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits of what the server accepts. Set by the server."""
@@ -1014,10 +1026,11 @@ class Opened(_message.Message):
         base_prompt_tokens: _builtins.int = ...,
         warming_inert_reason: _builtins.str = ...,
         accepts_hints: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,7 @@ from ..session.likelihood import Typist
 from ..settings import Settings
 from .idle_refresh import IdleRefresher
 from .metrics import Metrics
+from .placement import RULES
 from .replicas import Replica, Replicas
 from .typists import Typists
 
@@ -81,7 +82,12 @@ class Backend:
             replicas += _replicas(engine, settings, clock, ready=ready)
         metrics.watch(replicas)
         return cls(
-            replicas=Replicas(replicas, RetryBudget(settings.remote.retry_share), routed=settings.remote.router),
+            replicas=Replicas(
+                replicas,
+                RetryBudget(settings.remote.retry_share),
+                routed=settings.remote.router,
+                rule=RULES[settings.remote.affinity],
+            ),
             settings=settings,
             metrics=metrics,
             render=render,

@@ -1,13 +1,18 @@
 """The engines that serve one model, and the route of each session to one of them.
 
-The blocks that a session has warmed are in the cache of one replica, so all its requests go there: rendezvous hashing
-assigns its key to a replica, the same one in every copy of forefill in front of the same servers. While that replica is
-down, the key is assigned to the next. A router decides for itself: it is sent the key, and counts as one replica for
-each of its workers, with separate beliefs about the cache for each key.
+The blocks that a session has warmed are in the cache of one replica, its home, so all its requests go there. Rendezvous
+hashing puts the replicas in an order for each key, the same one in every copy of forefill in front of the same servers.
+When a session opens, the first of them that are up are its candidates, and the less loaded one becomes its home
+(`placement`). A session that resumes names its home (`resume_token`), so another copy finds it. While the home is down,
+the key's next replica serves the session.
+
+A router decides for itself: it is sent the key, and counts as one replica for each of its workers, with separate
+beliefs about the cache for each key.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..cache.blocks import CachedBlocks
@@ -17,6 +22,8 @@ from ..engine.rendezvous import ranked
 from ..errors import EngineError, EngineUnavailable, EngineUnreachable
 from ..scheduling.admission import Admission
 from ..scheduling.retry_budget import RetryBudget
+from .placement import RULES, Load, Rule
+from .resume_token import name_for, token_of
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +33,7 @@ class Replica:
     """One engine, its admission, and the blocks that it is believed to hold.
 
     `inert_reason` says why warming does nothing there, "" if it works; `ready` says that this has been tested.
+    `sessions` is the number of open sessions that it serves for this copy of forefill.
     """
 
     name: str
@@ -34,6 +42,14 @@ class Replica:
     blocks: CachedBlocks
     inert_reason: str = ""
     ready: bool = True
+    sessions: int = 0
+
+    @property
+    def load(self) -> Load:
+        """Its load: our sessions there, our requests, and others' requests as far as the engine reports them."""
+        requests, reported = self.admission.generations + self.admission.speculative, self.engine.load
+        others = (reported.others or 0) + max(0, reported.waiting - requests)
+        return Load(self.sessions + others, requests)
 
     @property
     def server(self) -> str:
@@ -62,11 +78,15 @@ class Place:
 
 @dataclass(slots=True)
 class Replicas:
-    """All replicas of one model. `routed` says that a router decides which engine serves a key."""
+    """All replicas of one model, and the rule by which sessions are placed on them.
+
+    `routed` says that a router decides which engine serves a key.
+    """
 
     all: Sequence[Replica]
     retries: RetryBudget
     routed: bool = False
+    rule: Rule = RULES["session"]
     _order: dict[str, list[Replica]] = field(default_factory=dict)
     """By key, because sorting for each request would cost more than the request. Bounded in `order`."""
 
@@ -84,6 +104,17 @@ class Replicas:
     def up(self) -> bool:
         """Whether any of them is worth asking now."""
         return any(replica.up for replica in self.all)
+
+    def home_for(self, key: str, resume_token: str = "") -> Replica:
+        """Return the replica for a session that opens; the token names its last one, if it had one and that is up."""
+        order = self.order(key)
+        candidates = [replica for replica in order if replica.up]
+        if self.routed or not candidates:
+            return order[0]
+        by_name = {replica.name: replica for replica in candidates}
+        if (last := name_for(resume_token, by_name)) is not None:
+            return by_name[last]
+        return self.rule.choose(candidates, [replica.load for replica in candidates])
 
     def for_key(self, key: str) -> Replica | None:
         """Return the replica that serves a key now; None if none is up."""
@@ -106,21 +137,43 @@ class Replicas:
 
 
 class Route:
-    """The route of one session: `key` is the same for all its turns, and after it resumes."""
+    """The route of one session. `key` is the same for all its turns, and after it resumes.
 
-    def __init__(self, replicas: Replicas, key: str) -> None:
+    Its home is chosen at once. While it is `open`, it counts as a session of the replica that serves it.
+    """
+
+    def __init__(self, replicas: Replicas, key: str, resume_token: str = "") -> None:
         self._replicas = replicas
         self._key = key
         self._moves = 0
-        self._preferred = self._preferred_place()
+        self._home = self._place(replicas.home_for(key, resume_token), key)
+        self._served_by = self._home.replica
+        self._counted = 0
 
     @property
     def now(self) -> Place:
         """The place that requests go to now: while all replicas are down, the one they would go to if all were up."""
-        if self._preferred.replica.up:  # asked several times at every FLUSH
-            return self._preferred
-        other = self._replicas.for_key(self._moved_key)
-        return self._preferred if other is None else self._place(other, self._moved_key)
+        place = self._home if self._home.replica.up else self._refuge()  # asked several times at every FLUSH
+        if place.replica is not self._served_by:
+            self._count_at(place.replica)
+        return place
+
+    @property
+    def resume_token(self) -> str:
+        """The token that names its home; "" if there is nothing to name: one replica, or a router that decides."""
+        alone = self._replicas.routed or len(self._replicas.all) == 1
+        return "" if alone else token_of(self._home.replica.name)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Count the session as open for the duration of the block."""
+        self._counted = 1
+        self._served_by.sessions += 1
+        try:
+            yield
+        finally:
+            self._served_by.sessions -= 1
+            self._counted = 0
 
     def elsewhere(self, failed: Place, error: EngineError) -> Place | None:
         """Return a place to send a failed generation to once more; None if there is none, or no retry is left."""
@@ -143,10 +196,17 @@ class Route:
         lost = isinstance(error, EngineUnavailable) and not isinstance(error, EngineUnreachable)
         if self._replicas.routed and lost and failed.route == self._moved_key:
             self._moves += 1
-            self._preferred = self._preferred_place()
+            self._home = self._place(self._replicas.order(self._moved_key)[0], self._moved_key)
 
-    def _preferred_place(self) -> Place:
-        return self._place(self._replicas.order(self._moved_key)[0], self._moved_key)
+    def _refuge(self) -> Place:
+        """Return the place for the time that the home is down."""
+        other = self._replicas.for_key(self._moved_key)
+        return self._home if other is None else self._place(other, self._moved_key)
+
+    def _count_at(self, replica: Replica) -> None:
+        self._served_by.sessions -= self._counted
+        replica.sessions += self._counted
+        self._served_by = replica
 
     def _place(self, replica: Replica, key: str) -> Place:
         return Place(replica, key, cache_partition=key if self._replicas.info.caches > 1 else "")

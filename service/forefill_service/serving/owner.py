@@ -26,7 +26,7 @@ class Owner:
     def of(cls, backend: Backend, opening: Open, tenant: str) -> "Owner":
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
-        route = Route(backend.replicas, _route_key(backend, opening, session, tenant))
+        route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
         owner = cls(backend, session, tenant, _cache_salt(opening.cache_scope, tenant), route)
         backend.guess_budget.opened(*owner.accounts)
         return owner

@@ -77,7 +77,8 @@ class SessionRunner:
         """
         self._backend.idle_refresher.add(self._warmer)
         try:
-            await self._tasks.run(partial(self._open_and_read, events))
+            with self._owner.route.open():
+                await self._tasks.run(partial(self._open_and_read, events))
         finally:
             self._backend.idle_refresher.discard(self._warmer)
             self._pauses.end_turn()
@@ -159,7 +160,16 @@ class SessionRunner:
             settings.sessions.max_draft_code_points, info.context_tokens, settings.server.max_message_bytes
         )
         inert_reason = self._warmer.inert_reason
-        return Opened(self._owner.session, info.model, info.block_size, limits, base_prompt_tokens, inert_reason)
+        owner = self._owner
+        return Opened(
+            owner.session,
+            info.model,
+            info.block_size,
+            limits,
+            base_prompt_tokens,
+            inert_reason,
+            owner.route.resume_token,
+        )
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED

@@ -46,6 +46,7 @@ class Open:
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     cache_scope: CacheScope = CacheScope.SHARED
     pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
+    resume_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

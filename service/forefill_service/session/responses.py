@@ -53,6 +53,7 @@ class Opened:
     limits: SessionLimits
     base_prompt_tokens: int
     warming_inert_reason: str
+    resume_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ def _open(message: pb.Open) -> Open:
         chat_template_kwargs=chat_template_kwargs,
         cache_scope=_CACHE_SCOPES[message.cache_scope],
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
+        resume_token=message.resume_token,
     )
 
 
@@ -186,6 +187,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,
                     accepts_hints=True,
+                    resume_token=response.resume_token,
                 )
             )
         case FlushResult():

@@ -2,6 +2,7 @@
 
 import pytest
 from forefill_bench.capacity.capacity import Capacity, plan_fleet
+from forefill_bench.capacity.fleet import HASHED, Placed, replicas_needed
 from forefill_bench.sim.outcome import SimulatedOutcome
 from forefill_bench.sim.scenario import SIMULATED_ARMS
 
@@ -86,7 +87,7 @@ def fleet_capacity() -> tuple[Capacity, dict[str, int]]:
 
 def test_a_fleet_has_the_replicas_that_forefill_needs_and_all_arms_are_served_on_them() -> None:
     capacity, max_typists = fleet_capacity()
-    fleet = plan_fleet(capacity, max_typists, 12)
+    fleet = plan_fleet(capacity, max_typists, 12, Placed(4))
     assert (fleet.replicas, fleet.evenly) == (1, 1)
     assert fleet.served["typed"].p95_ms == 12 * 25
     assert fleet.served["cold"].p95_ms == 12 * 400
@@ -94,9 +95,10 @@ def test_a_fleet_has_the_replicas_that_forefill_needs_and_all_arms_are_served_on
 
 def test_an_arm_that_serves_not_even_one_in_time_needs_no_number_of_replicas() -> None:
     capacity, max_typists = fleet_capacity()
-    fleet = plan_fleet(capacity, max_typists, 1000)
+    fleet = plan_fleet(capacity, max_typists, 1000, Placed(4))
     assert fleet.needed["cold"] is None
     assert fleet.needed["typed"] == fleet.replicas > fleet.evenly == 84
+    assert fleet.hashed == replicas_needed(1000, 12, HASHED) > fleet.replicas
     static = fleet.needed["static"]
     assert static is not None
     assert static < fleet.replicas

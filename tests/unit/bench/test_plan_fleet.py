@@ -1,12 +1,15 @@
-"""The number of replicas that a fleet needs if hashing spreads its typists unevenly."""
+"""The number of replicas that a fleet needs, by how sessions are assigned to them."""
 
 from math import comb
 from random import Random
 
 import pytest
 from forefill_bench.capacity.fleet import (
+    HASHED,
     OVERFULL_PROBABILITY,
-    companions,
+    Hashed,
+    Placed,
+    Spread,
     evenly_needed,
     is_enough,
     mixed_percentile,
@@ -28,12 +31,13 @@ def test_no_replica_has_more_than_all_and_the_only_one_has_all() -> None:
     assert probability_above(9, 10, 1.0) == 1.0
 
 
+@pytest.mark.parametrize("spread", [HASHED, Placed(1), Placed(4)])
 @pytest.mark.parametrize("typists", [1, 10, 1000, 1_000_000])
 @pytest.mark.parametrize("max_typists", [1, 12, 300])
-def test_what_is_needed_is_enough_and_one_less_is_not(typists: int, max_typists: int) -> None:
-    replicas = replicas_needed(typists, max_typists)
-    assert is_enough(typists, replicas, max_typists)
-    assert replicas == 1 or not is_enough(typists, replicas - 1, max_typists)
+def test_what_is_needed_is_enough_and_one_less_is_not(typists: int, max_typists: int, spread: Spread) -> None:
+    replicas = replicas_needed(typists, max_typists, spread)
+    assert is_enough(typists, replicas, max_typists, spread)
+    assert replicas == 1 or not is_enough(typists, replicas - 1, max_typists, spread)
     assert replicas >= evenly_needed(typists, max_typists)
 
 
@@ -61,14 +65,15 @@ def test_hashed_fleets_are_overfull_as_seldom_as_is_said() -> None:
 
 
 def test_a_typist_finds_companions_as_often_as_hashing_brings_them() -> None:
-    found = dict(companions(1000, 100))
+    found = dict(HASHED.companions(1000, 100))
     assert sum(found.values()) == pytest.approx(1)
     assert sum(count * probability for count, probability in found.items()) == pytest.approx(1 + 999 / 100)
     assert min(found) == 1
 
 
-def test_on_one_replica_all_are_together() -> None:
-    assert list(companions(7, 1)) == [(7, 1.0)]
+@pytest.mark.parametrize("spread", [Hashed(), Placed(4)])
+def test_on_one_replica_all_are_together(spread: Spread) -> None:
+    assert list(spread.companions(7, 1)) == [(7, 1.0)]
 
 
 def test_a_percentile_of_a_fleet_weighs_each_load_by_the_typists_who_have_it() -> None:
@@ -84,3 +89,25 @@ def test_a_load_that_was_not_simulated_is_taken_for_the_next_larger_one() -> Non
     assert mixed_percentile(samples, 3, 1, 0.5) == 40.0
     assert mixed_percentile(samples, 5, 1, 0.5) == 80.0
     assert mixed_percentile(samples, 9, 1, 0.5) == 80.0, "there is none larger"
+
+
+@pytest.mark.parametrize("copies", [1, 2, 4, 8, 16])
+def test_placed_fleets_need_little_more_than_evenly_spread_ones(copies: int) -> None:
+    for typists in (100_000, 1_000_000):
+        needed = replicas_needed(typists, 16, Placed(copies))
+        assert needed <= 1.25 * evenly_needed(typists, 16)
+        assert needed < replicas_needed(typists, 16) / 2.5
+
+
+def test_a_typist_finds_companions_as_often_as_placing_brings_them() -> None:
+    found = dict(Placed(4).companions(1_300, 100))
+    assert sum(found.values()) == pytest.approx(1)
+    assert min(found) >= 1
+    replicas_with = {count: probability / count for count, probability in found.items()}
+    assert 1 / sum(replicas_with.values()) == pytest.approx(13, rel=1e-3), "typists on a replica"
+
+
+def test_placed_typists_find_fewer_companions_than_hashed_ones() -> None:
+    samples = {count: [float(count)] for count in range(1, 40)}
+    placed, hashed = (mixed_percentile(samples, 13_000, 1_000, 0.95, spread) for spread in (Placed(4), HASHED))
+    assert placed <= 16 < hashed

@@ -51,6 +51,7 @@ async def test_open_carries_messages_sampling_and_options() -> None:
             warm_mode=WarmMode.OFF,
             cache_scope=CacheScope.SESSION,
             session_key="k",
+            resume_token="1.place",
             chat_template_kwargs={"enable_thinking": False},
         )
         async with session:
@@ -64,7 +65,7 @@ async def test_open_carries_messages_sampling_and_options() -> None:
     assert opening.sampling == pb.Sampling(max_tokens=5, temperature=0.0, stop=["\n"])
     assert opening.sampling.HasField("temperature")
     assert not opening.sampling.HasField("top_p")
-    assert (opening.draft, opening.session_key) == ("Sh", "k")
+    assert (opening.draft, opening.session_key, opening.resume_token) == ("Sh", "k", "1.place")
     assert (opening.warm_mode, opening.cache_scope) == (pb.WARM_MODE_OFF, pb.CACHE_SCOPE_SESSION)
     assert not opening.chat_template_kwargs["enable_thinking"]
 
@@ -76,6 +77,7 @@ async def test_opened_is_what_the_server_said() -> None:
 
     async with connected(script) as client, client.session() as session:
         assert session.opened.model == "scripted"
+        assert session.opened.resume_token == "1.place"
         assert session.opened.block_size == 16
         assert session.opened.base_prompt_tokens == 40
         assert session.opened.limits.max_draft_code_points == 1000

@@ -122,6 +122,7 @@ def test_open_is_read_whole() -> None:
         draft="Show",
         warm_mode=pb.WARM_MODE_OFF,
         session_key="a-1",
+        resume_token="1.x",
         chat_template_kwargs=kwargs,
         cache_scope=pb.CACHE_SCOPE_SESSION,
     )
@@ -132,6 +133,7 @@ def test_open_is_read_whole() -> None:
         draft="Show",
         warm_mode=WarmMode.OFF,
         session_key="a-1",
+        resume_token="1.x",
         chat_template_kwargs={"enable_thinking": False, "budget": 3, "nested": {"share": 0.5, "list": [1]}},
         cache_scope=CacheScope.SESSION,
     )
@@ -205,7 +207,7 @@ def test_variables_of_the_size_that_is_allowed_are_taken() -> None:
 
 def test_opened_says_what_is_served_and_within_which_limits() -> None:
     limits = SessionLimits(max_draft_code_points=200, context_tokens=400, max_message_bytes=1000)
-    response = Opened("anna", "qwen", 16, limits, base_prompt_tokens=7, warming_inert_reason="off")
+    response = Opened("anna", "qwen", 16, limits, base_prompt_tokens=7, warming_inert_reason="off", resume_token="1.x")
     assert response_to_message(response).opened == pb.Opened(
         session_id="anna",
         model="qwen",
@@ -214,6 +216,7 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         base_prompt_tokens=7,
         warming_inert_reason="off",
         accepts_hints=True,
+        resume_token="1.x",
     )
 
 
