@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import textwrap
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -64,8 +65,8 @@ def main(args: list[str] | None = None) -> int:
     try:
         if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
-        engine = start_engine(settings)
-        return asyncio.run(serve([engine], settings))
+        engines = start_engines(settings)
+        return asyncio.run(serve(engines, settings))
     except ServiceError as error:
         print(f"forefill-server: {error}", file=sys.stderr)
         return 1
@@ -104,19 +105,19 @@ async def _serve_remote(settings: Settings) -> int:
     return await serve(await connect(settings), settings)
 
 
-def start_engine(settings: Settings) -> Engine:
-    """Start the engine that the settings name.
+def start_engines(settings: Settings) -> Sequence[Engine]:
+    """Start the engine that the settings name; return each rank of it if it is data-parallel.
 
     Raises EngineStartError with one line of cause.
     """
     if settings.engine.kind == "fake":
         context_tokens, block_size = settings.engine.context_tokens or 8192, settings.engine.block_size or 16
-        return FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)
+        return [FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
     log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
-    return EmbeddedEngine.start(settings)
+    return EmbeddedEngine.start(settings).engines()
 
 
 def _terminate(number: int, _: Any) -> None:

@@ -95,6 +95,7 @@ class FakeVllm:
         app = web.Application()
         app.add_routes(
             [
+                web.get("/health", self._health),
                 web.get("/v1/models", self._models),
                 web.get("/metrics", self._metrics),
                 web.get("/moved", self._moved),
@@ -124,6 +125,9 @@ class FakeVllm:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response()
 
     async def _models(self, _: web.Request) -> web.Response:
         await self.faults.flowing.wait()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
-from ..base import EngineInfo, EngineLoad, Priority, Request
+from ..base import Engine, EngineInfo, EngineLoad, Priority, Request
 from ..one_line import one_line
-from ..rendezvous import ranked
 from .chat import check_chat, vllm_chat
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
 from .harmony import HarmonyText
+from .rank import EmbeddedRank
 from .rendering import VllmRendering
 from .sampling import ModelSampling
 from .start import StartedVllm, start_vllm
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from vllm import SamplingParams
 
@@ -38,7 +38,6 @@ class EmbeddedEngine:
     def __init__(self, started: StartedVllm, chat: HfChat, rendering: VllmRendering) -> None:
         self.vllm = started.vllm
         config = self.vllm.vllm_config
-        ranks = config.parallel_config.data_parallel_size
         self._sampling = ModelSampling.of(config.model_config.get_diff_sampling_param())
         self.info = EngineInfo(
             started.model_name,
@@ -47,13 +46,12 @@ class EmbeddedEngine:
             config.cache_config.num_gpu_blocks,
             default_answer_tokens=self._sampling.max_tokens,
             penalizes=self._sampling.penalizes,
-            caches=ranks,
         )
         self.name = "embedded"
         self.chat = chat
         self.chat_endpoint = VllmChatEndpoint(rendering, self.generate, RENDER_SECONDS)
-        self._rendering = rendering
-        self._ranks = [str(rank) for rank in range(ranks)]
+        self.rendering = rendering
+        self._ranks = config.parallel_config.data_parallel_size
         self._load = started.load
         self._cache_events = started.cache_events
         self._ids = count(1)
@@ -79,10 +77,18 @@ class EmbeddedEngine:
             started.stop()
             raise
 
+    def engines(self) -> Sequence[Engine]:
+        """Return what sessions are placed on: this engine, or with data parallelism each rank of it."""
+        return [EmbeddedRank(self, rank) for rank in range(self._ranks)] if self._ranks > 1 else [self]
+
     @property
     def load(self) -> EngineLoad:
-        """The load that vLLM's scheduler reported with its last step."""
+        """The load that vLLM's scheduler reported with its last step; that of all ranks if there are several."""
         return self._load.latest
+
+    def load_of(self, rank: int) -> EngineLoad:
+        """Return the load that one rank's scheduler reported with its last step."""
+        return self._load.of(rank)
 
     @property
     def up(self) -> bool:
@@ -107,8 +113,8 @@ class EmbeddedEngine:
             async for change in self._cache_events.changes():
                 yield change
 
-    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
-        """Run one request on vLLM."""
+    async def generate(self, request: Request, rank: int | None = None) -> AsyncGenerator[Output, None]:
+        """Run one request on vLLM, on one of its data-parallel ranks if it has several."""
         from vllm.exceptions import VLLMClientError, VLLMError
         from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
@@ -119,7 +125,7 @@ class EmbeddedEngine:
             self._sampling_params(request.sampling, max_tokens),
             f"forefill-{next(self._ids)}",
             priority=int(request.priority),
-            data_parallel_rank=self._rank(request.route),
+            data_parallel_rank=rank,
         )
         harmony = self._harmony_text(request)
         try:
@@ -148,13 +154,9 @@ class EmbeddedEngine:
 
     def _harmony_text(self, request: Request) -> HarmonyText | None:
         """Return what splits the answer; None if the model does not speak Harmony, or nobody reads the answer."""
-        if not self._rendering.harmony or request.priority is Priority.WARM:
+        if not self.rendering.harmony or request.priority is Priority.WARM:
             return None
-        return HarmonyText(self._rendering.parser(), request.prompt_ids)
-
-    def _rank(self, route: str) -> int | None:
-        # Each of vLLM's data-parallel engines has a cache of its own.
-        return int(ranked(route, self._ranks)[0]) if len(self._ranks) > 1 and route else None
+        return HarmonyText(self.rendering.parser(), request.prompt_ids)
 
     def _sampling_params(self, sampling: Sampling, max_tokens: int) -> SamplingParams:
         from vllm import SamplingParams

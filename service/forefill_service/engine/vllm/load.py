@@ -27,6 +27,10 @@ class LoadReader:
             preemptions=sum(load.preemptions for load in loads),
         )
 
+    def of(self, engine: int) -> EngineLoad:
+        """Return the load of one scheduler."""
+        return self._latest.get(engine, EngineLoad())
+
     def stat_logger(self) -> Callable[..., Any]:
         """Return a stat logger factory for vLLM."""
         from vllm.v1.metrics.loggers import StatLoggerBase
@@ -52,7 +56,7 @@ class LoadReader:
         return _Logger
 
     def _heard(self, engine: int, scheduler: Any, iteration: Any) -> None:
-        before = self._latest.get(engine, EngineLoad())
+        before = self.of(engine)
         preempted = iteration.num_preempted_reqs if iteration is not None else 0
         self._latest[engine] = EngineLoad(
             running=before.running if scheduler is None else scheduler.num_running_reqs,
