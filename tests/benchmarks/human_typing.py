@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from forefill_bench.report.plots import label_axes, new_figure
 from forefill_bench.typing.human import COPIED_MEAN_MS, COPYING, LOGGED, LONGEST_GAP, Gap, HumanTyping, Move
-from forefill_bench.typing.human_script import move_of, typed_by
+from forefill_bench.typing.human_script import as_typist_ends, drafts_by, move_of
 from forefill_bench.typing.people_log import LoggedMessage, find_log, is_for_judging, read_log
-from forefill_bench.typing.script import Kind, Script
+from forefill_bench.typing.texts import WORDS
 
 SHORTEST = 0.05
 """A multiple of the pace: shorter gaps, of overlapping keys, count as this."""
@@ -30,6 +30,7 @@ PAUSE_MS = 600.0
 COPIED_PAUSES = 3.3 / 47
 """The share of gaps of PAUSE_MS and more in copied sentences; gaps above LONGEST_COPIED_MS are left out."""
 LONGEST_COPIED_MS = 5000.0
+MESSAGES_OF_A_TYPIST = 20
 SHARES = (5, 25, 50, 75, 90)
 
 
@@ -160,21 +161,14 @@ def _deleted_spread(deleted: "np.ndarray[Any, Any]") -> float:
 
 def simulated(typing: HumanTyping, messages: int, seed: int = 1) -> list[LoggedMessage]:
     """Type made-up texts of the sample questions' words, as long as the log's, in the form of logged messages."""
-    from forefill_bench.typing.human_script import as_typist_ends
-    from forefill_bench.typing.texts import WORDS
-
     rng, made = Random(seed), []
     for index in range(messages):
-        if index % 100 == 0:
+        if index % MESSAGES_OF_A_TYPIST == 0:
             typist = typing.typist(rng)
         text = as_typist_ends(typist, " ".join(rng.choices(WORDS, k=rng.randint(2, 7))), rng)
-        made.append(_as_logged(typed_by(typist, text, rng), f"typist {index // 100}"))
+        drafts, enter_ms = drafts_by(typist, text, rng)
+        made.append(LoggedMessage(f"typist {index // MESSAGES_OF_A_TYPIST}", "", tuple(drafts), enter_ms))
     return made
-
-
-def _as_logged(script: Script, user: str) -> LoggedMessage:
-    changes = [(stroke.at_ms, stroke.draft) for stroke in script if stroke.kind in (Kind.TYPE, Kind.DELETE)]
-    return LoggedMessage(user, "", tuple(changes), script[-1].at_ms)
 
 
 def copying(typing: HumanTyping) -> tuple[float, float]:
@@ -196,7 +190,7 @@ def _pace_for_mean(typing: HumanTyping) -> float:
 
 
 def _inner_gaps(typing: HumanTyping) -> "np.ndarray[Any, Any]":
-    gaps = np.array([key.gap_ms for key in keys_of(simulated(typing, 1500)) if key.move is not Move.ENTER])
+    gaps = np.array([key.gap_ms for key in keys_of(simulated(typing, 3000)) if key.move is not Move.ENTER])
     return gaps[gaps <= LONGEST_COPIED_MS]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from ..typing.workloads import BY_DEFAULT
 from .rich_tables import table_text
 
 Figures = dict[str, Any]
@@ -12,8 +13,9 @@ _COLUMNS: Final = (
 )
 PEOPLE_LEGEND: Final = (
     "adopted: share of the answers that were begun before Enter. begun: answers begun for one SUBMIT.\n"
-    "waste: engine time of those thrown away, as a share of that of the answers. gap after: the largest\n"
-    "gap between pieces of an adopted answer, ms. gap p99: the 99th percentile of such gaps of the others."
+    "waste: engine time of those thrown away, as a share of that of the answers. gap after: the longest\n"
+    "gap between pieces of an adopted answer, ms. gap p99: 99th percentile of the gaps of the others.\n"
+    f"In the table of people, pregen is {BY_DEFAULT.about}."
 )
 
 

@@ -162,7 +162,7 @@ LOGGED: Final = HumanTyping(
 """The people of the public log: learners of a language, who think of what to write while they write it."""
 
 COPIED_MEAN_MS: Final = 239.0
-COPYING: Final = replace(LOGGED, pace_ms=136.0, pace_spread=0.4, correction_rate=1 / 16, hesitation=0.72)
+COPYING: Final = replace(LOGGED, pace_ms=118.0, pace_spread=0.4, correction_rate=1 / 16, hesitation=0.72)
 """People as they copy sentences: a gap of COPIED_MEAN_MS on average, 3.3 pauses of 600 ms and more in 47 keys.
 
 The spread of the pace is that of the published speeds. Nothing is published about the pause before Enter: it is the

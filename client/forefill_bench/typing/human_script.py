@@ -13,7 +13,18 @@ FINAL_MARKS: Final = ".?!;"
 
 def typed_by(typist: Typist, text: str, rng: Random) -> Script:
     """Return the script of a text; it begins with the first key and ends with Enter."""
-    return _Hands(typist, rng).script(text)
+    drafts, enter_ms = drafts_by(typist, text, rng)
+    changes = Changes()
+    for at_ms, draft in drafts:
+        changes.to(draft, at_ms)
+    return changes.submitted(enter_ms)
+
+
+def drafts_by(typist: Typist, text: str, rng: Random) -> tuple[list[tuple[float, str]], float]:
+    """Return every draft on the way to a text with its time, in milliseconds from the first key, and that of Enter."""
+    hands = _Hands(typist, rng)
+    hands.type(text)
+    return hands.drafts, hands.enter_ms()
 
 
 def as_typist_ends(typist: Typist, text: str, rng: Random) -> str:
@@ -23,41 +34,39 @@ def as_typist_ends(typist: Typist, text: str, rng: Random) -> str:
 
 class _Hands:
     def __init__(self, typist: Typist, rng: Random) -> None:
+        self.drafts: list[tuple[float, str]] = []
         self._typist = typist
         self._rng = rng
-        self._changes = Changes()
+        self._draft = ""
         self._now_ms = 0.0
         self._move = Move.LETTER
 
-    def script(self, text: str) -> Script:
-        position = 0
-        while position < len(text):
+    def type(self, text: str) -> None:
+        for position, char in enumerate(text):
             if self._typist.mistakes(self._rng):
                 self._correct(text[position : position + self._typist.deleted(self._rng)])
-            self._press(self._changes.draft + text[position])
-            position += 1
-        self._wait(Move.ENTER)
-        return self._changes.submitted(self._now_ms)
+            self._press(self._draft + char)
+
+    def enter_ms(self) -> float:
+        return self._now_ms + self._typist.gap_ms(Move.ENTER, self._rng)
 
     def _correct(self, meant: str) -> None:
         """Type the first character wrong, go on for the rest, and delete it all."""
-        before = self._changes.draft
+        before = self._draft
         for char in self._wrong(meant[0]) + meant[1:]:
-            self._press(self._changes.draft + char)
-        while self._changes.draft != before:
-            self._press(self._changes.draft[:-1])
+            self._press(self._draft + char)
+        while self._draft != before:
+            self._press(self._draft[:-1])
 
     def _wrong(self, char: str) -> str:
         return self._rng.choice([letter for letter in ascii_lowercase if letter != char])
 
     def _press(self, draft: str) -> None:
-        self._wait(move_of(self._changes.draft, draft, self._move))
-        self._changes.to(draft, self._now_ms)
-
-    def _wait(self, move: Move) -> None:
-        if self._changes.draft:  # the script begins with the first key
-            self._now_ms += self._typist.gap_ms(move, self._rng)
-        self._move = move
+        self._move = move_of(self._draft, draft, self._move)
+        if self.drafts:  # time begins with the first key
+            self._now_ms += self._typist.gap_ms(self._move, self._rng)
+        self._draft = draft
+        self.drafts.append((self._now_ms, draft))
 
 
 def move_of(before: str, draft: str, last: Move) -> Move:

@@ -31,7 +31,7 @@ CACHED_REMOTE: Final = replace(
 
 BY_DEFAULT: Final = replace(
     ARMS["pregen"],
-    about="forefill as it is by default: pre-generation as it pays, and no pause but the typist's own",
+    about="forefill as it is by default, with no pause but the typist's own",
     pregeneration=PregenerationMode.AUTO,
     pauses=False,
 )

@@ -24,9 +24,11 @@ from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
+from tests.support.logged import log_of, user
 from tests.support.openai_endpoint import openai_endpoint
 from tests.support.still_clock import StillClock
 
+DEFAULTS = [name for name, workload in WORKLOADS.items() if workload.is_default]
 QUICK: dict[str, Any] = {
     "queries": 1,
     "mean_delay_ms": 1.0,
@@ -52,7 +54,7 @@ async def test_a_run_has_every_workload_and_arm_in_file_and_table(
     # People take their time.
     monkeypatch.setattr("forefill_bench.bench_command.Clock", lambda: StillClock(NaiveFlush.TASK_NAME))
     file = tmp_path / "out.json"
-    assert await bench(json_file=file, workloads=tuple(WORKLOADS)) == 0
+    assert await bench(json_file=file) == 0
     results = json.loads(file.read_text())
     assert list(results) == ["meta", "requests", "background", "summary"]
     for workload, cells in results["summary"].items():
@@ -60,7 +62,7 @@ async def test_a_run_has_every_workload_and_arm_in_file_and_table(
         for arms in cells.values():
             assert list(arms) == [arm.name for arm in WORKLOADS[workload].arms]
             assert all({"p50", "p95", "p99"} <= set(figures["ttft_ms"]) for figures in arms.values())
-    assert list(results["summary"]) == list(WORKLOADS)
+    assert list(results["summary"]) == DEFAULTS
     row = results["requests"][0]
     assert {
         "workload",
@@ -75,8 +77,38 @@ async def test_a_run_has_every_workload_and_arm_in_file_and_table(
     } <= set(row)
     assert {"workload", "typists", "arm", "ttft_ms", "gaps_ms", "answer_ms"} <= set(results["background"][0])
     captured = capsys.readouterr()
-    assert all(f"\n{workload}: " in captured.out for workload in WORKLOADS)
+    assert all(f"\n{workload}: " in captured.out for workload in DEFAULTS)
     assert "context 1, typed: " in captured.err
+
+
+async def test_what_real_people_typed_is_neither_written_nor_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, file = tmp_path / "log.csv", tmp_path / "out.json"
+    log.write_text(
+        log_of({user(True, 0): ["hallo zusammen", "wie geht es"], user(True, 1): ["guten tag", "bis morgen"]})
+    )
+    people = People(messages=4, log=log)
+    assert await bench(json_file=file, people=people, workloads=("people",), arms=("typed", "pregen")) == 0
+    results, captured = json.loads(file.read_text()), capsys.readouterr()
+    assert "users kept for judging" in results["meta"]["people"]
+    assert str(log) not in file.read_text()
+    assert {row["query"] for row in results["requests"]} == {
+        f"a message of {length} characters" for length in (9, 10, 11, 14)
+    }
+    for text in ("hallo", "guten", "morgen"):
+        assert text not in file.read_text() + captured.out + captured.err
+    assert "users kept for judging" in captured.err
+
+
+async def test_people_are_shown_with_what_was_begun_before_enter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forefill_bench.bench_command.Clock", lambda: StillClock(NaiveFlush.TASK_NAME))
+    assert await bench(workloads=("people-bare",), arms=("typed", "oracle")) == 0
+    out = capsys.readouterr().out
+    assert "people-bare: people, made up: without any punctuation; 2 typists" in out
+    assert "p95/oracle" in out
 
 
 async def test_the_file_says_on_what_and_how_it_was_made_and_nothing_of_where(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from forefill_bench.typing.schedule import typing_model
 from forefill_bench.typing.script import Kind, Script, edited, pasted, paused, typed, typed_to_enter
 from forefill_bench.typing.texts import PASTED, WORDS
 
+from tests.support.replaying import replayed
+
 TEXT = "How many beds are free on each ward right now?"
 MODEL = typing_model(100.0)
 
@@ -18,21 +20,6 @@ def scripts(seed: int) -> dict[str, Script]:
         "pasted": pasted(PASTED, TEXT, MODEL, Random(seed)),
         "edited": edited(TEXT, WORDS, 0.6, MODEL, Random(seed)),
     }
-
-
-def replayed(script: Script) -> str:
-    """Do to a text what the strokes do to the draft, checking each one's own account of it."""
-    draft = ""
-    for stroke in script:
-        match stroke.kind:
-            case Kind.TYPE:
-                draft += stroke.text
-            case Kind.DELETE:
-                draft = draft[:-1]
-            case Kind.REPLACE:
-                draft = draft[: stroke.start] + stroke.text + draft[stroke.end :]
-        assert stroke.draft == draft
-    return draft
 
 
 @pytest.mark.parametrize("seed", range(5))
