@@ -9,13 +9,16 @@ Each question is asked behind the schema of a database, greedily, in several way
     pieces of N       the base prompt beforehand in pieces of N tokens, then the question in pieces of at most N
     base whole, N     the base prompt beforehand in one go, then the question in pieces of N
 
-All warms are whole cache blocks, as forefill sends them. Questions come in groups that share a base prompt, which each
-way computes once for the group. Two answers differ at the first token that is another one; until there both have the
-same ids before it. The tie is the distance between the log-probabilities of these two tokens, in nats, as the cold run
-computed them. `first token` compares the log-probabilities of the five likeliest first tokens with those of the cold
-run: in how many cases they are the same bit by bit, and the largest difference.
+With `--at-once N`, N questions are asked in one batch in all ways but the first, which is faster; a way then differs
+from cold in its batch, too. All warms are whole cache blocks, as forefill sends them. Questions come in groups that
+share a base prompt, which each way computes once for the group.
 
-    python -m tests.benchmarks.rounding [--dtype float32] [--questions 200] [--tables 0] [--data FILE ...] [--json FILE]
+Two answers differ at the first token that is another one; until there both have the same ids before it. The tie is the
+distance between the log-probabilities of these two tokens, in nats, as the cold run computed them. The last two columns
+compare the log-probabilities of the five likeliest first tokens with those of the cold run: in how many cases they are
+the same bit by bit, and the largest difference.
+
+    python -m tests.benchmarks.rounding [--dtype float32] [--questions 200] [--data FILE ...] [--json FILE]
 """
 
 import argparse
@@ -50,22 +53,24 @@ LIKELIEST: Final = 5
 class Way:
     """One way of computing a prompt; None for a piece: in one go, for `rest` with the answer.
 
-    `beforehand` says whether anything is computed before the question is asked, `together` whether another question is
+    `beforehand` says whether anything is computed before the question is asked, and `at_once` how many questions are
     asked at the same time.
     """
 
     beforehand: bool = False
     base: int | None = None
     rest: int | None = None
-    together: bool = False
+    at_once: int = 1
 
 
-def ways(pieces: Sequence[int]) -> dict[str, Way]:
+def ways(pieces: Sequence[int], at_once: int) -> dict[str, Way]:
     """Return the ways to compare, by name; the first is what the others are compared with."""
-    plain = {"cold": Way(), "cold again": Way(), "two at once": Way(together=True), "static": Way(beforehand=True)}
-    typed = {f"pieces of {size}": Way(beforehand=True, base=size, rest=size) for size in pieces}
-    least = min(pieces)
-    return plain | typed | {f"base whole, {least}": Way(beforehand=True, rest=least)}
+    least, many = min(pieces), max(2, at_once)
+    again = {"cold again": Way()} if at_once == 1 else {}
+    cold = {"cold": Way(), **again, f"{many} at once": Way(at_once=many)}
+    static = {"static": Way(beforehand=True, at_once=at_once)}
+    typed = {f"pieces of {size}": Way(beforehand=True, base=size, rest=size, at_once=at_once) for size in pieces}
+    return cold | static | typed | {f"base whole, {least}": Way(beforehand=True, rest=least, at_once=at_once)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +139,16 @@ class Bench:
 
     async def answers(self, group: Sequence[Asked], way: Way) -> list[Answer]:
         """Ask the questions of a group in one way."""
-        if not way.beforehand:
-            size, answers = 2 if way.together else 1, list[Answer]()
-            for start in range(0, len(group), size):
-                at_once = [self._answer(one, self._salt()) for one in group[start : start + size]]
-                answers += await asyncio.gather(*at_once)
-            return answers
-        salt = self._salt()
-        await self._warm(group[0].ids, 0, group[0].base_tokens, way.base, salt)
-        answers = []
-        for one in group:
-            if way.rest is not None:
-                await self._warm(one.ids, one.base_tokens, one.stable_tokens, way.rest, salt)
-            answers.append(await self._answer(one, salt))
+        salts = [self._salt() for _ in group]
+        if way.beforehand:
+            salts = [salts[0]] * len(group)
+            await self._warm(group[0].ids, 0, group[0].base_tokens, way.base, salts[0])
+        if way.rest is not None:
+            for one in group:
+                await self._warm(one.ids, one.base_tokens, one.stable_tokens, way.rest, salts[0])
+        asked, answers = [self._answer(one, salt) for one, salt in zip(group, salts, strict=True)], list[Answer]()
+        for start in range(0, len(asked), way.at_once):
+            answers += await asyncio.gather(*asked[start : start + way.at_once])
         return answers
 
     async def _warm(self, ids: list[int], start: int, end: int, piece: int | None, salt: str) -> None:
@@ -237,7 +239,7 @@ def table(rows: Sequence[Row]) -> str:
 
 async def measure(bench: Bench, arguments: argparse.Namespace, save: Any) -> None:
     """Ask group after group in every way, until there are enough or the time is up."""
-    began_at, compare = time.monotonic(), ways(arguments.pieces)
+    began_at, compare = time.monotonic(), ways(arguments.pieces, arguments.at_once)
     rows, prompt_tokens = [Row(name, []) for name in compare if name != "cold"], list[int]()
     for group in islice(groups(arguments.tables, arguments.data), -(-arguments.questions // GROUP)):
         if time.monotonic() - began_at > arguments.seconds:
@@ -260,6 +262,7 @@ def main() -> None:
     parser.add_argument("--answer-tokens", type=int, default=24, help="length of an answer")
     parser.add_argument("--tables", type=int, default=0, help="tables of the packaged schema in a prompt; 0 for all 11")
     parser.add_argument("--pieces", type=int, nargs="+", default=[32, 64, 128, 256], help="sizes of pieces, in tokens")
+    parser.add_argument("--at-once", type=int, default=1, help=f"questions in one batch, at most {GROUP}")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="JSON files with a schema and questions")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no group after this time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every comparison there")
