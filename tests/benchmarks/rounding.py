@@ -4,7 +4,7 @@ Each question is asked behind the schema of a database, greedily, in several way
 
     cold              the whole prompt in one go (in steps of the engine's own budget, 512 tokens on a CPU)
     cold again        the same once more
-    two at once       the same, together with another question in one batch
+    2 at once         the same, together with another question in one batch
     static            the base prompt beforehand in one go, the rest with the answer
     pieces of N       the base prompt beforehand in pieces of N tokens, then the question in pieces of at most N
     base whole, N     the base prompt beforehand in one go, then the question in pieces of N

@@ -21,7 +21,7 @@ from tests.support.wire import Answer, Typist, typing_at
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
 MESSAGES = [("system", "Write one SQL query. The schema:\n\n" + "\n\n".join(SAMPLE_SCHEMA.split("\n\n")[:4]))]
-QUESTIONS = SAMPLE_QUERIES[:4]
+QUESTIONS = SAMPLE_QUERIES[:3]
 SAMPLING = pb.Sampling(temperature=0, max_tokens=12)
 SMALLEST_PIECES = Settings(port=0, metrics_port=-1, warm_piece_tokens=1)
 """Each piece is one block: if rounding depends on the size of a piece, these make the largest difference."""
