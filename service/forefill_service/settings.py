@@ -181,6 +181,13 @@ class WarmingSettings(Group):
         alias="warm_piece_tokens",
         description="most new tokens in one warming request; a longer prompt is warmed in pieces",
     )
+    even_piece_tokens: int = Field(
+        128,
+        ge=0,
+        alias="warm_even_piece_tokens",
+        description="while no answer runs, warm long prompts in pieces of at least this many tokens: in bfloat16 some "
+        "engines round smaller pieces differently, which can change an answer; 0 for no preference",
+    )
     in_flight: int = Field(
         4, ge=1, alias="warms_in_flight", description="most warming requests in an engine at once, over all sessions"
     )

@@ -57,6 +57,7 @@ ROWS = [Row(*row) for row in [
     ("probe_timeout_seconds", "remote.probe_timeout_seconds", float, 5, "7.5", 7.5),
     ("retry_share", "remote.retry_share", float, 0.1, "0", 0),
     ("warm_piece_tokens", "warming.piece_tokens", int, 2048, "7", 7),
+    ("warm_even_piece_tokens", "warming.even_piece_tokens", int, 128, "7", 7),
     ("warms_in_flight", "warming.in_flight", int, 4, "7", 7),
     ("warm_pause_ms", "warming.pause_ms", float, 600, "7.5", 7.5),
     ("warm_wait_seconds", "warming.wait_seconds", float, 5, "7.5", 7.5),
