@@ -70,3 +70,28 @@ def test_a_warm_that_computed_nothing_teaches_nothing() -> None:
     times = PrefillTimes()
     times.observe(0, 64, 0.01)
     assert times.tokens_within(0.05, 0) == math.inf
+
+
+def test_before_an_answer_was_timed_a_step_takes_what_any_step_takes() -> None:
+    times = taught()
+    assert times.step_seconds == times.coefficients.fixed
+
+
+def test_a_step_is_a_moving_average_of_those_of_answers() -> None:
+    times = PrefillTimes()
+    times.observe_steps(0.8, 20)
+    assert times.step_seconds == pytest.approx(0.04)
+    times.observe_steps(5.0, 0)  # an answer of one token says nothing
+    assert times.step_seconds == pytest.approx(0.04)
+    for _ in range(100):
+        times.observe_steps(2.0, 20)
+    assert times.step_seconds == pytest.approx(0.1, rel=0.01)
+
+
+def test_a_request_takes_its_prompt_with_the_first_token_and_a_step_for_each_more() -> None:
+    times = taught()
+    times.observe_steps(0.4, 10)
+    prompt = pytest.approx(true_seconds(64, 800), rel=0.05)
+    assert times.request_seconds(64, 800, 0) == prompt
+    assert times.request_seconds(64, 800, 1) == prompt
+    assert times.request_seconds(64, 800, 11) - times.request_seconds(64, 800, 1) == pytest.approx(0.4)
