@@ -7,7 +7,7 @@ from random import Random
 import numpy
 import pytest
 from forefill_bench.capacity.placing import Shares, shares_of_copies, shares_of_one
-from forefill_service.fleet.placement import CANDIDATES, RULES, Load, Rule
+from forefill_service.fleet.placement import RULES, Load, Rule
 
 RULE = RULES["session"]
 
@@ -32,7 +32,7 @@ def simulated(mean: float, copies: int, replicas: int = 60, rounds: int = 8) -> 
 
 
 @pytest.mark.parametrize("mean", [0.02, 0.8, 1.0, 3.3, 5.0, 12.8, 60.0, 700.0])
-@pytest.mark.parametrize("rule", [RULE, Rule(2, at_least=1)])
+@pytest.mark.parametrize("rule", [RULE, Rule(2, most_of_share=1.2)])
 def test_all_replicas_are_counted_and_all_sessions_are_there(rule: Rule, mean: float) -> None:
     shares = shares_of_one(rule, mean)
     assert min(shares) >= 0
@@ -41,7 +41,7 @@ def test_all_replicas_are_counted_and_all_sessions_are_there(rule: Rule, mean: f
     assert len(shares) - 1 <= rule.most_sessions(mean)
 
 
-@pytest.mark.parametrize("rule", [RULE, Rule(2, at_least=1)])
+@pytest.mark.parametrize("rule", [RULE, Rule(2, most_of_share=1.2)])
 @pytest.mark.parametrize("mean", [0.8, 3.3, 12.8])
 def test_replicas_go_up_as_often_as_down(rule: Rule, mean: float) -> None:
     shares, full = shares_of_one(rule, mean), rule.most_sessions(mean)
@@ -62,5 +62,5 @@ def test_the_services_own_placement_spreads_sessions_so(mean: float, copies: int
 
 
 def test_more_candidates_leave_fewer_replicas_full() -> None:
-    fullest = [shares_of_one(Rule(candidates, at_least=1), 12.8)[16] for candidates in (2, 3, CANDIDATES)]
+    fullest = [shares_of_one(Rule(candidates, most_of_share=1.2), 12.8)[16] for candidates in (2, 3, 4)]
     assert fullest == sorted(fullest, reverse=True)

@@ -10,11 +10,12 @@ from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.errors import EngineBusy, EngineUnavailable, EngineUnreachable
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
-from forefill_service.fleet.placement import FEW, Load
+from forefill_service.fleet.placement import RULES, Load
 from forefill_service.fleet.replicas import Place, Replicas, Route
 from forefill_service.settings import Settings
 
 LOST = EngineUnavailable("lost")
+FEW = RULES["prompt"].at_least
 KEYS = [f"session-{number}" for number in range(100)]
 
 
