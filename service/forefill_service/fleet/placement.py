@@ -9,7 +9,9 @@ Zadimoghaddam 2016, "Consistent hashing with bounded loads"):
     prompt     the first alone                  that one                    1.25    4 sessions at least
 
 If what would be chosen is full, the key's next replica that is not full is chosen. All copies of forefill agree on a
-key's order, and each goes by the sessions that it has itself, plus what the replicas report of other work.
+key's order, and each goes by the sessions that it has itself. Requests of others count as sessions only as far as they
+are more than usual (`_usual`), for example plain traffic to one server: a report is a second old, and a typist has a
+request in the engine one moment and none the next. If each counted, they would only add luck.
 """
 
 import math
@@ -21,14 +23,11 @@ T = TypeVar("T")
 
 
 class Load(NamedTuple):
-    """The load of a replica; a smaller one sorts first.
-
-    `sessions` are those that are open, and each request of others counts as one. `requests` are our own in the engine:
-    they come and go within seconds, so they only decide between equals.
-    """
+    """The load of a replica: our open sessions, our requests in the engine, and the requests of others there."""
 
     sessions: int
     requests: int = 0
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,19 @@ class Rule:
 
     def choose(self, order: Sequence[T], loads: Sequence[Load]) -> T:
         """Return one of the replicas, which are in the key's order; `loads` are theirs. There is at least one."""
-        most = self.most_sessions((sum(load.sessions for load in loads) + 1) / len(order))
-        best = min(range(min(self.candidates, len(order))), key=loads.__getitem__)
-        if loads[best].sessions >= most:
-            best = next(number for number, load in enumerate(loads) if load.sessions < most)
+        usual = _usual([load.others for load in loads])
+        counts = [load.sessions + max(0, load.others - usual) for load in loads]
+        most = self.most_sessions((sum(counts) + 1) / len(order))
+        candidates = range(min(self.candidates, len(order)))
+        best = min(candidates, key=lambda number: (counts[number], loads[number].requests + loads[number].others))
+        if counts[best] >= most:
+            best = next(number for number, count in enumerate(counts) if count < most)
         return order[best]
+
+
+def _usual(others: Sequence[int]) -> int:
+    """Return how many requests of others on one replica may be chance: twice what the lowest quarter has, and 4."""
+    return 2 * sorted(others)[(len(others) - 1) // 4] + 4
 
 
 RULES: Final = {"session": Rule(4, most_of_share=1.1), "prompt": Rule(1, most_of_share=1.25, at_least=4)}

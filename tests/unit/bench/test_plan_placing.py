@@ -12,19 +12,25 @@ from forefill_service.fleet.placement import RULES, Load, Rule
 RULE = RULES["session"]
 
 
-def simulated(mean: float, copies: int, replicas: int = 60, rounds: int = 8) -> Shares:
-    """Return the shares while sessions come and go at copies that place them on their own count."""
+def simulated(mean: float, copies: int, busy: float, replicas: int = 60, rounds: int = 8) -> Shares:
+    """Return the shares while sessions come and go at copies that place them on their own count.
+
+    Servers report the requests of other copies once in a while: each session has one for the share `busy` of its time.
+    """
     rng, each = Random(7), round(mean * replicas / copies)
     counts = [[0] * replicas for _ in range(copies)]
     placed: list[list[int]] = [[] for _ in range(copies)]
     found: Counter[int] = Counter()
     for turn in range(rounds):
         for own, sessions in zip(counts, placed, strict=True):
-            for _ in range(each):
+            for event in range(each):
+                if event % 30 == 0:
+                    typing = [sum(theirs) - ours for *theirs, ours in zip(*counts, own, strict=True)]
+                    others = [sum(rng.random() < busy for _ in range(count)) for count in typing]
                 if turn:
                     own[sessions.pop(rng.randrange(each))] -= 1
                 order = rng.sample(range(replicas), replicas)
-                sessions.append(RULE.choose(order, [Load(own[number]) for number in order]))
+                sessions.append(RULE.choose(order, [Load(own[number], others=others[number]) for number in order]))
                 own[sessions[-1]] += 1
         if turn:
             found.update(map(sum, zip(*counts, strict=True)))
@@ -53,9 +59,10 @@ def test_replicas_go_up_as_often_as_down(rule: Rule, mean: float) -> None:
         assert up == pytest.approx((count + 1) * more, abs=1e-9)
 
 
-@pytest.mark.parametrize(("mean", "copies"), [(6.0, 1), (12.8, 1), (12.8, 4), (14.0, 2)])
-def test_the_services_own_placement_spreads_sessions_so(mean: float, copies: int) -> None:
-    real, expected = simulated(mean, copies), shares_of_copies(RULE, mean, copies)
+@pytest.mark.parametrize("busy", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize(("mean", "copies"), [(6.0, 1), (12.8, 4), (14.5, 2)])
+def test_the_services_own_placement_spreads_sessions_so(mean: float, copies: int, busy: float) -> None:
+    real, expected = simulated(mean, copies, busy), shares_of_copies(RULE, mean, copies)
     assert len(real) <= len(expected)
     real = numpy.pad(real, (0, len(expected) - len(real)))
     assert numpy.abs(numpy.cumsum(real) - numpy.cumsum(expected)).max() < 0.08

@@ -25,9 +25,20 @@ def test_those_after_the_candidates_are_not_looked_at() -> None:
     assert SESSION.choose(order, loads(*[3] * CANDIDATES, 2)) == "a"
 
 
-def test_our_requests_decide_between_equals_alone() -> None:
+def test_requests_decide_between_equals_alone() -> None:
     assert SESSION.choose("ab", [Load(2, requests=3), Load(2, requests=1)]) == "b"
-    assert SESSION.choose("ab", [Load(2, requests=3), Load(3, requests=0)]) == "a"
+    assert SESSION.choose("ab", [Load(2, others=3), Load(2, requests=2)]) == "b"
+    assert SESSION.choose("ab", [Load(2, requests=3, others=3), Load(3)]) == "a"
+
+
+def test_an_unusual_number_of_others_requests_counts_as_sessions() -> None:
+    assert SESSION.choose("ab", [Load(2, others=40), Load(30)]) == "b"
+    assert SESSION.choose("ab", [Load(2, others=40), Load(39)]) == "a"
+    assert PROMPT.choose("ab", [Load(2, others=40), Load(5)]) == "b", "it is full"
+
+
+def test_what_all_replicas_have_of_others_requests_is_not_unusual() -> None:
+    assert SESSION.choose("abc", [Load(2, others=14), Load(3, others=5), Load(3, others=9)]) == "a"
 
 
 def test_if_all_candidates_are_full_the_next_one_that_is_not_takes_it() -> None:

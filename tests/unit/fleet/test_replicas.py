@@ -128,6 +128,7 @@ class TestPlacement:
         replicas = replicas_of(engines)
         busy, waited_for, free = (replica.engine for replica in replicas.order("anna"))
         busy.load = EngineLoad(running=3, others=2)  # type: ignore[misc]
+        assert replicas.order("anna")[0].load == Load(0, others=2)
         waited_for.load = EngineLoad(waiting=1)  # type: ignore[misc]
         assert Route(replicas, "anna").now.replica.engine is free
 
@@ -135,7 +136,7 @@ class TestPlacement:
         [replica] = replicas_of(engines[:1]).all
         replica.engine.load = EngineLoad(waiting=2)  # type: ignore[misc]
         with replica.admission.generation(), replica.admission.generation():
-            assert replica.load == Load(0, requests=2)
+            assert replica.load == Load(0, requests=2, others=0)
 
     def test_an_engine_that_does_not_report_others_is_not_taken_for_a_busy_one(self, engines: list[FakeEngine]) -> None:
         [replica] = replicas_of(engines[:1]).all
