@@ -29,7 +29,7 @@ from .typing.people import plan_people, sittings_of
 from .typing.schedule import Cell, Trial, plan_load, plan_trials, typing_model
 from .typing.script import Script
 from .typing.texts import Nonces
-from .typing.workloads import LOAD, WORKLOADS
+from .typing.workloads import LOAD, WORKLOADS, is_of_people
 
 Round = tuple[Trial, ...]
 """Trials that are played at the same time."""
@@ -53,6 +53,8 @@ async def run(command: BenchCommand) -> int:
     rounds, rows = list(_rounds(command, about)), Rows()
     try:
         with Terminal() as terminal:
+            for name in filter(is_of_people, command.workloads):
+                terminal.say(f"{name}: {about[name]}")
             async with _targets(command, terminal, about) as targets:
                 await _measure(targets, rounds, _cells(command), terminal, rows)
         about["complete"] = True

@@ -23,7 +23,7 @@ class PlanCommand:
     submits: int = 200
     seed: int = 1
     #: Copies of forefill in front of the same replicas.
-    copies: int = 4
+    copies: int = 2
     json_file: Path | None = None
     plot_prefix: Path | None = None
 

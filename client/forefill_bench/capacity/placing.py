@@ -10,8 +10,8 @@ session that opens finds d candidates, and as often one ends. Then replicas go f
 Its first part is the least loaded of d candidates, the second the next replica in order if all d are full. From a
 guess of s(full) the others follow, and the right guess gives s(0) = 1.
 
-Copies do not know of each other's sessions here, so a replica's typists are a sum of independent counts. That is on the
-safe side: what servers report of other copies' requests is left out. The equations are those of many replicas.
+Copies do not know of each other's sessions, so a replica's typists are a sum of independent counts. What servers report
+of other copies' requests is left out: it only decides between equals. The equations are those of many replicas.
 """
 
 import math

@@ -23,6 +23,8 @@ class SimulatedOutcome:
     warm_seconds: float
     #: Prompt tokens that warms computed.
     warm_tokens: int
+    #: Answers that were begun before Enter.
+    adopted: int = 0
     #: Of the background traffic.
     neighbours_ttft_ms: tuple[float, ...] = ()
     neighbours_gaps_ms: tuple[float, ...] = ()

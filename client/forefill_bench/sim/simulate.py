@@ -32,7 +32,7 @@ from forefill_service.session.events import (
     Submit,
     WarmMode,
 )
-from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response
+from forefill_service.session.responses import GenerationDelta, GenerationStarted, Response, Source
 from forefill_service.settings import Settings
 
 from ..typing.arms import ARMS, Arm, Prepared
@@ -40,6 +40,7 @@ from ..typing.playing import at_instants, run_counted
 from ..typing.schedule import OPEN_EARLY_MS, Arrival, PlannedSession, Window
 from ..typing.script import Kind, Script, Stroke
 from ..typing.texts import BACKGROUND_SYSTEM, place_in_block
+from ..typing.workloads import BY_DEFAULT
 from .outcome import SimulatedOutcome
 from .scenario import ReplicaSpec, Use
 from .stepping import Stepping
@@ -54,6 +55,7 @@ ENDLESS: Final = 1_000_000
 """Longer than any answer, so that `max_tokens` alone ends it."""
 
 Progress = Callable[[float], None]
+_ARMS: Final = ARMS | {BY_DEFAULT.name: BY_DEFAULT}
 
 
 def simulate(
@@ -69,7 +71,7 @@ def simulate(
 
     `contexts` gives sessions, by their number, another length of context than that of `use`, in tokens.
     """
-    return run_at_virtual_time(_Simulation(replica, use, window, ARMS[arm], contexts).run(progress))
+    return run_at_virtual_time(_Simulation(replica, use, window, _ARMS[arm], contexts).run(progress))
 
 
 def busy_gap_ms() -> float:
@@ -85,6 +87,7 @@ class _Books:
     submits: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    adopted: int = 0
     busy_seconds: float = 0.0
     warm_seconds: float = 0.0
     warm_tokens: int = 0
@@ -144,7 +147,7 @@ class _Simulation:
             (ChatMessage("system", self._context(planned.index)),),
             Sampling(self._use.answer_tokens),
             warm_mode=WarmMode[self._arm.warm_mode.name],
-            pregeneration_mode=PregenerationMode.OFF,
+            pregeneration_mode=PregenerationMode[self._arm.pregeneration.name],
         )
         self._prepare(opening, planned.script[-1].draft)
         books, due_at = self._books, self._began_at + planned.submits_ms / 1000
@@ -154,6 +157,7 @@ class _Simulation:
                 books.ttft_ms.append((self._clock() - due_at) * 1000)
                 books.prompt_tokens += response.prompt_tokens
                 books.cached_tokens += response.cached_tokens
+                books.adopted += response.source is Source.PREGENERATED
 
         books.submits += planned.counted
         script = planned.script if self._arm.warms else planned.script[-1:]
@@ -223,6 +227,7 @@ class _Simulation:
             failures=books.submits - len(books.ttft_ms),
             prompt_tokens=books.prompt_tokens,
             cached_tokens=books.cached_tokens,
+            adopted=books.adopted,
             seconds=(window.ends_ms - window.lead_ms) / 1000,
             busy_seconds=books.busy_seconds,
             warm_seconds=books.warm_seconds,

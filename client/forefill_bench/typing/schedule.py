@@ -1,6 +1,7 @@
 """The schedule of a run: pure, seeded, and the same for every arm, however a server answers."""
 
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 from typing import Final
 
@@ -157,7 +158,7 @@ def plan_window(typists: int, pace: Pace, seed: int) -> Window:
             rng = seeded(seed, "load", typist, cycle)
             script = typed_by(person, as_typist_ends(person, texts.question(index), rng), rng)
             drafts.append((typist, index, (offset + cycle * pace.cycle_seconds) * 1000, script))
-    lead_ms = max((script[-1].at_ms for *_, script in drafts), default=0.0)
+    lead_ms = float(ceil(max((script[-1].at_ms for *_, script in drafts), default=0.0)))
     ends_ms = lead_ms + pace.seconds * 1000
     sessions = [
         PlannedSession(typist, index, lead_ms + enter_ms - script[-1].at_ms, script, lead_ms + enter_ms < ends_ms)

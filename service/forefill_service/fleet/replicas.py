@@ -46,10 +46,10 @@ class Replica:
 
     @property
     def load(self) -> Load:
-        """Its load: our sessions there, our requests, and others' requests as far as the engine reports them."""
+        """Its load; the requests of others as far as the engine reports them."""
         requests, reported = self.admission.generations + self.admission.speculative, self.engine.load
         others = (reported.others or 0) + max(0, reported.waiting - requests)
-        return Load(self.sessions + others, requests)
+        return Load(self.sessions, requests, others)
 
     @property
     def server(self) -> str:

@@ -91,12 +91,18 @@ def test_a_load_that_was_not_simulated_is_taken_for_the_next_larger_one() -> Non
     assert mixed_percentile(samples, 9, 1, 0.5) == 80.0, "there is none larger"
 
 
-@pytest.mark.parametrize("copies", [1, 2, 4, 8, 16])
-def test_placed_fleets_need_little_more_than_evenly_spread_ones(copies: int) -> None:
-    for typists in (100_000, 1_000_000):
-        needed = replicas_needed(typists, 16, Placed(copies))
-        assert needed <= 1.25 * evenly_needed(typists, 16)
-        assert needed < replicas_needed(typists, 16) / 2.5
+@pytest.mark.parametrize("carried", [*range(10, 25), 50, 100])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_placed_fleets_need_little_more_than_evenly_spread_ones(copies: int, carried: int) -> None:
+    needed = replicas_needed(1_000_000, carried, Placed(copies))
+    assert needed <= 1.25 * evenly_needed(1_000_000, carried)
+    assert needed < replicas_needed(1_000_000, carried)
+
+
+def test_more_copies_that_do_not_know_of_each_other_need_more_replicas() -> None:
+    needed = [replicas_needed(1_000_000, 15, Placed(copies)) for copies in (1, 2, 4, 8)]
+    assert needed == sorted(needed)
+    assert needed[-1] > 1.5 * needed[0]
 
 
 def test_a_typist_finds_companions_as_often_as_placing_brings_them() -> None:

@@ -30,6 +30,14 @@ def test_one_typist_has_as_many_tokens_warmed_as_estimated() -> None:
     assert outcome("cold").warm_tokens == 0
 
 
+def test_answers_are_begun_before_enter_by_the_default_rules_and_cost_the_engine_time() -> None:
+    typed, pregen = outcome(submits=24), outcome("pregen", submits=24)
+    assert (typed.adopted, pregen.failures, len(pregen.ttft_ms)) == (0, 0, 24)
+    assert 0 < pregen.adopted <= 24
+    assert min(pregen.ttft_ms) < min(typed.ttft_ms)
+    assert pregen.busy_share > typed.busy_share
+
+
 def test_a_seed_repeats_a_simulation() -> None:
     assert outcome(typists=3) == outcome(typists=3)
 

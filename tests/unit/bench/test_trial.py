@@ -14,7 +14,9 @@ from forefill_bench.live.targets import BenchTargets
 from forefill_bench.live.trial import run_trial
 from forefill_bench.report.results import Served
 from forefill_bench.typing.arms import ARMS
+from forefill_bench.typing.people import People, made_up_sittings
 from forefill_bench.typing.schedule import Cell, Pace, Trial, plan_trials, plan_window, typing_model
+from forefill_bench.typing.styles import AS_LOGGED
 from forefill_bench.typing.texts import Nonces
 from forefill_bench.typing.workloads import WORKLOADS
 from forefill_client import AsyncClient, Session
@@ -78,7 +80,7 @@ class UnhurriedSession:
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    engine, clock = FakeEngine(cache_blocks=100_000), StillClock(NaiveFlush.TASK_NAME)
+    engine, clock = FakeEngine(cache_blocks=100_000, context_tokens=16_384), StillClock(NaiveFlush.TASK_NAME)
     async with (
         running_server([engine], Settings(port=0, metrics_port=-1)) as server,
         AsyncClient.connect(server.address) as client,
@@ -242,3 +244,24 @@ async def test_a_trial_of_a_dead_server_raises() -> None:
         planned = Trial(WORKLOADS["context"], ARMS["cold"], 0, WORKLOADS["context"].write(0, MODEL, Random(1)))
         with pytest.raises(Exception, match="engine"):
             await run_trial(on.targets, planned)
+
+
+async def test_people_are_served_as_by_default_in_one_session_of_several_turns() -> None:
+    people = WORKLOADS["people"]
+    sitting = made_up_sittings(AS_LOGGED, People(messages=6), seed=1)[0]
+    (default,) = people.arms_among(["pregen"])
+    async with stage() as on:
+        results = await run_trial(on.targets, Trial(people, default, 0, sitting))
+    tokens = [served.prompt_tokens for served in results]
+    assert len(results) == 3
+    assert tokens == sorted(tokens)
+    for served in results:
+        assert (served.error, served.cached_tokens > 1000) == ("", True)
+        assert served.gaps_ms
+
+
+async def test_a_long_context_is_computed_before_enter() -> None:
+    async with stage() as on:
+        (cold,), (typed,) = [await on.run("long", arm) for arm in ("cold", "typed")]
+    assert cold.prompt_tokens > 7000
+    assert (cold.cached_tokens, cold.prompt_tokens - typed.cached_tokens < 60) == (0, True)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from forefill_service.fleet.placement import CANDIDATES, FEW, MOST_OF_SHARE, RULES, Load
+from forefill_service.fleet.placement import RULES, Load
 
 SESSION, PROMPT = RULES["session"], RULES["prompt"]
+CANDIDATES, FEW = SESSION.candidates, PROMPT.at_least
 
 
 def loads(*sessions: int) -> list[Load]:
@@ -24,9 +25,20 @@ def test_those_after_the_candidates_are_not_looked_at() -> None:
     assert SESSION.choose(order, loads(*[3] * CANDIDATES, 2)) == "a"
 
 
-def test_our_requests_decide_between_equals_alone() -> None:
+def test_requests_decide_between_equals_alone() -> None:
     assert SESSION.choose("ab", [Load(2, requests=3), Load(2, requests=1)]) == "b"
-    assert SESSION.choose("ab", [Load(2, requests=3), Load(3, requests=0)]) == "a"
+    assert SESSION.choose("ab", [Load(2, others=3), Load(2, requests=2)]) == "b"
+    assert SESSION.choose("ab", [Load(2, requests=3, others=3), Load(3)]) == "a"
+
+
+def test_an_unusual_number_of_others_requests_counts_as_sessions() -> None:
+    assert SESSION.choose("ab", [Load(2, others=40), Load(30)]) == "b"
+    assert SESSION.choose("ab", [Load(2, others=40), Load(39)]) == "a"
+    assert PROMPT.choose("ab", [Load(2, others=40), Load(5)]) == "b", "it is full"
+
+
+def test_what_all_replicas_have_of_others_requests_is_not_unusual() -> None:
+    assert SESSION.choose("abc", [Load(2, others=14), Load(3, others=5), Load(3, others=9)]) == "a"
 
 
 def test_if_all_candidates_are_full_the_next_one_that_is_not_takes_it() -> None:
@@ -54,7 +66,7 @@ def test_no_replica_ever_gets_more_than_its_bound(name: str, replicas: int) -> N
         order = rng.sample(range(replicas), replicas)
         chosen = rule.choose(order, [Load(counts[number]) for number in order])
         counts[chosen] += 1
-        assert counts[chosen] <= max(rule.at_least, MOST_OF_SHARE * (total + 1) / replicas + 1)
+        assert counts[chosen] <= max(rule.at_least, rule.most_of_share * (total + 1) / replicas + 1)
     assert sum(counts) == 6 * replicas
 
 
@@ -73,5 +85,5 @@ def test_sessions_that_come_and_go_are_spread_far_more_evenly_than_by_hashing() 
         placed.append(SESSION.choose(order, [Load(counts[number]) for number in order]))
         counts[placed[-1]] += 1
     hashed = Counter(rng.randrange(replicas) for _ in range(sessions))
-    assert max(counts.values()) <= 15 < max(hashed.values())
+    assert max(counts.values()) <= 14 < max(hashed.values())
     assert spread(list(counts.values())) < 1.8 < spread(list(hashed.values()))

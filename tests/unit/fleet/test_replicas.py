@@ -10,11 +10,12 @@ from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.errors import EngineBusy, EngineUnavailable, EngineUnreachable
 from forefill_service.fleet.backend import Backend
 from forefill_service.fleet.metrics import Metrics
-from forefill_service.fleet.placement import FEW, Load
+from forefill_service.fleet.placement import RULES, Load
 from forefill_service.fleet.replicas import Place, Replicas, Route
 from forefill_service.settings import Settings
 
 LOST = EngineUnavailable("lost")
+FEW = RULES["prompt"].at_least
 KEYS = [f"session-{number}" for number in range(100)]
 
 
@@ -127,6 +128,7 @@ class TestPlacement:
         replicas = replicas_of(engines)
         busy, waited_for, free = (replica.engine for replica in replicas.order("anna"))
         busy.load = EngineLoad(running=3, others=2)  # type: ignore[misc]
+        assert replicas.order("anna")[0].load == Load(0, others=2)
         waited_for.load = EngineLoad(waiting=1)  # type: ignore[misc]
         assert Route(replicas, "anna").now.replica.engine is free
 
@@ -134,7 +136,7 @@ class TestPlacement:
         [replica] = replicas_of(engines[:1]).all
         replica.engine.load = EngineLoad(waiting=2)  # type: ignore[misc]
         with replica.admission.generation(), replica.admission.generation():
-            assert replica.load == Load(0, requests=2)
+            assert replica.load == Load(0, requests=2, others=0)
 
     def test_an_engine_that_does_not_report_others_is_not_taken_for_a_busy_one(self, engines: list[FakeEngine]) -> None:
         [replica] = replicas_of(engines[:1]).all
