@@ -12,6 +12,7 @@ from ..engine import Priority, warm
 from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable
 from ..fleet.replicas import Place
 from ..scheduling.admission import Permit, Shed
+from ..scheduling.deadlines import Due
 from ..session.responses import ShedReason
 from .owner import Owner
 from .tasks import cancel_once, cancelled
@@ -111,16 +112,19 @@ class Prefiller:
             self._abort(piece)
             await asyncio.wait({piece.task})
 
-    async def run(self, turn: Turn, place: Place, planning: Planning, *, keeps: bool = False) -> int | None:
+    async def run(
+        self, turn: Turn, place: Place, planning: Planning, *, due: Due | None = None, keeps: bool = False
+    ) -> int | None:
         """Wait for a permit and have what is planned then computed; return its computed tokens, None for nothing to do.
 
-        If it `keeps`, it only uses what is cached once more. Raises Shed if the engine is under pressure or did not
+        `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only uses what is cached once more. Raises Shed if the engine is under pressure or did not
         compute it, EngineDied.
         """
         owner = self._owner
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)
+        admission = place.replica.admission
         try:
-            async with place.replica.admission.permit(Priority.WARM, owner.tenant, owner.session, piece.plan) as permit:
+            async with admission.permit(Priority.WARM, owner.tenant, owner.session, piece.plan, due) as permit:
                 return None if permit.prefill is None else await self._ended(piece, permit, permit.prefill)
         finally:
             piece.give_up()  # if it was planned and never sent
