@@ -119,15 +119,15 @@ class Admission:
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:
-        """Count a generation for the duration of the block; call the yielded function at its first token."""
+        """Count a generation for the duration of the block; call the yielded function at each of its tokens."""
         try:
-            with self._in_flight.generation() as counted:
+            with self._in_flight.generation(self._clock()) as counted:
 
-                def first_token() -> None:
-                    counted()
-                    self.dispatch()
+                def token() -> None:
+                    if counted(self._clock()):
+                        self.dispatch()
 
-                yield first_token
+                yield token
         finally:
             self.dispatch()
 

@@ -22,7 +22,7 @@ from ..cache.prefill import Prefill
 from ..engine.base import Engine, Priority
 from .prefill_times import PrefillTimes
 
-STEPS_TO_WAIT = 1.25
+STEPS_TO_WAIT = 2.0
 """A piece is taken to run after so many steps without one: a step is longer if many answers run."""
 
 
@@ -87,24 +87,31 @@ class InFlight:
         return self._generations
 
     @contextmanager
-    def generation(self) -> Iterator[Callable[[], None]]:
-        """Count a generation for the duration of the block; call the yielded function at its first token."""
+    def generation(self, now: float) -> Iterator[Callable[[float], bool]]:
+        """Count a generation for the duration of the block, and revoke the warms that would share its first step.
+
+        Call the yielded function with the time of each token of the answer: it returns whether that lets more start.
+        """
         waits = True
 
-        def first_token() -> None:
+        def token(at: float) -> bool:
             nonlocal waits
-            if waits:
-                waits = False
-                self._without_first_token -= 1
+            was_first, waits = waits, False
+            self._without_first_token -= was_first
+            return self._step_ended(at) or was_first
 
         self._generations += 1
         self._without_first_token += 1
         self._mark_shared()
+        self.notice_steps(now)
+        for permit in self._prefilling - self._pregenerating:
+            if not permit.runs:
+                permit.revoked.set()
         try:
-            yield first_token
+            yield token
         finally:
             self._generations -= 1
-            first_token()
+            self._without_first_token -= waits
 
     def has_slot(self, priority: Priority) -> bool:
         """Return whether one more piece of speculative work may start, if it is small enough."""
@@ -132,7 +139,7 @@ class InFlight:
         """Count a prefill as in flight, and return the permit for it."""
         alone = not (self._prefilling or self._pregenerating or self._answers_run)
         added_seconds = self._times.added_seconds(prefill.new_tokens, prefill.frontier)
-        permit = Permit(priority, prefill, now, added_seconds, alone)
+        permit = Permit(priority, prefill, now, added_seconds, alone, runs=self.is_quiet and not self._prefilling)
         self._mark_shared()
         self._prefilling.add(permit)
         if priority is Priority.PREGENERATION:
@@ -144,7 +151,7 @@ class InFlight:
         if permit not in self._prefilling:
             return False
         self._prefilling.remove(permit)
-        self._notice_step(now - self._times.coefficients.fixed / 2)
+        self._step_ended(now)
         if permit.alone and permit.prefill is not None and cached_tokens is not None:
             computed = len(permit.prefill.prefix) - cached_tokens
             self._times.observe(computed, cached_tokens, now - permit.began_at)
@@ -163,7 +170,7 @@ class InFlight:
     def notice_steps(self, now: float) -> None:
         """Take the pieces that wait for a step to run, if one without pieces must have ended since they were sent."""
         if not any(permit.runs for permit in self._prefilling):
-            self._notice_step(now - self._step_seconds)
+            self._run(now - self._step_seconds)
 
     def next_step_at(self) -> float | None:
         """Return when the pieces that wait for a step are taken to run, None if that is not known or none waits."""
@@ -198,9 +205,18 @@ class InFlight:
     def _tokens(self, seconds: float, cached_tokens: int) -> float:
         return self._times.tokens_within(seconds, cached_tokens)
 
-    def _notice_step(self, sent_before: float) -> None:
-        for permit in self._prefilling:
-            permit.runs |= permit.began_at < sent_before
+    def _step_ended(self, now: float) -> bool:
+        """Take the pieces that waited for the end of this step to run; return whether there are any.
+
+        What was sent just now is because of this very end, of which each answer has a token.
+        """
+        return self._run(now - self._times.coefficients.fixed / 2)
+
+    def _run(self, sent_before: float) -> bool:
+        begun = [permit for permit in self._prefilling if not permit.runs and permit.began_at < sent_before]
+        for permit in begun:
+            permit.runs = True
+        return bool(begun)
 
     @property
     def _answers_run(self) -> bool:

@@ -130,12 +130,16 @@ class Prefiller:
             piece.give_up()  # if it was planned and never sent
             self._piece = None
 
-    async def _ended(self, piece: Piece, permit: Permit, prefill: Prefill) -> int:
+    async def _ended(self, piece: Piece, permit: Permit, prefill: Prefill) -> int | None:
         piece.task = task = asyncio.create_task(self._compute(piece, permit, prefill))
+        revoked = asyncio.create_task(permit.revoked.wait())
         try:
-            await asyncio.wait({task})
+            await asyncio.wait({task, revoked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            revoked.cancel()
             await cancelled(task)
+        if task.cancelled() and permit.revoked.is_set():
+            return None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, EngineDied):
             raise error
@@ -152,7 +156,10 @@ class Prefiller:
         try:
             found_tokens = await warm(place.replica.engine, ids, self._owner.cache_salt, place.route)
         except asyncio.CancelledError:
-            piece.aborted(prefill)
+            if permit.revoked.is_set():  # it still waited for a step
+                piece.give_up()
+            else:
+                piece.aborted(prefill)
             raise
         except Exception as error:
             log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
