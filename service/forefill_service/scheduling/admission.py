@@ -3,14 +3,13 @@
 vLLM's own priorities order only its queue; a long warm in the running batch makes every running answer wait. So
 speculative work asks here first, and waits until there is room (`in_flight`) and its turn has come:
 
-    order                                        why
-    pre-generations before warms                 SUBMIT may ask for one at any moment
-    the tenant that was given less lately,       no tenant crowds out another; but a little more or less decides nothing,
-    if it was less than half                     or the deadlines of two tenants would never be compared
-    the earlier deadline (`deadlines`)           whoever is far from Enter gives way; work without a deadline comes last
-    the session that was given less lately       among equal deadlines. Sessions of one tenant need no other fairness: what
-                                                 one lacks ends at its prompt's end, and if it is very much, its deadline
-                                                 is late
+    order                                    why
+    pre-generations before warms             SUBMIT may ask for one at any moment
+    the tenant that was given much less      no tenant crowds out another; tenants within a factor of two are equal, or
+    lately                                   deadlines of two tenants would never be compared
+    the earlier deadline (`deadlines`)       whoever is far from Enter gives way; work without a deadline comes last
+    the session that was given less lately   among equal deadlines. Sessions of one tenant need no other fairness: what
+                                             one lacks ends with its prompt, and if it is much, its deadline is late
     the one that has waited longer
 
 The prefill is planned when its turn comes, not before, so nothing is sent that is no longer wanted. Under pressure

@@ -117,8 +117,9 @@ class Prefiller:
     ) -> int | None:
         """Wait for a permit and have what is planned then computed; return its computed tokens, None for nothing to do.
 
-        `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only uses what is cached once more. Raises Shed if the engine is under pressure or did not
-        compute it, EngineDied.
+        `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only
+        uses what is cached once more. None is returned, too, if it made way for a generation before it ran. Raises Shed
+        if the engine is under pressure or did not compute it, EngineDied.
         """
         owner = self._owner
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)

@@ -19,7 +19,7 @@ from ..chat.token_ids import TokenIds
 from ..errors import Refusal
 from ..fleet.replicas import Place
 from ..scheduling.admission import Shed
-from ..scheduling.deadlines import DEFAULT_SECONDS_TO_ENTER, Due
+from ..scheduling.deadlines import Due
 from ..session.responses import FlushOutcome, FlushResult, ShedReason
 from .owner import Owner
 from .prefiller import Prefiller
@@ -76,8 +76,8 @@ class Wish:
 class Warmer:
     """The wishes of one session, and the task that works on them.
 
-    `answer` sends a FlushResult. `enter_at` returns when Enter is expected, by the backend's clock; if not given, always
-    `DEFAULT_SECONDS_TO_ENTER` from now. If `off_reason` says why, nothing is ever warmed.
+    `answer` sends a FlushResult. `enter_at` returns when Enter is expected, by the backend's clock; without it warms
+    have a default deadline. If `off_reason` says why, nothing is ever warmed.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Warmer:
         self._prefiller = prefiller
         self._clock = owner.backend.clock
         self._answer = answer
-        self._enter_at = enter_at or (lambda: self._clock() + DEFAULT_SECONDS_TO_ENTER)
+        self._enter_at = enter_at
         self._off_reason = off_reason
         self._waiting: Wish | None = None
         self._in_silence: Wish | None = None
