@@ -190,7 +190,7 @@ class Answerer:
 
     async def _run(self, turn: Turn, generate: Generate, received_at: float) -> Answered | Failed:
         place = self._owner.route.now
-        with place.replica.admission.generation() as first_token:
+        with place.replica.admission.generation() as token:
             try:
                 prompt = await self._prompt(turn, generate.text)
             except EngineDied:
@@ -199,7 +199,7 @@ class Answerer:
                 return _failed(unknown)
             answer = self._answer(turn, generate, prompt, place, received_at)
             self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
-            error = await self._try(answer, place, first_token)
+            error = await self._try(answer, place, token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
             error = await self._once_more(answer, place, error)
         return await self._finish(answer) if error is None else _failed(error, answer)
@@ -217,10 +217,10 @@ class Answerer:
         begun = self._pregenerator.prompt_of(text)
         return await turn.prompts.submitted(text) if begun is None else begun
 
-    async def _try(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> EngineError | None:
+    async def _try(self, answer: Answer, place: Place, token: Callable[[], None]) -> EngineError | None:
         """Stream the answer; return what went wrong, if anything did."""
         try:
-            await self._stream(answer, place, first_token)
+            await self._stream(answer, place, token)
         except EngineDied:
             raise
         except EngineError as error:
@@ -234,15 +234,15 @@ class Answerer:
         self._backend.metrics.lost(failed.replica.name, retried=place is not None)
         if place is None:
             return error
-        with place.replica.admission.generation() as first_token:
-            return await self._try(answer, place, first_token)
+        with place.replica.admission.generation() as token:
+            return await self._try(answer, place, token)
 
-    async def _stream(self, answer: Answer, place: Place, first_token: Callable[[], None]) -> None:
+    async def _stream(self, answer: Answer, place: Place, token: Callable[[], None]) -> None:
         async with aclosing(self._outputs(answer, place)) as outputs:
             async for output in outputs:
                 answer.take(output)
+                token()
                 if not answer.first_token_at:
-                    first_token()
                     await self._start(answer)
                 if output.text:
                     await self._send(GenerationDelta(answer.seq, output.text))

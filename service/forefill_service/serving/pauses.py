@@ -167,7 +167,7 @@ class Pauses:
         if prompt is None or draft.over:
             return False
         if not self._pregenerator.may_start(prompt):
-            warmed = await self._warmer.in_silence(draft.turn, prompt)
+            warmed = await self._warmer.in_silence(draft.turn, prompt, urgent=True)
             if draft.over:
                 return False
             if not self._pregenerator.fits(prompt):

@@ -12,6 +12,7 @@ from ..engine import Priority, warm
 from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable
 from ..fleet.replicas import Place
 from ..scheduling.admission import Permit, Shed
+from ..scheduling.deadlines import Due
 from ..session.responses import ShedReason
 from .owner import Owner
 from .tasks import cancel_once, cancelled
@@ -111,27 +112,35 @@ class Prefiller:
             self._abort(piece)
             await asyncio.wait({piece.task})
 
-    async def run(self, turn: Turn, place: Place, planning: Planning, *, keeps: bool = False) -> int | None:
+    async def run(
+        self, turn: Turn, place: Place, planning: Planning, *, due: Due | None = None, keeps: bool = False
+    ) -> int | None:
         """Wait for a permit and have what is planned then computed; return its computed tokens, None for nothing to do.
 
-        If it `keeps`, it only uses what is cached once more. Raises Shed if the engine is under pressure or did not
-        compute it, EngineDied.
+        `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only
+        uses what is cached once more. None is returned, too, if it made way for a generation before it ran. Raises Shed
+        if the engine is under pressure or did not compute it, EngineDied.
         """
         owner = self._owner
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)
+        admission = place.replica.admission
         try:
-            async with place.replica.admission.permit(Priority.WARM, owner.tenant, owner.session, piece.plan) as permit:
+            async with admission.permit(Priority.WARM, owner.tenant, owner.session, piece.plan, due) as permit:
                 return None if permit.prefill is None else await self._ended(piece, permit, permit.prefill)
         finally:
             piece.give_up()  # if it was planned and never sent
             self._piece = None
 
-    async def _ended(self, piece: Piece, permit: Permit, prefill: Prefill) -> int:
+    async def _ended(self, piece: Piece, permit: Permit, prefill: Prefill) -> int | None:
         piece.task = task = asyncio.create_task(self._compute(piece, permit, prefill))
+        revoked = asyncio.create_task(permit.revoked.wait())
         try:
-            await asyncio.wait({task})
+            await asyncio.wait({task, revoked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            revoked.cancel()
             await cancelled(task)
+        if task.cancelled() and permit.revoked.is_set():
+            return None
         error = None if task.cancelled() else task.exception()
         if isinstance(error, EngineDied):
             raise error
@@ -148,7 +157,10 @@ class Prefiller:
         try:
             found_tokens = await warm(place.replica.engine, ids, self._owner.cache_salt, place.route)
         except asyncio.CancelledError:
-            piece.aborted(prefill)
+            if permit.revoked.is_set():  # it still waited for a step
+                piece.give_up()
+            else:
+                piece.aborted(prefill)
             raise
         except Exception as error:
             log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)

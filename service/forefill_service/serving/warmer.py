@@ -19,6 +19,7 @@ from ..chat.token_ids import TokenIds
 from ..errors import Refusal
 from ..fleet.replicas import Place
 from ..scheduling.admission import Shed
+from ..scheduling.deadlines import Due
 from ..session.responses import FlushOutcome, FlushResult, ShedReason
 from .owner import Owner
 from .prefiller import Prefiller
@@ -43,7 +44,8 @@ class Wish:
     """What a FLUSH, the beginning of a turn, or a pause asks to have warm; `withdrawn` once something later came first.
 
     `seq` is that of the FLUSH to answer; None: nobody waits for an answer. `warmed` is set for a pause alone: what
-    becomes of it. `crowded` says that the engine evicts as fast as it computes.
+    becomes of it. `crowded` says that the engine evicts as fast as it computes. If it is `urgent`, its deadline is now;
+    otherwise it is the session's next Enter.
     """
 
     turn: Turn
@@ -55,6 +57,7 @@ class Wish:
     answered: bool = False
     crowded: bool = False
     warmed: asyncio.Future[Warmed] | None = None
+    urgent: bool = False
 
     def ended(self, outcome: FlushOutcome, reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
         """Report to a pause what became of it."""
@@ -73,7 +76,8 @@ class Wish:
 class Warmer:
     """The wishes of one session, and the task that works on them.
 
-    `answer` sends a FlushResult. If `off_reason` says why, nothing is ever warmed.
+    `answer` sends a FlushResult. `enter_at` returns when Enter is expected, by the backend's clock; without it warms
+    have a default deadline. If `off_reason` says why, nothing is ever warmed.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class Warmer:
         prefiller: Prefiller,
         answer: Callable[[FlushResult], Awaitable[None]],
         *,
+        enter_at: Callable[[], float] | None = None,
         off_reason: str = "",
     ) -> None:
         self._owner = owner
         self._prefiller = prefiller
         self._clock = owner.backend.clock
         self._answer = answer
+        self._enter_at = enter_at
         self._off_reason = off_reason
         self._waiting: Wish | None = None
         self._in_silence: Wish | None = None
@@ -114,12 +120,12 @@ class Warmer:
         self._active_at = self._clock()
         self._wake.set()
 
-    async def in_silence(self, turn: Turn, ids: TokenIds) -> Warmed:
-        """Warm these ids when nothing else is wished; return what became of it."""
+    async def in_silence(self, turn: Turn, ids: TokenIds, *, urgent: bool = False) -> Warmed:
+        """Warm these ids when nothing else is wished, `urgent` ones at once; return what became of it."""
         if self.inert_reason:
             return Warmed.NEVER
         warmed: asyncio.Future[Warmed] = asyncio.get_running_loop().create_future()
-        self._in_silence = Wish(turn, "", stable=ids, warmed=warmed)
+        self._in_silence = Wish(turn, "", stable=ids, warmed=warmed, urgent=urgent)
         self._wake.set()
         return await warmed
 
@@ -219,7 +225,8 @@ class Warmer:
         place = self._owner.route.now
         view = self._owner.view(place)
         lacked = view.lacking(stable, self._clock())
-        computed_tokens = await self._prefiller.run(wish.turn, place, wish.planning)
+        due = Due(self._clock if wish.urgent else self._enter_at, view.goal(stable) - lacked, lacked)
+        computed_tokens = await self._prefiller.run(wish.turn, place, wish.planning, due=due)
         if computed_tokens is None:
             return False
         wish.computed_tokens += computed_tokens

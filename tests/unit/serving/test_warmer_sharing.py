@@ -1,13 +1,22 @@
 """What sessions share of one engine: its cache, which may be too small for all, and its time."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from forefill_service.cache.blocks import CacheChange
 from forefill_service.engine import EngineLoad, FakeEngine, Priority
+from forefill_service.scheduling.admission import Shed
+from forefill_service.scheduling.deadlines import Due
+from forefill_service.scheduling.prefill_times import Coefficients
+from forefill_service.serving.prefiller import Prefiller
+from forefill_service.serving.warmer import Warmed, Warmer, Wish
+from forefill_service.session.events import CharAdd, Open, WarmMode
 from forefill_service.session.ledger import Balance
-from forefill_service.session.responses import FlushOutcome, Opened, ShedReason
+from forefill_service.session.responses import FlushOutcome, FlushResult, Opened, ShedReason
 
-from tests.support.stage import BLOCK, Stage, on_stage, settle
+from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle
 
 TEXT = "Show me all the patients that were seen in May "
 MORE = "and say by whom they were seen and what was found then "
@@ -63,6 +72,102 @@ async def test_wasted_turns_are_booked_to_the_session_and_its_tenant() -> None:
         share = stage.backend.waste_limiter.used_share
         assert share(f"session {session}") == share("tenant tenant") < 1
         assert share("session another") == share("tenant another") == 1
+
+
+# --- a generation comes first
+
+
+@asynccontextmanager
+async def beside(first: Stage) -> AsyncIterator[Stage]:
+    """Run another session on the same engine for the time of the block."""
+    stage = Stage(engine=first.engine, backend=first.backend, opening=Open((SYSTEM,), warm_mode=WarmMode.OFF))
+    try:
+        await settle()
+        yield stage
+    finally:
+        stage.task.cancel()
+        await asyncio.gather(stage.task, return_exceptions=True)
+
+
+async def warm_in_flight(stage: Stage, *, runs: bool) -> int:
+    """Have a FLUSH's warm sent beside another's answer, which runs or waits for a step; return the FLUSH's number."""
+    stage.engine.sleep, stage.engine.load = stage.engine_gate, EngineLoad(others=1)
+    step_seconds = 0.0 if runs else 1e9  # the stage's clock goes on a second each time it is read
+    stage.replica.admission.times.coefficients = Coefficients(fixed=step_seconds)
+    await stage.types(TEXT)
+    stage.engine_gate.held = True
+    flush = await stage.flushes()
+    assert len(stage.engine_gate.waiting) == 1
+    return flush
+
+
+async def test_a_warm_that_waits_for_a_step_makes_way_for_anothers_submit_and_comes_after_it() -> None:
+    async with on_stage() as stage, beside(stage) as other:
+        flush = await warm_in_flight(stage, runs=False)
+        await other.does(CharAdd("now"))
+        answer = await other.submits()
+        assert stage.engine.aborted == 1
+        [waiting] = stage.engine_gate.waiting
+        assert stage.engine.requests[-1].priority is Priority.GENERATION
+        stage.engine_gate.open()
+        await settle()
+        assert not waiting.cancelled()
+        assert other.finished(answer).completion_tokens == 8
+        assert stage.warms[-1].prompt_ids == stage.warms[-2].prompt_ids
+        result = stage.flush_result(flush)
+        assert result.outcome is FlushOutcome.WARMED
+        ledger = stage.finished(await stage.submits()).ledger
+        computed = sum(len(warm.prompt_ids) for warm in stage.warms[:1]) + result.computed_tokens
+        assert ledger.computed == computed, "what had not run is not booked"
+
+
+async def test_a_warm_that_runs_goes_on_beside_anothers_submit() -> None:
+    async with on_stage() as stage, beside(stage) as other:
+        flush = await warm_in_flight(stage, runs=True)
+        await other.does(CharAdd("now"))
+        await other.submits()
+        assert stage.engine.aborted == 0
+        stage.engine_gate.open()
+        await settle()
+        assert stage.flush_result(flush).outcome is FlushOutcome.WARMED
+
+
+# --- deadlines
+
+
+async def test_warms_are_due_when_the_sessions_enter_is_expected_and_urgent_ones_at_once() -> None:
+    async with on_stage() as stage:
+        owner = stage.runner._owner
+        asked: list[Due | None] = []
+
+        class Prefills(Prefiller):
+            async def run(self, *args: Any, due: Due | None = None, **kwargs: Any) -> int | None:
+                asked.append(due)
+                raise Shed(ShedReason.LOAD)
+
+        async def answer(result: FlushResult) -> None:
+            pass
+
+        warmer = Warmer(owner, Prefills(owner), answer, enter_at=lambda: 77.0)
+        task = asyncio.create_task(warmer.run())
+        turn = stage.runner._current_turn
+        await warmer.wish(Wish(turn, TEXT, 1))
+        await settle()
+        ids = await turn.final(TEXT)
+        assert await warmer.in_silence(turn, ids) is Warmed.NOT_NOW
+        assert await warmer.in_silence(turn, ids, urgent=True) is Warmed.NOT_NOW
+        task.cancel()
+        flushed, paused, urgent = asked
+        assert flushed is not None
+        assert paused is not None
+        assert urgent is not None
+        assert flushed.enter_at is not None
+        assert flushed.enter_at() == 77.0
+        assert paused.enter_at is flushed.enter_at
+        assert urgent.enter_at is not None
+        assert urgent.enter_at() < stage.clock()
+        assert flushed.cached_tokens + flushed.lacking_tokens <= len(ids)
+        assert flushed.lacking_tokens > 0
 
 
 # --- pauses and evictions
