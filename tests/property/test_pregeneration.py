@@ -14,7 +14,7 @@ from forefill_service.session.responses import GenerationDelta, GenerationFinish
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stage import BLOCK, FOREVER, SYSTEM, RisingTypist, Stage, on_stage, settle, user
+from tests.support.stage import BLOCK, SYSTEM, RisingTypist, Stage, on_stage, settle, user
 
 ANSWER_TOKENS = 7
 WORDS = st.sampled_from(["Show ", "me ", "all", " cars", "!", "了"])
@@ -136,7 +136,7 @@ def answers(stage: Stage) -> list[tuple[str, int, str]]:
 async def played(script: list[Any], sampling: Sampling, cap: int, piece: int, *, pregeneration: bool) -> Stage:
     engine = Stutters(block_size=BLOCK, answer_tokens=ANSWER_TOKENS)
     opening = Open((SYSTEM,), sampling=sampling)
-    caps = {"pregeneration": pregeneration, "pregeneration_tokens": cap, "pregeneration_waste": FOREVER}
+    caps = {"pregeneration": pregeneration, "pregeneration_tokens": cap}
     async with on_stage(opening, engine=engine, piece_tokens=piece, typist=RisingTypist(), **caps) as stage:
         await carry_out(stage, script)
     await settle()

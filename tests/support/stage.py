@@ -48,6 +48,7 @@ UNHURRIED: dict[str, Any] = {
     "assume_cached_seconds": FOREVER,
     "touch_seconds": 0,
     "pregeneration": False,
+    "pregeneration_waste": FOREVER,
     "warm_pause_ms": PAUSE_SECONDS * 1000,
 }
 """The stage's clock goes on a second each time it is read: nothing depends on time that a test does not ask for."""

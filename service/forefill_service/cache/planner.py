@@ -7,6 +7,7 @@ blocks again.
 """
 
 from ..chat.token_ids import TokenIds
+from .even_pieces import even_piece
 from .prefill import Prefill, Room, Wait
 from .view import CacheView
 
@@ -20,7 +21,8 @@ def next_prefill(view: CacheView, wanted: TokenIds, room: Room, now: float) -> P
         return None
     if view.blocks.is_computing(names[cached]):
         return Wait.COMPUTED_BY_ANOTHER
-    end = min(len(names), cached + room(cached * size) // size)
+    most = room(cached * size) // size
+    end = cached + even_piece(len(names) - cached, most, most, view.even_blocks)
     if end == cached:
         return Wait.NO_ROOM
     return Prefill(wanted.prefix(end * size), cached * size, tuple(names[:end]), names[cached:end], now)

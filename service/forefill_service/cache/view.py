@@ -16,13 +16,23 @@ class CacheView:
     """What one cache is believed to hold of one session's prompts.
 
     `block_size` is in tokens. `context_tokens` is the engine's limit: a warm asks for one token, so its prefix stays
-    below it. `root` sets the session's blocks apart: the cache salt, and the partition where one belief covers several
+    below it. `even_tokens` is the size from which on pieces round as the whole prompt does, 0 if that does not matter.
+    `root` sets the session's blocks apart: the cache salt, and the partition where one belief covers several
     caches.
     """
 
-    def __init__(self, blocks: CachedBlocks, *, block_size: int, context_tokens: int, root: Hashable = None) -> None:
+    def __init__(
+        self,
+        blocks: CachedBlocks,
+        *,
+        block_size: int,
+        context_tokens: int,
+        even_tokens: int = 0,
+        root: Hashable = None,
+    ) -> None:
         self.blocks = blocks
         self.block_size = block_size
+        self.even_blocks = -(-even_tokens // block_size)
         self.held: TokenIds | None = None
         """The prefix that the session used last, in whole blocks."""
         self._context_tokens = context_tokens

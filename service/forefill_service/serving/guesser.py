@@ -12,7 +12,7 @@ WHOLE_TOKENS = 8
 
 
 class Guesser:
-    """What a session's guesses are worth; `typist` is to be told of every change, hint and SUBMIT.
+    """What a session's guesses are worth, and when its Enter is expected.
 
     With `PregenerationMode.ON`, neither the answers that run nor what was wasted before raises the price, and after the
     set pause an answer is worth all its tokens. `can_go_on` says whether a second request can continue an answer of
@@ -21,13 +21,35 @@ class Guesser:
 
     def __init__(self, owner: Owner, mode: PregenerationMode, *, can_go_on: bool) -> None:
         settings = owner.backend.settings.pregeneration
-        self.typist = owner.backend.typist(owner.tenant)
+        self._typist = owner.backend.typist(owner.tenant)
+        self._clock = owner.backend.clock
+        self._changed_at: float | None = None
+        self._length = 0
         self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
         self._owner = owner
         self._in_every_pause = mode is PregenerationMode.ON
         self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000
         self._first_tokens = 1 if can_go_on else min(WHOLE_TOKENS, settings.tokens)
         self._most_tokens = settings.tokens
+
+    def changed(self, text: str, now: float) -> None:
+        """Take the draft as it is from now on."""
+        self._typist.changed(text, removed=len(text) < self._length, now=now)
+        self._length, self._changed_at = len(text), now
+
+    def hinted(self, likely: bool) -> None:
+        """Take what the client says of the draft as it is now: that SUBMIT is likely soon, or no longer."""
+        self._typist.hinted(likely)
+
+    def submitted(self, text: str, now: float) -> None:
+        """Learn from what was sent; the next draft begins."""
+        self._typist.submitted(text, now)
+        self._length, self._changed_at = 0, None
+
+    def enter_at(self) -> float:
+        """Return when Enter is expected, roughly: after a whole message if nothing of it is typed yet."""
+        changed_at = self._clock() if self._changed_at is None else self._changed_at
+        return changed_at + self._typist.seconds_to_enter()
 
     @property
     def price(self) -> float:
@@ -46,17 +68,17 @@ class Guesser:
         wanted = self._wanted(held_tokens)
         if not self.active or held_tokens >= wanted or (price_now := self.price) == math.inf:
             return None
-        silence_seconds = self.typist.silence_until(p_end_for(wanted, price_now))
+        silence_seconds = self._typist.silence_until(p_end_for(wanted, price_now))
         if self._in_every_pause:
             silence_seconds = min(self._pause_seconds, math.inf if silence_seconds is None else silence_seconds)
         return None if silence_seconds is None else changed_at + silence_seconds
 
     def tokens(self, changed_at: float, held_tokens: int = 0) -> int:
         """Return how many tokens of the answer are worth having by now; at least as many as it was due for."""
-        silence_seconds = self._owner.backend.clock() - changed_at
+        silence_seconds = self._clock() - changed_at
         if self._in_every_pause and silence_seconds >= self._pause_seconds:
             return self._most_tokens
-        worth = tokens_worth(self.typist.p_end(silence_seconds), self.price, self._most_tokens)
+        worth = tokens_worth(self._typist.p_end(silence_seconds), self.price, self._most_tokens)
         return max(worth, self._wanted(held_tokens))
 
     @property

@@ -50,6 +50,7 @@ class Owner:
             place.replica.blocks,
             block_size=info.block_size,
             context_tokens=info.context_tokens,
+            even_tokens=self.backend.settings.warming.even_piece_tokens,
             root=(self.cache_salt, partition) if partition else self.cache_salt,
         )
         self._view = place, view

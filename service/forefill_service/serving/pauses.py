@@ -56,7 +56,6 @@ class Pauses:
         self._guesser = guesser
         self._pregenerator = pregenerator
         self._draft: Draft | None = None
-        self._length = 0
         self._wake = asyncio.Event()
         self._sleep: asyncio.Future[None] | None = None
         self._sleeps_until = 0.0
@@ -65,23 +64,21 @@ class Pauses:
         """Take the draft as it is now: what is done for another is withdrawn."""
         self._interrupt()
         self._pregenerator.edited()
-        self._guesser.typist.changed(text, removed=len(text) < self._length, now=now)
-        self._length = len(text)
+        self._guesser.changed(text, now)
         settled, warm_at = text[: len(text) - composed_code_points], now + self._pause_seconds
         self._draft = Draft(turn, text, settled, now, now, warm_at)
         self._plan(self._draft)
 
     def hinted(self, likely: bool) -> None:
         """Take what the client says of the draft as it is now: that SUBMIT is likely soon, or no longer."""
-        self._guesser.typist.hinted(likely)
+        self._guesser.hinted(likely)
         if self._draft is not None:
             self._plan(self._draft)
 
     def submitting(self, text: str, now: float) -> None:
         """Do nothing more in this turn; what runs goes on until it is known what SUBMIT asks for."""
         self._interrupt()
-        self._guesser.typist.submitted(text, now)
-        self._length = 0
+        self._guesser.submitted(text, now)
         self._pregenerator.submitting()
 
     def end_turn(self) -> None:

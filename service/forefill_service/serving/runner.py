@@ -59,9 +59,9 @@ class SessionRunner:
         self._owner = owner = Owner.of(backend, opening, tenant)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
-        self._warmer = Warmer(owner, prefiller, self._answer_flush, off_reason=off_reason)
         can_go_on = continuable(opening.sampling, penalizes=backend.info.penalizes)
         guesser = Guesser(owner, opening.pregeneration_mode, can_go_on=can_go_on)
+        self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser, opening.sampling)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)

@@ -12,9 +12,7 @@ from forefill_service.session.likelihood import Typist
 from forefill_service.session.responses import GenerationStarted, Source
 
 from tests.support.pausing import SEEDED, TEXT, pausing, plain_answer
-from tests.support.stage import FOREVER, LOWEST_PRICE, PAUSE_SECONDS, SYSTEM, DecidedTypist, RisingTypist, Stage, settle
-
-FREE: dict[str, Any] = {"pregeneration_waste": FOREVER}
+from tests.support.stage import LOWEST_PRICE, PAUSE_SECONDS, SYSTEM, DecidedTypist, RisingTypist, Stage, settle
 
 
 def worth(tokens: float) -> DecidedTypist:
@@ -39,14 +37,14 @@ def asked(stage: Stage) -> list[int | None]:
 
 @pytest.mark.parametrize("tokens", [1, 3, 9])
 async def test_as_many_tokens_are_asked_for_as_they_are_worth(tokens: int) -> None:
-    async with pausing(typist=worth(tokens), **FREE) as stage:
+    async with pausing(typist=worth(tokens)) as stage:
         await stage.types(TEXT)
         await stage.pauses()
         assert asked(stage) == [tokens]
 
 
 async def test_what_is_worth_less_than_a_token_is_not_begun() -> None:
-    async with pausing(typist=worth(0.9), **FREE) as stage:
+    async with pausing(typist=worth(0.9)) as stage:
         await stage.types(TEXT)
         for _ in range(5):
             await stage.pauses()
@@ -54,7 +52,7 @@ async def test_what_is_worth_less_than_a_token_is_not_begun() -> None:
 
 
 async def test_a_guess_grows_with_the_silence_and_goes_on_where_it_was() -> None:
-    async with pausing(typist=RisingTypist(), **FREE) as stage:
+    async with pausing(typist=RisingTypist()) as stage:
         await stage.types(TEXT)
         for _ in range(3):
             await stage.pauses()
@@ -70,7 +68,7 @@ async def test_a_guess_grows_with_the_silence_and_goes_on_where_it_was() -> None
 
 @pytest.mark.parametrize("ends", ["types", "submits"])
 async def test_what_waits_to_go_on_is_let_go_by_an_edit_and_by_submit(ends: str) -> None:
-    async with pausing(typist=RisingTypist(), **FREE) as stage:
+    async with pausing(typist=RisingTypist()) as stage:
         await stage.types(TEXT)
         await stage.pauses()
         assert asked(stage) == [1]
@@ -87,7 +85,7 @@ async def test_what_waits_to_go_on_is_let_go_by_an_edit_and_by_submit(ends: str)
 
 
 async def test_the_next_request_of_an_adopted_answer_is_sent_before_what_is_there_is_told() -> None:
-    async with pausing(typist=worth(1), **FREE) as stage:
+    async with pausing(typist=worth(1)) as stage:
         await stage.types(TEXT)
         await stage.pauses()
         assert asked(stage) == [1]
@@ -101,7 +99,7 @@ async def test_the_next_request_of_an_adopted_answer_is_sent_before_what_is_ther
 
 async def test_what_no_second_request_can_go_on_with_is_begun_only_if_much_of_it_is_worth_it() -> None:
     for tokens, begins in ((7, False), (9, True)):
-        async with pausing(SEEDED, typist=worth(tokens), **FREE) as stage:
+        async with pausing(SEEDED, typist=worth(tokens)) as stage:
             await stage.types(TEXT)
             await stage.pauses()
             assert bool(stage.pregenerations) is begins
@@ -109,7 +107,7 @@ async def test_what_no_second_request_can_go_on_with_is_begun_only_if_much_of_it
 
 @pytest.mark.parametrize(("mode", "begun"), [(PregenerationMode.AUTO, 0), (PregenerationMode.ON, 1)])
 async def test_an_answer_that_runs_makes_guesses_dearer(mode: PregenerationMode, begun: int) -> None:
-    async with pausing(Open((SYSTEM,), pregeneration_mode=mode), typist=worth(2.5), **FREE) as stage:
+    async with pausing(Open((SYSTEM,), pregeneration_mode=mode), typist=worth(2.5)) as stage:
         stage.engine.load = EngineLoad(running=2, others=2)
         await stage.types(TEXT)
         await stage.pauses()
@@ -118,7 +116,7 @@ async def test_an_answer_that_runs_makes_guesses_dearer(mode: PregenerationMode,
 
 @pytest.mark.parametrize(("mode", "begun"), [(PregenerationMode.AUTO, 1), (PregenerationMode.ON, 4)])
 async def test_what_was_wasted_makes_guesses_dearer(mode: PregenerationMode, begun: int) -> None:
-    async with pausing(Open((SYSTEM,), pregeneration_mode=mode), typist=worth(3)) as stage:
+    async with pausing(Open((SYSTEM,), pregeneration_mode=mode), typist=worth(3), pregeneration_waste=0.25) as stage:
         stage.replica.admission.times.observe_steps(100.0, 1)  # far more than the budget
         for word in ("Show ", "me ", "all ", "cars"):
             await stage.types(word)
@@ -137,7 +135,7 @@ async def test_a_session_that_asks_for_it_begins_all_of_an_answer_in_every_pause
 
 
 async def test_a_hint_begins_the_answer_at_once() -> None:
-    async with pausing(typist=Hinted(), **FREE) as stage:
+    async with pausing(typist=Hinted()) as stage:
         await stage.types(TEXT)
         assert stage.pregenerations == []
         await stage.does(Hint(likely=True))
@@ -147,7 +145,7 @@ async def test_a_hint_begins_the_answer_at_once() -> None:
 
 async def test_a_due_that_comes_before_the_sleeps_end_is_not_slept_through() -> None:
     typist = DecidedTypist(pauses=10)
-    async with pausing(typist=typist, warm_pause_ms=20 * PAUSE_SECONDS * 1000, **FREE) as stage:
+    async with pausing(typist=typist, warm_pause_ms=20 * PAUSE_SECONDS * 1000) as stage:
         await stage.types("Show me")
         [(before,)] = stage.time_gate.asked[-1:]
         typist.pauses = 1
@@ -178,7 +176,7 @@ async def test_a_session_learns_from_what_its_user_does() -> None:
 
 
 async def test_no_task_is_left_of_a_rest_that_nobody_asked_for() -> None:
-    async with pausing(typist=worth(1), **FREE) as stage:
+    async with pausing(typist=worth(1)) as stage:
         await stage.types(TEXT)
         await stage.pauses()
         stage.engine_gate.held = True

@@ -11,7 +11,7 @@ from forefill_service.session.events import CharAdd, CharDelete, Open, Pregenera
 from forefill_service.session.responses import GenerationStarted, SessionError, Source
 
 from tests.support.pausing import TEXT, begins, deltas, pausing, plain_answer
-from tests.support.stage import BLOCK, FOREVER, SYSTEM, settle, user
+from tests.support.stage import BLOCK, SYSTEM, settle, user
 
 # --- when it begins
 
@@ -92,7 +92,7 @@ async def test_it_needs_no_warming() -> None:
 
 
 async def test_a_draft_is_tried_anew_at_every_silence() -> None:
-    async with pausing(pregeneration_waste=FOREVER) as stage:
+    async with pausing() as stage:
         words = TEXT.split()
         for word in words:
             await stage.types(word)

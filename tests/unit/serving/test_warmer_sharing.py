@@ -20,6 +20,7 @@ from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle
 
 TEXT = "Show me all the patients that were seen in May "
 MORE = "and say by whom they were seen and what was found then "
+SESSIONS, WANTED = 4, 40
 
 
 # --- what sessions share, and what they may
@@ -244,24 +245,42 @@ async def test_a_prompt_longer_than_the_cache_is_warmed_as_far_as_that_goes() ->
         assert [len(warm.prompt_ids) // BLOCK for warm in stage.warms] == list(range(1, 15)), "once too far, no more"
 
 
-async def test_sessions_that_want_more_than_the_cache_holds_do_not_evict_each_other_without_end() -> None:
-    engine, sessions, wanted = FakeEngine(block_size=BLOCK, cache_blocks=100), 4, 40
+async def want_too_much(*, known: bool) -> tuple[list[FlushResult], int]:
+    """Let four sessions want 40 blocks each of a cache of 100; return what each was answered, and the warms of all.
+
+    Either their Enters are expected one after the other, or nothing is `known` of them.
+    """
+    engine = FakeEngine(block_size=BLOCK, cache_blocks=100)
     async with on_stage(engine=engine, piece_tokens=BLOCK, warms_in_flight=1) as first:
-        stages = [first, *(Stage(engine=engine, backend=first.backend) for _ in range(sessions - 1))]
+        stages = [first, *(Stage(engine=engine, backend=first.backend) for _ in range(SESSIONS - 1))]
         await settle()
+        for stage in () if known else stages:
+            stage.runner._warmer._enter_at = None
         engine.sleep = first.engine_gate
         first.engine_gate.held = True
         flushes = []
         for number, stage in enumerate(stages):
-            await stage.types(f"{number} " * wanted * BLOCK)
+            await stage.types(f"{number} " * WANTED * BLOCK)
             flushes.append(await stage.flushes())
         for _ in range(500):
             first.engine_gate.step()
             await settle()
         results = [stage.flush_result(flush) for stage, flush in zip(stages, flushes, strict=True)]
-        assert all(result.stable_tokens >= wanted * BLOCK for result in results)
-        assert {(result.outcome, result.shed_reason) for result in results} == {(FlushOutcome.SHED, ShedReason.LOAD)}
-        assert len(first.warms) < sessions * wanted
         for other in stages[1:]:
             other.task.cancel()
             await asyncio.gather(other.task, return_exceptions=True)
+    assert all(result.stable_tokens >= WANTED * BLOCK for result in results)
+    return results, len(first.warms)
+
+
+async def test_sessions_that_want_more_than_the_cache_holds_do_not_evict_each_other_without_end() -> None:
+    results, warms = await want_too_much(known=False)
+    assert {(result.outcome, result.shed_reason) for result in results} == {(FlushOutcome.SHED, ShedReason.LOAD)}
+    assert warms < SESSIONS * WANTED
+
+
+async def test_those_whose_enter_is_expected_one_after_the_other_are_warmed_in_that_order_each_once() -> None:
+    results, warms = await want_too_much(known=True)
+    assert {result.outcome for result in results} == {FlushOutcome.WARMED}
+    assert {result.computed_tokens for result in results} == {WANTED * BLOCK}
+    assert warms == SESSIONS * (WANTED + 1), "and the beginning of each prompt, which was warmed before"
