@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from forefill_service.session import likelihood
-from forefill_service.session.likelihood import Ending, Typist
+from forefill_service.session.endings import Ending
+from forefill_service.session.likelihood import Typist
 from numpy.typing import NDArray
 
 from .people_log import Sitting, drafts, log_path, read_sittings
@@ -28,6 +29,7 @@ ENDINGS = list(Ending)
 GROUPS = list(likelihood.RISES)
 BENDS = len(next(iter(likelihood.RISES.values())))
 DECIMALS = 2
+CHANCES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
 @dataclass(frozen=True)
@@ -123,18 +125,44 @@ def module_tables() -> dict[str, dict[str, tuple[float, ...]]]:
     }
 
 
+def judge(sittings: list[Sitting]) -> None:
+    """Print how often drafts were the end by the chance that the module gave them, and how near Enter was foreseen."""
+    chances, ended, foreseen = [], [], []
+    for sitting in sittings:
+        typist = Typist()
+        for message in sitting.messages:
+            for index, (at, draft, removed, _) in enumerate(drafts(message), start=1):
+                typist.changed(draft, removed=removed, now=at)
+                if draft:
+                    chances.append(typist.p_end(0.0))
+                    ended.append(index == len(message.changes))
+                    foreseen.append(typist.seconds_to_enter() / max(0.05, message.enter_at - at))
+            typist.submitted(message.text, message.enter_at)
+    bins, means, shares = np.digitize(chances, CHANCES), np.array(chances), np.array(ended)
+    print(
+        "Users kept for judging, with the module's weights: drafts, mean p(end) at no silence, share that was the end"
+    )
+    for each in range(len(CHANCES) + 1):
+        kept = bins == each
+        print(f"  {kept.sum()}  {means[kept].mean():.4f}  {shares[kept].mean():.4f}")
+    quartiles = np.percentile(foreseen, [25, 50, 75])
+    print("seconds_to_enter() over the actual seconds, quartiles:", ", ".join(f"{value:.2f}" for value in quartiles))
+
+
 def main() -> None:
     """Print the fitted weights; with --check, exit with 1 if the module has others."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--log", help="the log's CSV file; the installed package's by default")
     parser.add_argument("--check", action="store_true", help="exit with 1 if the module has other weights")
     options = parser.parse_args()
-    training = [sitting for sitting in read_sittings(log_path(options.log)) if not sitting.for_judging]
+    sittings = read_sittings(log_path(options.log))
+    training = [sitting for sitting in sittings if not sitting.for_judging]
     fitted = tables(fit(*design(rows_of(training))))
     for table, weights in fitted.items():
         print(f"{table}:")
         for name, values in weights.items():
             print(f"  {name}: {', '.join(f'{value:.{DECIMALS}f}' for value in values)}")
+    judge([sitting for sitting in sittings if sitting.for_judging])
     if options.check and fitted != module_tables():
         sys.exit("The module has other weights.")
 

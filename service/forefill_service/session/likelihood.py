@@ -10,50 +10,13 @@ a few microseconds, whatever the draft's length, and no text is kept.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 
-DEFAULT_FINAL_CHARACTERS = ".?!\u2026\u3002\uff0e\uff1f\uff01\uff61"
+from .endings import DEFAULT_FINAL_CHARACTERS, Ending, ending_of, last_word_length
+from .habits import HINTED, Habits, count, logistic
+
 LONGEST_SILENCE_SECONDS = 60.0
-"""No one is waited for longer than this."""
-
-
-class Ending(Enum):
-    """The kind of a draft's last character."""
-
-    FINAL = auto()
-    SEMICOLON = auto()
-    CLOSING = auto()
-    COMMA = auto()
-    """A comma, colon or apostrophe: what stands in mid-sentence."""
-    LETTER = auto()
-    DIGIT = auto()
-    SPACE = auto()
-    NEWLINE = auto()
-    OTHER = auto()
-
-
-_MARKS = {
-    **dict.fromkeys(";\uff1b", Ending.SEMICOLON),
-    **dict.fromkeys(')]}>"`\u00bb\u201d\u300d\u300f\uff09\u3011\u300b', Ending.CLOSING),
-    **dict.fromkeys(",:'\u2019\uff0c\u3001\uff1a", Ending.COMMA),
-    **dict.fromkeys("\n\r", Ending.NEWLINE),
-}
-
-
-def ending_of(text: str, final_characters: str = DEFAULT_FINAL_CHARACTERS) -> Ending:
-    """Return the kind of a text's last character; an empty text counts as OTHER."""
-    last = text[-1:]
-    if last and last in final_characters:
-        return Ending.FINAL
-    if last in _MARKS:
-        return _MARKS[last]
-    if last.isalpha():
-        return Ending.LETTER
-    if last.isdigit():
-        return Ending.DIGIT
-    return Ending.SPACE if last.isspace() else Ending.OTHER
-
+"""A silence that is longer is not foreseen."""
 
 ENDING_WEIGHTS = {
     Ending.FINAL: 1.39,
@@ -118,8 +81,10 @@ class Chance:
         return logistic(self.log_odds + self._risen(silence_seconds))
 
     def reaches(self, p: float) -> float | None:
-        """Return the least silence in seconds after which the chance is `p`; None: not within a minute."""
-        missing = math.log(p / (1 - p)) - self.log_odds
+        """Return the least silence in seconds after which the chance is `p`, from 0 to 1; None: not in a minute."""
+        if p >= 1:
+            return None
+        missing = math.log(p / (1 - p)) - self.log_odds if p > 0 else 0.0
         if missing <= 0:
             return 0.0
         for bend, slope in enumerate(self.rise, start=FIRST_BEND):
@@ -136,69 +101,6 @@ class Chance:
         return sum(slope * min(1.0, max(0.0, doublings - bend)) for bend, slope in enumerate(self.rise))
 
 
-def logistic(log_odds: float) -> float:
-    """Return the chance that has these log-odds."""
-    return 1 / (1 + math.exp(-log_odds)) if log_odds > -700 else 0.0
-
-
-@dataclass(slots=True)
-class Count:
-    """How often a draft was in some state, how many of these the model took for ends, and how many were."""
-
-    changes: float = 0.0
-    expected: float = 0.0
-    came: float = 0.0
-
-    def add(self, expected: float, came: bool) -> None:
-        """Count one change."""
-        self.changes += 1
-        self.expected += expected
-        self.came += came
-
-    def fade(self, factor: float) -> None:
-        """Let what was counted weigh less."""
-        self.changes *= factor
-        self.expected *= factor
-        self.came *= factor
-
-    def log_correction(self, prior: float) -> float:
-        """Return what the log-odds were short of; `prior` changes of either kind speak for the model."""
-        more_ends = (self.came + prior) / (self.expected + prior)
-        fewer_others = (self.changes - self.expected + prior) / (self.changes - self.came + prior)
-        return math.log(more_ends * fewer_others)
-
-
-HINTED = "hinted"
-
-
-@dataclass(slots=True)
-class Habits:
-    """What one session, or one tenant, really did: counts for each kind of ending and for hints, never text.
-
-    After `half_life_messages` messages, what was counted weighs half. `prior` is how many ends and how many other
-    changes the model's own word weighs.
-    """
-
-    half_life_messages: float = 20.0
-    prior: float = 1.0
-    counts: dict[Ending | str, Count] = field(default_factory=dict)
-
-    def log_correction(self, kind: Ending | str) -> float:
-        """Return what to add to the log-odds of an end in a state of this kind."""
-        count = self.counts.get(kind)
-        return count.log_correction(self.prior) if count else 0.0
-
-    def count(self, kind: Ending | str, expected: float, *, came: bool) -> None:
-        """Count one change of this kind: how likely an end seemed, and whether it came."""
-        self.counts.setdefault(kind, Count()).add(expected, came)
-
-    def message_sent(self) -> None:
-        """Let the past weigh less, by one message."""
-        factor = 0.5 ** (1 / self.half_life_messages)
-        for count in self.counts.values():
-            count.fade(factor)
-
-
 USUAL_GAP_SECONDS = 0.293
 USUAL_LENGTH = 24.0
 USUAL_FINAL_SHARE = 0.44
@@ -210,7 +112,6 @@ SLOWEST_KEY_STEP = 0.04
 PRIOR_MESSAGES = 2
 SLOWEST_MESSAGE_STEP = 1 / 13
 LONGEST_GAP_SECONDS = 5.0
-LONGEST_WORD = 16
 
 
 class Typist:
@@ -228,6 +129,7 @@ class Typist:
         self._keys = PRIOR_KEYS
         self._log_usual_length = math.log(USUAL_LENGTH)
         self._final_share = USUAL_FINAL_SHARE
+        self._log_pause_before_enter = math.log(USUAL_PAUSE_BEFORE_ENTER_SECONDS)
         self._messages = 0
         self._begin_draft()
 
@@ -262,7 +164,7 @@ class Typist:
         for habits in self._habits:
             habits.message_sent()
         if text:
-            self._learn_style(text)
+            self._learn_style(text, now)
         self._begin_draft()
 
     def p_end(self, silence_seconds: float) -> float:
@@ -281,7 +183,7 @@ class Typist:
         """
         usual_length = math.exp(self._log_usual_length)
         keys_left = max(usual_length - self._length, usual_length / 4)
-        return USUAL_PAUSE_BEFORE_ENTER_SECONDS + (1 - self.p_end(0.0)) * keys_left * self._mean_gap
+        return math.exp(self._log_pause_before_enter) + (1 - self.p_end(0.0)) * keys_left * self._mean_gap
 
     @property
     def chance(self) -> Chance:
@@ -344,28 +246,17 @@ class Typist:
         self._log_gap += math.copysign(step, math.log(gap) - self._log_gap)
         self._mean_gap += step * (gap - self._mean_gap)
 
-    def _learn_style(self, text: str) -> None:
+    def _learn_style(self, text: str, now: float) -> None:
         self._messages += 1
         step = max(SLOWEST_MESSAGE_STEP, 1 / (PRIOR_MESSAGES + self._messages))
         self._log_usual_length += step * (math.log(len(text)) - self._log_usual_length)
+        if self._changed_at is not None:
+            pause = min(max(now - self._changed_at, 0.001), LONGEST_GAP_SECONDS)
+            self._log_pause_before_enter += step * (math.log(pause) - self._log_pause_before_enter)
         self._final_share += step * ((ending_of(text, self._final_characters) is Ending.FINAL) - self._final_share)
-
-
-def last_word_length(text: str) -> int:
-    """Return the number of characters since the last space or new line, at least 1 and at most 16."""
-    words = text[-LONGEST_WORD:].split()
-    return len(words[-1]) if words else 1
 
 
 def log_odds(ending: Ending, features: Sequence[float]) -> float:
     """Return the log-odds of an end at no silence, uncorrected."""
     weighted = zip(FEATURE_WEIGHTS.values(), features, strict=True)
     return ENDING_WEIGHTS[ending] + sum(weight * feature for weight, feature in weighted)
-
-
-def count(habits: Sequence[Habits], kind: Ending | str, log_odds: float, *, came: bool) -> None:
-    """Count a change in each of the habits, whose corrections follow each other."""
-    for each in habits:
-        correction = each.log_correction(kind)
-        each.count(kind, logistic(log_odds), came=came)
-        log_odds += correction
