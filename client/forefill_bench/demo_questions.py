@@ -1,0 +1,35 @@
+"""The questions of the demo, and the people who type them: another person for each, drawn by the seed.
+
+The questions are about as long as the messages of the public log (median 24 characters), and whoever types one ends it
+with a mark of punctuation or with none. See `typing/human.py` for how people type.
+"""
+
+from typing import Final
+
+from .typing.human import copying_at
+from .typing.human_script import as_typist_ends, typed_by
+from .typing.schedule import seeded
+from .typing.script import Script
+
+MEAN_GAP_MS: Final = 150.0
+"""A mean gap between keys of fast typists: people who copy sentences need 239 ms."""
+PEOPLE: Final = copying_at(MEAN_GAP_MS)
+QUESTIONS: Final = (
+    "Which beds are free?",
+    "Who is on duty tonight?",
+    "Show unpaid invoices",
+    "Find all diabetics",
+    "How full is each ward?",
+    "Who has a nut allergy?",
+    "List today's visits",
+    "Which tests are late?",
+    "Count the patients",
+    "Who left yesterday?",
+)
+
+
+def typed_question(index: int, seed: int) -> Script:
+    """Return the script of the question of that number, typed by the person whom the seed gives to it."""
+    rng = seeded(seed, "demo", index)
+    typist = PEOPLE.typist(rng)
+    return typed_by(typist, as_typist_ends(typist, QUESTIONS[index], rng), rng)
