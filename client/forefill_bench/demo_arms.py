@@ -14,6 +14,7 @@ from typing import Final
 from forefill_client.client import AsyncClient
 from forefill_client.options import CacheScope, WarmMode
 
+from .demo_questions import REST_MS
 from .live.clock import Clock
 from .live.plain import Message
 from .live.player import Flush, SessionFlush, open_session, play
@@ -30,8 +31,6 @@ _ALL: Final = (
 )
 DEMO_ARMS: Final = {arm.name: arm for arm in _ALL}
 """The demo's arms by their names, in the order in which the table shows them."""
-REST_SECONDS: Final = 1.0
-"""From the end of what prepares `static` to Enter, at least; it is prepared while the keys are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ async def ask(client: AsyncClient, arm: Arm, question: Question, clock: Clock | 
         begins_at = clock.now()
         if is_prepared:
             await session.flushed(await session.flush())  # of the empty draft: the base prompt is all there is to warm
-            begins_at = max(begins_at, clock.now() + REST_SECONDS - question.script[-1].at_ms / 1000)
+            # It is prepared while the keys are waited for.
+            begins_at = max(begins_at, clock.now() + (REST_MS - question.script[-1].at_ms) / 1000)
         script = question.script if arm.warms else question.script[-1:]
         flush = SessionFlush(session) if arm.warms else Flush()
         return await play(session, script, begins_at, clock, flush, timeout_seconds=None)

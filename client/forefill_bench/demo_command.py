@@ -11,7 +11,7 @@ from forefill_client.client import AsyncClient
 from forefill_client.terminal import Terminal, one_line, write_result
 
 from .demo_arms import DEMO_ARMS, Question, ask
-from .demo_questions import typed_question
+from .demo_questions import opened_early, typed_question
 from .demo_table import Row, as_json, table, ttft_ms
 from .live.clock import Clock
 from .live.servers import forefill_server
@@ -24,7 +24,9 @@ SLOW_MS: Final = 2500.0
 QUERIES: Final = 5
 QUERIES_IF_SLOW: Final = 3
 """Questions for a slow engine: `make demo` is over within four minutes."""
-WAKE_UP: Final = Question((Stroke(0.0, Kind.SUBMIT, READY),), (("system", f"Only wake up. {SCHEMA_SYSTEM}"),))
+WAKE_UP: Final = Question(
+    (Stroke(0.0, Kind.SUBMIT, READY),), (("system", f"Only wake up. {SCHEMA_SYSTEM}"),), max_tokens=8
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ async def _server(target: str | None, terminal: Terminal) -> AsyncIterator[str]:
 async def _measure(client: AsyncClient, command: DemoCommand, terminal: Terminal, clock: Clock) -> list[Row]:
     """Serve every question in every arm, one after the other; the order of the arms rotates from one to the next."""
     terminal.draw("warming up")
-    _, cold = [await ask(client, DEMO_ARMS[name], WAKE_UP, clock) for name in ("static", "cold")]
-    queries = command.queries or queries_for(ttft_ms(cold))
+    prompt_ms = ttft_ms(await ask(client, DEMO_ARMS["cold"], WAKE_UP, clock))
+    queries = command.queries or queries_for(prompt_ms)
     rows = []
     for index in range(queries):
-        script = typed_question(index, command.seed)
+        script = opened_early(typed_question(index, command.seed), prompt_ms)
         question = Question(script, (("system", SCHEMA_SYSTEM),), command.max_tokens)
         served: dict[str, Served] = {}
         for name in _rotated(list(DEMO_ARMS), index):

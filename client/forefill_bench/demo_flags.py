@@ -42,7 +42,7 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--max-tokens",
         type=arguments.count,
-        default=32,
+        default=24,
         metavar="N",
         help="most tokens of an answer (default: %(default)s)",
     )

@@ -9,14 +9,17 @@ from typing import Final
 from .typing.human import copying_at
 from .typing.human_script import as_typist_ends, typed_by
 from .typing.schedule import seeded
-from .typing.script import Script
+from .typing.script import Script, delayed
 
-MEAN_GAP_MS: Final = 150.0
+MEAN_GAP_MS: Final = 130.0
 """A mean gap between keys of fast typists: people who copy sentences need 239 ms."""
 PEOPLE: Final = copying_at(MEAN_GAP_MS)
+REST_MS: Final = 1000.0
+"""From the time when the prompt should be cached to Enter, at least: all arms meet an engine that has rested."""
+PROMPT_FACTOR: Final = 1.1
 QUESTIONS: Final = (
     "Which beds are free?",
-    "Who is on duty tonight?",
+    "Who works tonight?",
     "Show unpaid invoices",
     "Find all diabetics",
     "How full is each ward?",
@@ -33,3 +36,11 @@ def typed_question(index: int, seed: int) -> Script:
     rng = seeded(seed, "demo", index)
     typist = PEOPLE.typist(rng)
     return typed_by(typist, as_typist_ends(typist, QUESTIONS[index], rng), rng)
+
+
+def opened_early(script: Script, prompt_ms: float) -> Script:
+    """Return the script with its first key late enough that a prompt which takes `prompt_ms` is cached before Enter.
+
+    A user opens the box some time before the last key of a short question; a simulated one may be done too soon.
+    """
+    return delayed(script, max(0.0, PROMPT_FACTOR * prompt_ms + REST_MS - script[-1].at_ms))

@@ -6,10 +6,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from forefill_bench.demo_arms import DEMO_ARMS, REST_SECONDS, Question, ask
+from forefill_bench.demo_arms import DEMO_ARMS, Question, ask
 from forefill_bench.demo_command import DemoCommand, queries_for, run
 from forefill_bench.demo_flags import MOST_QUERIES
-from forefill_bench.demo_questions import PEOPLE, QUESTIONS, typed_question
+from forefill_bench.demo_questions import PEOPLE, QUESTIONS, REST_MS, opened_early, typed_question
 from forefill_bench.demo_table import Row, as_json, table, verdict
 from forefill_bench.live.clock import Clock
 from forefill_bench.report.results import Served
@@ -136,6 +136,14 @@ def test_the_verdict_says_why_warming_alone_gains_nothing(warmed_ms: float) -> N
     )
 
 
+def test_the_verdict_says_so_if_the_engine_was_not_done_at_enter() -> None:
+    late = row("a", 6000, 100, 4000, 4000, begun=False)
+    late.served[WARMED] = replace(late.served[WARMED], cached_tokens=256)
+    assert said(verdict([late])).endswith(
+        "the engine was not done in time. warmed had 974 tokens to compute after Enter, and static 46."
+    )
+
+
 def test_answers_of_one_piece_tell_nothing_of_a_step() -> None:
     one_piece = row("a", 1000, 100, 100, 2)
     for arm, served in one_piece.served.items():
@@ -163,6 +171,14 @@ def test_every_question_has_its_own_typist_drawn_by_the_seed() -> None:
 def test_the_typists_are_faster_than_most_but_pause_alike() -> None:
     assert replace(PEOPLE, pace_ms=COPYING.pace_ms) == COPYING
     assert PEOPLE.pace_ms < COPYING.pace_ms
+
+
+def test_a_question_is_not_over_before_the_prompt_can_be_cached() -> None:
+    script = typed_question(1, seed=1)
+    later = opened_early(script, 6500)
+    assert later[-1].at_ms > 6500 + REST_MS
+    assert [stroke.at_ms - later[0].at_ms for stroke in later] == pytest.approx([stroke.at_ms for stroke in script])
+    assert opened_early(script, script[-1].at_ms / 2 - REST_MS) == script
 
 
 def test_a_slow_engine_gets_fewer_questions() -> None:
@@ -209,7 +225,7 @@ async def test_enter_waits_until_static_is_prepared_and_the_engine_has_rested() 
 
     async with connected(slow) as client:
         await ask(client, DEMO_ARMS[STATIC], Question(typed_question(0, seed=1)), clock)
-    assert clock.waited_for == [pytest.approx(100.0 + REST_SECONDS)]
+    assert clock.waited_for == [pytest.approx(100.0 + REST_MS / 1000)]
 
 
 async def test_the_arms_differ_in_what_they_send_before_submit() -> None:
