@@ -1,10 +1,9 @@
 """Argument types for argparse: functions from the text of an argument to its value."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from .keystrokes import SAMPLE_QUERIES
 
 
 def text(value: str) -> str:
@@ -54,10 +53,13 @@ def counts(value: str) -> tuple[int, ...]:
     return tuple(count(part) for part in value.split(","))
 
 
-def queries(value: str) -> int:
-    """Accept a number of sample queries, 1 to all of them."""
-    most = len(SAMPLE_QUERIES)
-    return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
+def up_to(most: int) -> Callable[[str], int]:
+    """Return an argument type that accepts a whole number, 1 to `most`."""
+
+    def number_up_to(value: str) -> int:
+        return int(_number(value, lambda number: 1 <= number <= most and number == int(number), f"1 to {most}"))
+
+    return number_up_to
 
 
 def comma_separated(known: Any) -> Any:

@@ -1,0 +1,46 @@
+"""The questions of the demo, and the people who type them: another person for each, drawn by the seed.
+
+The questions are about as long as the messages of the public log (median 24 characters), and whoever types one ends it
+with a mark of punctuation or with none. See `typing/human.py` for how people type.
+"""
+
+from typing import Final
+
+from .typing.human import copying_at
+from .typing.human_script import as_typist_ends, typed_by
+from .typing.schedule import seeded
+from .typing.script import Script, delayed
+
+MEAN_GAP_MS: Final = 130.0
+"""A mean gap between keys of fast typists: people who copy sentences need 239 ms."""
+PEOPLE: Final = copying_at(MEAN_GAP_MS)
+REST_MS: Final = 1000.0
+"""From the time when the prompt should be cached to Enter, at least: all arms meet an engine that has rested."""
+PROMPT_FACTOR: Final = 1.1
+QUESTIONS: Final = (
+    "Which beds are free?",
+    "Who works tonight?",
+    "Show unpaid invoices",
+    "Find all diabetics",
+    "How full is each ward?",
+    "Who has a nut allergy?",
+    "List today's visits",
+    "Which tests are late?",
+    "Count the patients",
+    "Who left yesterday?",
+)
+
+
+def typed_question(index: int, seed: int) -> Script:
+    """Return the script of the question of that number, typed by the person whom the seed gives to it."""
+    rng = seeded(seed, "demo", index)
+    typist = PEOPLE.typist(rng)
+    return typed_by(typist, as_typist_ends(typist, QUESTIONS[index], rng), rng)
+
+
+def opened_early(script: Script, prompt_ms: float) -> Script:
+    """Return the script with its first key late enough that a prompt which takes `prompt_ms` is cached before Enter.
+
+    A user opens the box some time before the last key of a short question; a simulated one may be done too soon.
+    """
+    return delayed(script, max(0.0, PROMPT_FACTOR * prompt_ms + REST_MS - script[-1].at_ms))
