@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, create_m
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .session.likelihood import DEFAULT_FINAL_CHARACTERS
+from .session.endings import DEFAULT_FINAL_CHARACTERS
 
 
 class Group(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from forefill_service.cli import parsed
-from forefill_service.session.likelihood import DEFAULT_FINAL_CHARACTERS
+from forefill_service.session.endings import DEFAULT_FINAL_CHARACTERS
 from forefill_service.settings import GROUPS, Flags, PregenerationSettings, Settings, WarmingSettings
 from pydantic import BaseModel, FilePath, SecretStr, ValidationError
 

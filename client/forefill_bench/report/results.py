@@ -140,9 +140,9 @@ def from_report(
         pregenerated_tokens=ledger.pregenerated_tokens,
         discarded_tokens=ledger.discarded_tokens,
         begun=ledger.pregenerations,
-        wasted_engine_ms=getattr(ledger, "wasted_engine_ms", 0.0),
-        adopted_engine_ms=getattr(ledger, "adopted_engine_ms", 0.0),
-        answer_engine_ms=getattr(ledger, "answer_engine_ms", 0.0),
+        wasted_engine_ms=ledger.wasted_engine_ms,
+        adopted_engine_ms=ledger.adopted_engine_ms,
+        answer_engine_ms=ledger.answer_engine_ms,
         gaps_ms=tuple(gaps_ms(pieces_at)),
     )
 

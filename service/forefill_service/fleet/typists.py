@@ -1,7 +1,8 @@
 """What the users of each tenant do, as far as it was learnt: shared by the sessions of a tenant."""
 
 from ..scheduling.accounts import Accounts
-from ..session.likelihood import Habits, Typist
+from ..session.habits import Habits
+from ..session.likelihood import Typist
 
 
 class Typists:

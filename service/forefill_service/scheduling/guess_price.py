@@ -11,6 +11,9 @@ and the server.
 An account holds the engine's seconds that went into guesses for nothing, and those that went into answers; older ones
 fade by half with each `FADING_SECONDS` of answers. Each session opens with a credit, so that it may guess before its
 first answer.
+
+The constants were chosen on the users of a public log that are for training (tests/benchmarks/people.md), where an
+answer takes 5 s of the engine: the credit is one answer, and what is older than ten weighs half.
 """
 
 import math
@@ -19,11 +22,11 @@ from dataclasses import dataclass
 from .accounts import Accounts
 from .pressure import Pressure
 
-BASE_PRICE = 0.04
-CREDIT_SECONDS = 2.5
-FADING_SECONDS = 60.0
-LEAST_FACTOR = 0.5
-STEEPNESS = 6.0
+BASE_PRICE = 0.03
+CREDIT_SECONDS = 5.0
+FADING_SECONDS = 50.0
+LEAST_FACTOR = 0.25
+STEEPNESS = 4.0
 """Doublings of the price from nothing wasted to the whole budget: at half of it, the price is the base."""
 SERVER = "server"
 
@@ -52,7 +55,7 @@ class GuessBudget:
         return max(account.wasted_share for account in self._of(owners))
 
     def factor(self, *owners: str) -> float:
-        """Return by what the price is multiplied: 1 at half of the budget, 8 at all of it."""
+        """Return by what the price is multiplied: 1 at half of the budget, 4 at all of it."""
         if self._share <= 0:
             return math.inf
         used = min(self.wasted_share(*owners) / self._share, 100.0)

@@ -32,7 +32,7 @@ def test_the_price_rises_with_the_share_of_the_budget_that_is_wasted() -> None:
         factors.append(budget.factor("session a"))
     assert factors == sorted(factors)
     assert factors[2] == pytest.approx(1.0)
-    assert factors[4] == pytest.approx(8.0)
+    assert factors[4] == pytest.approx(4.0)
     assert factors[0] < 1 < factors[3]
     assert factors[-1] < math.inf
 
