@@ -38,6 +38,14 @@ def test_answers_are_begun_before_enter_by_the_default_rules_and_cost_the_engine
     assert pregen.busy_share > typed.busy_share
 
 
+def test_who_finds_the_whole_prompt_cached_computes_no_more_than_a_block_of_it() -> None:
+    told = outcome("oracle")
+    uncached = (told.prompt_tokens - told.cached_tokens) / len(told.ttft_ms)
+    assert told.warm_tokens == 0
+    assert 0 < uncached <= REPLICA.block_size
+    assert told.ttft(0.5) < outcome().ttft(0.5) < outcome("static").ttft(0.5)
+
+
 def test_a_seed_repeats_a_simulation() -> None:
     assert outcome(typists=3) == outcome(typists=3)
 
