@@ -13,7 +13,7 @@ LEGEND: Final = """\
 cold: plain vLLM, warming off. static: all before the draft cached beforehand, at no cost. typed: forefill.
 a/b: time to the first token in ms, median/95th percentile. cached: share of the prompts cached at Enter.
 busy: share of the time in which the engine works; for warms: of the time, too. evenly: replicas that would do
-if all had equally many typists. hashed: replicas that typed needs if sessions are only hashed, not placed by load.
+if all had equally many typists. hashed: replicas that typed needs if sessions are hashed, not placed by load.
 -: no number of replicas is enough."""
 
 

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
+SOME_REQUESTS: Final = 4
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,14 @@ class Load(NamedTuple):
     sessions: int
     requests: int = 0
     others: int = 0
+
+    @property
+    def busy(self) -> int:
+        """The requests in steps of a few: one or two are no reason to prefer another of two with equally many sessions.
+
+        So a session that resumes without a token mostly finds its place, too, if there is little to do.
+        """
+        return (self.requests + self.others) // SOME_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Rule:
         counts = [load.sessions + max(0, load.others - usual) for load in loads]
         most = self.most_sessions((sum(counts) + 1) / len(order))
         candidates = range(min(self.candidates, len(order)))
-        best = min(candidates, key=lambda number: (counts[number], loads[number].requests + loads[number].others))
+        best = min(candidates, key=lambda number: (counts[number], loads[number].busy))
         if counts[best] >= most:
             best = next(number for number, count in enumerate(counts) if count < most)
         return order[best]

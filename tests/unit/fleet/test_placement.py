@@ -25,10 +25,11 @@ def test_those_after_the_candidates_are_not_looked_at() -> None:
     assert SESSION.choose(order, loads(*[3] * CANDIDATES, 2)) == "a"
 
 
-def test_requests_decide_between_equals_alone() -> None:
-    assert SESSION.choose("ab", [Load(2, requests=3), Load(2, requests=1)]) == "b"
-    assert SESSION.choose("ab", [Load(2, others=3), Load(2, requests=2)]) == "b"
-    assert SESSION.choose("ab", [Load(2, requests=3, others=3), Load(3)]) == "a"
+def test_requests_decide_between_equals_alone_and_one_or_two_do_not() -> None:
+    assert SESSION.choose("ab", [Load(2, requests=6), Load(2, requests=3)]) == "b"
+    assert SESSION.choose("ab", [Load(2, requests=2, others=3), Load(2, requests=3)]) == "b"
+    assert SESSION.choose("ab", [Load(2, requests=1, others=2), Load(2)]) == "a"
+    assert SESSION.choose("ab", [Load(2, requests=9, others=3), Load(3)]) == "a"
 
 
 def test_an_unusual_number_of_others_requests_counts_as_sessions() -> None:

@@ -127,9 +127,9 @@ class TestPlacement:
     def test_what_the_engines_report_of_others_counts(self, engines: list[FakeEngine]) -> None:
         replicas = replicas_of(engines)
         busy, waited_for, free = (replica.engine for replica in replicas.order("anna"))
-        busy.load = EngineLoad(running=3, others=2)  # type: ignore[misc]
-        assert replicas.order("anna")[0].load == Load(0, others=2)
-        waited_for.load = EngineLoad(waiting=1)  # type: ignore[misc]
+        busy.load = EngineLoad(running=9, others=5)  # type: ignore[misc]
+        assert replicas.order("anna")[0].load == Load(0, others=5)
+        waited_for.load = EngineLoad(waiting=4)  # type: ignore[misc]
         assert Route(replicas, "anna").now.replica.engine is free
 
     def test_our_own_requests_are_no_ones_else_though_they_wait(self, engines: list[FakeEngine]) -> None:
