@@ -14,9 +14,10 @@ from .typing.script import Script, delayed
 MEAN_GAP_MS: Final = 130.0
 """A mean gap between keys of fast typists: people who copy sentences need 239 ms."""
 PEOPLE: Final = copying_at(MEAN_GAP_MS)
-REST_MS: Final = 1000.0
+REST_MS: Final = 500.0
 """From the time when the prompt should be cached to Enter, at least: all arms meet an engine that has rested."""
-PROMPT_FACTOR: Final = 1.1
+PROMPT_FACTOR: Final = 1.3
+"""Pieces of a prompt, computed while its draft is typed, take longer than the whole at once."""
 QUESTIONS: Final = (
     "Which beds are free?",
     "Who works tonight?",

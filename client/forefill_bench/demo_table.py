@@ -123,7 +123,13 @@ def verdict(rows: Sequence[Row]) -> str:
 
 
 def _compared(value: float, other: float, name: str) -> str:
-    return f"{other / value:.1f}x sooner than {name}" if value <= other else f"{value / other:.1f}x later than {name}"
+    if value <= other:
+        return f"{_times(other / value)} sooner than {name}"
+    return f"{_times(value / other)} later than {name}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:.0f}x"
 
 
 def _why_no_gain(rows: Sequence[Row]) -> str:

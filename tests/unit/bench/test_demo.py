@@ -118,7 +118,7 @@ def test_each_question_says_whether_its_answer_was_begun_before_enter() -> None:
 
 def test_the_verdict_compares_with_cold_with_static_and_without_beginnings() -> None:
     assert verdict(ROWS) == (
-        "forefill answers 550.0x sooner than cold and 50.0x sooner than static (medians).\n"
+        "forefill answers 550x sooner than cold and 50x sooner than static (medians).\n"
         "2 of 3 answers were begun before Enter. Without that, warmed answers 1.7x sooner than static."
     )
 
