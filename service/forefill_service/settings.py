@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, create_m
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .session.endings import DEFAULT_FINAL_CHARACTERS
-
 
 class Group(BaseModel):
     """The settings of one subject. A field's alias is the name of its flag, if that is another.
@@ -272,8 +270,9 @@ class PregenerationSettings(Group):
         "each session, each tenant and the server",
     )
     final_characters: str = Field(
-        DEFAULT_FINAL_CHARACTERS,
-        description="characters that often end a message; what users really do is learnt as they type",
+        "",
+        description="characters that often end a message (default: .?! and their like in other scripts); what users "
+        "really do is learnt as they type",
     )
     tokens: int = Field(
         64, ge=1, alias="pregeneration_tokens", description="most tokens to generate of an answer before SUBMIT"

@@ -122,9 +122,10 @@ class Typist:
                     raise SubmitRefused(response.session_error)
 
     async def end(self) -> None:
-        """Close the session in good order."""
+        """Close the session in good order; a FLUSH that made way for SUBMIT may be answered until then."""
         await self.event(end=pb.End())
-        assert not isinstance(await self.call.read(), pb.ComposeResponse)
+        while isinstance(response := await self.call.read(), pb.ComposeResponse):
+            assert response.flush_result.outcome == pb.FLUSH_OUTCOME_DEFERRED, response
         assert await self.call.code() is grpc.StatusCode.OK
 
 

@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from forefill_service.cli import parsed
-from forefill_service.session.endings import DEFAULT_FINAL_CHARACTERS
 from forefill_service.settings import GROUPS, Flags, PregenerationSettings, Settings, WarmingSettings
 from pydantic import BaseModel, FilePath, SecretStr, ValidationError
 
@@ -72,7 +71,7 @@ ROWS = [Row(*row) for row in [
     ("touch_limit_seconds", "warming.touch_limit_seconds", float, 900, "7.5", 7.5),
     ("pregeneration", "pregeneration.enabled", bool, True, "false", False),
     ("pregeneration_waste", "pregeneration.waste", float, 0.25, "0.5", 0.5),
-    ("final_characters", "pregeneration.final_characters", str, DEFAULT_FINAL_CHARACTERS, ";", ";"),
+    ("final_characters", "pregeneration.final_characters", str, "", ";", ";"),
     ("pregeneration_tokens", "pregeneration.tokens", int, 64, "7", 7),
     ("pregeneration_seconds", "pregeneration.seconds", float, 10, "7.5", 7.5),
     ("pregenerations_in_flight", "pregeneration.in_flight", int, 4, "7", 7),

@@ -3,9 +3,13 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forefill_client.keystrokes import SAMPLE_SCHEMA
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
@@ -31,12 +35,14 @@ async def test_the_sample_runs_and_prints_the_answer_and_its_report(capsys: pyte
     answer = await _answer_of(engine)
     assert printed.startswith(answer)
     assert "tokens cached" in printed
-    assert "used_tokens" in printed
+    assert "warmed tokens used" in printed
 
 
 async def _answer_of(engine: FakeEngine) -> str:
-    last = [request for request in engine.requests if request.sampling.max_tokens != 1][-1]
-    return "".join([output.text async for output in engine.generate(last)])
+    chat, last = engine.chat_endpoint.chat, engine.requests[-1]
+    asked = [ChatMessage("system", SAMPLE_SCHEMA), ChatMessage("user", "Show me all patients in cardiology")]
+    whole = replace(last, prompt_ids=chat.encode(chat.render(asked, {})), sampling=Sampling(max_tokens=24))
+    return "".join([output.text async for output in engine.generate(whole)])
 
 
 def test_every_make_target_it_names_exists() -> None:
