@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine.rendezvous import ranked
+from forefill_service.fleet.resume_token import token_of
 
 from tests.support.replicas import WAIT_SECONDS, Front, forefill_in_front_of, new_context
 from tests.support.vllm_server import HttpProcess
@@ -30,8 +31,9 @@ def key_of(server: HttpProcess, servers: Servers) -> str:
 async def typing_before(
     front: Front, server: HttpProcess, servers: Servers, **opening: object
 ) -> AsyncIterator[Typist]:
-    """Open a session that belongs to this server, and warm its question there."""
-    async with typing_at(front.address, new_context(), session_key=key_of(server, servers), **opening) as typist:  # type: ignore[arg-type]
+    """Open a session that belongs to this server, however many are there, and warm its question there."""
+    place = {"session_key": key_of(server, servers), "resume_token": token_of(server.url)}
+    async with typing_at(front.address, new_context(), **place, **opening) as typist:  # type: ignore[arg-type]
         await typist.type(QUESTION)
         assert (await typist.flush()).cached_tokens > 200
         yield typist

@@ -257,7 +257,7 @@ async def test_people_are_served_as_by_default_in_one_session_of_several_turns()
     assert tokens == sorted(tokens)
     for served in results:
         assert (served.error, served.cached_tokens > 1000) == ("", True)
-        assert served.gaps_ms
+        assert served.gaps_ms or served.is_adopted, "of the fake engine an adopted answer may come as one piece"
 
 
 async def test_a_long_context_is_computed_before_enter() -> None:
