@@ -1,7 +1,7 @@
 """The questions of the demo, and the people who type them: another person for each, drawn by the seed.
 
-The questions are about as long as the messages of the public log (median 24 characters), and whoever types one ends it
-with a mark of punctuation or with none. See `typing/human.py` for how people type.
+The questions are about as long as the messages of the public log (median 24 characters). Their typists end them with a
+mark of punctuation or with none. See `typing/human.py` for how people type.
 """
 
 from typing import Final

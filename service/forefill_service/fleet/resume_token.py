@@ -5,8 +5,8 @@
     |  the start of a hash of the replica's name
     version: a token of another one is unknown
 
-It is no secret and grants nothing. It does not contain the replica's address, though whoever knows an address can check
-a guess. A token that names no known replica is ignored.
+It is no secret and grants nothing. It does not contain the replica's address, but someone who guesses an address can
+check the guess. A token that names no known replica is ignored.
 """
 
 import hashlib

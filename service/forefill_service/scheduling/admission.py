@@ -7,7 +7,7 @@ speculative work asks here first, and waits until there is room (`in_flight`) an
     pre-generations before warms             SUBMIT may ask for one at any moment
     the tenant that was given much less      no tenant crowds out another; tenants within a factor of two are equal, or
     lately                                   deadlines of two tenants would never be compared
-    the earlier deadline (`deadlines`)       whoever is far from Enter gives way; work without a deadline comes last
+    the earlier deadline (`deadlines`)       sessions far from Enter give way; work without a deadline comes last
     the session that was given less lately   among equal deadlines. Sessions of one tenant need no other fairness: what
                                              one lacks ends with its prompt, and if it is much, its deadline is late
     the one that has waited longer

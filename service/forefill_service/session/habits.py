@@ -44,7 +44,7 @@ class Count:
 
 
 HINTED = "hinted"
-"""The kind of a draft of which the client has said that Enter is likely."""
+"""The kind of a draft that came with a hint."""
 
 
 @dataclass(slots=True)
