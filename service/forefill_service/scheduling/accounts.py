@@ -16,10 +16,6 @@ class Accounts(Generic[T]):
         self._new = new
         self._by_name: OrderedDict[str, T] = OrderedDict()
 
-    def __contains__(self, name: str) -> bool:
-        """Tell whether there is an account of this name."""
-        return name in self._by_name
-
     def of(self, name: str) -> T:
         """Return the account of a name."""
         if (account := self._by_name.get(name)) is None:

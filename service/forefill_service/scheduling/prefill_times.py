@@ -66,8 +66,11 @@ class PrefillTimes:
         return self.coefficients.fixed if self._step_seconds is None else self._step_seconds
 
     def request_seconds(self, new_tokens: int, cached_tokens: int, made_tokens: int) -> float:
-        """Return the engine's seconds for a request that computes `new_tokens` and makes `made_tokens` of an answer."""
-        prompt_seconds = self.coefficients.fixed + self.added_seconds(new_tokens, cached_tokens)
+        """Return the engine's seconds for a request that computes `new_tokens` and makes `made_tokens` of an answer.
+
+        If only part of a prompt is known, fewer tokens may be known than were found cached: then none are new.
+        """
+        prompt_seconds = self.coefficients.fixed + self.added_seconds(max(0, new_tokens), cached_tokens)
         return prompt_seconds + max(0, made_tokens - 1) * self.step_seconds
 
     def added_seconds(self, new_tokens: int, cached_tokens: int) -> float:

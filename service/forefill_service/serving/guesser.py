@@ -26,6 +26,7 @@ class Guesser:
         self._changed_at: float | None = None
         self._length = 0
         self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
+        self.can_go_on = can_go_on
         self._owner = owner
         self._in_every_pause = mode is PregenerationMode.ON
         self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000

@@ -24,7 +24,7 @@ from ..chat.token_ids import TokenIds
 from ..engine import Priority
 from ..errors import EngineDied, EngineError
 from ..scheduling.admission import Shed
-from ..session.pregeneration import Happening, Pregeneration, continuable
+from ..session.pregeneration import Happening, Pregeneration
 from .attempt import Attempt
 from .guesser import Guesser
 from .owner import Owner
@@ -211,8 +211,7 @@ class Pregenerator:
     def _attempt(self, turn: Turn, text: str, prompt: TokenIds) -> Attempt:
         info, place = self._backend.info, self._owner.route.now
         answer_tokens = info.answer_tokens(len(prompt), self._sampling.max_tokens)
-        can_continue = continuable(self._sampling, penalizes=info.penalizes)
-        begun = Pregeneration(text, prompt, can_continue, answer_tokens)
+        begun = Pregeneration(text, prompt, self._guesser.can_go_on, answer_tokens)
         return Attempt(self._owner, self._sampling, turn, place, self._owner.view(place), begun)
 
 

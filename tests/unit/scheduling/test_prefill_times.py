@@ -94,4 +94,5 @@ def test_a_request_takes_its_prompt_with_the_first_token_and_a_step_for_each_mor
     prompt = pytest.approx(true_seconds(64, 800), rel=0.05)
     assert times.request_seconds(64, 800, 0) == prompt
     assert times.request_seconds(64, 800, 1) == prompt
+    assert times.request_seconds(-200, 800, 1) == times.coefficients.fixed, "of a prompt that is known in part"
     assert times.request_seconds(64, 800, 11) - times.request_seconds(64, 800, 1) == pytest.approx(0.4)
