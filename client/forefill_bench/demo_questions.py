@@ -9,15 +9,15 @@ from typing import Final
 from .typing.human import copying_at
 from .typing.human_script import as_typist_ends, typed_by
 from .typing.schedule import seeded
-from .typing.script import Script, delayed
+from .typing.script import Script
 
 MEAN_GAP_MS: Final = 130.0
 """A mean gap between keys of fast typists: people who copy sentences need 239 ms."""
 PEOPLE: Final = copying_at(MEAN_GAP_MS)
 REST_MS: Final = 500.0
 """From the time when the prompt should be cached to Enter, at least: all arms meet an engine that has rested."""
-PROMPT_FACTOR: Final = 1.3
-"""Pieces of a prompt, computed while its draft is typed, take longer than the whole at once."""
+READING_FACTOR: Final = 1.1
+"""A prompt whose draft is typed meanwhile takes longer to be cached than one that is warmed alone."""
 QUESTIONS: Final = (
     "Which beds are free?",
     "Who works tonight?",
@@ -39,9 +39,9 @@ def typed_question(index: int, seed: int) -> Script:
     return typed_by(typist, as_typist_ends(typist, QUESTIONS[index], rng), rng)
 
 
-def opened_early(script: Script, prompt_ms: float) -> Script:
-    """Return the script with its first key late enough that a prompt which takes `prompt_ms` is cached before Enter.
+def head_start_ms(script: Script, reading_ms: float) -> float:
+    """Return how long before its first key a box is opened whose prompt takes `reading_ms` to be cached.
 
     A user opens the box some time before the last key of a short question; a simulated one may be done too soon.
     """
-    return delayed(script, max(0.0, PROMPT_FACTOR * prompt_ms + REST_MS - script[-1].at_ms))
+    return max(0.0, READING_FACTOR * reading_ms + REST_MS - script[-1].at_ms)

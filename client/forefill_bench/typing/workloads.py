@@ -94,7 +94,8 @@ def _long(index: int, model: TypingModel, rng: Random) -> tuple[Script, ...]:
 
 
 def _people(name: str, about: str, style: Style, *, is_default: bool = False) -> Workload:
-    return Workload(name, about, _one_question, arms=PEOPLE_ARMS, style=style, is_default=is_default)
+    """Return a workload of people who chat with one application: its system prompt is the same for all of them."""
+    return Workload(name, about, _one_question, shared=True, arms=PEOPLE_ARMS, style=style, is_default=is_default)
 
 
 _ALL = (

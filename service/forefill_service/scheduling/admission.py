@@ -119,7 +119,7 @@ class Admission:
 
     def room(self, cached_tokens: int) -> int:
         """Return how many new tokens a piece may compute now after this many cached ones."""
-        return self._in_flight.room(cached_tokens)
+        return self._in_flight.room(cached_tokens, self._clock())
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:
@@ -222,7 +222,7 @@ class Admission:
             self._shed(waiter, ShedReason.LOAD)
         elif self._in_flight.has_slot(waiter.priority):
             needed_seconds = math.inf if waiter.due is None else needed_seconds
-            planned = waiter.plan(partial(self._in_flight.room, needed_seconds=needed_seconds), now)
+            planned = waiter.plan(partial(self._in_flight.room, now=now, needed_seconds=needed_seconds), now)
             waiter.is_behind_another = planned is Wait.COMPUTED_BY_ANOTHER
             if not isinstance(planned, Wait):
                 self._admit(waiter, planned, now)

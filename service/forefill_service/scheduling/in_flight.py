@@ -6,6 +6,10 @@ nothing else runs                          pieces that add at most `idle_seconds
 
 Within these budgets a piece is as large as it is needed (`deadlines`), in whole blocks, and at least one block.
 
+If not even one block fits, the engine is so slow that nothing would go on: then one block starts all the same, alone.
+Beside answers the next one waits until steps without a piece have made up for it, so that steps are no more than
+`busy_seconds` longer on average.
+
 The engine makes one step after the other, so what is sent while one runs waits for the next. A piece is taken to run,
 no longer to wait, once a step has ended since it was sent: if another piece has ended, or if it was sent longer ago
 than a step takes. Then the next may be sent, for the step after that: so steps are lengthened evenly, rather than every
@@ -70,6 +74,8 @@ class InFlight:
         self._pregenerating: set[Permit] = set()
         self._generations = 0
         self._without_first_token = 0
+        self._made_up_at = -math.inf
+        """When steps without a piece have made up for the last one that was too large."""
 
     @property
     def speculative(self) -> int:
@@ -119,14 +125,16 @@ class InFlight:
             return False
         return priority is not Priority.PREGENERATION or self.pregenerations < self._limits.pregenerations
 
-    def room(self, cached_tokens: int, needed_seconds: float = math.inf) -> int:
+    def room(self, cached_tokens: int, now: float, needed_seconds: float = math.inf) -> int:
         """Return how many new tokens a piece may compute now after this many cached ones.
 
         `needed_seconds` is what the pieces of one step have to add to it; without it the budget is used up.
         """
         most_seconds = self.budget_seconds - self._ahead_seconds
         most = min(self._tokens(most_seconds, cached_tokens), max(self._limits.piece_tokens, self._block_size))
-        if not (self._answers_run or self._prefilling):
+        if self._answers_run and now < self._made_up_at:
+            return 0
+        if not self._prefilling:
             most = max(most, self._block_size)  # even on an engine this slow, something must go on
         needed = self._tokens(needed_seconds - self._ahead_seconds, cached_tokens)
         if needed >= most:
@@ -141,6 +149,9 @@ class InFlight:
         added_seconds = self._times.added_seconds(prefill.new_tokens, prefill.frontier)
         permit = Permit(priority, prefill, now, added_seconds, alone, runs=self.is_quiet and not self._prefilling)
         self._mark_shared()
+        if self._answers_run and added_seconds > self._limits.busy_seconds:
+            steps = added_seconds / self._limits.busy_seconds
+            self._made_up_at = now + added_seconds + steps * self._times.step_seconds
         self._prefilling.add(permit)
         if priority is Priority.PREGENERATION:
             self._pregenerating.add(permit)

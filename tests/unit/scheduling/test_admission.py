@@ -5,7 +5,7 @@ from forefill_service.cache.prefill import Wait
 from forefill_service.engine import EngineLoad, Priority
 from forefill_service.session.responses import ShedReason
 
-from tests.support.gateway import BLOCK, SECONDS_A_TOKEN, gateway
+from tests.support.gateway import BLOCK, SECONDS_A_TOKEN, STEP_SECONDS, gateway, with_steps
 from tests.support.stage import settle
 
 
@@ -83,14 +83,29 @@ async def test_a_generation_that_fails_before_its_first_token_holds_nothing_up()
         assert gate.granted == ["a"]
 
 
-async def test_where_not_even_a_block_fits_beside_an_answer_it_waits_until_none_runs() -> None:
+async def test_beside_an_answer_one_block_goes_on_even_if_it_does_not_fit_and_steps_without_one_make_up_for_it() -> None:
     async with gateway(busy_seconds=0.005) as gate:
+        with_steps(gate)
         with gate.admission.generation() as first_token:
             first_token()
             await gate.asks("a")
+            assert gate.tokens("a") == BLOCK  # it adds 10 ms, twice the budget
+            await gate.asks("b")
+            await gate.leaves("a")
+            await gate.passes(BLOCK * SECONDS_A_TOKEN + 1.9 * STEP_SECONDS)
             assert gate.granted == []
-        await settle()
-        assert gate.granted == ["a"]
+            await gate.passes(0.2 * STEP_SECONDS)
+            assert gate.granted == ["b"]
+
+
+async def test_a_piece_that_began_before_the_answer_needs_no_making_up() -> None:
+    async with gateway(busy_seconds=0.01) as gate:
+        await gate.asks("a", 100)
+        with gate.admission.generation() as token:
+            token()
+            await gate.leaves("a")
+            await gate.asks("b")
+            assert gate.granted == ["b"]
 
 
 async def test_on_an_engine_too_slow_for_the_idle_budget_one_block_at_a_time_goes_on() -> None:
