@@ -31,6 +31,8 @@ class Sampling:
 
     #: Longest answer, in tokens; at least 1; default: the rest of the model's context.
     max_tokens: int | None = None
+    #: Shortest answer, in tokens: before that neither the model nor a text of `stop` ends it; at most `max_tokens`.
+    min_tokens: int | None = None
     #: 0 (greedy) to 2.
     temperature: float | None = None
     #: Probability mass of the nucleus; above 0, up to 1.

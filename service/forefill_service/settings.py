@@ -205,12 +205,13 @@ class WarmingSettings(Group):
         50,
         gt=0,
         description="while answers run, how much longer warming may make the gaps between their tokens, in "
-        "milliseconds",
+        "milliseconds; on average, if one cache block takes longer",
     )
     idle_gap_ms: float = Field(
         150,
         gt=0,
-        description="while no answer runs, how long warming may make a new answer wait, in milliseconds",
+        description="while no answer runs, how long warming may make a new answer wait, in milliseconds; at least as "
+        "long as one cache block takes",
     )
     shed_waiting_requests: int = Field(
         4,

@@ -168,6 +168,20 @@ async def test_a_stop_text_ends_the_answer_where_the_endpoint_ends_it(side: Side
     assert answer.finished.reason == pb.FINISH_REASON_STOP
 
 
+async def test_an_answer_has_the_least_tokens_that_were_asked_for_as_at_the_endpoint(side: Side) -> None:
+    messages = [("user", "Say ok.")]
+    short = await side.endpoint.complete(messages, max_tokens=40)
+    least = short["usage"]["completion_tokens"] + 3
+    assert least < 40
+    completion = await side.endpoint.complete(messages, max_tokens=least, min_tokens=least)
+    async with typing_at(
+        side.address, sampling=pb.Sampling(temperature=0, max_tokens=least, min_tokens=least)
+    ) as typist:
+        answer = await typist.submit(messages[0][1])
+    assert answer.text == completion["choices"][0]["message"]["content"]
+    assert answer.finished.completion_tokens == least
+
+
 async def test_seeded_sampling_answers_as_the_endpoint_does(side: Side) -> None:
     messages = [("user", "Tell me a story about a lighthouse.")]
     fields: dict[str, Any] = {

@@ -24,11 +24,13 @@ def open_session(
     talk: Sequence[Message],
     max_tokens: int,
     cache_scope: CacheScope = CacheScope.SHARED,
+    *,
+    min_tokens: int | None = None,
 ) -> Session:
     """Make the session of an arm's user, greedy, after the conversation `talk`: `async with` it."""
     return client.session(
         talk,
-        sampling=Sampling(temperature=0.0, max_tokens=max_tokens),
+        sampling=Sampling(temperature=0.0, max_tokens=max_tokens, min_tokens=min_tokens),
         warm_mode=arm.warm_mode,
         cache_scope=cache_scope,
         pregeneration=arm.pregeneration,

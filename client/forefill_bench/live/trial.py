@@ -19,6 +19,7 @@ from .targets import BenchTargets
 async def run_trial(targets: BenchTargets, trial: Trial) -> list[Served]:
     """Run one session, and return what each of its turns cost; raises ForefillError and TimeoutError."""
     arm, talk = trial.arm, [targets.system(trial)]
+    min_tokens = targets.max_tokens if trial.workload.has_long_answers else None
     results = []
     async with AsyncExitStack() as stack:
         session: Session | None = None
@@ -26,7 +27,7 @@ async def run_trial(targets: BenchTargets, trial: Trial) -> list[Served]:
             await prepare(targets, arm, talk, script[-1].draft)
             if not arm.over_http and (session is None or arm.stays_uncached):
                 session = await stack.enter_async_context(
-                    open_session(targets.forefill(arm), arm, talk, targets.max_tokens)
+                    open_session(targets.forefill(arm), arm, talk, targets.max_tokens, min_tokens=min_tokens)
                 )
             begins_at = targets.clock.now()
             served = await serve(targets, arm, session, talk, script, begins_at)

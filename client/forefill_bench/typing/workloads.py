@@ -63,6 +63,11 @@ class Workload:
     #: It is one of those that a run without --workloads has.
     is_default: bool = True
 
+    @property
+    def has_long_answers(self) -> bool:
+        """Whether its answers have all the tokens that they may have: a share of their time is told."""
+        return self.style is not None
+
     def arms_among(self, names: Iterable[str]) -> list[Arm]:
         """Return its arms of these names, in the order of tables."""
         return [arm for arm in self.arms if arm.name in set(names)]

@@ -1,6 +1,6 @@
 """A generation as values: how it is sampled, and the parts that come of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,12 @@ class Sampling:
     repetition_penalty: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    min_tokens: int | None = None
+
+    def limited(self, max_tokens: int, made_tokens: int = 0) -> "Sampling":
+        """Return it for a request of at most `max_tokens`, which goes on after `made_tokens` of the answer."""
+        min_tokens = None if self.min_tokens is None else min(max(0, self.min_tokens - made_tokens), max_tokens)
+        return replace(self, max_tokens=max_tokens, min_tokens=min_tokens)
 
 
 @dataclass(frozen=True, slots=True)

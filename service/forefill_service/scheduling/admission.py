@@ -117,9 +117,9 @@ class Admission:
         """Return whether one more piece of speculative work may start now, if it is small enough."""
         return self._in_flight.has_slot(priority)
 
-    def room(self, cached_tokens: int) -> int:
-        """Return how many new tokens a piece may compute now after this many cached ones."""
-        return self._in_flight.room(cached_tokens, self._clock())
+    def largest(self, cached_tokens: int) -> float:
+        """Return how many new tokens a piece may compute after this many cached ones, when its turn comes."""
+        return self._in_flight.largest(cached_tokens)
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[], None]]:

@@ -125,17 +125,21 @@ class InFlight:
             return False
         return priority is not Priority.PREGENERATION or self.pregenerations < self._limits.pregenerations
 
+    def largest(self, cached_tokens: int) -> float:
+        """Return how many new tokens a piece may compute after this many cached ones, if no other is in flight."""
+        most = min(self._tokens(self.budget_seconds, cached_tokens), self._limits.piece_tokens)
+        return max(most, self._block_size)  # even on an engine this slow, something must go on
+
     def room(self, cached_tokens: int, now: float, needed_seconds: float = math.inf) -> int:
         """Return how many new tokens a piece may compute now after this many cached ones.
 
         `needed_seconds` is what the pieces of one step have to add to it; without it the budget is used up.
         """
-        most_seconds = self.budget_seconds - self._ahead_seconds
-        most = min(self._tokens(most_seconds, cached_tokens), max(self._limits.piece_tokens, self._block_size))
         if self._answers_run and now < self._made_up_at:
             return 0
-        if not self._prefilling:
-            most = max(most, self._block_size)  # even on an engine this slow, something must go on
+        most = self.largest(cached_tokens)
+        if self._prefilling:
+            most = min(most, self._tokens(self.budget_seconds - self._ahead_seconds, cached_tokens))
         needed = self._tokens(needed_seconds - self._ahead_seconds, cached_tokens)
         if needed >= most:
             return int(most)

@@ -107,7 +107,7 @@ class Attempt:
 
     def request(self, place: Place, max_tokens: int, priority: Priority) -> AsyncGenerator[Output, None]:
         """Ask an engine for what follows the prompt and what was made of its answer."""
-        sampling = replace(self.sampling, max_tokens=max_tokens)
+        sampling = self.sampling.limited(max_tokens, made_tokens=len(self.begun.lead_ids))
         request = Request(self.lead.to_list(), sampling, priority, self.owner.cache_salt, place.route)
         return place.replica.engine.generate(request)
 

@@ -106,10 +106,10 @@ class Pregenerator:
         return self.fits(prompt) and self._owner.route.now.replica.admission.has_slot(Priority.PREGENERATION)
 
     def fits(self, prompt: TokenIds) -> bool:
-        """Return whether what this prompt lacks may be computed at once."""
+        """Return whether what this prompt lacks may be computed at once, when its turn comes."""
         place = self._owner.route.now
         planned = Prefill(prompt, self._owner.view(place).frontier(prompt, self._backend.clock()))
-        return planned.new_tokens <= place.replica.admission.room(planned.frontier)
+        return planned.new_tokens <= place.replica.admission.largest(planned.frontier)
 
     async def begin(self, turn: Turn, text: str, prompt: TokenIds, changed_at: float) -> bool:
         """Generate what the answer to this prompt is worth by now, until it ends, is held or is stopped.

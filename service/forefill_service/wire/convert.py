@@ -1,5 +1,6 @@
 """Conversion of protobuf messages to events, and of responses to messages: the edge that checks everything once."""
 
+import math
 import re
 from collections.abc import Callable, Container
 from typing import Any
@@ -43,6 +44,7 @@ _MOST_KWARGS_BYTES = 64 * 1024
 # name: lowest, highest, and whether the lowest itself is allowed
 _SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
     "max_tokens": (1, 2**31 - 1, True),
+    "min_tokens": (0, 2**31 - 1, True),
     "temperature": (0, 2, True),
     "top_p": (0, 1, False),
     "top_k": (0, 2**31 - 1, True),
@@ -146,6 +148,8 @@ def _sampling(message: pb.Sampling) -> Sampling:
         if value is not None and not (lowest <= value <= highest and (inclusive or value > lowest)):
             bounds = f"{'at least' if inclusive else 'above'} {lowest:g} and at most {highest:g}"
             raise Refusal(Reason.INVALID_SAMPLING, f"{name} is {value:g} but must be {bounds}")
+    if (values["min_tokens"] or 0) > (values["max_tokens"] or math.inf):
+        raise Refusal(Reason.INVALID_SAMPLING, "min_tokens must be at most max_tokens")
     if len(message.stop) > _MOST_STOPS or not all(message.stop):
         raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, and none may be empty")
     return Sampling(**values, stop=tuple(message.stop))

@@ -135,6 +135,14 @@ async def test_a_shared_prompt_is_found_by_all_but_cold() -> None:
     assert again["typed"].warm_computed_tokens < 100, "the shared prompt was computed by the session before"
 
 
+async def test_answers_of_people_have_all_the_tokens_that_they_may_have() -> None:
+    async with stage() as on:
+        on.engine.answer_tokens = MAX_TOKENS // 2
+        for workload, tokens in {"people": MAX_TOKENS, "context": MAX_TOKENS // 2}.items():
+            (served,) = await on.run(workload, "oracle")
+            assert served.completion_tokens == tokens
+
+
 async def test_what_is_prepared_is_no_request_of_the_arm() -> None:
     async with stage() as on:
         for arm, engine_requests in {"cold": 1, "static": 2, "oracle": 2}.items():

@@ -146,6 +146,18 @@ async def test_what_is_adopted_before_the_cap_goes_on_behind_it() -> None:
         assert "".join(deltas(stage, seq)) == await plain_answer()
 
 
+async def test_what_goes_on_with_an_answer_has_to_be_as_much_shorter_as_is_there() -> None:
+    opening = Open((SYSTEM,), sampling=Sampling(max_tokens=9, min_tokens=7))
+    async with pausing(opening, pregeneration_tokens=3) as stage:
+        await stage.types(TEXT)
+        await stage.pauses()
+        await stage.submits()
+        assert [stage.pregenerations[0].sampling, stage.generations[0].sampling] == [
+            Sampling(max_tokens=3, min_tokens=3),
+            Sampling(max_tokens=6, min_tokens=4),
+        ]
+
+
 @pytest.mark.parametrize(("wanted", "limit"), [(5, None), (None, 5), (5, 7)])
 @pytest.mark.parametrize("cap", [3, 5, 100])
 async def test_an_answer_is_no_longer_than_was_asked_for(wanted: int | None, limit: int | None, cap: int) -> None:

@@ -155,6 +155,7 @@ def test_open_is_read_whole() -> None:
         (pb.Sampling(presence_penalty=3), "presence_penalty"),
         (pb.Sampling(frequency_penalty=-3), "frequency_penalty"),
         (pb.Sampling(repetition_penalty=0), "repetition_penalty"),
+        (pb.Sampling(min_tokens=3, max_tokens=2), "min_tokens"),
         (pb.Sampling(stop=[""]), "stop"),
         (pb.Sampling(stop=["x"] * 17), "stop"),
     ],

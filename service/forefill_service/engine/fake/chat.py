@@ -46,12 +46,15 @@ def _holdback() -> Holdback:
 [_NEWLINE] = FakeChat().encode("\n")
 
 
-def answer_to(prompt_ids: Sequence[int], answer_tokens: int, max_tokens: int) -> tuple[list[str], str]:
+def answer_to(
+    prompt_ids: Sequence[int], answer_tokens: int, max_tokens: int, min_tokens: int | None = None
+) -> tuple[list[str], str]:
     """Return the words of an answer, one token each, and its finish reason.
 
-    The whole answer has `answer_tokens`; a prompt that ends with some of its words gets the rest.
+    The whole answer has `answer_tokens`; a prompt that ends with some of its words gets the rest, of `min_tokens` at
+    least.
     """
-    rest = max(1, answer_tokens - _already_answered(prompt_ids))
+    rest = max(1, min_tokens or 0, answer_tokens - _already_answered(prompt_ids))
     state, after_newline, words = _hash(prompt_ids), prompt_ids[-1] == _NEWLINE, list[str]()
     for _ in range(min(max_tokens, rest)):
         words.append(f"{'' if after_newline else ' '}w{state % 1000}")

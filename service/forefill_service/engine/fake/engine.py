@@ -68,7 +68,7 @@ class FakeEngine:
             self.requests.append(request)
         self.faults.meet(request.priority)
         max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
-        words, reason = answer_to(request.prompt_ids, self.answer_tokens, max_tokens)
+        words, reason = answer_to(request.prompt_ids, self.answer_tokens, max_tokens, request.sampling.min_tokens)
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
         job = Job(request.priority, self._blocks(ids, request.cache_salt), len(request.prompt_ids), len(words))
         ticks, finished = self._scheduler.ticks(job), False

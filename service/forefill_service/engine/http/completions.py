@@ -30,6 +30,7 @@ _SAMPLING_FIELDS = (
     "frequency_penalty",
     "repetition_penalty",
     "seed",
+    "min_tokens",
 )
 _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405, 501})
@@ -46,7 +47,7 @@ class NotOffered(NotServed):
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
     """Return the JSON body of a request; sampling fields that are None are left to the server's defaults."""
     prompt = {"model": model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
-    return prompt | _asked(request, priorities=priorities)
+    return prompt | _asked(replace(request, sampling=request.sampling.limited(max_tokens)), priorities=priorities)
 
 
 def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class EmbeddedEngine:
         max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
-            self._sampling_params(request.sampling, max_tokens),
+            self._sampling_params(request.sampling.limited(max_tokens)),
             f"forefill-{next(self._ids)}",
             priority=int(request.priority),
             data_parallel_rank=rank,
@@ -158,9 +158,9 @@ class EmbeddedEngine:
             return None
         return HarmonyText(self.rendering.parser(), request.prompt_ids)
 
-    def _sampling_params(self, sampling: Sampling, max_tokens: int) -> SamplingParams:
+    def _sampling_params(self, sampling: Sampling) -> SamplingParams:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         arguments = self._sampling.arguments(sampling)
-        return SamplingParams(**arguments, max_tokens=max_tokens, output_kind=RequestOutputKind.DELTA)
+        return SamplingParams(**arguments, max_tokens=sampling.max_tokens, output_kind=RequestOutputKind.DELTA)

@@ -41,4 +41,5 @@ class ModelSampling:
         """Return the arguments of vLLM's SamplingParams for a session's sampling, but for `max_tokens`."""
         given = {name: getattr(sampling, name) for name in VLLM_DEFAULTS}
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {**self.values, **chosen, "seed": sampling.seed, "stop": list(sampling.stop)}
+        own = {"seed": sampling.seed, "stop": list(sampling.stop), "min_tokens": sampling.min_tokens or 0}
+        return {**self.values, **chosen, **own}

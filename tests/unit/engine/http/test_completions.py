@@ -55,6 +55,7 @@ def test_all_that_a_caller_may_say_is_passed_on() -> None:
         repetition_penalty=1.1,
         seed=0,
         stop=("a", "b"),
+        min_tokens=3,
     )
     asked = body(Request(IDS, sampling, Priority.GENERATION), "m", 5, priorities=True)
     said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}

@@ -28,6 +28,7 @@ def test_all_that_a_session_may_say_is_passed_on() -> None:
         repetition_penalty=1.1,
         seed=0,
         stop=("a", "b"),
+        min_tokens=3,
     )
     said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
     assert ModelSampling.of({}).arguments(sampling) == said | {"stop": ["a", "b"]}
