@@ -1,53 +1,40 @@
 """One answer: its text as it arrives, then its report."""
 
+import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self
 
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import ForefillError
-from .report import Report, report_from_wire
+from .report import FinishReason, Report, report_from_wire
 
-
-class _Owner(Protocol):
-    """The part of an answer's session that it needs."""
-
-    async def until(self, condition: Callable[[], bool]) -> None: ...
-
-    def abandon(self) -> None: ...
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
+"""Waits until a condition holds, or raises why the session has ended."""
 
 
 class Answer:
     """The answer to one submit: iterate over it once for its text deltas, then read `report`.
 
-    To stop an answer that is still running, break out of the iteration or leave the session's `async with`: the server
-    then stops generating. A stream can only be stopped as a whole, so the session ends too: its calls raise Aborted,
-    and there is no report. Continue in a new session, with the conversation so far and the text typed meanwhile:
-
-        said = ""
-        async for delta in answer:
-            said += delta
-            if stop_was_pressed():
-                break
-        ...
-        conversation += [("user", answer.submitted_text), ("assistant", said)]
-        async with client.session(conversation, draft=session.draft) as session:
-            ...
-
-    Cancelling a task that waits for a delta also breaks out of the iteration.
+    `cancel` stops it, from any task: the iteration ends, and the session goes on with the next turn. To break out of
+    the iteration, or to cancel the task that iterates, stops it too; what came of it stays in the conversation.
     """
 
-    def __init__(self, owner: _Owner, seq: int, text: str, submitted_at: float) -> None:
+    def __init__(self, until: Until, cancel: Callable[[bool], None], seq: int, text: str, submitted_at: float) -> None:
         #: Number of the SUBMIT event.
         self.seq = seq
         #: The text that was submitted.
         self.submitted_text = text
-        self._owner = owner
+        self._until = until
+        self._send_cancel = cancel
         self._submitted_at = submitted_at
         self._started_at: float | None = None
         self._started = pb.GenerationStarted()
         self._deltas: deque[str] = deque()
+        self._heard: list[str] = []
+        self._keeps_text: bool | None = None
         self._report: Report | None = None
         self._error: ForefillError | None = None
 
@@ -57,29 +44,58 @@ class Answer:
         return self._report is not None or self._error is not None
 
     @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled, or is being cancelled. It may have been complete before the server knew."""
+        return self._keeps_text is not None
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is part of the conversation: it is complete, or was cancelled and what came of it is kept."""
+        if self._report is None:
+            return False
+        return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self._heard)
+
+    @property
     def report(self) -> Report:
         """What the answer cost; available after the iteration has ended."""
         if self._report is None:
             raise RuntimeError("the report comes at the end of the answer: iterate over it to the end first")
         return self._report
 
-    async def __aiter__(self) -> AsyncIterator[str]:
-        try:
-            while True:
-                await self._owner.until(lambda: bool(self._deltas) or self.complete)
-                while self._deltas:
-                    yield self._deltas.popleft()
-                if self._error is not None:
-                    raise self._error
-                if self._report is not None:
-                    return
-        finally:
-            if not self.complete:
-                self._owner.abandon()
+    def __aiter__(self) -> AsyncIterator[str]:
+        return _Deltas(self)
+
+    async def cancel(self, *, keep_text: bool = True) -> None:
+        """Stop the answer, and wait until the server has stopped: a step of the engine later.
+
+        With `keep_text`, what came of it stays in the conversation, as the answer to the text that was submitted;
+        without, or if nothing came, the conversation is as it was before `submit`. An answer that was complete by then
+        stays. If it was cancelled before, this only waits. May raise the error that ended the session.
+        """
+        self._cancel(keep_text=keep_text)
+        await self._until(lambda: self.complete)
+
+    @property
+    def text_so_far(self) -> str:
+        """All of its text that has come, read or not."""
+        return "".join(self._heard)
 
     async def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
+
+    async def _next(self) -> str:
+        await self._until(lambda: bool(self._deltas) or self.complete)
+        if self._deltas:
+            return self._deltas.popleft()
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+    def _cancel(self, *, keep_text: bool) -> None:
+        if not self.complete and not self.cancelled:
+            self._keeps_text = keep_text
+            self._send_cancel(keep_text)
 
     def _hear(self, response: pb.ComposeResponse, now: float) -> None:
         match response.WhichOneof("response"):
@@ -87,6 +103,7 @@ class Answer:
                 self._started, self._started_at = response.generation_started, now
             case "generation_delta":
                 self._deltas.append(response.generation_delta.text)
+                self._heard.append(response.generation_delta.text)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
 
@@ -101,3 +118,27 @@ class Answer:
 
     def _fail(self, error: ForefillError) -> None:
         self._error = error
+
+
+class _Deltas:
+    """One iteration over an answer: who leaves it before the end, or is cancelled in it, cancels the answer.
+
+    It is no generator, since one that is left is closed only later: the next `submit` would find the answer running.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            return await self._answer._next()
+        except asyncio.CancelledError:
+            self._answer._cancel(keep_text=True)
+            raise
+
+    def __del__(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._answer._cancel(keep_text=True)

@@ -8,6 +8,7 @@ One repair mends everything that was sent before it, so an error about an earlie
 an error about an event before the latest submit, since a submit carries its own text.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from forefill.v1 import keystroke_pb2 as pb
@@ -98,6 +99,21 @@ class Composition:
         self._submit_likely = likely
         return [self._event(hint=pb.Hint(submit_likely=likely))]
 
+    def cancel(self, *, keep_text: bool) -> pb.KeystrokeEvent:
+        """Stop the running answer."""
+        return self._event(cancel=pb.Cancel(keep_text=keep_text))
+
+    def rewrite(self, keep_messages: int, messages: Iterable[pb.ChatMessage]) -> pb.KeystrokeEvent:
+        """Replace the conversation from a message on."""
+        return self._event(rewrite=pb.Rewrite(keep_messages=keep_messages, messages=messages))
+
+    def submit_beside(self, text: str) -> Events:
+        """Ask for the answer to `text`, and keep the draft for the next turn."""
+        draft, likely = self.draft, self._submit_likely
+        events = [self.submit(text)]
+        self.draft, self._submit_likely = draft, likely
+        return events + self._whole_draft() if draft.text else events
+
     def submit(self, text: str | None) -> pb.KeystrokeEvent:
         """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
         text = checked_text(self.draft.text if text is None else text)
@@ -131,11 +147,15 @@ class Composition:
         return self.flushes.answered(result)
 
     def submit_refused(self, text: str) -> Events:
-        """Put the text of a refused submit back into the draft, unless the user has typed something since."""
-        if self.draft.text or self.ended:
+        """Put the text of a refused submit back into the draft, unless the user has typed something since.
+
+        The server has put it back if it had nothing else by then, so it is sent in both cases what the draft is.
+        """
+        if self.ended:
             return []
-        self.draft = Draft(text)
-        self._submit_likely = False
+        if not self.draft.text:
+            self.draft = Draft(text)
+            self._submit_likely = False
         return self._whole_draft()
 
     def refused(self, error: ForefillError) -> Events | None:

@@ -111,7 +111,7 @@ class EmptySubmit(InvalidRequest):
 
 
 class GenerationRunning(ForefillError):
-    """Raised when an answer is still running; read it to the end first."""
+    """Raised when an answer is still running; read it to the end first, or cancel it."""
 
     retryable = True
 
@@ -189,6 +189,8 @@ REASONS: dict[str, Handling] = {
     "SESSION_ENDED": Handling(SessionEnded),
     "GENERATION_FAILED": Handling(GenerationFailed),
     "GENERATION_INTERRUPTED": Handling(GenerationInterrupted),
+    "NOTHING_TO_CANCEL": Handling(ForefillError),
+    "INVALID_REWRITE": Handling(InvalidRequest),
     "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
     "SERVER_STOPPING": Handling(ServerStopping),
     "TOO_MANY_SESSIONS": Handling(TooManySessions),

@@ -12,7 +12,7 @@ from typing import Final
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import Aborted, ForefillError, NotReachable, Unavailable
+from .errors import ForefillError, NotReachable, Unavailable
 from .stream import Compose, Stream
 
 MAX_UNSENT_EVENTS: Final = 64
@@ -77,11 +77,6 @@ class Exchange:
             if self.failure is not None:
                 raise self.failure
             await self._changed.wait()
-
-    def abandon(self) -> None:
-        """Cancel the stream because an answer is not read to its end; the server then stops generating."""
-        self._fail(Aborted("the answer was not read to its end, which ended the session: open a new one"))
-        self._cancel()
 
     async def wait_closed(self, timeout_seconds: float | None = None) -> None:
         """Wait until the stream has ended or the timeout has passed."""

@@ -109,7 +109,7 @@ def open_request(
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
-        messages=[_message(message) for message in messages],
+        messages=[message_to_wire(message) for message in messages],
         sampling=_sampling(sampling or Sampling()),
         draft=checked_text(draft),
         warm_mode=warm_mode.value,
@@ -126,7 +126,8 @@ def open_request(
     return request
 
 
-def _message(message: MessageLike) -> pb.ChatMessage:
+def message_to_wire(message: MessageLike) -> pb.ChatMessage:
+    """Return a message of the wire, or raise InvalidRequest if it cannot hold it."""
     if isinstance(message, Mapping):
         role, content = message.get("role"), message.get("content")
     elif isinstance(message, ChatMessage):

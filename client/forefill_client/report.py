@@ -77,6 +77,8 @@ class FinishReason(StrEnum):
     STOP = "stop"
     #: Sampling.max_tokens or the model's context was reached.
     LENGTH = "length"
+    #: It was stopped.
+    CANCELLED = "cancelled"
     #: The server is newer than this client.
     UNKNOWN = "unknown"
 
@@ -110,6 +112,7 @@ _PREGENERATION_OUTCOMES = {
 _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
+    pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
 }
 
 
@@ -222,7 +225,8 @@ class Ledger:
 class Report:
     """The cost of one answer."""
 
-    #: From the call of `submit` to the arrival of the first token, by the client's clock.
+    #: From the call of `submit` to the arrival of the first token, by the client's clock; to the end of an answer that
+    #: was stopped before.
     ttft_seconds: float
     #: From the server's receipt of SUBMIT to the first token, by the server's clock.
     server_ttft_seconds: float

@@ -1,7 +1,7 @@
 """One session: edits of its draft, flushes, and answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -10,9 +10,9 @@ from forefill.v1 import keystroke_pb2 as pb
 from .answer import Answer
 from .composition import Composition
 from .draft import smallest_replace
-from .errors import Aborted, ForefillError, GenerationRunning, SessionEnded, from_session_error
+from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded, from_session_error
 from .exchange import Exchange
-from .options import checked_text
+from .options import ChatMessage, MessageLike, checked_text, message_to_wire
 from .report import FlushResult, Opened, opened_from_wire
 from .stream import Compose
 
@@ -42,6 +42,8 @@ class Session:
         self._exchange = Exchange(compose, opening, self._hear, clock)
         self._opened: Opened | None = None
         self._answer: Answer | None = None
+        self._messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
+        self._cancels: set[int] = set()
         # The error about an event that is neither a flush nor a submit: the next call raises it.
         self._unraised: ForefillError | None = None
 
@@ -58,6 +60,14 @@ class Session:
         if self._opened is None:
             raise RuntimeError("the session is not open yet: enter it with `async with` first")
         return self._opened
+
+    @property
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The conversation before the draft: the messages of the opening, then question and answer of each turn.
+
+        A running answer and its question are not part of it yet.
+        """
+        return self._messages
 
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
@@ -139,21 +149,38 @@ class Session:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
 
         If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
-        can still be used, and the text is back in the draft unless something else has been typed since. Stopping an
-        answer ends the session; see Answer.
+        can still be used, and the text is back in the draft unless something else has been typed since.
         """
-        self._check_usable()
-        if self._unread:
-            raise GenerationRunning(
-                "an answer is still running: iterate over it to the end first",
-                session_continues=True,
-                reason="GENERATION_RUNNING",
+        await self._settled()
+        return await self._submitted([self._composition.submit(text)])
+
+    async def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
+        """Replace the conversation's end: keep its first `keep_messages` messages, and let these follow.
+
+        For an earlier message that was edited, or a turn that is taken back. The draft stays as it is. What the old and
+        the new conversation begin with stays cached at the server.
+        """
+        await self._settled()
+        there = len(self._messages)
+        if not 0 <= keep_messages <= there:
+            raise InvalidRequest(
+                f"cannot keep {keep_messages} of {there} messages: give 0 to {there}", session_continues=True
             )
-        submitted_at = self._clock()
-        event = self._composition.submit(text)
-        answer = self._answer = Answer(self._exchange, event.seq, event.submit.text, submitted_at)
-        await self._exchange.send(event)
-        return answer
+        added = [message_to_wire(message) for message in messages]
+        self._messages = self._messages[:keep_messages] + tuple(ChatMessage(m.role, m.content) for m in added)
+        await self._exchange.send(self._composition.rewrite(keep_messages, added))
+
+    async def regenerate(self) -> Answer:
+        """Ask once more for the answer to the last question: its first answer leaves the conversation.
+
+        The draft stays as it is.
+        """
+        await self._settled()
+        if [message.role for message in self._messages[-2:]] != ["user", "assistant"]:
+            raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
+        text = self._messages[-2].content
+        await self.rewrite(len(self._messages) - 2)
+        return await self._submitted(self._composition.submit_beside(text))
 
     async def end(self) -> None:
         """Close the session in good order, after a running answer; nothing can be sent afterwards."""
@@ -180,7 +207,7 @@ class Session:
 
     async def __aexit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            if exc is None and not self._unread:
+            if exc is None and (not self._unread or self._cancelling):
                 await self.end()
         finally:
             await self._exchange.stop(Aborted("the session was left, which cancelled its stream: open a new one"))
@@ -199,8 +226,13 @@ class Session:
                 self._hear_error(from_session_error(response.session_error))
             case _ if self._answer is not None:
                 self._answer._hear(response, self._clock())
+                if self._answer.stays and response.HasField("generation_finished"):
+                    question = ChatMessage("user", self._answer.submitted_text)
+                    self._messages += (question, ChatMessage("assistant", self._answer.text_so_far))
 
     def _hear_error(self, error: ForefillError) -> None:
+        if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
+            return
         if self._answer is not None and error.seq == self._answer.seq:
             if error.reason != "SEQUENCE_GAP":  # a submit after a gap is carried out
                 self._answer._fail(error)
@@ -211,6 +243,36 @@ class Session:
             self._unraised = error
         else:
             self._exchange.put(events)
+
+    async def _submitted(self, events: list[pb.KeystrokeEvent]) -> Answer:
+        submit, submitted_at = events[0], self._clock()
+        answer = Answer(self._exchange.until, self._cancel_answer, submit.seq, submit.submit.text, submitted_at)
+        self._answer = answer
+        await self._exchange.send(*events)
+        return answer
+
+    def _cancel_answer(self, keep_text: bool) -> None:
+        if self._exchange.failure is None and not self._composition.ended:
+            event = self._composition.cancel(keep_text=keep_text)
+            self._cancels.add(event.seq)
+            self._exchange.put([event])
+
+    async def _settled(self) -> None:
+        """Wait for the end of an answer that is being cancelled; raise GenerationRunning if one runs that is not."""
+        self._check_usable()
+        if self._cancelling:
+            await self._exchange.until(lambda: not self._unread)
+            self._check_usable()
+        if self._unread:
+            raise GenerationRunning(
+                "an answer is still running: iterate over it to the end first, or cancel it",
+                session_continues=True,
+                reason="GENERATION_RUNNING",
+            )
+
+    @property
+    def _cancelling(self) -> bool:
+        return self._unread and self._answer is not None and self._answer.cancelled
 
     @property
     def _unread(self) -> bool:

@@ -31,7 +31,7 @@ class Reason(Enum):
     )
     DRAFT_TOO_LONG = "the text is longer than Opened.limits.max_draft_code_points and is ignored; shorten it"
     EMPTY_SUBMIT = "there is nothing to submit; type something, or send the text with SUBMIT"
-    GENERATION_RUNNING = "an answer is still running; wait for GenerationFinished, or close the stream to stop it"
+    GENERATION_RUNNING = "an answer is still running; wait for GenerationFinished, or stop it with Cancel"
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
     INVALID_SAMPLING = "a sampling value is out of range"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
@@ -41,6 +41,8 @@ class Reason(Enum):
     GENERATION_INTERRUPTED = (
         "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
     )
+    NOTHING_TO_CANCEL = "no answer runs that could be stopped; it may just have ended"
+    INVALID_REWRITE = "the conversation cannot be rewritten like this and stays as it is"
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"
@@ -59,6 +61,7 @@ class Refusal(ServiceError):
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
+        self.detail = detail
 
 
 class EngineError(ServiceError):

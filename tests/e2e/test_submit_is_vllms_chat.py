@@ -119,6 +119,48 @@ async def test_the_second_turn_holds_the_first_answer_as_the_endpoint_would_be_g
     assert side.engine.generations[-1].prompt_ids == await side.endpoint.prompt_ids(said)
 
 
+@pytest.mark.parametrize("keep_text", [True, False])
+async def test_the_turn_after_a_stopped_answer_is_what_the_endpoint_would_be_given(side: Side, keep_text: bool) -> None:
+    del side.engine.requests[:]
+    asked = ("user", "Tell me a long story about a lighthouse, in many sentences.")
+    sampling = pb.Sampling(temperature=0, max_tokens=400, min_tokens=400)
+    async with typing_at(side.address, [("system", SYSTEM)], sampling=sampling) as typist:
+        await typist.send_submit(asked[1])
+        said = ""
+        while len(said) < 20:
+            said += (await typist.read()).generation_delta.text
+        await typist.event(cancel=pb.Cancel(keep_text=keep_text))
+        rest = await typist.answer()
+        said += rest.text
+        assert rest.finished.reason == pb.FINISH_REASON_CANCELLED
+        assert rest.finished.usage.completion_tokens < 200, "it stops within a step or two"
+        await typist.send_submit("And now?")
+        while not (await typist.read()).HasField("generation_started"):
+            pass
+    turn = [asked, ("assistant", said)] if keep_text else []
+    expected = await side.endpoint.prompt_ids([("system", SYSTEM), *turn, ("user", "And now?")])
+    assert side.engine.generations[-1].prompt_ids == expected
+
+
+async def test_an_earlier_message_that_is_changed_is_as_the_endpoint_would_be_given_it(side: Side) -> None:
+    del side.engine.requests[:]
+    async with typing_at(side.address, [("system", SYSTEM)]) as typist:
+        await typist.submit("Name a colour.")
+        await typist.type("And ")
+        said = [
+            pb.ChatMessage(role="user", content="Name two colours."),
+            pb.ChatMessage(role="assistant", content="\n"),
+        ]
+        await typist.event(rewrite=pb.Rewrite(keep_messages=1, messages=said))
+        await typist.type("now? ")
+        await typist.flush()
+        await typist.submit()
+    expected = await side.endpoint.prompt_ids(
+        [("system", SYSTEM), *((message.role, message.content) for message in said), ("user", "And now? ")]
+    )
+    assert side.engine.generations[-1].prompt_ids == expected
+
+
 async def test_a_prompt_edited_on_the_way_is_asked_as_if_typed_at_once(side: Side) -> None:
     del side.engine.requests[:]
     async with typing_at(side.address, [("system", SYSTEM)]) as typist:

@@ -26,8 +26,21 @@ from forefill_service.engine import (
 )
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.draft import checksum
-from forefill_service.session.events import CacheScope, CharAdd, CharDelete, End, Flush, Hint, Open, Replace, Submit
+from forefill_service.session.events import (
+    CacheScope,
+    Cancel,
+    CharAdd,
+    CharDelete,
+    End,
+    Flush,
+    Hint,
+    Open,
+    Replace,
+    Rewrite,
+    Submit,
+)
 from forefill_service.session.responses import (
+    CANCELLED,
     FlushOutcome,
     FlushResult,
     GenerationDelta,
@@ -148,6 +161,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.turn: tuple[ChatMessage, ...] = ()
         self.flushes: list[int] = []
         self.submits: dict[int, str] = {}
+        self.cancels: set[int] = set()
         self.running: int | None = None  # the SUBMIT that is not answered yet
         self.answers: Counter[int] = Counter()
         self.ended = False
@@ -232,6 +246,23 @@ class SessionMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.ended)
     @rule()
+    def cancels_(self) -> None:
+        self.cancels.add(self.do(self.stage.does(Cancel(self._keeps_text(self.running)))))
+
+    def _keeps_text(self, seq: int | None) -> bool:
+        """Whether an answer is kept that is cancelled: the same for all Cancels of one answer."""
+        return bool((seq or 0) % 2)
+
+    @precondition(lambda self: not self.ended and self.running is None)
+    @rule(data=st.data(), said=st.lists(WORDS, max_size=2))
+    def rewrites(self, data: st.DataObject, said: list[str]) -> None:
+        kept = data.draw(st.integers(0, len(self.turn)))
+        messages = tuple(user(text) for text in said)
+        self.turn = self.turn[:kept] + messages
+        self.do(self.stage.does(Rewrite(1 + kept, messages)))
+
+    @precondition(lambda self: not self.ended)
+    @rule()
     def ends(self) -> None:
         self.ended = True
         self.do(self.stage.does(End()))
@@ -283,8 +314,13 @@ class SessionMachine(RuleBasedStateMachine):
                     self.answers[seq] += 1
                     self._check_books(response)
                     deltas = [d.text for d in self.stage.said if isinstance(d, GenerationDelta) and d.seq == seq]
-                    self.turn += (user(self.submits[seq]), assistant("".join(deltas)))
+                    if response.reason == CANCELLED:
+                        assert self.cancels
+                    if response.reason != CANCELLED or (deltas and self._keeps_text(seq)):
+                        self.turn += (user(self.submits[seq]), assistant("".join(deltas)))
                     self.running = None
+                case SessionError(Reason.NOTHING_TO_CANCEL, _, seq):
+                    assert seq in self.cancels
                 case SessionError(reason, _, seq):
                     assert seq in self.submits
                     empty = not self.submits[seq]
@@ -293,8 +329,17 @@ class SessionMachine(RuleBasedStateMachine):
                     self.answers[seq] += 1
                     if not empty:
                         self.running = None
+                        self._gets_back(self.submits[seq])
             self.read += 1
         assert all(count == 1 for count in self.answers.values())
+
+    def _gets_back(self, text: str) -> None:
+        """Do as a client whose box has the text of a failed SUBMIT again, unless something was typed since."""
+        if self.ended:
+            return
+        draft = self.stage.draft or text
+        self.stage.put(CharDelete(10_000))
+        self.stage.put(CharAdd(draft))
 
     def _check_books(self, finished: GenerationFinished) -> None:
         books = finished.ledger
@@ -302,6 +347,8 @@ class SessionMachine(RuleBasedStateMachine):
         assert min(rows) >= 0
         assert sum(rows) == books.computed
         assert books.used <= finished.cached_tokens
+        if finished.reason == CANCELLED:  # the engine may not have said yet what it found
+            return
         generation = self.watched.generations[-1]
         assert finished.cached_tokens == generation.cached_tokens
         assert finished.prompt_tokens == len(generation.request.prompt_ids)

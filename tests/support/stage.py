@@ -16,6 +16,7 @@ from forefill_service.scheduling.guess_price import BASE_PRICE, LEAST_FACTOR
 from forefill_service.serving.runner import SessionRunner
 from forefill_service.session.draft import checksum, edited
 from forefill_service.session.events import (
+    Cancel,
     CharAdd,
     CharDelete,
     End,
@@ -24,6 +25,7 @@ from forefill_service.session.events import (
     KeystrokeEvent,
     Open,
     Replace,
+    Rewrite,
     Submit,
     Unknown,
 )
@@ -83,7 +85,7 @@ class RisingTypist(Typist):
         return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / LOWEST_PRICE, GROWTH)))
 
 
-Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
+Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
 R = TypeVar("R")
 
 

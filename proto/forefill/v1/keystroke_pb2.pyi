@@ -219,6 +219,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The model ended the answer, or a stop text came."""
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
     """The answer reached Sampling.max_tokens or the end of the model's context."""
+    FINISH_REASON_CANCELLED: _FinishReason.ValueType  # 3
+    """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """FinishReason is why an answer ended."""
@@ -229,6 +231,8 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 """The model ended the answer, or a stop text came."""
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached Sampling.max_tokens or the end of the model's context."""
+FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
+"""Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 class _PregenerationOutcome:
@@ -308,7 +312,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_EMPTY_SUBMIT: _ErrorReason.ValueType  # 10
     """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
     ERROR_REASON_GENERATION_RUNNING: _ErrorReason.ValueType  # 11
-    """Session continues: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
+    """Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel."""
     ERROR_REASON_PROMPT_TOO_LONG: _ErrorReason.ValueType  # 12
     """The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
     ends, INVALID_ARGUMENT. Shorten the prompt.
@@ -322,7 +326,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
     ERROR_REASON_SESSION_ENDED: _ErrorReason.ValueType  # 16
-    """Session continues: an event after END is ignored. Start a new stream."""
+    """Session continues: an event after END is ignored, but for Cancel of the running answer. Start a new stream."""
     ERROR_REASON_GENERATION_FAILED: _ErrorReason.ValueType  # 17
     """Session continues: the engine did not generate (its queue is full, it cannot use the prompt, or it is not
     reachable). SUBMIT again.
@@ -346,6 +350,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_GENERATION_INTERRUPTED: _ErrorReason.ValueType  # 24
     """Session continues: the engine was lost after part of the answer had been sent (SessionError.sent_text). Keep that
     part, or SUBMIT again for a whole answer.
+    """
+    ERROR_REASON_NOTHING_TO_CANCEL: _ErrorReason.ValueType  # 25
+    """Session continues: no answer runs that Cancel could stop. It may have ended while Cancel was on its way."""
+    ERROR_REASON_INVALID_REWRITE: _ErrorReason.ValueType  # 26
+    """Session continues: a Rewrite keeps more messages than there are, or brings one without a role; the error message
+    says which. It is ignored. Send one that fits the conversation.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -384,7 +394,7 @@ INVALID_ARGUMENT. Shorten the text.
 ERROR_REASON_EMPTY_SUBMIT: ErrorReason.ValueType  # 10
 """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
 ERROR_REASON_GENERATION_RUNNING: ErrorReason.ValueType  # 11
-"""Session continues: an answer is still running. Wait for GenerationFinished, or close the stream to stop it."""
+"""Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel."""
 ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 12
 """The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
 ends, INVALID_ARGUMENT. Shorten the prompt.
@@ -398,7 +408,7 @@ cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
 ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 16
-"""Session continues: an event after END is ignored. Start a new stream."""
+"""Session continues: an event after END is ignored, but for Cancel of the running answer. Start a new stream."""
 ERROR_REASON_GENERATION_FAILED: ErrorReason.ValueType  # 17
 """Session continues: the engine did not generate (its queue is full, it cannot use the prompt, or it is not
 reachable). SUBMIT again.
@@ -422,6 +432,12 @@ again.
 ERROR_REASON_GENERATION_INTERRUPTED: ErrorReason.ValueType  # 24
 """Session continues: the engine was lost after part of the answer had been sent (SessionError.sent_text). Keep that
 part, or SUBMIT again for a whole answer.
+"""
+ERROR_REASON_NOTHING_TO_CANCEL: ErrorReason.ValueType  # 25
+"""Session continues: no answer runs that Cancel could stop. It may have ended while Cancel was on its way."""
+ERROR_REASON_INVALID_REWRITE: ErrorReason.ValueType  # 26
+"""Session continues: a Rewrite keeps more messages than there are, or brings one without a role; the error message
+says which. It is ignored. Send one that fits the conversation.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -686,6 +702,8 @@ class KeystrokeEvent(_message.Message):
     SUBMIT_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    REWRITE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the event in its stream. Set by the client; required: 1, 2, 3, ... The server refuses and ignores an
     event whose number repeats (SEQUENCE_REPEATED); after a gap it reports SEQUENCE_GAP and carries the event out.
@@ -722,6 +740,14 @@ class KeystrokeEvent(_message.Message):
     def hint(self) -> Global___Hint:
         """The user seems to be about to press Enter, or no longer. Sent only if Opened.accepts_hints is set."""
 
+    @_builtins.property
+    def cancel(self) -> Global___Cancel:
+        """The user stopped the running answer."""
+
+    @_builtins.property
+    def rewrite(self) -> Global___Rewrite:
+        """The user changed the conversation before the draft: a message edited, an answer asked for anew."""
+
     def __init__(
         self,
         *,
@@ -734,12 +760,14 @@ class KeystrokeEvent(_message.Message):
         submit: Global___Submit | None = ...,
         end: Global___End | None = ...,
         hint: Global___Hint | None = ...,
+        cancel: Global___Cancel | None = ...,
+        rewrite: Global___Rewrite | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "submit", b"submit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "submit", b"submit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint", "cancel", "rewrite"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -868,7 +896,9 @@ Global___Flush: _TypeAlias = Flush  # noqa: Y015
 
 @_typing.final
 class Submit(_message.Message):
-    """Submit asks for the answer."""
+    """Submit asks for the answer. The draft is empty then, for the next turn. If there is no answer (SessionError), the text
+    that was submitted is the draft again, unless another one was begun.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -931,6 +961,65 @@ class Hint(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hint: _TypeAlias = Hint  # noqa: Y015
+
+@_typing.final
+class Cancel(_message.Message):
+    """Cancel stops the running answer within a step of the engine. The answer ends with GenerationFinished and
+    FINISH_REASON_CANCELLED, or, if it was complete before Cancel came, as it would have ended.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEEP_TEXT_FIELD_NUMBER: _builtins.int
+    keep_text: _builtins.bool
+    """Whether the text that was sent stays in the conversation, as the answer to what was submitted. Set by the client;
+    default: false, the conversation is then as it was before SUBMIT, as it is if no text was sent.
+    """
+    def __init__(
+        self,
+        *,
+        keep_text: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_text", b"keep_text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cancel: _TypeAlias = Cancel  # noqa: Y015
+
+@_typing.final
+class Rewrite(_message.Message):
+    """Rewrite replaces the end of the conversation: the messages from one on, by others. The draft stays. What the old and
+    the new conversation begin with stays cached. To have an answer generated anew, remove it and its question, then
+    SUBMIT the question.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEEP_MESSAGES_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    keep_messages: _builtins.int
+    """Number of messages to keep, counted from the start: those of Open and those of the turns, a question and its answer
+    each. Set by the client; 0 to the number of messages; default: 0.
+    """
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
+        """The messages that follow those. Set by the client; default: none."""
+
+    def __init__(
+        self,
+        *,
+        keep_messages: _builtins.int = ...,
+        messages: _abc.Iterable[Global___ChatMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_messages", b"keep_messages", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rewrite: _TypeAlias = Rewrite  # noqa: Y015
 
 @_typing.final
 class ComposeResponse(_message.Message):

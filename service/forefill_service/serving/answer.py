@@ -10,6 +10,7 @@ The generation goes where the session's requests go, and once more elsewhere if 
     it is lost after the first token                       it fails: what was sent stays sent
     it refuses this request                                it fails: another engine would refuse it, too
     it will never come back                                the session ends
+    the user stops it                                      it ends with what was sent, and the engine's request with it
 """
 
 import logging
@@ -25,12 +26,13 @@ from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineU
 from ..fleet.replicas import Place
 from ..session.ledger import Balance
 from ..session.machine import Generate
-from ..session.responses import GenerationDelta, GenerationFinished, GenerationStarted, Response, Source
+from ..session.responses import CANCELLED, GenerationDelta, GenerationFinished, GenerationStarted, Response, Source
 from .attempt import Attempt
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
 from .rendering import Asks
+from .tasks import Interrupted, Interruption
 from .turn import Turn
 from .warmer import Warmer
 
@@ -58,6 +60,7 @@ class Answer:
     place: Place
     received_at: float
     rendered_at: float
+    interruption: Interruption
     conversation: Conversation | None = None
     prompt_known: bool = True
     first_token_at: float = 0.0
@@ -133,7 +136,7 @@ class Answer:
             self.cached_tokens,
             len(self.token_ids),
             render_seconds=self.rendered_at - self.received_at,
-            ttft_seconds=self.first_token_at - self.received_at,
+            ttft_seconds=max(0.0, self.first_token_at - self.received_at),
             total_seconds=now - self.received_at,
             ledger=balance,
         )
@@ -141,10 +144,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A whole answer, all of it sent but this last response."""
+    """A whole answer, or one that was stopped: all of it is sent but this last response."""
 
     finished: GenerationFinished
-    text: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +178,36 @@ class Answerer:
         self._sampling = sampling
         self._send = send
 
-    async def run(self, turn: Turn, generate: Generate, received_at: float) -> Answered | Failed:
-        """Send the parts of an answer as they come; return how it ended.
+    async def run(
+        self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
+    ) -> Answered | Failed:
+        """Send the parts of an answer as they come, until it ends or is to stop; return how it ended.
 
         Raises EngineDied, and the Refusal of a write.
         """
         self._backend.replicas.retries.generation()
         try:
-            return await self._run(turn, generate, received_at)
+            return await self._run(turn, generate, received_at, interruption)
         except Refusal as refusal:
             if refusal.reason not in _OF_THE_PROMPT:
                 raise
             return Failed(refusal)
 
-    async def _run(self, turn: Turn, generate: Generate, received_at: float) -> Answered | Failed:
+    async def _run(
+        self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
+    ) -> Answered | Failed:
         place = self._owner.route.now
         with place.replica.admission.generation() as token:
             try:
-                prompt = await self._prompt(turn, generate.text)
+                with interruption.here():
+                    prompt = await self._prompt(turn, generate.text)
+            except Interrupted:
+                return Answered(self._unrendered(generate.seq, received_at))
             except EngineDied:
                 raise
             except EngineError as unknown:
                 return _failed(unknown)
-            answer = self._answer(turn, generate, prompt, place, received_at)
+            answer = self._answer(turn, generate, prompt, place, received_at, interruption)
             self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
             error = await self._try(answer, place, token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
@@ -205,13 +215,24 @@ class Answerer:
         return await self._finish(answer) if error is None else _failed(error, answer)
 
     def _answer(
-        self, turn: Turn, generate: Generate, prompt: TokenIds | None, place: Place, received_at: float
+        self,
+        turn: Turn,
+        generate: Generate,
+        prompt: TokenIds | None,
+        place: Place,
+        received_at: float,
+        interruption: Interruption,
     ) -> Answer:
-        now = self._backend.clock()
+        times = received_at, self._backend.clock()
         if prompt is not None:
-            return Answer(turn, generate.seq, prompt, place, received_at, now)
+            return Answer(turn, generate.seq, prompt, place, *times, interruption)
         lead, conversation = turn.prompts.lead, turn.prompts.conversation(generate.text)
-        return Answer(turn, generate.seq, lead, place, received_at, now, conversation, prompt_known=False)
+        return Answer(turn, generate.seq, lead, place, *times, interruption, conversation, prompt_known=False)
+
+    def _unrendered(self, seq: int, received_at: float) -> GenerationFinished:
+        """Return what the client is told of an answer that was stopped before its prompt was made; its turn goes on."""
+        seconds = self._backend.clock() - received_at
+        return GenerationFinished(seq, CANCELLED, 0, 0, 0, seconds, 0.0, seconds, Balance())
 
     async def _prompt(self, turn: Turn, text: str) -> TokenIds | None:
         begun = self._pregenerator.prompt_of(text)
@@ -239,7 +260,7 @@ class Answerer:
 
     async def _stream(self, answer: Answer, place: Place, token: Callable[[], None]) -> None:
         async with aclosing(self._outputs(answer, place)) as outputs:
-            async for output in outputs:
+            while (output := await self._next(answer, outputs)) is not None:
                 answer.take(output)
                 token()
                 if not answer.first_token_at:
@@ -248,6 +269,15 @@ class Answerer:
                     await self._send(GenerationDelta(answer.seq, output.text))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
+
+    async def _next(self, answer: Answer, outputs: AsyncGenerator[Output, None]) -> Output | None:
+        """Return the next part of an answer; None after the last, or if it is to stop."""
+        try:
+            with answer.interruption.here():
+                return await anext(outputs, None)
+        except Interrupted:
+            answer.finish_reason = answer.finish_reason or CANCELLED
+            return None
 
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
@@ -272,7 +302,7 @@ class Answerer:
     async def _finish(self, answer: Answer) -> Answered:
         """Close the turn's books on its answer; what it computed is held at its place from now on."""
         await self._prefiller.stop()
-        if answer.prompt_known:  # the last token was never computed on
+        if answer.prompt_known and answer.first_token_at:  # the last token was never computed on
             self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
         now = self._backend.clock()
         self._learn(answer, now)
@@ -281,7 +311,7 @@ class Answerer:
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""
-        if not answer.adopted:
+        if answer.first_token_at and not answer.adopted:
             times, steps = answer.place.replica.admission.times, len(answer.token_ids) - 1
             times.observe_steps(now - answer.first_token_at, steps)
         answer.turn.ledger.answered(answer.engine_seconds)

@@ -26,17 +26,18 @@ from ..session.machine import (
     Phase,
     Refuse,
     Session,
+    Stop,
 )
 from ..session.pregeneration import continuable
-from ..session.responses import FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
-from .answer import Answered, Answerer
+from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
+from .answer import Answerer, Failed
 from .guesser import Guesser
 from .owner import Owner
 from .pauses import Pauses
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
 from .prompts import Prompts
-from .tasks import SessionTasks
+from .tasks import Interruption, SessionTasks
 from .turn import Turn
 from .warmer import Warmer, Wish
 
@@ -66,6 +67,7 @@ class SessionRunner:
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)
         self._turn: Turn | None = None
+        self._interruption = Interruption()
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks = SessionTasks()
         self._stopping = False
@@ -123,9 +125,12 @@ class SessionRunner:
                 case Generate():
                     self._pauses.submitting(action.text, now)
                     await self._warmer.withdraw()
-                    self._tasks.spawn(partial(self._answer, self._current_turn, action, now))
-                case Refuse(reason, seq, draft_code_points):
-                    await self._refuse(Refusal(reason), seq, draft_code_points)
+                    self._interruption = Interruption()
+                    self._tasks.spawn(partial(self._answer, self._current_turn, action, now, self._interruption))
+                case Stop():
+                    self._interruption.ask()
+                case Refuse(reason, seq, draft_code_points, detail):
+                    await self._refuse(Refusal(reason, detail), seq, draft_code_points)
                 case Close():
                     await self._warmer.close()
                     self._tasks.end(None)
@@ -183,13 +188,14 @@ class SessionRunner:
         self._backend.metrics.refused(refusal.reason)
         await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
 
-    async def _answer(self, turn: Turn, generate: Generate, received_at: float) -> None:
-        ended = await self._answerer.run(turn, generate, received_at)
+    async def _answer(self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption) -> None:
+        ended = await self._answerer.run(turn, generate, received_at, interruption)
         async with self._transition_lock:  # the client may go on before our write returns
-            if isinstance(ended, Answered):
-                await self._send(ended.finished)
-                actions = self._session.answered(ended.text)
-            else:
-                await self._refuse(ended.refusal, generate.seq, len(self._session.draft), ended.sent_text)
+            if isinstance(ended, Failed):
                 actions = self._session.answer_failed()
+                await self._refuse(ended.refusal, generate.seq, len(self._session.draft), ended.sent_text)
+            else:
+                await self._send(ended.finished)
+                takes = self._session.cancelled if ended.finished.reason == CANCELLED else self._session.answered
+                actions = takes(ended.text)
             await self._perform(actions, self._backend.clock())

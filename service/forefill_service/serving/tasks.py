@@ -1,8 +1,8 @@
 """The tasks of one session, and how a task is ended without cutting its clean-up short."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from ..errors import EngineDied, Reason, Refusal
@@ -22,6 +22,40 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
     while not task.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait({task})
+
+
+class Interrupted(Exception):
+    """Raised where a task waits, because another has asked it to stop."""
+
+
+class Interruption:
+    """Lets one task ask another to stop, which it does where it waits `here` and nowhere else."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._waiting: asyncio.Task[Any] | None = None
+
+    def ask(self) -> None:
+        """Ask the other task to stop: at once if it waits, else when it waits next."""
+        if not self.asked and self._waiting is not None:
+            self._waiting.cancel()
+        self.asked = True
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """Let what the block awaits be interrupted. Raises Interrupted."""
+        if self.asked:
+            raise Interrupted
+        self._waiting = task = asyncio.current_task()
+        try:
+            yield
+        except asyncio.CancelledError:
+            # As in asyncio.timeout: if the task is cancelled for another reason as well, that goes on.
+            if self.asked and task is not None and task.uncancel() == 0:
+                raise Interrupted from None
+            raise
+        finally:
+            self._waiting = None
 
 
 class Ahead(Generic[T]):

@@ -99,6 +99,21 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancel:
+    """The running answer is to stop; `keep_text` says whether what was sent of it stays in the conversation."""
+
+    keep_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The conversation is its first `keep_messages` messages, and these."""
+
+    keep_messages: int
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The session is over, after the running answer."""
 
@@ -113,4 +128,4 @@ class KeystrokeEvent:
     """One numbered thing that the user did."""
 
     seq: int
-    kind: CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
+    kind: CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown

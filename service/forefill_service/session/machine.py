@@ -1,13 +1,14 @@
 """One stream as a pure state machine: events in, actions out.
 
 A session waits for Open, then composes a draft. SUBMIT makes it generate; while it does, the user may already type the
-next turn. When the answer is complete it composes again, with the conversation two messages longer. END closes it,
-after a running answer.
+next turn, or stop the answer. When that has ended it composes again, with the conversation two messages longer if the
+answer is complete or what came of it is kept. A SUBMIT that fails gives its text back. END closes the session, after a
+running answer.
 
     WAITING ── Open ──> COMPOSING ── SUBMIT ──> GENERATING ── END ──> CLOSING
                          ^   │                      │                    │
                          │   └── END ──> CLOSED     │                    │
-                         └────── answer done ───────┘    answer done ──> CLOSED
+                         └───── answer ended ───────┘   answer ended ──> CLOSED
 
 Each row of `RULES` says what each event does in one phase. A refused event leaves the session as it was, but for its
 number. Nothing here waits, reads a clock, or knows an engine.
@@ -22,7 +23,21 @@ from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from .boundary import Client, confirmable, settled
 from .draft import checksum, edited
-from .events import CharAdd, CharDelete, Edit, End, Flush, Hint, KeystrokeEvent, Open, Replace, Submit, Unknown
+from .events import (
+    Cancel,
+    CharAdd,
+    CharDelete,
+    Edit,
+    End,
+    Flush,
+    Hint,
+    KeystrokeEvent,
+    Open,
+    Replace,
+    Rewrite,
+    Submit,
+    Unknown,
+)
 
 
 class Phase(Enum):
@@ -89,12 +104,18 @@ class Generate:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the running answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """An event was not carried out."""
 
     reason: Reason
     seq: int
     draft_code_points: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +123,7 @@ class Close:
     """The session is over."""
 
 
-Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Refuse | Close
+Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Stop | Refuse | Close
 
 
 class Session:
@@ -117,6 +138,7 @@ class Session:
         self.confirmed_code_points = 0
         self.submit_likely = False
         self.submitted = ""
+        self.keeps_text = False
         self.last_seq = 0
 
     @property
@@ -147,23 +169,34 @@ class Session:
         except Refusal as refusal:
             if self.phase is Phase.WAITING:
                 raise
-            return [*actions, self._refuse(refusal.reason, seq)]
+            return [*actions, self._refuse(refusal.reason, seq, refusal.detail)]
 
     def answered(self, text: str) -> list[Action]:
         """Take the complete answer: the next turn begins, or the session closes."""
         self.messages += (ChatMessage("user", self.submitted), ChatMessage("assistant", text))
         return self._after_answer()
 
-    def answer_failed(self) -> list[Action]:
-        """Record that there is no answer: the turn goes on with the conversation as it was, or the session closes."""
-        return self._after_answer()
+    def cancelled(self, text: str) -> list[Action]:
+        """Take what was sent of an answer that was stopped: it is kept, or the conversation stays as it was."""
+        return self.answered(text) if self.keeps_text and text else self._after_answer()
 
-    def _after_answer(self) -> list[Action]:
+    def answer_failed(self) -> list[Action]:
+        """Record that there is no answer: the turn goes on with the conversation as it was, or the session closes.
+
+        What was submitted is the draft again, unless another has been begun. Nothing is computed for it until the
+        client asks: an engine that has just refused it is not asked again for a guess.
+        """
+        if self.draft:
+            return self._after_answer()
+        self.draft = self.submitted
+        return self._after_answer(drafted=False)
+
+    def _after_answer(self, *, drafted: bool = True) -> list[Action]:
         if self.phase is Phase.CLOSING:
             self.phase = Phase.CLOSED
             return [Close()]
         self.phase = Phase.COMPOSING
-        return self._begin_turn()
+        return self._begin_turn() if drafted else [BeginTurn(self.messages, self.confirmed)]
 
     def _begin_turn(self) -> list[Action]:
         drafted: list[Action] = [self._drafted()] if self.draft else []
@@ -173,8 +206,8 @@ class Session:
     def _drafted(self) -> Drafted:
         return Drafted(self.draft, len(self.draft) - settled(self.draft, self.client))
 
-    def _refuse(self, reason: Reason, seq: int) -> Refuse:
-        return Refuse(reason, seq, len(self.draft))
+    def _refuse(self, reason: Reason, seq: int, detail: str = "") -> Refuse:
+        return Refuse(reason, seq, len(self.draft), detail)
 
     def _check_length(self, text: str) -> str:
         if len(text) > self.max_draft_code_points:
@@ -228,8 +261,21 @@ class Session:
         self.draft = ""
         self.confirmed_code_points = 0
         self.submit_likely = False
+        self.keeps_text = False
         self.phase = Phase.GENERATING
         return [Generate(seq, text)]
+
+    def _cancel(self, seq: int, cancel: Cancel) -> list[Action]:
+        self.keeps_text = cancel.keep_text
+        return [Stop()]
+
+    def _rewrite(self, seq: int, rewrite: Rewrite) -> list[Action]:
+        if rewrite.keep_messages > (there := len(self.messages)):
+            raise Refusal(Reason.INVALID_REWRITE, f"keep_messages is {rewrite.keep_messages}, of {there} messages")
+        if not all(message.role for message in rewrite.messages):
+            raise Refusal(Reason.INVALID_REWRITE, "every message needs a role")
+        self.messages = self.messages[: rewrite.keep_messages] + rewrite.messages
+        return self._begin_turn()
 
     def _end(self, seq: int, end: End) -> list[Action]:
         if self.phase is Phase.GENERATING:
@@ -242,20 +288,22 @@ class Session:
 Rule = Callable[[Session, int, Any], list[Action]]
 
 EDIT, FLUSH, HINT, SUBMIT, END = Session._edit, Session._flush, Session._hint, Session._submit, Session._end
-OPENED, RUNNING, ENDED, MISSING = (
+CANCEL, REWRITE = Session._cancel, Session._rewrite
+OPENED, RUNNING, NOTHING, ENDED, MISSING = (
     Reason.ALREADY_OPEN,
     Reason.GENERATION_RUNNING,
+    Reason.NOTHING_TO_CANCEL,
     Reason.SESSION_ENDED,
     Reason.EVENT_MISSING,
 )
-_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, End, Unknown)
+_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, Cancel, Rewrite, End, Unknown)
 _ROWS = {
-    #                  Open            CharAdd CharDel Replace Flush  Hint   Submit   End    Unknown
+    #                  Open            CharAdd CharDel Replace Flush  Hint   Submit   Cancel   Rewrite  End    Unknown
     Phase.WAITING:    (Session._open,),  # anything else ends the stream: NOT_OPEN
-    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  SUBMIT,  END,   MISSING),
-    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  RUNNING, END,   MISSING),
-    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED, MISSING),
-    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED, MISSING),
+    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  SUBMIT,  NOTHING, REWRITE, END,   MISSING),
+    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  RUNNING, CANCEL,  RUNNING, END,   MISSING),
+    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   CANCEL,  ENDED,   ENDED, MISSING),
+    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED,   ENDED,   ENDED, MISSING),
 }  # fmt: skip
 
 RULES: dict[tuple[Phase, type], Rule | Reason] = {

@@ -6,6 +6,9 @@ from enum import Enum, auto
 from ..errors import Reason
 from .ledger import Balance
 
+CANCELLED = "cancelled"
+"""The reason of an answer that Cancel stopped, beside those of engines."""
+
 
 class FlushOutcome(Enum):
     """What became of a FLUSH; the names are those on the wire."""
@@ -91,7 +94,10 @@ class GenerationDelta:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
-    """An answer is complete; `reason` is the engine's: "stop" or "length"."""
+    """An answer has ended; `reason` is the engine's, "stop" or "length", or CANCELLED.
+
+    One that ended before its first token has a `ttft_seconds` of 0.
+    """
 
     seq: int
     reason: str

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
@@ -13,8 +13,10 @@ from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..session.events import (
     CacheScope,
+    Cancel,
     CharAdd,
     CharDelete,
+    Edit,
     End,
     Flush,
     Hint,
@@ -22,11 +24,13 @@ from ..session.events import (
     Open,
     PregenerationMode,
     Replace,
+    Rewrite,
     Submit,
     Unknown,
     WarmMode,
 )
 from ..session.responses import (
+    CANCELLED,
     FlushResult,
     GenerationDelta,
     GenerationFinished,
@@ -71,6 +75,7 @@ _CACHE_SCOPES = {
     pb.CACHE_SCOPE_SHARED: CacheScope.SHARED,
     pb.CACHE_SCOPE_SESSION: CacheScope.SESSION,
 }
+_FINISH_REASONS = {"length": pb.FINISH_REASON_LENGTH, CANCELLED: pb.FINISH_REASON_CANCELLED}
 _MODES: dict[str, Container[int]] = {
     "warm_mode": _WARM_MODES,
     "cache_scope": _CACHE_SCOPES,
@@ -94,13 +99,15 @@ def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
             return Unknown()
 
 
-_KINDS: dict[str, Callable[[Any], CharAdd | CharDelete | Replace | Flush | Hint | Submit | End]] = {
+_KINDS: dict[str, Callable[[Any], Edit | Flush | Hint | Submit | Cancel | Rewrite | End]] = {
     "char_add": lambda m: CharAdd(m.text),
     "char_delete": lambda m: CharDelete(m.count or 1),
     "replace": lambda m: Replace(m.start, m.end, m.text),
     "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, _optional(m, "confirmed_code_points")),
     "hint": lambda m: Hint(m.submit_likely),
     "submit": lambda m: Submit(_optional(m, "text")),
+    "cancel": lambda m: Cancel(m.keep_text),
+    "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
     "end": lambda m: End(),
 }
 
@@ -129,7 +136,7 @@ def _open(message: pb.Open) -> Open:
         if (value := getattr(message, name)) not in known:
             raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
     return Open(
-        messages=tuple(ChatMessage(m.role, m.content) for m in message.messages),
+        messages=_messages(message.messages),
         sampling=_sampling(message.sampling),
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
@@ -139,6 +146,10 @@ def _open(message: pb.Open) -> Open:
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
     )
+
+
+def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
+    return tuple(ChatMessage(message.role, message.content) for message in messages)
 
 
 def _sampling(message: pb.Sampling) -> Sampling:
@@ -234,10 +245,9 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
 
 
 def _finished(response: GenerationFinished) -> pb.GenerationFinished:
-    length = response.reason == "length"
     return pb.GenerationFinished(
         seq=response.seq,
-        reason=pb.FINISH_REASON_LENGTH if length else pb.FINISH_REASON_STOP,
+        reason=_FINISH_REASONS.get(response.reason, pb.FINISH_REASON_STOP),
         usage=pb.Usage(
             prompt_tokens=response.prompt_tokens,
             cached_tokens=response.cached_tokens,

@@ -83,7 +83,7 @@ async def test_a_generation_that_fails_before_its_first_token_holds_nothing_up()
         assert gate.granted == ["a"]
 
 
-async def test_beside_an_answer_one_block_goes_on_even_if_it_does_not_fit_and_steps_without_one_make_up_for_it() -> None:
+async def test_beside_an_answer_a_block_that_does_not_fit_goes_on_and_steps_without_one_make_up_for_it() -> None:
     async with gateway(busy_seconds=0.005) as gate:
         with_steps(gate)
         with gate.admission.generation() as first_token:

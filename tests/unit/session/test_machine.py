@@ -8,6 +8,7 @@ from forefill_service.errors import Reason, Refusal
 from forefill_service.session.boundary import Client
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
+    Cancel,
     CharAdd,
     CharDelete,
     End,
@@ -16,6 +17,7 @@ from forefill_service.session.events import (
     KeystrokeEvent,
     Open,
     Replace,
+    Rewrite,
     Submit,
     Unknown,
 )
@@ -32,13 +34,14 @@ from forefill_service.session.machine import (
     Phase,
     Refuse,
     Session,
+    Stop,
 )
 
 from tests.support.composing import COMPOSITIONS, PINYIN
 from tests.support.texts import HEX, MYANMAR, THAI
 
 SYSTEM = ChatMessage("system", "You write SQL.")
-Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | End | Unknown
+Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
 
 
 class Typist:
@@ -116,14 +119,20 @@ REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
     (Phase.COMPOSING, Flush(1, 0), Reason.DRAFT_DIVERGED),
     (Phase.COMPOSING, Flush(0, 1), Reason.DRAFT_DIVERGED),
     (Phase.COMPOSING, Flush(0, 0, 1), Reason.POSITION_OUT_OF_RANGE),
+    (Phase.COMPOSING, Cancel(keep_text=True), Reason.NOTHING_TO_CANCEL),
     (Phase.GENERATING, Open(), Reason.ALREADY_OPEN),
+    (Phase.GENERATING, Rewrite(0, ()), Reason.GENERATION_RUNNING),
     (Phase.GENERATING, Submit("again"), Reason.GENERATION_RUNNING),
     (Phase.GENERATING, Unknown(), Reason.EVENT_MISSING),
     *[
         (phase, kind, Reason.SESSION_ENDED)
         for phase in (Phase.CLOSING, Phase.CLOSED)
-        for kind in (CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End())
+        for kind in (
+            *(CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End()),
+            Rewrite(0, ()),
+        )
     ],
+    (Phase.CLOSED, Cancel(keep_text=True), Reason.SESSION_ENDED),
     *[(phase, Open(), Reason.ALREADY_OPEN) for phase in (Phase.CLOSING, Phase.CLOSED)],
     *[(phase, Unknown(), Reason.EVENT_MISSING) for phase in (Phase.CLOSING, Phase.CLOSED)],
 ]
@@ -140,7 +149,7 @@ def test_what_is_refused_leaves_the_session_as_it_was(phase: Phase, kind: Open |
 
 
 def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
-    kinds = {Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, End, Unknown}
+    kinds = {Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, Cancel, Rewrite, End, Unknown}
     for phase in set(Phase) - {Phase.WAITING}:
         assert {kind for p, kind in RULES if p is phase} == kinds
 
@@ -373,11 +382,68 @@ def test_an_edit_into_the_confirmed_text_of_the_next_turn_is_told_when_it_begins
     assert drafted == Drafted(typist.session.draft)
 
 
-def test_a_failed_answer_leaves_the_conversation_as_it_was() -> None:
-    typist = Typist()
-    typist.does(Submit("Show me all"))
+def test_a_failed_answer_leaves_the_conversation_as_it_was_and_gives_the_text_back() -> None:
+    typist = Typist(draft="Show me all")
+    typist.does(Submit())
     assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), "")]
-    assert typist.does(Submit("Show me all")) == [Generate(2, "Show me all")]
+    assert typist.session.draft == "Show me all"
+    assert typist.does(Submit()) == [Generate(2, "Show me all")]
+
+
+def test_a_failed_answer_leaves_a_draft_that_was_begun_meanwhile() -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now"))
+    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), ""), Drafted("And now")]
+    assert typist.session.draft == "And now"
+
+
+@pytest.mark.parametrize("phase", [Phase.GENERATING, Phase.CLOSING])
+def test_cancel_stops_an_answer_that_runs(phase: Phase) -> None:
+    assert in_phase(phase).does(Cancel(keep_text=False)) == [Stop()]
+
+
+@pytest.mark.parametrize(("keep_text", "text", "kept"), [(True, "SEL", True), (True, "", False), (False, "SEL", False)])
+def test_what_came_of_a_cancelled_answer_is_kept_if_that_was_asked_for(keep_text: bool, text: str, kept: bool) -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(CharAdd("And now"))
+    typist.does(Cancel(keep_text=not keep_text))
+    typist.does(Cancel(keep_text=keep_text))  # the last word counts
+    turn = (ChatMessage("user", "Show me all"), ChatMessage("assistant", text)) if kept else ()
+    assert typist.session.cancelled(text) == [BeginTurn((SYSTEM, *turn), ""), Drafted("And now")]
+    assert typist.session.phase is Phase.COMPOSING
+
+
+def test_a_cancelled_answer_does_not_decide_about_the_next() -> None:
+    typist = in_phase(Phase.GENERATING)
+    typist.does(Cancel(keep_text=True))
+    typist.session.cancelled("SEL")
+    typist.does(Submit("And now"))
+    assert typist.session.cancelled("INS")[0] == BeginTurn(typist.session.messages[:3], "")
+
+
+def test_rewrite_replaces_the_conversation_from_a_message_on_and_leaves_the_draft() -> None:
+    typist = Typist(draft="And now ")
+    typist.does(Submit("Show me all"))
+    typist.does(CharAdd("And now "))
+    typist.session.answered("SELECT 1")
+    asked = ChatMessage("user", "Show me some")
+    assert typist.does(Rewrite(1, (asked,))) == [BeginTurn((SYSTEM, asked), ""), Drafted("And now ")]
+    assert typist.does(Rewrite(0, ()))[0] == BeginTurn((), "")
+    assert typist.session.draft == "And now "
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "detail"),
+    [(Rewrite(2, ()), "keep_messages is 2, of 1 messages"), (Rewrite(1, (ChatMessage("", "a"),)), "needs a role")],
+)
+def test_a_rewrite_that_does_not_fit_is_refused_with_the_cause(rewrite: Rewrite, detail: str) -> None:
+    typist = Typist()
+    before = state(typist.session)
+    [refused] = typist.does(rewrite)
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.INVALID_REWRITE
+    assert detail in refused.detail
+    assert state(typist.session) == before
 
 
 def test_end_closes_a_composing_session_at_once() -> None:
