@@ -49,8 +49,22 @@ class Sampling:
     repetition_penalty: float | None = None
     #: Makes sampling repeatable on one engine.
     seed: int | None = None
-    #: Texts at which the answer ends; at most 16, none empty.
-    stop: Sequence[str] = ()
+    #: Texts at which the answer ends; at most 16, none empty. A single text is one of them.
+    stop: str | Sequence[str] = ()
+    #: Pass over the model's own end: only `max_tokens`, `stop` and `stop_token_ids` end the answer.
+    ignore_eos: bool = False
+    #: Ids of tokens at which the answer ends, beside the model's own; at most 1024.
+    stop_token_ids: Sequence[int] = ()
+    #: Whether the text of `stop` that ended the answer is part of it.
+    include_stop_str_in_output: bool = False
+    #: What is added to the logits of tokens, by their ids; at most 1024, each -100 to 100.
+    logit_bias: Mapping[int, float] | None = None
+    #: Ids of the only tokens that the answer may have; at most 1024; none means all.
+    allowed_token_ids: Sequence[int] = ()
+    #: Texts that the answer may not contain; at most 1024, none empty. A single text is one of them.
+    bad_words: str | Sequence[str] = ()
+    #: Whether special tokens are left out of the text.
+    skip_special_tokens: bool = True
 
 
 class WarmMode(Enum):
@@ -145,12 +159,18 @@ def message_to_wire(message: MessageLike) -> pb.ChatMessage:
 def _sampling(sampling: Sampling) -> pb.Sampling:
     wire = pb.Sampling()
     for field in dataclasses.fields(sampling):
-        value = getattr(sampling, field.name)
+        name, value = field.name, getattr(sampling, field.name)
         try:
-            if field.name == "stop":
-                wire.stop.extend(checked_text(text) for text in value)
-            elif value is not None:
-                setattr(wire, field.name, value)
-        except (TypeError, ValueError) as error:
-            raise InvalidRequest(f"Sampling.{field.name} cannot be {value!r:.80}: {error}") from None
+            match name:
+                case "stop" | "bad_words":
+                    texts = [value] if isinstance(value, str) else value or ()
+                    getattr(wire, name).extend(checked_text(text) for text in texts)
+                case "stop_token_ids" | "allowed_token_ids":
+                    getattr(wire, name).extend(value or ())
+                case "logit_bias":
+                    wire.logit_bias.update(value or {})
+                case _ if value is not None and value != field.default:
+                    setattr(wire, name, value)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidRequest(f"Sampling.{name} cannot be {value!r:.80}: {error}") from None
     return wire

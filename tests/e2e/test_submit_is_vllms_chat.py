@@ -221,7 +221,40 @@ async def test_an_answer_has_the_least_tokens_that_were_asked_for_as_at_the_endp
     ) as typist:
         answer = await typist.submit(messages[0][1])
     assert answer.text == completion["choices"][0]["message"]["content"]
-    assert answer.finished.completion_tokens == least
+    assert answer.finished.usage.completion_tokens == least
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ignore_eos": True},
+        {"ignore_eos": True, "skip_special_tokens": False},
+        {"stop_token_ids": list(range(200, 1200))},
+        {"stop": [" a"], "include_stop_str_in_output": True},
+        {"logit_bias": dict.fromkeys(range(200, 1200), -100.0)},
+        {"allowed_token_ids": list(range(200, 1200))},
+        {"bad_words": ["the", "and"]},
+    ],
+    ids=lambda fields: " ".join(fields),
+)
+async def test_what_is_said_of_the_tokens_answers_as_the_endpoint_does(side: Side, fields: dict[str, Any]) -> None:
+    text = "Say ok." if "ignore_eos" in fields else "Tell me a story about a lighthouse."
+    plain = await side.endpoint.complete([("user", text)], max_tokens=40)
+    completion = await side.endpoint.complete([("user", text)], max_tokens=40, **_as_json(fields))
+    expected = completion["choices"][0]["message"]["content"]
+    assert expected != plain["choices"][0]["message"]["content"]
+    async with typing_at(side.address, sampling=pb.Sampling(temperature=0, max_tokens=40, **fields)) as typist:
+        answer = await typist.submit(text)
+    assert answer.text == expected
+    assert answer.finished.usage.completion_tokens == completion["usage"]["completion_tokens"]
+
+
+def _as_json(fields: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object has texts for keys."""
+    return {
+        name: {str(key): bias for key, bias in value.items()} if isinstance(value, dict) else value
+        for name, value in fields.items()
+    }
 
 
 async def test_seeded_sampling_answers_as_the_endpoint_does(side: Side) -> None:

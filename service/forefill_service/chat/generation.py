@@ -1,6 +1,7 @@
 """A generation as values: how it is sampled, and the parts that come of it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,29 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     min_tokens: int | None = None
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    include_stop_str_in_output: bool = False
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    allowed_token_ids: tuple[int, ...] = ()
+    bad_words: tuple[str, ...] = ()
+    skip_special_tokens: bool = True
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """What it says beyond vLLM's defaults of the fields that no model has a default of its own for, by name."""
+        given = {
+            "stop": list(self.stop),
+            "min_tokens": self.min_tokens,
+            "ignore_eos": self.ignore_eos,
+            "stop_token_ids": list(self.stop_token_ids),
+            "include_stop_str_in_output": self.include_stop_str_in_output,
+            "logit_bias": dict(self.logit_bias),
+            "allowed_token_ids": list(self.allowed_token_ids),
+            "bad_words": list(self.bad_words),
+        }
+        special = {} if self.skip_special_tokens else {"skip_special_tokens": False}
+        return {name: value for name, value in given.items() if value} | special
 
     def limited(self, max_tokens: int, made_tokens: int = 0) -> "Sampling":
         """Return it for a request of at most `max_tokens`, which goes on after `made_tokens` of the answer."""

@@ -99,7 +99,7 @@ def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
     seeded = sampling.seed is not None and sampling.temperature != 0
     penalties = (sampling.presence_penalty, sampling.frequency_penalty)
     penalized = any(penalties) or (penalizes and None in penalties)
-    return not (seeded or penalized or sampling.stop)
+    return not (seeded or penalized or sampling.stop or sampling.bad_words)
 
 
 @dataclass(eq=False, slots=True)

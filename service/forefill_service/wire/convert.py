@@ -42,6 +42,8 @@ from ..session.responses import (
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MOST_STOPS = 16
+_MOST_ENTRIES = 1024
+_MOST_BIAS = 100
 _MOST_KWARGS_BYTES = 64 * 1024
 """An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
@@ -163,7 +165,26 @@ def _sampling(message: pb.Sampling) -> Sampling:
         raise Refusal(Reason.INVALID_SAMPLING, "min_tokens must be at most max_tokens")
     if len(message.stop) > _MOST_STOPS or not all(message.stop):
         raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, and none may be empty")
-    return Sampling(**values, stop=tuple(message.stop))
+    for name in ("stop_token_ids", "logit_bias", "allowed_token_ids", "bad_words"):
+        if len(getattr(message, name)) > _MOST_ENTRIES:
+            raise Refusal(Reason.INVALID_SAMPLING, f"{name} takes at most {_MOST_ENTRIES} entries")
+    if not all(message.bad_words):
+        raise Refusal(Reason.INVALID_SAMPLING, "bad_words may not be empty")
+    if not all(-_MOST_BIAS <= bias <= _MOST_BIAS for bias in message.logit_bias.values()):
+        raise Refusal(
+            Reason.INVALID_SAMPLING, f"each logit_bias must be at least -{_MOST_BIAS} and at most {_MOST_BIAS}"
+        )
+    return Sampling(
+        **values,
+        stop=tuple(message.stop),
+        ignore_eos=message.ignore_eos,
+        stop_token_ids=tuple(message.stop_token_ids),
+        include_stop_str_in_output=message.include_stop_str_in_output,
+        logit_bias=tuple(sorted(message.logit_bias.items())),
+        allowed_token_ids=tuple(message.allowed_token_ids),
+        bad_words=tuple(message.bad_words),
+        skip_special_tokens=_optional(message, "skip_special_tokens") is not False,
+    )
 
 
 def _with_integers(value: Any) -> Any:

@@ -92,6 +92,9 @@ async def test_a_message_of_another_shape_is_refused_before_anything_is_sent(mes
 
 async def test_a_sampling_value_of_the_wrong_type_is_named() -> None:
     async with connected(drain_opened) as client:
+        for wrong in ({"stop": [3]}, {"stop_token_ids": ["x"]}, {"logit_bias": [5]}, {"ignore_eos": "no"}):
+            with pytest.raises(InvalidRequest, match=rf"Sampling\.{next(iter(wrong))} cannot be"):
+                client.session(sampling=Sampling(**wrong))
         with pytest.raises(InvalidRequest, match=r"Sampling\.max_tokens cannot be -1"):
             client.session(sampling=Sampling(max_tokens=-1))
 

@@ -45,6 +45,9 @@ def taken(texts: list[str], reason: str | None = None, **kwargs: object) -> Preg
         (Sampling(presence_penalty=0.1), False),
         (Sampling(frequency_penalty=-0.1), False),
         (Sampling(stop=("\n",)), False),
+        (Sampling(bad_words=("two words",)), False),
+        (Sampling(min_tokens=3, ignore_eos=True, stop_token_ids=(7,), skip_special_tokens=False), True),
+        (Sampling(logit_bias=((5, 1.0),), allowed_token_ids=(5, 6)), True),
     ],
 )
 def test_a_second_request_can_go_on_where_the_rest_is_drawn_from_the_ids_alone(

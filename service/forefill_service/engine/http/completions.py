@@ -30,7 +30,6 @@ _SAMPLING_FIELDS = (
     "frequency_penalty",
     "repetition_penalty",
     "seed",
-    "min_tokens",
 )
 _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405, 501})
@@ -75,8 +74,7 @@ def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any
     for name in _SAMPLING_FIELDS:
         if (value := getattr(sampling, name)) is not None:
             asked[name] = value
-    if sampling.stop:
-        asked["stop"] = list(sampling.stop)
+    asked |= sampling.extras
     if request.cache_salt is not None:
         asked["cache_salt"] = request.cache_salt
     if priorities and request.priority:

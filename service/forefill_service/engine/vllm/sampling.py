@@ -41,5 +41,7 @@ class ModelSampling:
         """Return the arguments of vLLM's SamplingParams for a session's sampling, but for `max_tokens`."""
         given = {name: getattr(sampling, name) for name in VLLM_DEFAULTS}
         chosen = {name: value for name, value in given.items() if value is not None}
-        own = {"seed": sampling.seed, "stop": list(sampling.stop), "min_tokens": sampling.min_tokens or 0}
-        return {**self.values, **chosen, **own}
+        arguments = {**self.values, **chosen, **sampling.extras, "seed": sampling.seed}
+        if ends := [*sampling.stop_token_ids, *self.values.get("stop_token_ids", ())]:
+            arguments["stop_token_ids"] = list(dict.fromkeys(ends))
+        return arguments

@@ -56,10 +56,23 @@ def test_all_that_a_caller_may_say_is_passed_on() -> None:
         seed=0,
         stop=("a", "b"),
         min_tokens=3,
+        ignore_eos=True,
+        stop_token_ids=(7, 8),
+        include_stop_str_in_output=True,
+        logit_bias=((5, -1.0),),
+        allowed_token_ids=(5, 6),
+        bad_words=("c",),
+        skip_special_tokens=False,
     )
     asked = body(Request(IDS, sampling, Priority.GENERATION), "m", 5, priorities=True)
     said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
-    assert {name: asked[name] for name in said} == said | {"stop": ["a", "b"]}
+    assert {name: asked[name] for name in said} == said | {
+        "stop": ["a", "b"],
+        "stop_token_ids": [7, 8],
+        "logit_bias": {5: -1.0},
+        "allowed_token_ids": [5, 6],
+        "bad_words": ["c"],
+    }
     assert "cache_salt" not in asked
 
 

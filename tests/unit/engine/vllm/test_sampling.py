@@ -29,9 +29,29 @@ def test_all_that_a_session_may_say_is_passed_on() -> None:
         seed=0,
         stop=("a", "b"),
         min_tokens=3,
+        ignore_eos=True,
+        stop_token_ids=(7, 8),
+        include_stop_str_in_output=True,
+        logit_bias=((5, -1.0),),
+        allowed_token_ids=(5, 6),
+        bad_words=("c",),
+        skip_special_tokens=False,
     )
     said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
-    assert ModelSampling.of({}).arguments(sampling) == said | {"stop": ["a", "b"]}
+    assert ModelSampling.of({}).arguments(sampling) == said | {
+        "stop": ["a", "b"],
+        "stop_token_ids": [7, 8],
+        "logit_bias": {5: -1.0},
+        "allowed_token_ids": [5, 6],
+        "bad_words": ["c"],
+    }
+
+
+def test_the_model_ends_answers_beside_what_the_session_names() -> None:
+    model = ModelSampling.of({"stop_token_ids": [9, 7]})
+    assert model.arguments(Sampling(stop_token_ids=(7, 8)))["stop_token_ids"] == [7, 8, 9]
+    assert model.arguments(Sampling())["stop_token_ids"] == [9, 7]
+    assert "stop_token_ids" not in ModelSampling.of({}).arguments(Sampling())
 
 
 @pytest.mark.parametrize(
