@@ -41,8 +41,8 @@ class Reason(Enum):
     GENERATION_INTERRUPTED = (
         "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
     )
-    NOTHING_TO_CANCEL = "no answer runs that could be stopped; it may just have ended"
-    INVALID_REWRITE = "the conversation cannot be rewritten like this and stays as it is"
+    NOTHING_TO_CANCEL = "no answer runs that could be stopped; go on, it may just have ended"
+    INVALID_REWRITE = "the Rewrite does not fit the conversation, which stays as it is; send one that does"
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"

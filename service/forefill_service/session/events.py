@@ -1,4 +1,4 @@
-"""Requests of a stream, as values: checked at the edge by `wire.convert`, trusted after."""
+"""Requests of a stream, as values: checked at the edge by `wire.from_messages`, trusted after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

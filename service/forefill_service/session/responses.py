@@ -1,4 +1,4 @@
-"""Responses of a stream, as values; `wire.convert` turns them into messages. Times are in seconds here."""
+"""Responses of a stream, as values; `wire.to_messages` turns them into messages. Times are in seconds here."""
 
 from dataclasses import dataclass
 from enum import Enum, auto

@@ -18,7 +18,8 @@ from ..fleet.backend import Backend
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
-from .convert import event_from, response_to_message
+from .from_messages import event_from
+from .to_messages import response_to_message
 
 log = logging.getLogger(__name__)
 

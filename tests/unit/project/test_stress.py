@@ -11,7 +11,7 @@ from forefill_service.server import running_server
 from forefill_service.session.events import Open
 from forefill_service.session.machine import Confirm, Generate, Refuse, Session
 from forefill_service.settings import Settings
-from forefill_service.wire.convert import event_from
+from forefill_service.wire.from_messages import event_from
 
 from tests.benchmarks import stress
 from tests.benchmarks.typing_load import SENTENCE, due_times, turn, turns, typists_at

@@ -28,8 +28,9 @@ from forefill_service.session.responses import (
     SessionLimits,
     Source,
 )
-from forefill_service.wire.convert import event_from, reason_to_message, response_to_message
+from forefill_service.wire.from_messages import event_from
 from forefill_service.wire.servicer import STATUSES
+from forefill_service.wire.to_messages import reason_to_message, response_to_message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 
@@ -80,6 +81,8 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
             "SESSION_ENDED",
             "GENERATION_FAILED",
             "GENERATION_INTERRUPTED",
+            "NOTHING_TO_CANCEL",
+            "INVALID_REWRITE",
         )
     }
 

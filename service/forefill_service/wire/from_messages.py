@@ -1,0 +1,138 @@
+"""Conversion of the client's messages to events: the edge that checks everything once."""
+
+import re
+from collections.abc import Callable, Container, Iterable
+from typing import Any
+
+from forefill.v1 import keystroke_pb2 as pb
+from google.protobuf import json_format
+
+from ..chat.messages import ChatMessage
+from ..errors import Reason, Refusal
+from ..session.events import (
+    CacheScope,
+    Cancel,
+    CharAdd,
+    CharDelete,
+    Edit,
+    End,
+    Flush,
+    Hint,
+    KeystrokeEvent,
+    Open,
+    PregenerationMode,
+    Replace,
+    Rewrite,
+    Submit,
+    Unknown,
+    WarmMode,
+)
+from .sampling import sampling_from
+
+_SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_MOST_KWARGS_BYTES = 64 * 1024
+"""An idle session keeps the variables of its template, and a million empty lists have room in one message."""
+
+_WARM_MODES = {
+    pb.WARM_MODE_UNSPECIFIED: WarmMode.AUTO,
+    pb.WARM_MODE_AUTO: WarmMode.AUTO,
+    pb.WARM_MODE_OFF: WarmMode.OFF,
+}
+_PREGENERATION_MODES = {
+    pb.PREGENERATION_MODE_UNSPECIFIED: PregenerationMode.AUTO,
+    pb.PREGENERATION_MODE_AUTO: PregenerationMode.AUTO,
+    pb.PREGENERATION_MODE_OFF: PregenerationMode.OFF,
+    pb.PREGENERATION_MODE_ON: PregenerationMode.ON,
+}
+_CACHE_SCOPES = {
+    pb.CACHE_SCOPE_UNSPECIFIED: CacheScope.SHARED,
+    pb.CACHE_SCOPE_SHARED: CacheScope.SHARED,
+    pb.CACHE_SCOPE_SESSION: CacheScope.SESSION,
+}
+_MODES: dict[str, Container[int]] = {
+    "warm_mode": _WARM_MODES,
+    "cache_scope": _CACHE_SCOPES,
+    "pregeneration_mode": _PREGENERATION_MODES,
+}
+
+
+def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
+    """Convert a message to an event.
+
+    Raises Refusal (INVALID_OPEN or INVALID_SAMPLING), which ends the stream.
+    """
+    match request.WhichOneof("request"):
+        case "open":
+            return _open(request.open)
+        case "event":
+            kind = request.event.WhichOneof("kind")
+            read = _KINDS.get(kind) if kind else None
+            return KeystrokeEvent(request.event.seq, read(getattr(request.event, kind)) if kind and read else Unknown())
+        case _:
+            return Unknown()
+
+
+_KINDS: dict[str, Callable[[Any], Edit | Flush | Hint | Submit | Cancel | Rewrite | End]] = {
+    "char_add": lambda m: CharAdd(m.text),
+    "char_delete": lambda m: CharDelete(m.count or 1),
+    "replace": lambda m: Replace(m.start, m.end, m.text),
+    "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, _optional(m, "confirmed_code_points")),
+    "hint": lambda m: Hint(m.submit_likely),
+    "submit": lambda m: Submit(_optional(m, "text")),
+    "cancel": lambda m: Cancel(m.keep_text),
+    "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
+    "end": lambda m: End(),
+}
+
+
+def _optional(message: Any, name: str) -> Any:
+    return getattr(message, name) if message.HasField(name) else None
+
+
+def _open(message: pb.Open) -> Open:
+    if message.session_key and not _SESSION_KEY.fullmatch(message.session_key):
+        raise Refusal(Reason.INVALID_OPEN, "session_key must be 1 to 128 characters of [A-Za-z0-9._-]")
+    if (size := message.chat_template_kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
+        raise Refusal(
+            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
+        )
+    try:
+        chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
+    except ValueError as error:
+        raise Refusal(
+            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
+        ) from error
+    for chat_message in message.messages:
+        if not chat_message.role:
+            raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
+    for name, known in _MODES.items():
+        if (value := getattr(message, name)) not in known:
+            raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
+    return Open(
+        messages=_messages(message.messages),
+        sampling=sampling_from(message.sampling),
+        draft=message.draft,
+        warm_mode=_WARM_MODES[message.warm_mode],
+        session_key=message.session_key,
+        chat_template_kwargs=chat_template_kwargs,
+        cache_scope=_CACHE_SCOPES[message.cache_scope],
+        pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
+        resume_token=message.resume_token,
+    )
+
+
+def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
+    return tuple(ChatMessage(message.role, message.content) for message in messages)
+
+
+def _with_integers(value: Any) -> Any:
+    """Return JSON data with whole numbers as int: a Struct has only floats, and templates print them."""
+    match value:
+        case dict():
+            return {key: _with_integers(item) for key, item in value.items()}
+        case list():
+            return [_with_integers(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value

@@ -1,0 +1,61 @@
+"""The sampling of a session's answers, from its message: every value is checked here, once."""
+
+import math
+from typing import Final
+
+from forefill.v1 import keystroke_pb2 as pb
+
+from ..chat.generation import Sampling
+from ..errors import Reason, Refusal
+
+_MOST_STOPS: Final = 16
+_MOST_ENTRIES: Final = 1024
+_MOST_BIAS: Final = 100
+
+# name: lowest, highest, and whether the lowest itself is allowed
+_SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
+    "max_tokens": (1, 2**31 - 1, True),
+    "min_tokens": (0, 2**31 - 1, True),
+    "temperature": (0, 2, True),
+    "top_p": (0, 1, False),
+    "top_k": (0, 2**31 - 1, True),
+    "min_p": (0, 1, True),
+    "presence_penalty": (-2, 2, True),
+    "frequency_penalty": (-2, 2, True),
+    "repetition_penalty": (0, 2, False),
+    "seed": (-(2**63), 2**63 - 1, True),
+}
+
+
+def sampling_from(message: pb.Sampling) -> Sampling:
+    """Convert a message to the sampling of a session; raises Refusal (INVALID_SAMPLING), which names the value."""
+    values = {name: getattr(message, name) if message.HasField(name) else None for name in _SAMPLING_RANGES}
+    for name, (lowest, highest, inclusive) in _SAMPLING_RANGES.items():
+        value = values[name]
+        if value is not None and not (lowest <= value <= highest and (inclusive or value > lowest)):
+            bounds = f"{'at least' if inclusive else 'above'} {lowest:g} and at most {highest:g}"
+            raise Refusal(Reason.INVALID_SAMPLING, f"{name} is {value:g} but must be {bounds}")
+    if (values["min_tokens"] or 0) > (values["max_tokens"] or math.inf):
+        raise Refusal(Reason.INVALID_SAMPLING, "min_tokens must be at most max_tokens")
+    if len(message.stop) > _MOST_STOPS or not all(message.stop):
+        raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, and none may be empty")
+    for name in ("stop_token_ids", "logit_bias", "allowed_token_ids", "bad_words"):
+        if len(getattr(message, name)) > _MOST_ENTRIES:
+            raise Refusal(Reason.INVALID_SAMPLING, f"{name} takes at most {_MOST_ENTRIES} entries")
+    if not all(message.bad_words):
+        raise Refusal(Reason.INVALID_SAMPLING, "bad_words may not be empty")
+    if not all(-_MOST_BIAS <= bias <= _MOST_BIAS for bias in message.logit_bias.values()):
+        raise Refusal(
+            Reason.INVALID_SAMPLING, f"each logit_bias must be at least -{_MOST_BIAS} and at most {_MOST_BIAS}"
+        )
+    return Sampling(
+        **values,
+        stop=tuple(message.stop),
+        ignore_eos=message.ignore_eos,
+        stop_token_ids=tuple(message.stop_token_ids),
+        include_stop_str_in_output=message.include_stop_str_in_output,
+        logit_bias=tuple(sorted(message.logit_bias.items())),
+        allowed_token_ids=tuple(message.allowed_token_ids),
+        bad_words=tuple(message.bad_words),
+        skip_special_tokens=not message.HasField("skip_special_tokens") or message.skip_special_tokens,
+    )
