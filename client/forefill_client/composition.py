@@ -66,7 +66,7 @@ class Composition:
 
     def type(self, text: str, *, composing: bool = False) -> Events:
         """Append to the draft."""
-        self._check_length(len(self.draft.text) + len(text))
+        self._check_length(len(self.draft.text) + len(checked_text(text)))
         self.draft.add(text, composing=composing)
         self._composes |= composing
         return self._edited([self._event(char_add=pb.CharAdd(text=text))] if text else [])
@@ -78,7 +78,7 @@ class Composition:
 
     def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> Events:
         """Put `text` in place of the code points from `start` to before `end`."""
-        self._check_length(len(self.draft.text) + len(text) - max(0, end - start))
+        self._check_length(len(self.draft.text) + len(checked_text(text)) - max(0, end - start))
         same = self.draft.text[start:end] == text
         self.draft.replace(start, end, text, composing=composing)
         self._composes |= composing

@@ -63,7 +63,9 @@ class Draft:
     def confirm(self, code_points: int | None) -> None:
         """Record that a flush confirms the first `code_points`; None: as many as the server finds in the whole text."""
         if code_points is not None and not 0 <= code_points <= len(self.text):
-            raise ValueError(f"cannot confirm {code_points} code points of a draft of {len(self.text)}")
+            raise InvalidRequest(
+                f"cannot confirm {code_points} code points of a draft of {len(self.text)}", session_continues=True
+            )
         self.confirmed_code_points = code_points
         self._flushed_code_points = confirmable(self.text) if code_points is None else code_points
 

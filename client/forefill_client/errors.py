@@ -40,8 +40,8 @@ ERROR_ID_METADATA_KEY = "forefill-error-id"
 class ForefillError(Exception):
     """Raised when an error has no class of its own; the parent of all that have one."""
 
-    #: Whether the same call may succeed a little later.
     retryable: ClassVar[bool] = False
+    """Whether the same call may succeed a little later."""
 
     def __init__(
         self,
@@ -126,8 +126,8 @@ class GenerationInterrupted(ForefillError):
     """Raised when the engine was lost in mid-answer; keep the part that came, or submit again for a whole answer."""
 
     retryable = True
-    #: The part of the answer that came before.
     text: str = ""
+    """The part of the answer that came before."""
 
 
 class DraftDiverged(ForefillError):
@@ -166,8 +166,8 @@ class Handling(NamedTuple):
     """How the SDK handles one ErrorReason of the wire."""
 
     error: type[ForefillError]
-    #: Whether the session repairs it by itself, by sending the whole draft again.
     repairable: bool = False
+    """Whether the session repairs it by itself, by sending the whole draft again."""
 
 
 REASONS: dict[str, Handling] = {

@@ -4,107 +4,111 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import InvalidRequest, InvalidText
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the conversation before the draft."""
 
-    #: The speaker: "system", "user", "assistant", or any other role that the model's template knows.
     role: str
-    #: The text.
+    """The speaker: "system", "user", "assistant", or any other role that the model's template knows."""
     content: str
+    """The text."""
 
 
-#: A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}.
 MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
+"""A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How answers are sampled. A value left out is the model's default (its generation_config), or else vLLM's."""
 
-    #: Longest answer, in tokens; at least 1; default: the rest of the model's context.
     max_tokens: int | None = None
-    #: Shortest answer, in tokens: before that neither the model nor a text of `stop` ends it; at most `max_tokens`.
+    """Longest answer, in tokens; at least 1; default: the rest of the model's context."""
     min_tokens: int | None = None
-    #: 0 (greedy) to 2.
+    """Shortest answer, in tokens: before that neither the model nor a text of `stop` ends it; at most `max_tokens`."""
     temperature: float | None = None
-    #: Probability mass of the nucleus; above 0, up to 1.
+    """0 (greedy) to 2."""
     top_p: float | None = None
-    #: Number of most likely tokens to sample from; 0 means all.
+    """Probability mass of the nucleus; above 0, up to 1."""
     top_k: int | None = None
-    #: Lowest probability, relative to that of the most likely token; 0 to 1.
+    """Number of most likely tokens to sample from; 0 means all."""
     min_p: float | None = None
-    #: -2 to 2.
+    """Lowest probability, relative to that of the most likely token; 0 to 1."""
     presence_penalty: float | None = None
-    #: -2 to 2.
+    """-2 to 2."""
     frequency_penalty: float | None = None
-    #: Above 0, up to 2.
+    """-2 to 2."""
     repetition_penalty: float | None = None
-    #: Makes sampling repeatable on one engine.
+    """Above 0, up to 2."""
     seed: int | None = None
-    #: Texts at which the answer ends; at most 16, none empty. A single text is one of them.
+    """Makes sampling repeatable on one engine."""
     stop: str | Sequence[str] = ()
-    #: Pass over the model's own end: only `max_tokens`, `stop` and `stop_token_ids` end the answer.
+    """Texts at which the answer ends; at most 16, none empty. A single text is one of them."""
     ignore_eos: bool = False
-    #: Ids of tokens at which the answer ends, beside the model's own; at most 1024.
+    """Pass over the model's own end: only `max_tokens`, `stop` and `stop_token_ids` end the answer."""
     stop_token_ids: Sequence[int] = ()
-    #: Whether the text of `stop` that ended the answer is part of it.
+    """Ids of tokens at which the answer ends, beside the model's own; at most 1024."""
     include_stop_str_in_output: bool = False
-    #: What is added to the logits of tokens, by their ids; at most 1024, each -100 to 100.
+    """Whether the text of `stop` that ended the answer is part of it."""
     logit_bias: Mapping[int, float] | None = None
-    #: Ids of the only tokens that the answer may have; at most 1024; none means all.
+    """What is added to the logits of tokens, by their ids; at most 1024, each -100 to 100."""
     allowed_token_ids: Sequence[int] = ()
-    #: Texts that the answer may not contain; at most 1024, none empty. A single text is one of them.
+    """Ids of the only tokens that the answer may have; at most 1024; none means all."""
     bad_words: str | Sequence[str] = ()
-    #: Whether special tokens are left out of the text.
+    """Texts that the answer may not contain; at most 1024, none empty. A single text is one of them."""
     skip_special_tokens: bool = True
+    """Whether special tokens are left out of the text."""
 
 
 class WarmMode(Enum):
     """What a session warms ahead of submit."""
 
-    #: The base prompt when the session opens, and the confirmed text at each flush.
     AUTO = pb.WARM_MODE_AUTO
-    #: Nothing: answers come as from plain vLLM.
+    """The base prompt when the session opens, and the confirmed text at each flush."""
     OFF = pb.WARM_MODE_OFF
+    """Nothing: answers come as from plain vLLM."""
 
 
 class PregenerationMode(Enum):
     """Whether answers may be begun before submit, in a pause. They are sent only if they fit the prompt exactly."""
 
-    #: If that is worth more than it costs now: the wait that it saves if submit comes before another edit, against the
-    #: engine time that it wastes otherwise.
     AUTO = pb.PREGENERATION_MODE_AUTO
-    #: Never.
+    """If that is worth more than it costs now: the wait that it saves if submit comes before another edit, against
+    the engine time that it wastes otherwise."""
     OFF = pb.PREGENERATION_MODE_OFF
-    #: The same, and in any case in every pause of 600 ms (or what the server sets), whatever it costs and whatever was
-    #: wasted before.
+    """Never."""
     ON = pb.PREGENERATION_MODE_ON
+    """The same, and in any case in every pause of 600 ms (or what the server sets), whatever it costs and whatever
+    was wasted before."""
 
 
 class CacheScope(Enum):
     """Which sessions share the cached blocks that a session computes."""
 
-    #: All sessions of the server.
     SHARED = pb.CACHE_SCOPE_SHARED
-    #: This session alone.
+    """All sessions of the server."""
     SESSION = pb.CACHE_SCOPE_SESSION
+    """This session alone."""
 
 
-def checked_text(text: str) -> str:
-    """Return `text`, or raise InvalidText if it cannot be encoded as UTF-8."""
+def checked_text(text: str, name: str = "the text") -> str:
+    """Return `text`; raise InvalidText if it cannot be encoded as UTF-8, InvalidRequest if it is none."""
+    if not isinstance(text, str):
+        raise InvalidRequest(f"{name} must be a str, not {text!r:.80}", session_continues=True)
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InvalidText(
-            f"the text holds a lone surrogate at position {error.start}: join surrogate pairs, or replace it",
+            f"{name} holds a lone surrogate at position {error.start}: join surrogate pairs, or replace it",
             session_continues=True,
         ) from None
     return text
@@ -124,13 +128,13 @@ def open_request(
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
         messages=[message_to_wire(message) for message in messages],
-        sampling=_sampling(sampling or Sampling()),
-        draft=checked_text(draft),
-        warm_mode=warm_mode.value,
-        cache_scope=cache_scope.value,
-        session_key=checked_text(session_key),
-        pregeneration_mode=pregeneration.value,
-        resume_token=checked_text(resume_token),
+        sampling=_sampling(Sampling() if sampling is None else _checked(sampling, Sampling, "sampling")),
+        draft=checked_text(draft, "draft"),
+        warm_mode=_checked(warm_mode, WarmMode, "warm_mode").value,
+        cache_scope=_checked(cache_scope, CacheScope, "cache_scope").value,
+        session_key=checked_text(session_key, "session_key"),
+        pregeneration_mode=_checked(pregeneration, PregenerationMode, "pregeneration").value,
+        resume_token=checked_text(resume_token, "resume_token"),
     )
     if chat_template_kwargs is not None:
         try:
@@ -140,15 +144,23 @@ def open_request(
     return request
 
 
+def _checked(value: T, kind: type[T], name: str) -> T:
+    if not isinstance(value, kind):
+        raise InvalidRequest(f"{name} must be of forefill_client.{kind.__name__}, not {value!r:.80}")
+    return value
+
+
 def message_to_wire(message: MessageLike) -> pb.ChatMessage:
     """Return a message of the wire, or raise InvalidRequest if it cannot hold it."""
     if isinstance(message, Mapping):
         role, content = message.get("role"), message.get("content")
+        if more := [key for key, value in message.items() if key not in ("role", "content") and value is not None]:
+            raise InvalidRequest(f"a message cannot carry {', '.join(map(repr, more))}: only its role and its content")
     elif isinstance(message, ChatMessage):
         role, content = message.role, message.content
     else:
         try:
-            role, content = message
+            role, content = (None, None) if isinstance(message, str) else message
         except (TypeError, ValueError):
             role = content = None
     if not isinstance(role, str) or not isinstance(content, str):

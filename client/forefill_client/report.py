@@ -9,78 +9,78 @@ from forefill.v1 import keystroke_pb2 as pb
 class FlushOutcome(StrEnum):
     """The outcome of a flush."""
 
-    #: Every whole block of the stable tokens is cached, and work was done for it.
     WARMED = "warmed"
-    #: It completed no block that was not cached already.
+    """Every whole block of the stable tokens is cached, and work was done for it."""
     NOTHING_NEW = "nothing new"
-    #: A later event came first; what is still needed is warmed with that.
+    """It completed no block that was not cached already."""
     DEFERRED = "deferred"
-    #: It was not done, or not completely: see FlushResult.shed_reason.
+    """A later event came first; what is still needed is warmed with that."""
     SHED = "shed"
-    #: Warming has no effect here: see Opened.warming_inert_reason.
+    """It was not done, or not completely: see FlushResult.shed_reason."""
     INERT = "inert"
-    #: The server is newer than this client.
+    """Warming has no effect here: see Opened.warming_inert_reason."""
     UNKNOWN = "unknown"
+    """The server is newer than this client."""
 
 
 class ShedReason(StrEnum):
     """Why a flush was not warmed."""
 
-    #: It was not shed.
     NONE = "none"
-    #: The engine is too busy with other requests.
+    """It was not shed."""
     LOAD = "load"
-    #: Most of what was warmed for this session, or its tenant, was not used.
+    """The engine is too busy with other requests."""
     PAYBACK = "payback"
-    #: The engine refused, or the text could not be rendered.
+    """Most of what was warmed for this session, or its tenant, was not used."""
     FAILED = "failed"
-    #: The server is newer than this client.
+    """The engine refused, or the text could not be rendered."""
     UNKNOWN = "unknown"
+    """The server is newer than this client."""
 
 
 class GenerationSource(StrEnum):
     """Where the first token of an answer came from."""
 
-    #: An engine that had no block of the prompt cached.
     COLD = "cold"
-    #: An engine that had at least one block of the prompt cached.
+    """An engine that had no block of the prompt cached."""
     WARM = "warm"
-    #: An answer that was begun before submit.
+    """An engine that had at least one block of the prompt cached."""
     PREGENERATED = "pre-generated"
-    #: The server is newer than this client.
+    """An answer that was begun before submit."""
     UNKNOWN = "unknown"
+    """The server is newer than this client."""
 
 
 class PregenerationOutcome(StrEnum):
     """What became of an answer that was begun before submit."""
 
-    #: Submit asked for exactly this, and the answer began with it.
     ADOPTED = "adopted"
-    #: The draft changed.
+    """Submit asked for exactly this, and the answer began with it."""
     EDITED = "edited"
-    #: Submit asked for something else.
+    """The draft changed."""
     SUBMITTED_OTHER = "submitted other"
-    #: It had to make way for other work, or ran for as long as it may, and nothing of it could be kept.
+    """Submit asked for something else."""
     REVOKED = "revoked"
-    #: The engine failed.
+    """It had to make way for other work, or ran for as long as it may, and nothing of it could be kept."""
     FAILED = "failed"
-    #: It was not used for another reason: too little was there when submit asked for it.
+    """The engine failed."""
     UNUSED = "unused"
-    #: The server is newer than this client.
+    """It was not used for another reason: too little was there when submit asked for it."""
     UNKNOWN = "unknown"
+    """The server is newer than this client."""
 
 
 class FinishReason(StrEnum):
     """Why an answer ended."""
 
-    #: The model ended it, or a stop text was reached.
     STOP = "stop"
-    #: Sampling.max_tokens or the model's context was reached.
+    """The model ended it, or a stop text was reached."""
     LENGTH = "length"
-    #: It was stopped.
+    """Sampling.max_tokens or the model's context was reached."""
     CANCELLED = "cancelled"
-    #: The server is newer than this client.
+    """It was stopped."""
     UNKNOWN = "unknown"
+    """The server is newer than this client."""
 
 
 _OUTCOMES = {
@@ -120,53 +120,53 @@ _FINISH_REASONS = {
 class Limits:
     """The server's limits."""
 
-    #: Longest draft, in code points.
     max_draft_code_points: int
-    #: Longest prompt and answer together, in tokens.
+    """Longest draft, in code points."""
     context_tokens: int
-    #: Largest message on the wire, in bytes.
+    """Longest prompt and answer together, in tokens."""
     max_message_bytes: int
+    """Largest message on the wire, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The server's side of a session that has opened."""
 
-    #: The session's name in the server's log.
     session_id: str
-    #: The served model's name.
+    """The session's name in the server's log."""
     model: str
-    #: Length of a cached block, vLLM's unit of caching, in tokens.
+    """The served model's name."""
     block_size: int
+    """Length of a cached block, vLLM's unit of caching, in tokens."""
     limits: Limits
-    #: Tokens of everything before the draft.
     base_prompt_tokens: int
-    #: Why warming has no effect here; empty if it works.
+    """Tokens of everything before the draft."""
     warming_inert_reason: str
-    #: Whether the server knows hints; `Session.hint` sends nothing to one that does not.
+    """Why warming has no effect here; empty if it works."""
     accepts_hints: bool = False
-    #: Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there is
-    #: only one, or if the server is older.
+    """Whether the server knows hints; `Session.hint` sends nothing to one that does not."""
     resume_token: str = ""
+    """Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there
+    is only one, or if the server is older."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
     """The result of one flush."""
 
-    #: Number of the flush, as `Session.flush` returned it.
     seq: int
-    #: Code points of the draft that count as confirmed.
+    """Number of the flush, as `Session.flush` returned it."""
     confirmed_code_points: int
-    #: Leading tokens of the prompt that typing after the confirmed text cannot change.
+    """Code points of the draft that count as confirmed."""
     stable_tokens: int
-    #: Leading stable tokens that are now believed to be cached, in whole blocks.
+    """Leading tokens of the prompt that typing after the confirmed text cannot change."""
     cached_tokens: int
-    #: Tokens that the engine computed for this flush.
+    """Leading stable tokens that are now believed to be cached, in whole blocks."""
     computed_tokens: int
+    """Tokens that the engine computed for this flush."""
     outcome: FlushOutcome
-    #: Why it was shed.
     shed_reason: ShedReason = ShedReason.NONE
+    """Why it was shed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +174,12 @@ class PregenerationCount:
     """The answers that were begun before submit and had one outcome."""
 
     outcome: PregenerationOutcome
-    #: How many.
     count: int
-    #: Tokens generated for them before submit.
+    """How many."""
     tokens: int
-    #: Engine time for them before submit, in milliseconds.
+    """Tokens generated for them before submit."""
     engine_ms: float
+    """Engine time for them before submit, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,60 +190,60 @@ class Ledger:
     older than this client reports no engine times and no outcomes.
     """
 
-    #: Warming requests sent to the engine.
     warms: int
+    """Warming requests sent to the engine."""
     computed_tokens: int
-    #: Found in the cache by the answer's prompt.
     used_tokens: int
-    #: Not part of the submitted prompt.
+    """Found in the cache by the answer's prompt."""
     edited_away_tokens: int
-    #: Part of the submitted prompt, but no longer cached, or not yet.
+    """Not part of the submitted prompt."""
     evicted_tokens: int
-    #: Lost: the warming request failed, or the draft was never submitted.
+    """Part of the submitted prompt, but no longer cached, or not yet."""
     abandoned_tokens: int
-    #: Computed a second time in a pause, to keep cached blocks from being evicted.
+    """Lost: the warming request failed, or the draft was never submitted."""
     kept_tokens: int = 0
-    #: Answers begun before submit; the prompt tokens computed for them are counted above.
+    """Computed a second time in a pause, to keep cached blocks from being evicted."""
     pregenerations: int = 0
-    #: Tokens generated for them.
+    """Answers begun before submit; the prompt tokens computed for them are counted above."""
     pregenerated_tokens: int = 0
-    #: Pre-generated tokens that became part of the answer.
+    """Tokens generated for them."""
     adopted_tokens: int = 0
-    #: Pre-generated tokens that did not.
+    """Pre-generated tokens that became part of the answer."""
     discarded_tokens: int = 0
-    #: Engine time before submit of the begun answer that was adopted, in milliseconds.
+    """Pre-generated tokens that did not."""
     adopted_engine_ms: float = 0
-    #: Engine time of the begun answers that were not adopted, in milliseconds.
+    """Engine time before submit of the begun answer that was adopted, in milliseconds."""
     wasted_engine_ms: float = 0
-    #: Engine time of the whole answer, before submit and after, in milliseconds.
+    """Engine time of the begun answers that were not adopted, in milliseconds."""
     answer_engine_ms: float = 0
-    #: The begun answers by what became of them: one entry for each outcome that occurred.
+    """Engine time of the whole answer, before submit and after, in milliseconds."""
     pregeneration_outcomes: tuple[PregenerationCount, ...] = ()
+    """The begun answers by what became of them: one entry for each outcome that occurred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The cost of one answer."""
 
-    #: From the call of `submit` to the arrival of the first token, by the client's clock; to the end of an answer that
-    #: was stopped before.
     ttft_seconds: float
-    #: From the server's receipt of SUBMIT to the first token, by the server's clock.
+    """From the call of `submit` to the arrival of the first token, by the client's clock; to the end of an answer
+    that was stopped before."""
     server_ttft_seconds: float
-    #: From the call of `submit` to the end of the answer, by the client's clock.
+    """From the server's receipt of SUBMIT to the first token, by the server's clock."""
     total_seconds: float
-    #: 0 if the engine's own chat endpoint made the prompt and does not say of which tokens.
+    """From the call of `submit` to the end of the answer, by the client's clock."""
     prompt_tokens: int
-    #: Tokens of the prompt that the engine found in its cache.
+    """0 if the engine's own chat endpoint made the prompt and does not say of which tokens."""
     cached_tokens: int
+    """Tokens of the prompt that the engine found in its cache."""
     completion_tokens: int
     source: GenerationSource
     finish_reason: FinishReason
     ledger: Ledger
-    #: Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others
-    #: in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is begun
-    #: before submit then, and less may be warmed.
     prompt_by_engine: bool = False
+    """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives
+    others in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is
+    begun before submit then, and less may be warmed."""
 
 
 def opened_from_wire(opened: pb.Opened) -> Opened:

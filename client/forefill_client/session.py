@@ -128,7 +128,9 @@ class Session:
         """Wait for the result of one flush of this turn, or raise its error."""
         flush = self._composition.flushes.get(seq)
         if flush is None:
-            raise ValueError(f"{seq} is no flush of this turn: pass a number that flush() returned")
+            raise InvalidRequest(
+                f"{seq} is no flush of this turn: pass a number that flush() returned", session_continues=True
+            )
         await self._exchange.until(lambda: flush.answered)
         if flush.error is not None:
             raise flush.error
