@@ -66,6 +66,7 @@ class AsyncClient:
         draft: str = "",
         warm_mode: WarmMode = WarmMode.AUTO,
         cache_scope: CacheScope = CacheScope.SHARED,
+        cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
@@ -81,6 +82,8 @@ class AsyncClient:
             draft: Text that is already in the user's box.
             warm_mode: WarmMode.OFF answers as plain vLLM would.
             cache_scope: CacheScope.SESSION shares cached blocks with no other session.
+            cache_secret: 16 to 64 random bytes that tie CacheScope.SESSION to their holder: a later session that brings
+                them, after a broken stream or tomorrow, finds what this one has cached.
             session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: made by the
                 server.
             resume_token: `Session.opened.resume_token` of the session that this one continues, after a broken stream or
@@ -109,6 +112,7 @@ class AsyncClient:
             chat_template_kwargs,
             pregeneration,
             resume_token,
+            cache_secret,
         )
         return Session(self._stub.Compose, opening, auto_flush=auto_flush, on_flush=on_flush)
 

@@ -97,7 +97,7 @@ class CacheScope(Enum):
     SHARED = pb.CACHE_SCOPE_SHARED
     """All sessions of the server."""
     SESSION = pb.CACHE_SCOPE_SESSION
-    """This session alone."""
+    """This session alone, or those that bring the same `cache_secret`."""
 
 
 def checked_text(text: str, name: str = "the text") -> str:
@@ -124,6 +124,7 @@ def open_request(
     chat_template_kwargs: Mapping[str, Any] | None,
     pregeneration: PregenerationMode,
     resume_token: str,
+    cache_secret: bytes,
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -135,6 +136,7 @@ def open_request(
         session_key=checked_text(session_key, "session_key"),
         pregeneration_mode=_checked(pregeneration, PregenerationMode, "pregeneration").value,
         resume_token=checked_text(resume_token, "resume_token"),
+        cache_secret=_checked(cache_secret, bytes, "cache_secret"),
     )
     if chat_template_kwargs is not None:
         try:
@@ -146,7 +148,7 @@ def open_request(
 
 def _checked(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
-        raise InvalidRequest(f"{name} must be of forefill_client.{kind.__name__}, not {value!r:.80}")
+        raise InvalidRequest(f"{name} must be of type {kind.__name__}, not {value!r:.80}")
     return value
 
 

@@ -59,7 +59,9 @@ class _CacheScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheScope
     CACHE_SCOPE_SHARED: _CacheScope.ValueType  # 1
     """All sessions of the same tenant: a system prompt that two users share is computed once."""
     CACHE_SCOPE_SESSION: _CacheScope.ValueType  # 2
-    """Only this stream: no other session can hit its blocks, or learn from timing what they hold."""
+    """Only this stream, or those that bring the same Open.cache_secret: no other session can hit its blocks, or learn from
+    timing what they hold.
+    """
 
 class CacheScope(_CacheScope, metaclass=_CacheScopeEnumTypeWrapper):
     """CacheScope controls which sessions share cached blocks."""
@@ -69,7 +71,9 @@ CACHE_SCOPE_UNSPECIFIED: CacheScope.ValueType  # 0
 CACHE_SCOPE_SHARED: CacheScope.ValueType  # 1
 """All sessions of the same tenant: a system prompt that two users share is computed once."""
 CACHE_SCOPE_SESSION: CacheScope.ValueType  # 2
-"""Only this stream: no other session can hit its blocks, or learn from timing what they hold."""
+"""Only this stream, or those that bring the same Open.cache_secret: no other session can hit its blocks, or learn from
+timing what they hold.
+"""
 Global___CacheScope: _TypeAlias = CacheScope  # noqa: Y015
 
 class _PregenerationMode:
@@ -488,6 +492,7 @@ class Open(_message.Message):
     CACHE_SCOPE_FIELD_NUMBER: _builtins.int
     PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CACHE_SECRET_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -510,6 +515,11 @@ class Open(_message.Message):
     """Opened.resume_token of the stream that this session continues, also at another copy of the server: the session then
     finds what it has cached. Send the same `session_key` with it. Set by the client; default: none. A token that names
     no engine that is up is ignored.
+    """
+    cache_secret: _builtins.bytes
+    """A secret that ties CACHE_SCOPE_SESSION to its holder in place of the stream: later streams that bring it hit the
+    blocks of the earlier ones. Set by the client, random and never shown to others; 16 to 64 bytes, only with
+    CACHE_SCOPE_SESSION; default: none. The engine gets a digest of it, from which it cannot be found.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -541,10 +551,11 @@ class Open(_message.Message):
         cache_scope: Global___CacheScope.ValueType = ...,
         pregeneration_mode: Global___PregenerationMode.ValueType = ...,
         resume_token: _builtins.str = ...,
+        cache_secret: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """For whom a session works: the names that its work is booked to, its way to an engine, and what it believes cached."""
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ class Owner:
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
-        owner = cls(backend, session, tenant, _cache_salt(opening.cache_scope, tenant), route)
+        owner = cls(backend, session, tenant, _cache_salt(opening, tenant), route)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
@@ -71,8 +72,13 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
 
 
-def _cache_salt(scope: CacheScope, tenant: str) -> str | None:
-    """Return what sets the session's blocks apart from those of others: from other tenants' always."""
-    if scope is CacheScope.SESSION:
+def _cache_salt(opening: Open, tenant: str) -> str | None:
+    """Return what sets the session's blocks apart from those of others: from other tenants' always.
+
+    The secret of a client is a key here, so that neither the engine nor who sees its requests learns it.
+    """
+    if opening.cache_secret:
+        return hmac.new(opening.cache_secret, f"forefill cache of tenant {tenant}".encode(), "sha256").hexdigest()
+    if opening.cache_scope is CacheScope.SESSION:
         return secrets.token_hex(16)
     return hashlib.sha256(f"forefill tenant {tenant}".encode()).hexdigest() if tenant else None

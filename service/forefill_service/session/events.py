@@ -47,6 +47,7 @@ class Open:
     cache_scope: CacheScope = CacheScope.SHARED
     pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
     resume_token: str = ""
+    cache_secret: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

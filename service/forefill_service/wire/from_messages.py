@@ -30,6 +30,7 @@ from ..session.events import (
 from .sampling import sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SECRET_BYTES = 16, 64
 _MOST_KWARGS_BYTES = 64 * 1024
 """An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
@@ -118,7 +119,18 @@ def _open(message: pb.Open) -> Open:
         cache_scope=_CACHE_SCOPES[message.cache_scope],
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
+        cache_secret=_cache_secret(message),
     )
+
+
+def _cache_secret(message: pb.Open) -> bytes:
+    shortest, longest = _SECRET_BYTES
+    secret = message.cache_secret
+    if secret and not shortest <= len(secret) <= longest:
+        raise Refusal(Reason.INVALID_OPEN, f"cache_secret must have {shortest} to {longest} bytes")
+    if secret and message.cache_scope != pb.CACHE_SCOPE_SESSION:
+        raise Refusal(Reason.INVALID_OPEN, "cache_secret needs CACHE_SCOPE_SESSION")
+    return secret
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:

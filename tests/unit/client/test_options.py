@@ -23,6 +23,7 @@ async def client() -> AsyncIterator[AsyncClient]:
         {"draft": None},
         {"session_key": 3},
         {"resume_token": b"x"},
+        {"cache_secret": "x" * 16},
         {"warm_mode": "off"},
         {"cache_scope": None},
         {"pregeneration": False},

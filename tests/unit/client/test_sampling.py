@@ -13,7 +13,7 @@ from forefill_client.options import open_request
 
 def on_the_wire(sampling: Sampling | None) -> pb.Sampling:
     opening = open_request(
-        [], sampling, "", WarmMode.AUTO, CacheScope.SHARED, "", None, PregenerationMode.AUTO, resume_token=""
+        [], sampling, "", WarmMode.AUTO, CacheScope.SHARED, "", None, PregenerationMode.AUTO, "", b""
     )
     return opening.sampling
 

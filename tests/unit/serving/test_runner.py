@@ -254,6 +254,22 @@ async def test_a_cache_scope_of_one_session_has_a_salt_that_nobody_chose() -> No
     assert "mine" not in salts
 
 
+async def test_a_secret_gives_the_same_salt_to_all_who_bring_it_in_one_tenant_and_to_no_others() -> None:
+    async def salt(secret: bytes, tenant: str) -> str | None:
+        opening = Open((SYSTEM,), cache_scope=CacheScope.SESSION, cache_secret=secret)
+        async with on_stage(opening, tenant=tenant) as stage:
+            await stage.submits("one")
+            [salt] = {request.cache_salt for request in stage.engine.requests}
+        return salt
+
+    holders = b"a" * 16, b"b" * 16
+    salts = {(secret, tenant): await salt(secret, tenant) for secret in holders for tenant in ("", "acme")}
+    assert len(set(salts.values())) == 4
+    assert salts == {key: await salt(*key) for key in salts}
+    assert not any(secret.decode() in (said or "") for secret in holders for said in salts.values())
+    assert "aaaa" not in repr(Open(cache_secret=b"a" * 16))
+
+
 async def test_a_shared_cache_scope_has_no_salt_of_its_own() -> None:
     async with on_stage() as stage:
         await stage.submits("one")

@@ -182,6 +182,9 @@ def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) 
         (pb.Open(session_key="a b"), "session_key"),
         (pb.Open(session_key="x" * 129), "session_key"),
         (pb.Open(messages=[pb.ChatMessage(content="x")]), "role"),
+        (pb.Open(cache_secret=b"x" * 15, cache_scope=pb.CACHE_SCOPE_SESSION), "cache_secret must have 16 to 64 bytes"),
+        (pb.Open(cache_secret=b"x" * 65, cache_scope=pb.CACHE_SCOPE_SESSION), "cache_secret must have 16 to 64 bytes"),
+        (pb.Open(cache_secret=b"x" * 16), "cache_secret needs CACHE_SCOPE_SESSION"),
         (pb.Open(warm_mode=99), "warm_mode"),  # type: ignore[arg-type]
         (pb.Open(cache_scope=99), "cache_scope"),  # type: ignore[arg-type]
         (
