@@ -27,7 +27,7 @@ from ..session.events import (
     Unknown,
     WarmMode,
 )
-from .sampling import sampling_from
+from .sampling import optional, sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
@@ -77,17 +77,13 @@ _KINDS: dict[str, Callable[[Any], Edit | Flush | Hint | Submit | Cancel | Rewrit
     "char_add": lambda m: CharAdd(m.text),
     "char_delete": lambda m: CharDelete(m.count or 1),
     "replace": lambda m: Replace(m.start, m.end, m.text),
-    "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, _optional(m, "confirmed_code_points")),
+    "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, optional(m, "confirmed_code_points")),
     "hint": lambda m: Hint(m.submit_likely),
-    "submit": lambda m: Submit(_optional(m, "text")),
+    "submit": lambda m: Submit(optional(m, "text")),
     "cancel": lambda m: Cancel(m.keep_text),
     "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
     "end": lambda m: End(),
 }
-
-
-def _optional(message: Any, name: str) -> Any:
-    return getattr(message, name) if message.HasField(name) else None
 
 
 def _open(message: pb.Open) -> Open:

@@ -1,7 +1,7 @@
 """The sampling of a session's answers, from its message: every value is checked here, once."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from forefill.v1 import keystroke_pb2 as pb
 
@@ -27,9 +27,14 @@ _SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
 }
 
 
+def optional(message: Any, name: str) -> Any:
+    """Return a field that a client may leave out; None if it did."""
+    return getattr(message, name) if message.HasField(name) else None
+
+
 def sampling_from(message: pb.Sampling) -> Sampling:
     """Convert a message to the sampling of a session; raises Refusal (INVALID_SAMPLING), which names the value."""
-    values = {name: getattr(message, name) if message.HasField(name) else None for name in _SAMPLING_RANGES}
+    values = {name: optional(message, name) for name in _SAMPLING_RANGES}
     for name, (lowest, highest, inclusive) in _SAMPLING_RANGES.items():
         value = values[name]
         if value is not None and not (lowest <= value <= highest and (inclusive or value > lowest)):
@@ -57,5 +62,5 @@ def sampling_from(message: pb.Sampling) -> Sampling:
         logit_bias=tuple(sorted(message.logit_bias.items())),
         allowed_token_ids=tuple(message.allowed_token_ids),
         bad_words=tuple(message.bad_words),
-        skip_special_tokens=not message.HasField("skip_special_tokens") or message.skip_special_tokens,
+        skip_special_tokens=optional(message, "skip_special_tokens") is not False,
     )
