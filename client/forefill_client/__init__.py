@@ -12,6 +12,7 @@ async with AsyncClient.connect("127.0.0.1:50051") as client:
 
 from .answer import Answer
 from .client import AsyncClient
+from .connection import VERSION
 from .errors import (
     Aborted,
     ClientTooSlow,
@@ -52,6 +53,7 @@ from .report import (
 )
 from .session import Session
 
+__version__ = VERSION
 __all__ = [
     "Aborted",
     "Answer",

@@ -38,6 +38,10 @@ class Answer:
         self._report: Report | None = None
         self._error: ForefillError | None = None
 
+    def __repr__(self) -> str:
+        state = "complete" if self._report else "failed" if self._error else "running"
+        return f"<Answer {self.seq}, {state}: {len(self.text_so_far)} code points>"
+
     @property
     def complete(self) -> bool:
         """Whether the answer has ended or failed: no more text follows."""

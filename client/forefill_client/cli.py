@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from typing import Any
 
 from . import arguments, type_command
+from .connection import VERSION
 from .errors import ForefillError
 from .keystrokes.typing_model import delay_ms_at
 from .options import Sampling
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="forefill", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action="version", version=f"forefill {_version()}")
+    parser.add_argument("--version", action="version", version=f"forefill {VERSION}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_type(commands)
     for command in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
@@ -165,13 +166,6 @@ def _type(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             as_json=options.json,
         )
     )
-
-
-def _version() -> str:
-    try:
-        return version("forefill")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

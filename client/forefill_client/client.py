@@ -1,40 +1,24 @@
-"""The connection to a server."""
+"""The client of one server: sessions are made here."""
 
-import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import grpc
-from forefill.v1 import keystroke_pb2_grpc as rpc
 
-from .errors import NotReachable
+from .connection import Connection, Metadata, checked_metadata
+from .errors import ForefillError, InvalidRequest
 from .options import CacheScope, MessageLike, PregenerationMode, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
 
-CHANNEL_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
-    # Together these three notice a frozen peer within 40 s. The server allows a ping every 10 s.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    # A user who stops to think sends nothing; pings must continue.
-    ("grpc.http2.max_pings_without_data", 0),
-    # Opened.limits bounds what we send; the server sends a few kilobytes at a time.
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-)
-_LOOPBACK: Final = ("127.", "localhost", "[::1]", "unix:")
-
 
 class AsyncClient:
-    """A connection to one forefill server, for any number of sessions."""
+    """A connection to one forefill server, for any number of sessions. It can be made before any event loop runs."""
 
-    def __init__(self, target: str, channel: grpc.aio.Channel, connect_timeout_seconds: float) -> None:
-        self._target = target
-        self._channel = channel
-        self._connect_timeout_seconds = connect_timeout_seconds
-        self._stub = rpc.KeystrokeServiceStub(channel)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     @classmethod
     def connect(
@@ -42,21 +26,52 @@ class AsyncClient:
         target: str,
         *,
         connect_timeout_seconds: float = 10.0,
+        tls: bool | bytes = False,
+        api_key: str = "",
+        metadata: Metadata = (),
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         credentials: grpc.ChannelCredentials | None = None,
         options: Sequence[tuple[str, Any]] = (),
+        channel: grpc.aio.Channel | None = None,
     ) -> Self:
         """Connect to `target`, such as "127.0.0.1:50051": `async with` the result, or await it and close() it later.
 
-        Both wait up to `connect_timeout_seconds` for the server and then raise NotReachable. Without `credentials` the
-        connection is plain text. `options` are gRPC channel options; they override the SDK's own.
+        Both wait for the server. Without either, the first session does. The connection belongs to the event loop in
+        which it is first used.
+
+        Args:
+            target: HOST:PORT, or a name of gRPC's, such as "unix:///run/forefill.sock".
+            connect_timeout_seconds: How long to wait for the server; NotReachable is raised then, and says why.
+            tls: True for TLS with the system's certificates, or the PEM of those to trust. Default: plain text.
+            api_key: Sent with each session as "authorization: Bearer ...", for a proxy that asks for it.
+            metadata: Sent with each session, for example the tenant that a proxy names.
+            interceptors: gRPC interceptors, for example those of OpenTelemetry.
+            credentials: gRPC credentials of your own, in place of `tls`.
+            options: gRPC channel options; they override the SDK's own.
+            channel: A channel of your own, in place of all the above but `metadata` and `api_key`. It is not closed.
+
+        Raises:
+            InvalidRequest: The address or a value cannot be used.
         """
-        direct = (("grpc.enable_http_proxy", 0),) if target.startswith(_LOOPBACK) else ()
-        merged = list({**dict(CHANNEL_OPTIONS), **dict(direct), **dict(options)}.items())
-        if credentials is None:
-            channel = grpc.aio.insecure_channel(target, options=merged)
-        else:
-            channel = grpc.aio.secure_channel(target, credentials, options=merged)
-        return cls(target, channel, connect_timeout_seconds)
+        if tls and credentials is not None:
+            raise InvalidRequest("give either tls or credentials")
+        if tls:
+            credentials = grpc.ssl_channel_credentials(tls if isinstance(tls, bytes) else None)
+        key = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        return cls(
+            Connection(
+                target,
+                timeout_seconds=connect_timeout_seconds,
+                credentials=credentials,
+                options=options,
+                interceptors=interceptors,
+                metadata=(*key, *checked_metadata(metadata)),
+                channel=channel,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient of {self._connection.target}>"
 
     def session(
         self,
@@ -71,8 +86,10 @@ class AsyncClient:
         resume_token: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
+        on_close: Callable[[ForefillError], None] | None = None,
     ) -> Session:
         """Make a session; `async with` opens it.
 
@@ -92,11 +109,14 @@ class AsyncClient:
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
+            metadata: Sent with this session, beside the client's.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
                 apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
                 a long word, hex or base64 too, flush after every few characters. A call that ends several words, such
                 as a paste, flushes once. False: flush only when `flush` is called.
             on_flush: Called with the result of each flush, in the event loop: it must be quick.
+            on_close: Called once with the reason when the session has ended, in whatever way: SessionEnded if in good
+                order. Also in the event loop.
 
         Raises:
             InvalidRequest: A value cannot be sent. Values that only the server can check are raised when the session is
@@ -114,21 +134,22 @@ class AsyncClient:
             resume_token,
             cache_secret,
         )
-        return Session(self._stub.Compose, opening, auto_flush=auto_flush, on_flush=on_flush)
+        return Session(
+            partial(self._connection.compose, metadata=checked_metadata(metadata)),
+            opening,
+            ready=self._connection.ready,
+            auto_flush=auto_flush,
+            on_flush=on_flush,
+            on_close=on_close,
+        )
 
     async def close(self) -> None:
         """Close the connection and cancel sessions that are still open."""
-        await self._channel.close()
+        await self._connection.close()
 
     async def _ready(self) -> Self:
         try:
-            await asyncio.wait_for(self._channel.channel_ready(), self._connect_timeout_seconds)
-        except TimeoutError:
-            await self.close()
-            raise NotReachable(
-                f"no server answered at {self._target} within {self._connect_timeout_seconds:g} s: start one with"
-                " forefill-server, or check the address"
-            ) from None
+            await self._connection.ready()
         except BaseException:
             await self.close()
             raise

@@ -27,6 +27,7 @@ class Exchange:
         compose: Compose,
         opening: pb.Open,
         hear: Callable[[pb.ComposeResponse], None],
+        on_close: Callable[[ForefillError], None] | None,
         clock: Callable[[], float],
     ) -> None:
         #: Why the stream ended; None while it runs.
@@ -34,6 +35,7 @@ class Exchange:
         self._compose = compose
         self._opening = opening
         self._hear = hear
+        self._on_close = on_close
         self._clock = clock
         self._began_at = clock()
         self._outbox: deque[pb.KeystrokeEvent] = deque()
@@ -119,9 +121,16 @@ class Exchange:
             return NotReachable(f"no server could be reached: {ending}")
         return ending
 
+    async def until_closed(self) -> None:
+        """Wait until nothing can be sent any more."""
+        while self.failure is None:
+            await self._changed.wait()
+
     def _fail(self, failure: ForefillError) -> None:
         if self.failure is None:
             self.failure = failure
+            if self._on_close is not None:
+                asyncio.get_running_loop().call_soon(self._on_close, failure)
         self._wake()
 
     def _cancel(self) -> None:

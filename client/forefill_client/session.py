@@ -1,7 +1,7 @@
 """One session: edits of its draft, flushes, and answers."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -32,14 +32,17 @@ class Session:
         compose: Compose,
         opening: pb.Open,
         *,
+        ready: Callable[[], Awaitable[None]],
         auto_flush: bool,
         on_flush: Callable[[FlushResult], None] | None,
+        on_close: Callable[[ForefillError], None] | None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._clock = clock
         self._on_flush = on_flush
         self._composition = Composition(opening.draft, auto_flush=auto_flush)
-        self._exchange = Exchange(compose, opening, self._hear, clock)
+        self._ready = ready
+        self._exchange = Exchange(compose, opening, self._hear, on_close, clock)
         self._opened: Opened | None = None
         self._answer: Answer | None = None
         self._messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
@@ -78,6 +81,17 @@ class Session:
     def repairs(self) -> int:
         """How often the draft was sent again because the server's differed."""
         return self._composition.repairs
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended, in whatever way: nothing can be sent any more."""
+        return self._exchange.failure is not None
+
+    def __repr__(self) -> str:
+        if self.closed or self._opened is None:
+            return "<Session, closed>" if self.closed else "<Session, not open yet>"
+        typed, said = len(self.draft), len(self._messages)
+        return f"<Session {self._opened.session_id}: {typed} code points after {said} messages>"
 
     # Calls.
 
@@ -184,6 +198,11 @@ class Session:
         await self.rewrite(len(self._messages) - 2)
         return await self._submitted(self._composition.submit_beside(text))
 
+    async def wait_closed(self) -> ForefillError:
+        """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""
+        await self._exchange.until_closed()
+        return cast("ForefillError", self._exchange.failure)
+
     async def end(self) -> None:
         """Close the session in good order, after a running answer; nothing can be sent afterwards."""
         if not self._exchange.started or self._composition.ended:
@@ -198,6 +217,7 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._exchange.started:
             raise RuntimeError("a session can be entered only once: make a new one with AsyncClient.session")
+        await self._ready()
         self._exchange.start()
         try:
             await self._exchange.until(lambda: self._opened is not None)

@@ -27,6 +27,7 @@ class Wire:
         self._requests = requests
         self._context = context
         self.opening = pb.Open()
+        self.metadata = tuple(context.invocation_metadata() or ())
 
     async def open(self, opened: pb.Opened = OPENED) -> None:
         """Take in Open and answer it."""

@@ -91,7 +91,9 @@ async def test_type_json_prints_one_object_and_nothing_else() -> None:
 async def test_no_server_is_one_line_that_says_what_to_do() -> None:
     code, out, err = await output(await forefill(*TYPE, "127.0.0.1:1"))
     assert (code, out) == (1, "")
-    assert err.startswith("forefill: no server answered at 127.0.0.1:1 within 3 s: start one with forefill-server")
+    assert err.startswith(
+        "forefill: no server answered at 127.0.0.1:1 within 3 s, since nothing listens there: start one"
+    )
     assert err.count("\n") == 1
 
 
