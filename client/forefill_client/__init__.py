@@ -37,7 +37,8 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Sampling, WarmMode
+from .exchange import SessionState
+from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
     FlushOutcome,
@@ -88,10 +89,12 @@ __all__ = [
     "PromptTooLong",
     "ProtocolError",
     "Report",
+    "Resume",
     "Sampling",
     "ServerStopping",
     "Session",
     "SessionEnded",
+    "SessionState",
     "ShedReason",
     "TemplateRefused",
     "TooManySessions",

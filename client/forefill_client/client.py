@@ -3,22 +3,26 @@
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import grpc
 
 from .connection import Connection, Metadata, checked_metadata
-from .errors import ForefillError, InvalidRequest
-from .options import CacheScope, MessageLike, PregenerationMode, Sampling, WarmMode, open_request
+from .errors import InvalidRequest
+from .exchange import OnState
+from .options import CacheScope, MessageLike, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
+
+DEFAULT_RESUME: Final = Resume()
 
 
 class AsyncClient:
     """A connection to one forefill server, for any number of sessions. It can be made before any event loop runs."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, resume: Resume | None) -> None:
         self._connection = connection
+        self._resume = resume
 
     @classmethod
     def connect(
@@ -26,6 +30,7 @@ class AsyncClient:
         target: str,
         *,
         connect_timeout_seconds: float = 10.0,
+        resume: Resume | None = DEFAULT_RESUME,
         tls: bool | bytes = False,
         api_key: str = "",
         metadata: Metadata = (),
@@ -42,6 +47,7 @@ class AsyncClient:
         Args:
             target: HOST:PORT, or a name of gRPC's, such as "unix:///run/forefill.sock".
             connect_timeout_seconds: How long to wait for the server; NotReachable is raised then, and says why.
+            resume: How sessions go on after their stream broke; None: they end.
             tls: True for TLS with the system's certificates, or the PEM of those to trust. Default: plain text.
             api_key: Sent with each session as "authorization: Bearer ...", for a proxy that asks for it.
             metadata: Sent with each session, for example the tenant that a proxy names.
@@ -67,7 +73,8 @@ class AsyncClient:
                 interceptors=interceptors,
                 metadata=(*key, *checked_metadata(metadata)),
                 channel=channel,
-            )
+            ),
+            resume,
         )
 
     def __repr__(self) -> str:
@@ -89,7 +96,7 @@ class AsyncClient:
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
-        on_close: Callable[[ForefillError], None] | None = None,
+        on_state: OnState | None = None,
     ) -> Session:
         """Make a session; `async with` opens it.
 
@@ -115,8 +122,8 @@ class AsyncClient:
                 a long word, hex or base64 too, flush after every few characters. A call that ends several words, such
                 as a paste, flushes once. False: flush only when `flush` is called.
             on_flush: Called with the result of each flush, in the event loop: it must be quick.
-            on_close: Called once with the reason when the session has ended, in whatever way: SessionEnded if in good
-                order. Also in the event loop.
+            on_state: Called with each new SessionState, and with the reason if it is not OPEN: what broke the stream,
+                or why the session has ended. Also in the event loop.
 
         Raises:
             InvalidRequest: A value cannot be sent. Values that only the server can check are raised when the session is
@@ -138,9 +145,10 @@ class AsyncClient:
             partial(self._connection.compose, metadata=checked_metadata(metadata)),
             opening,
             ready=self._connection.ready,
+            resume=self._resume,
             auto_flush=auto_flush,
             on_flush=on_flush,
-            on_close=on_close,
+            on_state=on_state,
         )
 
     async def close(self) -> None:

@@ -56,6 +56,25 @@ class Composition:
         self._repair_flush: int | None = None
         self._repairs_in_a_row = 0
 
+    @property
+    def number(self) -> int:
+        """Number of the last event."""
+        return self._seq
+
+    def begin_again(self) -> None:
+        """Go on on another stream, which opens with the draft: what was on its way is not needed any more."""
+        self.flushes.supersede()
+        draft, self.draft = self.draft, Draft(self.draft.text)
+        self.draft.composed_from = draft.composed_from
+        self._submit_likely = False
+        self._mended_through = self._seq
+        self._repair_flush = None
+        self._repairs_in_a_row = 0
+
+    def resumed(self) -> Events:
+        """Say what another stream was not opened with."""
+        return [self.end()] if self.ended else self._auto_flushed()
+
     # The caller's edits.
 
     def open(self, max_draft_code_points: int) -> Events:

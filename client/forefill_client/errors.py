@@ -35,6 +35,7 @@ from forefill.v1 import keystroke_pb2 as pb
 
 REASON_METADATA_KEY = "forefill-error-reason"
 ERROR_ID_METADATA_KEY = "forefill-error-id"
+RETRY_METADATA_KEY = "forefill-retry-after-ms"
 
 
 class ForefillError(Exception):
@@ -58,6 +59,8 @@ class ForefillError(Exception):
         self.seq = seq
         #: Whether the session can still be used.
         self.session_continues = session_continues
+        #: For how many seconds the server wants not to be asked again; 0 if it says nothing.
+        self.retry_after_seconds = 0.0
 
 
 class Unavailable(ForefillError):
@@ -230,6 +233,13 @@ def from_session_error(error: pb.SessionError) -> ForefillError:
 
 def from_status(code: grpc.StatusCode, details: str, metadata: Mapping[str, str]) -> ForefillError:
     """Return the exception for the status that ended a stream: by its reason if it names one, else by its code."""
+    error = _from_status(code, details, metadata)
+    retry_after_ms = metadata.get(RETRY_METADATA_KEY, "")
+    error.retry_after_seconds = int(retry_after_ms) / 1000 if retry_after_ms.isdecimal() else 0.0
+    return error
+
+
+def _from_status(code: grpc.StatusCode, details: str, metadata: Mapping[str, str]) -> ForefillError:
     reason = metadata.get(REASON_METADATA_KEY, "")
     if reason == "INTERNAL":
         error_id = metadata.get(ERROR_ID_METADATA_KEY, "")

@@ -2,45 +2,93 @@
 
 Events leave in the order in which they are put: a call changes the draft and puts its events without an await in
 between. gRPC takes them from the outbox. One reader task, owned by the exchange, passes on each response and wakes the
-callers that wait. All waiting is done in `until`, which ends when its condition holds or when the stream ends.
+callers that wait. All waiting is done in `until`, which ends when its condition holds or when the session ends.
+
+If a stream breaks that had been opened, the session goes on on another one, as `Resume` says. The `Side` then says how
+it opens: its draft and its conversation are the caller's, so what was on its way, and what is put meanwhile, needs not
+be sent again. Each stream numbers its events from 1; the session's numbers go on, and `_base` is the difference.
 """
 
 import asyncio
+import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import ForefillError, NotReachable, Unavailable
+from .options import Resume
 from .stream import Compose, Stream
 
 MAX_UNSENT_EVENTS: Final = 64
 """Calls wait while more events than this are unsent, so that a slow connection slows its caller."""
 
 
+class SessionState(Enum):
+    """What a session can do now."""
+
+    OPEN = "open"
+    """Send what is typed."""
+    RECONNECTING = "reconnecting"
+    """Take in what is typed, and send it when a server is reached again."""
+    CLOSED = "closed"
+    """Nothing more."""
+
+
+OnState = Callable[[SessionState, ForefillError | None], None]
+"""Is told each new state, and for all but OPEN the reason."""
+
+
+class Side(Protocol):
+    """The session, as its exchange sees it."""
+
+    def opening(self) -> pb.Open:
+        """Return how a stream opens now."""
+
+    def number(self) -> int:
+        """Return the number of the last event."""
+
+    def hear(self, response: pb.ComposeResponse) -> Iterable[pb.KeystrokeEvent]:
+        """Take in a response, and return the events that follow on it."""
+
+
+@dataclass(slots=True)
+class _Outage:
+    until: float
+    attempts: int = 0
+
+
 class Exchange:
-    """One stream with its outbox, its reader and the callers that wait."""
+    """One stream after the other, with the outbox, the reader and the callers that wait."""
 
     def __init__(
         self,
+        side: Side,
         compose: Compose,
-        opening: pb.Open,
-        hear: Callable[[pb.ComposeResponse], None],
-        on_close: Callable[[ForefillError], None] | None,
+        ready: Callable[[], Awaitable[None]],
+        resume: Resume | None,
+        on_state: OnState | None,
         clock: Callable[[], float],
     ) -> None:
-        #: Why the stream ended; None while it runs.
+        #: Why the session ended; None while it goes on.
         self.failure: ForefillError | None = None
+        self.state = SessionState.CLOSED
+        self._side = side
         self._compose = compose
-        self._opening = opening
-        self._hear = hear
-        self._on_close = on_close
+        self._ready = ready
+        self._resume = resume
+        self._on_state = on_state
         self._clock = clock
         self._began_at = clock()
+        self._base = 0
         self._outbox: deque[pb.KeystrokeEvent] = deque()
         self._closing = False
         self._heard_something = False
+        self._was_open = False
+        self._outage: _Outage | None = None
         self._changed = asyncio.Event()
         self._stream: Stream | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -51,16 +99,20 @@ class Exchange:
         return self._reader is not None
 
     def start(self) -> None:
-        """Open the stream."""
+        """Open the first stream."""
         self._began_at = self._clock()
-        self._stream = Stream(self._compose, self._requests())
-        self._reader = asyncio.create_task(self._read(self._stream), name="forefill-session-reader")
+        stream = self._open_stream()
+        self._reader = asyncio.create_task(self._run(stream), name="forefill-session-reader")
 
     def put(self, events: Iterable[pb.KeystrokeEvent]) -> None:
-        """Queue events to be sent, each stamped with the time."""
+        """Queue events to be sent, each stamped with the time; while there is no stream, they are not needed."""
         for event in events:
-            event.timestamp_ms = (self._clock() - self._began_at) * 1000
-            self._outbox.append(event)
+            if self._stream is not None:
+                sent = pb.KeystrokeEvent()
+                sent.CopyFrom(event)
+                sent.seq -= self._base
+                sent.timestamp_ms = (self._clock() - self._began_at) * 1000
+                self._outbox.append(sent)
         self._wake()
 
     async def send(self, *events: pb.KeystrokeEvent) -> None:
@@ -74,69 +126,133 @@ class Exchange:
         self._wake()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` holds; if the stream ends first, raise the reason."""
+        """Wait until `condition` holds; if the session ends first, raise the reason."""
         while not condition():
             if self.failure is not None:
                 raise self.failure
             await self._changed.wait()
-
-    async def wait_closed(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the stream has ended or the timeout has passed."""
-        if self._reader is not None:
-            await asyncio.wait({self._reader}, timeout=timeout_seconds)
-
-    async def stop(self, failure: ForefillError) -> None:
-        """Cancel the stream if it is still open, with `failure` as the reason, and wait for the reader."""
-        self._fail(failure)
-        self._cancel()
-        await self.wait_closed()
-
-    async def _requests(self) -> AsyncIterator[pb.ComposeRequest]:
-        """Yield the requests; when they end, gRPC closes our side of the stream."""
-        yield pb.ComposeRequest(open=self._opening)
-        while True:
-            while self._outbox:
-                yield pb.ComposeRequest(event=self._outbox.popleft())
-                self._wake()
-            if self._closing:
-                return
-            await self.until(lambda: bool(self._outbox) or self._closing)
-
-    async def _read(self, stream: Stream) -> None:
-        try:
-            async for response in stream.responses():
-                self._heard_something = True
-                self._hear(response)
-                self._wake()
-        except Exception as error:  # a caller's callback may raise anything
-            failure = ForefillError(f"a response could not be handled, which ended the session: {error!r}")
-            failure.__cause__ = error
-            self._fail(failure)
-        finally:
-            stream.cancel()
-            self._fail(self._failure_from(stream.ending))
-
-    def _failure_from(self, ending: ForefillError) -> ForefillError:
-        if not self._heard_something and type(ending) is Unavailable:
-            return NotReachable(f"no server could be reached: {ending}")
-        return ending
 
     async def until_closed(self) -> None:
         """Wait until nothing can be sent any more."""
         while self.failure is None:
             await self._changed.wait()
 
+    async def wait_closed(self, timeout_seconds: float | None = None) -> None:
+        """Wait until the last stream has ended or the timeout has passed."""
+        if self._reader is not None:
+            await asyncio.wait({self._reader}, timeout=timeout_seconds)
+
+    async def stop(self, failure: ForefillError) -> None:
+        """Cancel the stream if one is still open, with `failure` as the reason, and wait for the reader."""
+        self._fail(failure)
+        if self._stream is not None:
+            self._stream.cancel()
+        elif self._reader is not None:
+            self._reader.cancel()
+        await self.wait_closed()
+
+    def _open_stream(self) -> Stream:
+        opening = self._side.opening()
+        self._base = self._side.number()
+        self._outbox = deque()
+        self._heard_something = False
+        self._stream = Stream(self._compose, self._requests(opening, self._outbox))
+        return self._stream
+
+    async def _requests(self, opening: pb.Open, outbox: deque[pb.KeystrokeEvent]) -> AsyncIterator[pb.ComposeRequest]:
+        """Yield the requests of one stream; when they end, gRPC closes our side of it."""
+        yield pb.ComposeRequest(open=opening)
+        while outbox is self._outbox:
+            while outbox:
+                yield pb.ComposeRequest(event=outbox.popleft())
+                self._wake()
+            if self._all_said:
+                return
+            await self.until(lambda: bool(outbox) or self._all_said or outbox is not self._outbox)
+
+    @property
+    def _all_said(self) -> bool:
+        """Whether nothing more will be put; a stream that has just replaced another is still to be told something."""
+        return self._closing and self._outage is None
+
+    async def _run(self, stream: Stream) -> None:
+        """Read one stream after the other, until the session ends."""
+        try:
+            while True:
+                await self._read(stream)
+                ending = self._failure_from(stream.ending)
+                self._stream = None
+                if self.failure is not None or not self._goes_on_after(ending):
+                    self._fail(ending)
+                    return
+                stream = await self._next_stream(ending)
+        except ForefillError as error:
+            self._fail(error)
+        except Exception as error:  # a caller's callback may raise anything
+            failure = ForefillError(f"a response could not be handled, which ended the session: {error!r}")
+            failure.__cause__ = error
+            self._fail(failure)
+
+    async def _read(self, stream: Stream) -> None:
+        try:
+            async for response in stream.responses():
+                self._heard_something = True
+                self.put(self._side.hear(_renumbered(response, self._base)))
+                if response.HasField("opened"):
+                    self._was_open, self._outage = True, None
+                    self._tell(SessionState.OPEN, None)
+                    self._wake()
+        finally:
+            stream.cancel()
+
+    def _goes_on_after(self, ending: ForefillError) -> bool:
+        return self._resume is not None and self._was_open and isinstance(ending, Unavailable)
+
+    async def _next_stream(self, ending: ForefillError) -> Stream:
+        """Wait for a server, and open a stream there; raise the last failure if that takes too long."""
+        resume, now = self._resume or Resume(), asyncio.get_running_loop().time
+        if self._outage is None:
+            self._outage = _Outage(now() + resume.seconds)
+            self._tell(SessionState.RECONNECTING, ending)
+        outage = self._outage
+        while True:
+            most = min(resume.longest_delay_seconds, resume.first_delay_seconds * 2**outage.attempts)
+            delay = max(random.uniform(0, most), ending.retry_after_seconds)  # noqa: S311 - no secret
+            outage.attempts += 1
+            if now() + delay >= outage.until:
+                raise ending
+            await asyncio.sleep(delay)
+            try:
+                await self._ready()
+            except NotReachable as error:
+                ending = error
+            else:
+                return self._open_stream()
+
+    def _failure_from(self, ending: ForefillError) -> ForefillError:
+        if not self._heard_something and type(ending) is Unavailable:
+            return NotReachable(f"no server could be reached: {ending}")
+        return ending
+
     def _fail(self, failure: ForefillError) -> None:
         if self.failure is None:
             self.failure = failure
-            if self._on_close is not None:
-                asyncio.get_running_loop().call_soon(self._on_close, failure)
+            self._tell(SessionState.CLOSED, failure)
         self._wake()
 
-    def _cancel(self) -> None:
-        if self._stream is not None:
-            self._stream.cancel()
+    def _tell(self, state: SessionState, reason: ForefillError | None) -> None:
+        self.state = state
+        if self._on_state is not None:
+            asyncio.get_running_loop().call_soon(self._on_state, state, reason)
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _renumbered(response: pb.ComposeResponse, base: int) -> pb.ComposeResponse:
+    """Return a response to an event of this stream as one to an event of the session."""
+    kind = response.WhichOneof("response")
+    if base and kind not in (None, "opened") and getattr(response, kind).seq:
+        getattr(response, kind).seq += base
+    return response

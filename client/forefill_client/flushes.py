@@ -66,6 +66,12 @@ class Flushes:
             results.append(flush.result)
         return results
 
+    def supersede(self) -> None:
+        """Settle all that are still to be answered."""
+        for seq in list(self._waiting):
+            for flush in self.taken(seq):
+                superseded(flush)
+
     def begin_turn(self) -> None:
         """Forget the flushes of the turn before, except those that are still to be answered."""
         self._by_seq = {seq: flush for seq, flush in self._by_seq.items() if not flush.answered}

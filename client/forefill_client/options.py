@@ -69,6 +69,21 @@ class Sampling:
     """Whether special tokens are left out of the text."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """How a session goes on after its stream broke: on the next server that answers, with its draft and conversation.
+
+    The delay before a try is drawn evenly from 0 to a limit that doubles with each; it is longer if the server says so.
+    """
+
+    seconds: float = 60.0
+    """How long to try, from the break on; then the session ends with the last failure."""
+    first_delay_seconds: float = 0.1
+    """Limit of the first delay."""
+    longest_delay_seconds: float = 2.0
+    """Limit of any delay."""
+
+
 class WarmMode(Enum):
     """What a session warms ahead of submit."""
 

@@ -8,12 +8,13 @@ from typing import Final, Self, cast
 from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
-from .composition import Composition
+from .composition import Events
+from .conversation import Conversation
 from .draft import smallest_replace
-from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded, from_session_error
-from .exchange import Exchange
-from .options import ChatMessage, MessageLike, checked_text, message_to_wire
-from .report import FlushResult, Opened, opened_from_wire
+from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
+from .exchange import Exchange, OnState, SessionState
+from .options import ChatMessage, MessageLike, Resume, checked_text, message_to_wire
+from .report import FlushResult, Opened
 from .stream import Compose
 
 END_TIMEOUT_SECONDS: Final = 5.0
@@ -24,7 +25,8 @@ class Session:
     """A user's text box at the server: edit the draft, submit it, read the answer, and continue with the next turn.
 
     An async context manager, made by `AsyncClient.session`. Leaving it normally ends the session in good order; leaving
-    it with an exception, or with an unread answer, cancels it. Any call may raise the error that ended the session.
+    it with an exception, or with an unread answer, cancels it. If its stream breaks, it goes on on another one with its
+    draft and its conversation (`Resume`). Any call may raise the error that ended the session.
     """
 
     def __init__(
@@ -33,22 +35,23 @@ class Session:
         opening: pb.Open,
         *,
         ready: Callable[[], Awaitable[None]],
+        resume: Resume | None,
         auto_flush: bool,
         on_flush: Callable[[FlushResult], None] | None,
-        on_close: Callable[[ForefillError], None] | None,
+        on_state: OnState | None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._clock = clock
-        self._on_flush = on_flush
-        self._composition = Composition(opening.draft, auto_flush=auto_flush)
         self._ready = ready
-        self._exchange = Exchange(compose, opening, self._hear, on_close, clock)
-        self._opened: Opened | None = None
-        self._answer: Answer | None = None
-        self._messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
-        self._cancels: set[int] = set()
-        # The error about an event that is neither a flush nor a submit: the next call raises it.
-        self._unraised: ForefillError | None = None
+        self._conversation = Conversation(opening, auto_flush=auto_flush, on_flush=on_flush, clock=clock)
+        self._composition = self._conversation.composition
+        self._exchange = Exchange(self._conversation, compose, ready, resume, on_state, clock)
+
+    def __repr__(self) -> str:
+        if not self._exchange.started:
+            return "<Session, not open yet>"
+        name = self.opened.session_id if self._conversation.opened else "?"
+        typed, said = len(self.draft), len(self.messages)
+        return f"<Session {name}, {self.state.value}: {typed} code points after {said} messages>"
 
     # State.
 
@@ -59,10 +62,10 @@ class Session:
 
     @property
     def opened(self) -> Opened:
-        """The server's model, limits and block size, as it reported them when the session opened."""
-        if self._opened is None:
+        """The server's model, limits and block size, as it reported them when the stream opened."""
+        if self._conversation.opened is None:
             raise RuntimeError("the session is not open yet: enter it with `async with` first")
-        return self._opened
+        return self._conversation.opened
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -70,7 +73,7 @@ class Session:
 
         A running answer and its question are not part of it yet.
         """
-        return self._messages
+        return self._conversation.messages
 
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
@@ -83,15 +86,9 @@ class Session:
         return self._composition.repairs
 
     @property
-    def closed(self) -> bool:
-        """Whether the session has ended, in whatever way: nothing can be sent any more."""
-        return self._exchange.failure is not None
-
-    def __repr__(self) -> str:
-        if self.closed or self._opened is None:
-            return "<Session, closed>" if self.closed else "<Session, not open yet>"
-        typed, said = len(self.draft), len(self._messages)
-        return f"<Session {self._opened.session_id}: {typed} code points after {said} messages>"
+    def state(self) -> SessionState:
+        """Whether it is open, tries to go on on another stream, or is closed."""
+        return self._exchange.state
 
     # Calls.
 
@@ -168,7 +165,7 @@ class Session:
         can still be used, and the text is back in the draft unless something else has been typed since.
         """
         await self._settled()
-        return await self._submitted([self._composition.submit(text)])
+        return await self._ask([self._composition.submit(text)])
 
     async def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
         """Replace the conversation's end: keep its first `keep_messages` messages, and let these follow.
@@ -177,13 +174,14 @@ class Session:
         the new conversation begin with stays cached at the server.
         """
         await self._settled()
-        there = len(self._messages)
+        there = len(self.messages)
         if not 0 <= keep_messages <= there:
             raise InvalidRequest(
                 f"cannot keep {keep_messages} of {there} messages: give 0 to {there}", session_continues=True
             )
         added = [message_to_wire(message) for message in messages]
-        self._messages = self._messages[:keep_messages] + tuple(ChatMessage(m.role, m.content) for m in added)
+        kept = self.messages[:keep_messages]
+        self._conversation.messages = kept + tuple(ChatMessage(m.role, m.content) for m in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
     async def regenerate(self) -> Answer:
@@ -192,11 +190,11 @@ class Session:
         The draft stays as it is.
         """
         await self._settled()
-        if [message.role for message in self._messages[-2:]] != ["user", "assistant"]:
+        if [message.role for message in self.messages[-2:]] != ["user", "assistant"]:
             raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
-        text = self._messages[-2].content
-        await self.rewrite(len(self._messages) - 2)
-        return await self._submitted(self._composition.submit_beside(text))
+        text = self.messages[-2].content
+        await self.rewrite(len(self.messages) - 2)
+        return await self._ask(self._composition.submit_beside(text))
 
     async def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""
@@ -210,8 +208,9 @@ class Session:
         if self._exchange.failure is None:
             self._exchange.put([self._composition.end()])
             self._exchange.close_outbox()
-            await self._exchange.until(lambda: not self._unread)
-            await self._exchange.wait_closed(END_TIMEOUT_SECONDS)
+            await self._exchange.until(lambda: not self._conversation.answering)
+            if self.state is SessionState.OPEN:
+                await self._exchange.wait_closed(END_TIMEOUT_SECONDS)
         await self._exchange.stop(SessionEnded("the session has ended: open a new one"))
 
     async def __aenter__(self) -> Self:
@@ -220,7 +219,7 @@ class Session:
         await self._ready()
         self._exchange.start()
         try:
-            await self._exchange.until(lambda: self._opened is not None)
+            await self._exchange.until(lambda: self._conversation.opened is not None)
             self._exchange.put(self._composition.open(self.opened.limits.max_draft_code_points))
         except BaseException:
             await self._exchange.stop(Aborted("the session was not opened"))
@@ -229,76 +228,32 @@ class Session:
 
     async def __aexit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
         try:
-            if exc is None and (not self._unread or self._cancelling):
+            if exc is None and (not self._conversation.answering or self._conversation.cancelling):
                 await self.end()
         finally:
             await self._exchange.stop(Aborted("the session was left, which cancelled its stream: open a new one"))
 
-    # The server's responses.
-
-    def _hear(self, response: pb.ComposeResponse) -> None:
-        match response.WhichOneof("response"):
-            case "opened":
-                self._opened = opened_from_wire(response.opened)
-            case "flush_result":
-                for result in self._composition.flush_answered(response.flush_result):
-                    if self._on_flush is not None:
-                        self._on_flush(result)
-            case "session_error":
-                self._hear_error(from_session_error(response.session_error))
-            case _ if self._answer is not None:
-                self._answer._hear(response, self._clock())
-                if self._answer.stays and response.HasField("generation_finished"):
-                    question = ChatMessage("user", self._answer.submitted_text)
-                    self._messages += (question, ChatMessage("assistant", self._answer.text_so_far))
-
-    def _hear_error(self, error: ForefillError) -> None:
-        if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
-            return
-        if self._answer is not None and error.seq == self._answer.seq:
-            if error.reason != "SEQUENCE_GAP":  # a submit after a gap is carried out
-                self._answer._fail(error)
-                self._exchange.put(self._composition.submit_refused(self._answer.submitted_text))
-            return
-        events = self._composition.refused(error)
-        if events is None:
-            self._unraised = error
-        else:
-            self._exchange.put(events)
-
-    async def _submitted(self, events: list[pb.KeystrokeEvent]) -> Answer:
-        submit, submitted_at = events[0], self._clock()
-        answer = Answer(self._exchange.until, self._cancel_answer, submit.seq, submit.submit.text, submitted_at)
-        self._answer = answer
+    async def _ask(self, events: Events) -> Answer:
+        answer = self._conversation.ask(events, self._exchange.until, self._cancel)
         await self._exchange.send(*events)
         return answer
 
-    def _cancel_answer(self, keep_text: bool) -> None:
+    def _cancel(self, keep_text: bool) -> None:
         if self._exchange.failure is None and not self._composition.ended:
-            event = self._composition.cancel(keep_text=keep_text)
-            self._cancels.add(event.seq)
-            self._exchange.put([event])
+            self._exchange.put(self._conversation.cancel(keep_text=keep_text))
 
     async def _settled(self) -> None:
         """Wait for the end of an answer that is being cancelled; raise GenerationRunning if one runs that is not."""
         self._check_usable()
-        if self._cancelling:
-            await self._exchange.until(lambda: not self._unread)
+        if self._conversation.cancelling:
+            await self._exchange.until(lambda: not self._conversation.answering)
             self._check_usable()
-        if self._unread:
+        if self._conversation.answering:
             raise GenerationRunning(
                 "an answer is still running: iterate over it to the end first, or cancel it",
                 session_continues=True,
                 reason="GENERATION_RUNNING",
             )
-
-    @property
-    def _cancelling(self) -> bool:
-        return self._unread and self._answer is not None and self._answer.cancelled
-
-    @property
-    def _unread(self) -> bool:
-        return self._answer is not None and not self._answer.complete
 
     def _check_usable(self) -> None:
         """Raise the error that ended the session, or the server's error about an earlier event."""
@@ -306,8 +261,4 @@ class Session:
             raise RuntimeError("the session is not open yet: enter it with `async with` first")
         if self._exchange.failure is not None:
             raise self._exchange.failure
-        if self._composition.ended:
-            raise SessionEnded("the session has ended: open a new one", reason="SESSION_ENDED")
-        if self._unraised is not None:
-            error, self._unraised = self._unraised, None
-            raise error
+        self._conversation.check()

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1 import keystroke_pb2_grpc as rpc
-from forefill_client import AsyncClient
+from forefill_client import AsyncClient, Resume
 
 OPENED = pb.Opened(
     session_id="s1",
@@ -119,7 +119,7 @@ async def serving(script: Script) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connected(script: Script) -> AsyncIterator[AsyncClient]:
-    """Serve a script and connect to it."""
-    async with serving(script) as address, AsyncClient.connect(address) as client:
+async def connected(script: Script, resume: Resume | None = None) -> AsyncIterator[AsyncClient]:
+    """Serve a script and connect to it; sessions end with their stream unless told otherwise."""
+    async with serving(script) as address, AsyncClient.connect(address, resume=resume) as client:
         yield client

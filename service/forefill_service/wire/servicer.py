@@ -169,6 +169,8 @@ class KeystrokeServicer:
         status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
         # The same in plain metadata, for clients without the google.rpc messages.
         plain = [("forefill-error-reason", refusal.reason.name)]
+        if refusal.reason in _RETRIABLE:
+            plain.append(("forefill-retry-after-ms", str(RETRY_AFTER_SECONDS * 1000)))
         if error_id:
             plain.append(("forefill-error-id", error_id))
         await context.abort(code, str(refusal), (*status.trailing_metadata, *plain))

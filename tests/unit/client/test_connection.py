@@ -9,7 +9,15 @@ from typing import Any
 import forefill_client
 import grpc
 import pytest
-from forefill_client import AsyncClient, ForefillError, InvalidRequest, NotReachable, SessionEnded, Unavailable
+from forefill_client import (
+    AsyncClient,
+    ForefillError,
+    InvalidRequest,
+    NotReachable,
+    SessionEnded,
+    SessionState,
+    Unavailable,
+)
 from forefill_client.connection import VERSION
 
 from tests.support.scripted_service import Wire, connected, serving
@@ -152,42 +160,44 @@ async def test_who_is_not_reachable_is_told_why() -> None:
 
 
 async def test_the_end_of_a_session_is_told_when_it_comes() -> None:
-    told: list[ForefillError] = []
+    told: list[tuple[SessionState, ForefillError | None]] = []
 
     async def script(wire: Wire) -> None:
         await wire.open()
         await wire.event()
         await wire.fail(grpc.StatusCode.UNAVAILABLE, "gone")
 
-    async with connected(script) as client, client.session(on_close=told.append, auto_flush=False) as session:
-        assert not session.closed
-        assert repr(session) == "<Session s1: 0 code points after 0 messages>"
+    def on_state(state: SessionState, reason: ForefillError | None) -> None:
+        told.append((state, reason))
+
+    async with connected(script) as client, client.session(on_state=on_state, auto_flush=False) as session:
+        assert session.state is SessionState.OPEN
+        assert repr(session) == "<Session s1, open: 0 code points after 0 messages>"
         await session.type("x")
         ended = await asyncio.wait_for(session.wait_closed(), 5)
         assert isinstance(ended, Unavailable)
         await asyncio.sleep(0)
-        assert told == [ended]
-        assert session.closed
-        assert repr(session) == "<Session, closed>"
+        assert told == [(SessionState.OPEN, None), (SessionState.CLOSED, ended)]
+        assert repr(session) == "<Session s1, closed: 1 code points after 0 messages>"
 
 
 async def test_a_session_that_ends_in_good_order_says_so_once() -> None:
-    told: list[ForefillError] = []
+    told: list[SessionState] = []
     async with connected(drain_opened) as client:
-        session = client.session(on_close=told.append)
+        session = client.session(on_state=lambda state, reason: told.append(state))
         assert repr(session) == "<Session, not open yet>"
         async with session:
             pass
         assert isinstance(await session.wait_closed(), SessionEnded)
         await asyncio.sleep(0)
-    assert len(told) == 1
+    assert told == [SessionState.OPEN, SessionState.CLOSED]
 
 
 async def test_a_callback_that_fails_does_not_hurt_the_session() -> None:
     seen: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context["exception"]))
 
-    def fails(error: ForefillError) -> None:
+    def fails(state: SessionState, reason: ForefillError | None) -> None:
         raise ZeroDivisionError
 
     async def script(wire: Wire) -> None:
@@ -195,7 +205,7 @@ async def test_a_callback_that_fails_does_not_hurt_the_session() -> None:
         await drain(wire)
 
     async with connected(script) as client:
-        async with client.session(on_close=fails):
+        async with client.session(on_state=fails):
             pass
         await asyncio.sleep(0)
-    assert [type(error) for error in seen] == [ZeroDivisionError]
+    assert [type(error) for error in seen] == [ZeroDivisionError] * 2

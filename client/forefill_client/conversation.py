@@ -1,0 +1,154 @@
+"""What a session knows: its messages, its draft, its answer, and how it opens a stream with them.
+
+The first stream opens with what the caller gave. One that follows a broken stream opens with the draft and the messages
+as they are by then. What was on its way is settled then:
+
+    a flush                                   deferred: Open brings the draft
+    an answer of which nothing has come       asked for again
+    an answer of which a part has come        fails with what came, and the question is the draft again
+    an answer that was being cancelled        ends with what came
+"""
+
+from collections.abc import Callable
+
+from forefill.v1 import keystroke_pb2 as pb
+
+from .answer import Answer, Until
+from .composition import Composition, Events
+from .errors import ForefillError, GenerationInterrupted, SessionEnded, from_session_error
+from .options import ChatMessage, message_to_wire
+from .report import FlushResult, Opened, opened_from_wire
+
+
+class Conversation:
+    """The caller's side of a session, and of each of its streams (`exchange.Side`)."""
+
+    def __init__(
+        self,
+        opening: pb.Open,
+        *,
+        auto_flush: bool,
+        on_flush: Callable[[FlushResult], None] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.composition = Composition(opening.draft, auto_flush=auto_flush)
+        self.messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
+        self.opened: Opened | None = None
+        self.answer: Answer | None = None
+        self._first_opening = opening
+        self._on_flush = on_flush
+        self._clock = clock
+        self._cancels: set[int] = set()
+        # The error about an event that is neither a flush nor a submit: the next call raises it.
+        self._unraised: ForefillError | None = None
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is still running."""
+        return self.answer is not None and not self.answer.complete
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether an answer is still running that is to stop."""
+        return self.answering and self.answer is not None and self.answer.cancelled
+
+    def check(self) -> None:
+        """Raise the server's error about an earlier event, once; or SessionEnded if nothing may follow."""
+        if self.composition.ended:
+            raise SessionEnded("the session has ended: open a new one", reason="SESSION_ENDED")
+        if self._unraised is not None:
+            error, self._unraised = self._unraised, None
+            raise error
+
+    def ask(self, events: Events, until: Until, cancel: Callable[[bool], None]) -> Answer:
+        """Return the answer that these events ask for, the first of which is the submit."""
+        self.answer = Answer(until, cancel, events[0].seq, events[0].submit.text, self._clock())
+        return self.answer
+
+    def cancel(self, *, keep_text: bool) -> Events:
+        """Have the running answer stopped."""
+        event = self.composition.cancel(keep_text=keep_text)
+        self._cancels.add(event.seq)
+        return [event]
+
+    # The streams.
+
+    def number(self) -> int:
+        """Return the number of the last event."""
+        return self.composition.number
+
+    def opening(self) -> pb.Open:
+        """Return how a stream opens now; what was on its way in an earlier one is settled."""
+        if self.opened is None:
+            return self._first_opening
+        self._settle_answer()
+        self.composition.begin_again()
+        opening = pb.Open()
+        opening.CopyFrom(self._first_opening)
+        del opening.messages[:]
+        opening.messages.extend(message_to_wire(message) for message in self.messages)
+        opening.draft = "" if self.answering else self.composition.draft.text
+        opening.session_key = self.opened.session_id
+        opening.resume_token = self.opened.resume_token
+        return opening
+
+    def hear(self, response: pb.ComposeResponse) -> Events:
+        """Take in a response, and return the events that follow on it."""
+        match response.WhichOneof("response"):
+            case "opened":
+                return self._hear_opened(response.opened)
+            case "flush_result":
+                for result in self.composition.flush_answered(response.flush_result):
+                    if self._on_flush is not None:
+                        self._on_flush(result)
+            case "session_error":
+                return self._hear_error(from_session_error(response.session_error))
+            case _ if self.answer is not None:
+                self._hear_answer(self.answer, response)
+        return []
+
+    def _hear_opened(self, opened: pb.Opened) -> Events:
+        again, self.opened = self.opened is not None, opened_from_wire(opened)
+        if not again:
+            return []
+        if not self.answering or self.answer is None:
+            return self.composition.resumed()
+        events = self.composition.submit_beside(self.answer.submitted_text)
+        self.answer.seq = events[0].seq
+        return [*events, self.composition.end()] if self.composition.ended else events
+
+    def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
+        answer._hear(response, self._clock())
+        if answer.stays and response.HasField("generation_finished"):
+            self.messages += (ChatMessage("user", answer.submitted_text), ChatMessage("assistant", answer.text_so_far))
+
+    def _hear_error(self, error: ForefillError) -> Events:
+        if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
+            return []
+        if self.answer is not None and error.seq == self.answer.seq:
+            if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
+                return []
+            self.answer._fail(error)
+            return self.composition.submit_refused(self.answer.submitted_text)
+        events = self.composition.refused(error)
+        if events is None:
+            self._unraised = error
+        return events or []
+
+    def _settle_answer(self) -> None:
+        """End an answer that cannot go on on another stream."""
+        answer = self.answer
+        if answer is None or answer.complete:
+            return
+        if answer.cancelled:
+            ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
+            self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
+        elif answer.text_so_far:
+            error = GenerationInterrupted(
+                "the connection was lost in mid-answer; the session goes on: keep what came, or submit again",
+                session_continues=True,
+                seq=answer.seq,
+            )
+            error.text = answer.text_so_far
+            answer._fail(error)
+            self.composition.submit_refused(answer.submitted_text)

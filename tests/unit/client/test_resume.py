@@ -1,0 +1,320 @@
+"""Sessions whose stream breaks, against a scripted server on loopback."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import grpc
+import pytest
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import (
+    CacheScope,
+    FinishReason,
+    FlushOutcome,
+    ForefillError,
+    GenerationInterrupted,
+    InternalError,
+    Resume,
+    Session,
+    SessionEnded,
+    SessionState,
+    Unavailable,
+)
+
+from tests.support.scripted_service import OPENED, Wire, connected
+from tests.support.session_events import drain
+
+RESUME = Resume(seconds=20, first_delay_seconds=0.001, longest_delay_seconds=0.01)
+UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+Script = Callable[[Wire], Awaitable[None]]
+
+
+def one_after_the_other(*scripts: Script) -> Script:
+    """Play another script on each stream."""
+    left = list(scripts)
+
+    async def script(wire: Wire) -> None:
+        await left.pop(0)(wire)
+
+    return script
+
+
+async def breaks_at_once(wire: Wire) -> None:
+    await wire.fail(UNAVAILABLE, "not yet")
+
+
+async def goes_on(wire: Wire) -> None:
+    """Answer each submit with its text, until the end."""
+    await wire.open()
+    try:
+        while (event := await wire.event()).WhichOneof("kind") != "end":
+            if event.WhichOneof("kind") == "submit":
+                await wire.answer(event.seq, event.submit.text)
+    except StopAsyncIteration:
+        return
+
+
+def conversation(session: Session) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in session.messages]
+
+
+async def test_what_was_typed_before_a_break_and_after_it_is_there() -> None:
+    openings: list[pb.Open] = []
+    seqs: list[int] = []
+    typed, broken, mended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        await typed.wait()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await broken.wait()
+        await wire.open()
+        openings.append(wire.opening)
+        seqs.extend([(await wire.event()).seq, (await wire.event()).seq])
+        await drain(wire)
+
+    def on_state(state: SessionState, reason: ForefillError | None) -> None:
+        if state is SessionState.RECONNECTING:
+            broken.set()
+        elif broken.is_set():
+            mended.set()
+
+    session_options = {"cache_scope": CacheScope.SESSION, "draft": "Sh", "auto_flush": False}
+    async with (
+        connected(one_after_the_other(first, breaks_at_once, second), RESUME) as client,
+        client.session([("system", "SQL")], on_state=on_state, **session_options) as session,  # type: ignore[arg-type]
+    ):
+        await session.type("o")
+        await session.type("w")  # may be lost on its way
+        typed.set()
+        await broken.wait()
+        assert session.state is SessionState.RECONNECTING
+        await session.type(" me")
+        await mended.wait()
+        await session.type(" all")
+        await session.flush()
+        assert session.draft == "Show me all"
+    [opening] = openings
+    assert (opening.draft, opening.cache_scope) == ("Show me", pb.CACHE_SCOPE_SESSION)
+    assert [(message.role, message.content) for message in opening.messages] == [("system", "SQL")]
+    assert (opening.session_key, opening.resume_token) == (OPENED.session_id, OPENED.resume_token)
+    assert seqs == [1, 2]
+
+
+async def test_an_answer_of_which_nothing_came_is_asked_for_again_beside_the_draft() -> None:
+    seen: list[object] = []
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.answer((await wire.until("submit")).seq, "one")
+        await wire.until("submit")
+        await wire.until("char_add")
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await wire.open()
+        seen.append(wire.opening.draft)
+        again = await wire.event()
+        seen.extend([again.seq, again.submit.text, (await wire.until("char_add")).char_add.text])
+        await wire.answer(again.seq, "two")
+        await drain(wire)
+
+    async with (
+        connected(one_after_the_other(first, second), RESUME) as client,
+        client.session(auto_flush=False) as session,
+    ):
+        await (await session.submit("a")).text()
+        answer = await session.submit("b")
+        await session.type("next")
+        assert await answer.text() == "two"
+        assert session.draft == "next"
+        assert conversation(session) == [("user", "a"), ("assistant", "one"), ("user", "b"), ("assistant", "two")]
+    assert seen == ["", 1, "b", "next"]
+
+
+async def test_an_answer_of_which_a_part_came_says_so_and_the_session_goes_on() -> None:
+    drafts: list[str] = []
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.until("submit")
+        await wire.send(generation_delta=pb.GenerationDelta(seq=submit.seq, text="SEL"))
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await goes_on(wire)
+        drafts.append(wire.opening.draft)
+
+    async with connected(one_after_the_other(first, second), RESUME) as client, client.session() as session:
+        got: list[str] = []
+        with pytest.raises(GenerationInterrupted, match="the session goes on") as caught:  # noqa: PT012
+            async for delta in await session.submit("x"):
+                got.append(delta)
+        assert (got, caught.value.text, caught.value.session_continues) == (["SEL"], "SEL", True)
+        assert session.draft == "x"
+        assert await (await session.submit()).text() == "x"
+    assert drafts == ["x"]
+
+
+@pytest.mark.parametrize("keep_text", [True, False])
+async def test_an_answer_that_is_being_cancelled_ends_with_what_came(keep_text: bool) -> None:
+    said: list[list[str]] = []
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.until("submit")
+        await wire.send(generation_delta=pb.GenerationDelta(seq=submit.seq, text="SEL"))
+        await wire.until("cancel")
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await goes_on(wire)
+        said.append([message.content for message in wire.opening.messages])
+
+    async with connected(one_after_the_other(first, second), RESUME) as client, client.session() as session:
+        answer = await session.submit("x")
+        await anext(aiter(answer))  # the iteration is left here, which keeps the text
+        await answer.cancel(keep_text=keep_text)
+        assert answer.report.finish_reason is FinishReason.CANCELLED
+        assert await (await session.submit("y")).text() == "y"
+    assert said == [["x", "SEL"]]
+
+
+async def test_a_flush_on_its_way_is_deferred() -> None:
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.until("flush")
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async with (
+        connected(one_after_the_other(first, goes_on), RESUME) as client,
+        client.session(auto_flush=False) as session,
+    ):
+        await session.type("Show ")
+        seq = await session.flush()
+        assert (await session.flushed(seq)).outcome is FlushOutcome.DEFERRED
+        assert session.draft == "Show "
+
+
+async def test_a_conversation_that_was_rewritten_meanwhile_is_the_new_one() -> None:
+    said: list[list[str]] = []
+    broken = asyncio.Event()
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await goes_on(wire)
+        said.append([message.content for message in wire.opening.messages])
+
+    def on_state(state: SessionState, reason: ForefillError | None) -> None:
+        broken.set() if state is SessionState.RECONNECTING else None
+
+    slow = Resume(seconds=20, first_delay_seconds=0.2, longest_delay_seconds=0.2)
+    async with (
+        connected(one_after_the_other(first, second), slow) as client,
+        client.session([("system", "SQL"), ("user", "a")], on_state=on_state, auto_flush=False) as session,
+    ):
+        await session.type("x")
+        await broken.wait()
+        await session.rewrite(1, [("user", "b")])
+        assert await (await session.submit()).text() == "x"
+    assert said == [["SQL", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("code", "metadata", "error"),
+    [
+        (grpc.StatusCode.INTERNAL, {"error_reason": "INTERNAL", "error_id": "e7"}, InternalError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, {"error_reason": "CLIENT_TOO_SLOW"}, ForefillError),
+        (grpc.StatusCode.OK, {}, SessionEnded),
+        # It wants more time than there is.
+        (UNAVAILABLE, {"error_reason": "SERVER_STOPPING", "retry_after_ms": "60000"}, Unavailable),
+    ],
+)
+async def test_what_no_other_stream_mends_ends_the_session(
+    code: grpc.StatusCode, metadata: dict[str, str], error: type[ForefillError]
+) -> None:
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        if code is not grpc.StatusCode.OK:
+            await wire.fail(code, "so it is", **metadata)
+
+    async with connected(one_after_the_other(first), RESUME) as client, client.session(auto_flush=False) as session:
+        await session.type("x")
+        ended = await session.wait_closed()
+        assert isinstance(ended, error)
+        with pytest.raises(error):
+            await session.type("y")
+        assert session.draft == "x"
+
+
+async def test_who_finds_no_server_in_time_is_told_the_last_reason() -> None:
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    brief = Resume(seconds=0.1, first_delay_seconds=0.001, longest_delay_seconds=0.01)
+    scripts = one_after_the_other(first, *[breaks_at_once] * 10_000)
+    async with connected(scripts, brief) as client, client.session(auto_flush=False) as session:
+        await session.type("x")
+        ended = await session.wait_closed()
+        assert isinstance(ended, Unavailable)
+        assert "not yet" in str(ended) or "gone" in str(ended)
+
+
+async def test_a_session_can_be_left_while_it_has_no_stream() -> None:
+    broken = asyncio.Event()
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    def on_state(state: SessionState, reason: ForefillError | None) -> None:
+        broken.set() if state is SessionState.RECONNECTING else None
+
+    forever = Resume(seconds=1000, first_delay_seconds=900, longest_delay_seconds=900)
+    async with connected(first, forever) as client:
+        async with client.session(on_state=on_state, auto_flush=False) as session:
+            await session.type("x")
+            await broken.wait()
+        assert session.state is SessionState.CLOSED
+
+
+async def test_an_answer_after_end_comes_from_the_next_stream() -> None:
+    seen: list[str] = []
+    ended = asyncio.Event()
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.until("end")
+        ended.set()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.event()
+        seen.extend([submit.submit.text, (await wire.event()).WhichOneof("kind") or ""])
+        await wire.answer(submit.seq, "ok")
+
+    async with connected(one_after_the_other(first, second), RESUME) as client, client.session() as session:
+        answer = await session.submit("x")
+        ending = asyncio.create_task(session.end())
+        await ended.wait()
+        assert await answer.text() == "ok"
+        await ending
+    assert seen == ["x", "end"]
+
+
+async def test_the_first_stream_is_not_tried_again() -> None:
+    async with connected(one_after_the_other(breaks_at_once), RESUME) as client:
+        with pytest.raises(Unavailable, match="not yet"):
+            async with client.session():
+                raise AssertionError("not reached")
