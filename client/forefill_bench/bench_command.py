@@ -92,7 +92,7 @@ def _check(command: BenchCommand) -> None:
 async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, Any]) -> AsyncIterator[BenchTargets]:
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(forefill_server(command.target, command.server_args, terminal))
-        client = await stack.enter_async_context(AsyncClient.connect(target))
+        client = await stack.enter_async_context(AsyncClient.connect(target, resume=None))
         openai, remote, clock = None, None, Clock()
         if command.needs_endpoint:
             url = command.direct
@@ -102,7 +102,7 @@ async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, A
             if command.needs_remote:
                 in_front = forefill_in_front_of(url, openai.model, command.remote, terminal)
                 address = await stack.enter_async_context(in_front)
-                remote = await stack.enter_async_context(AsyncClient.connect(address))
+                remote = await stack.enter_async_context(AsyncClient.connect(address, resume=None))
         async with client.session() as session:
             about["model"], about["block_size"] = session.opened.model, session.opened.block_size
             about["warming_inert_reason"] = session.opened.warming_inert_reason

@@ -48,7 +48,7 @@ async def run(command: DemoCommand, clock: Clock | None = None) -> int:
     if command.json_file is not None:
         command.json_file.parent.stat()  # a folder that is not there is better known now than in a minute
     with Terminal() as terminal:
-        async with _server(command.target, terminal) as target, AsyncClient.connect(target) as client:
+        async with _server(command.target, terminal) as target, AsyncClient.connect(target, resume=None) as client:
             rows = await _measure(client, command, terminal, clock or Clock())
     write_result(table(rows) + "\n")
     if command.json_file is not None:
