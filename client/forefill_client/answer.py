@@ -27,6 +27,8 @@ class Answer:
         self.seq = seq
         #: The text that was submitted.
         self.submitted_text = text
+        #: How often it went on on another stream.
+        self.resumed = 0
         self._until = until
         self._send_cancel = cancel
         self._submitted_at = submitted_at
@@ -104,7 +106,8 @@ class Answer:
     def _hear(self, response: pb.ComposeResponse, now: float) -> None:
         match response.WhichOneof("response"):
             case "generation_started":
-                self._started, self._started_at = response.generation_started, now
+                self._started = response.generation_started
+                self._started_at = now if self._started_at is None else self._started_at
             case "generation_delta":
                 self._deltas.append(response.generation_delta.text)
                 self._heard.append(response.generation_delta.text)
@@ -122,6 +125,11 @@ class Answer:
 
     def _fail(self, error: ForefillError) -> None:
         self._error = error
+
+    def _resume(self, seq: int) -> None:
+        """Go on on another stream, where the submit has another number."""
+        self.seq = seq
+        self.resumed += 1
 
 
 class _Deltas:

@@ -126,10 +126,11 @@ class Composition:
         """Replace the conversation from a message on."""
         return self._event(rewrite=pb.Rewrite(keep_messages=keep_messages, messages=messages))
 
-    def submit_beside(self, text: str) -> Events:
-        """Ask for the answer to `text`, and keep the draft for the next turn."""
+    def submit_beside(self, text: str, answer_so_far: str = "") -> Events:
+        """Ask for the answer to `text`, or for what follows after a part of it; keep the draft for the next turn."""
         draft, likely = self.draft, self._submit_likely
         events = [self.submit(text)]
+        events[0].submit.answer_so_far = answer_so_far
         self.draft, self._submit_likely = draft, likely
         return events + self._whole_draft() if draft.text else events
 

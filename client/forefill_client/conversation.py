@@ -5,7 +5,8 @@ as they are by then. What was on its way is settled then:
 
     a flush                                   deferred: Open brings the draft
     an answer of which nothing has come       asked for again
-    an answer of which a part has come        fails with what came, and the question is the draft again
+    an answer of which a part has come        what follows is asked for; if another request cannot continue it, it fails
+                                              with what came, and the question is the draft again
     an answer that was being cancelled        ends with what came
 """
 
@@ -39,6 +40,8 @@ class Conversation:
         self._on_flush = on_flush
         self._clock = clock
         self._cancels: set[int] = set()
+        # The answer to ask for again when the stream is open; what is submitted until then is on its way already.
+        self._again: Answer | None = None
         # The error about an event that is neither a flush nor a submit: the next call raises it.
         self._unraised: ForefillError | None = None
 
@@ -82,12 +85,13 @@ class Conversation:
         if self.opened is None:
             return self._first_opening
         self._settle_answer()
+        self._again = self.answer if self.answering else None
         self.composition.begin_again()
         opening = pb.Open()
         opening.CopyFrom(self._first_opening)
         del opening.messages[:]
         opening.messages.extend(message_to_wire(message) for message in self.messages)
-        opening.draft = "" if self.answering else self.composition.draft.text
+        opening.draft = self.composition.draft.text
         opening.session_key = self.opened.session_id
         opening.resume_token = self.opened.resume_token
         return opening
@@ -108,14 +112,17 @@ class Conversation:
         return []
 
     def _hear_opened(self, opened: pb.Opened) -> Events:
-        again, self.opened = self.opened is not None, opened_from_wire(opened)
-        if not again:
+        is_first, self.opened = self.opened is None, opened_from_wire(opened)
+        if is_first:
             return []
-        if not self.answering or self.answer is None:
-            return self.composition.resumed()
-        events = self.composition.submit_beside(self.answer.submitted_text)
-        self.answer.seq = events[0].seq
-        return [*events, self.composition.end()] if self.composition.ended else events
+        again, self._again = self._again, None
+        if again is not None and again.cancelled:
+            self._end_cancelled(again)
+        elif again is not None:
+            events = self.composition.submit_beside(again.submitted_text, again.text_so_far)
+            again._resume(events[0].seq)
+            return [*events, self.composition.end()] if self.composition.ended else events
+        return self.composition.resumed()
 
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
@@ -128,7 +135,8 @@ class Conversation:
         if self.answer is not None and error.seq == self.answer.seq:
             if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
                 return []
-            self.answer._fail(error)
+            broken_off = self.answer.resumed and self.answer.text_so_far
+            self.answer._fail(_interrupted(self.answer, str(error)) if broken_off else error)
             return self.composition.submit_refused(self.answer.submitted_text)
         events = self.composition.refused(error)
         if events is None:
@@ -141,14 +149,28 @@ class Conversation:
         if answer is None or answer.complete:
             return
         if answer.cancelled:
-            ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
-            self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
-        elif answer.text_so_far:
-            error = GenerationInterrupted(
-                "the connection was lost in mid-answer; the session goes on: keep what came, or submit again",
-                session_continues=True,
-                seq=answer.seq,
-            )
-            error.text = answer.text_so_far
-            answer._fail(error)
+            self._end_cancelled(answer)
+        elif answer.text_so_far and not _continuable(self._first_opening.sampling):
+            answer._fail(_interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
+
+    def _end_cancelled(self, answer: Answer) -> None:
+        ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
+        self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
+
+
+def _interrupted(answer: Answer, cause: str) -> ForefillError:
+    error = GenerationInterrupted(
+        f"the connection was lost in mid-answer ({cause}); the session goes on: keep what came, or submit again",
+        session_continues=True,
+        seq=answer.seq,
+    )
+    error.text = answer.text_so_far
+    return error
+
+
+def _continuable(sampling: pb.Sampling) -> bool:
+    """Tell whether a second request can continue an answer as the first one would have."""
+    greedy = sampling.HasField("temperature") and sampling.temperature == 0
+    penalized = sampling.presence_penalty or sampling.frequency_penalty
+    return not (penalized or sampling.stop or sampling.bad_words or (sampling.HasField("seed") and not greedy))

@@ -9,11 +9,11 @@ import os
 from contextlib import AsyncExitStack
 from typing import Any
 
-from forefill_client import AsyncClient, ChatMessage, FinishReason, GenerationInterrupted, Resume, Session
+from forefill_client import AsyncClient, ChatMessage, FinishReason, GenerationInterrupted, Resume, Sampling, Session
 from forefill_service.chat.messages import ChatMessage as EngineMessage
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.engine.fake.chat import answer_to
-from forefill_service.engine.fake.engine import FakeSpeed
+from forefill_service.engine.fake.scheduler import FakeSpeed
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 from hypothesis import HealthCheck, example, given, settings
@@ -55,8 +55,9 @@ def answer_of(messages: tuple[ChatMessage, ...]) -> str:
 class User:
     """Does the steps, and knows what has to be there."""
 
-    def __init__(self, session: Session, network: BadNetwork, servers: list[str]) -> None:
+    def __init__(self, session: Session, network: BadNetwork, servers: list[str], *, continuable: bool) -> None:
         self.session = session
+        self.continuable = continuable
         self.network = network
         self.servers = servers
         self.draft = ""
@@ -120,6 +121,7 @@ class User:
         except GenerationInterrupted as error:
             interrupted = error
         if interrupted is not None:
+            assert not self.continuable
             assert (interrupted.session_continues, interrupted.text) == (True, told)
             self.draft = asked
             return
@@ -142,8 +144,9 @@ class User:
         self.messages += (question, ChatMessage("assistant", told))
 
 
-async def lives_through(steps: list[Step]) -> None:
+async def lives_through(steps: list[Step], *, continuable: bool) -> None:
     async with AsyncExitStack() as stack:
+        sampling = Sampling() if continuable else Sampling(stop="nowhere")
         servers = []
         for _ in range(2):
             engine = FakeEngine(answer_tokens=ANSWER_TOKENS, speed=FakeSpeed(decode=300))
@@ -153,8 +156,8 @@ async def lives_through(steps: list[Step]) -> None:
             servers.append(server.address)
         network = await stack.enter_async_context(bad_network(servers[0]))
         client = await stack.enter_async_context(AsyncClient.connect(network.address, resume=RESUME))
-        session = await stack.enter_async_context(client.session([SYSTEM]))
-        user = User(session, network, servers)
+        session = await stack.enter_async_context(client.session([SYSTEM], sampling=sampling))
+        user = User(session, network, servers, continuable=continuable)
         for step in steps:
             await user.does(step)
         network.flows()
@@ -166,9 +169,12 @@ async def lives_through(steps: list[Step]) -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=STEPS)
-@example(steps=[("types", "Show "), ("stalls", None), ("types", "me "), ("cuts", None), ("types", "all")])
-@example(steps=[("types", "Show "), ("submits", "cut at once"), ("types", "me "), ("moves", None)])
-@example(steps=[("types", "a"), ("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")])
-def test_nothing_typed_is_lost_or_doubled_and_answers_come_once_or_say_that_not(steps: list[Step]) -> None:
-    asyncio.run(asyncio.wait_for(lives_through(steps), 60))
+@given(steps=STEPS, continuable=st.booleans())
+@example(steps=[("types", "Show "), ("stalls", None), ("types", "me "), ("cuts", None)], continuable=True)
+@example(steps=[("types", "Show "), ("submits", "cut at once"), ("types", "me "), ("moves", None)], continuable=True)
+@example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=True)
+@example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=False)
+def test_nothing_typed_is_lost_or_doubled_and_answers_come_once_or_say_that_not(
+    steps: list[Step], continuable: bool
+) -> None:
+    asyncio.run(asyncio.wait_for(lives_through(steps, continuable=continuable), 60))

@@ -978,16 +978,23 @@ class Submit(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
+    ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
+    answer_so_far: _builtins.str
+    """The beginning of the answer, if the client has it from a stream that broke: the answer goes on after it, and is
+    counted from there. What another request cannot continue (a seed, penalties, stop texts) begins anew there. Set by
+    the client; default: empty. Where only the engine's chat endpoint knows the prompt, the answer is GENERATION_FAILED.
+    """
     def __init__(
         self,
         *,
         text: _builtins.str | None = ...,
+        answer_so_far: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "answer_so_far", b"answer_so_far", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
     _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015

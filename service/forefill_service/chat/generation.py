@@ -43,10 +43,18 @@ class Sampling:
         special = {} if self.skip_special_tokens else {"skip_special_tokens": False}
         return {name: value for name, value in given.items() if value} | special
 
+    def after(self, made_tokens: int) -> "Sampling":
+        """Return it for what is left of an answer, of which so many tokens are there."""
+        if not made_tokens:
+            return self
+        max_tokens = None if self.max_tokens is None else max(1, self.max_tokens - made_tokens)
+        min_tokens = None if self.min_tokens is None else max(0, self.min_tokens - made_tokens)
+        return replace(self, max_tokens=max_tokens, min_tokens=min_tokens)
+
     def limited(self, max_tokens: int, made_tokens: int = 0) -> "Sampling":
         """Return it for a request of at most `max_tokens`, which goes on after `made_tokens` of the answer."""
-        min_tokens = None if self.min_tokens is None else min(max(0, self.min_tokens - made_tokens), max_tokens)
-        return replace(self, max_tokens=max_tokens, min_tokens=min_tokens)
+        least = self.after(made_tokens).min_tokens
+        return replace(self, max_tokens=max_tokens, min_tokens=None if least is None else min(least, max_tokens))
 
 
 @dataclass(frozen=True, slots=True)

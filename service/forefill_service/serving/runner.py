@@ -30,7 +30,8 @@ from ..session.machine import (
 )
 from ..session.pregeneration import continuable
 from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
-from .answer import Answerer, Failed
+from .answer import Failed
+from .answerer import Answerer
 from .guesser import Guesser
 from .owner import Owner
 from .pauses import Pauses

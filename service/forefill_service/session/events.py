@@ -94,9 +94,10 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Enter was pressed; `text` wins over the server's draft."""
+    """Enter was pressed; `text` wins over the server's draft. The answer goes on after `answer_so_far`."""
 
     text: str | None = None
+    answer_so_far: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,10 +97,11 @@ class Hinted:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """SUBMIT: answer this text."""
+    """SUBMIT: answer this text; the answer goes on after what of it is there already."""
 
     seq: int
     text: str
+    answer_so_far: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,7 @@ class Session:
         self.submit_likely = False
         self.keeps_text = False
         self.phase = Phase.GENERATING
-        return [Generate(seq, text)]
+        return [Generate(seq, text, submit.answer_so_far)]
 
     def _cancel(self, seq: int, cancel: Cancel) -> list[Action]:
         self.keeps_text = cancel.keep_text

@@ -79,7 +79,7 @@ _KINDS: dict[str, Callable[[Any], Edit | Flush | Hint | Submit | Cancel | Rewrit
     "replace": lambda m: Replace(m.start, m.end, m.text),
     "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, optional(m, "confirmed_code_points")),
     "hint": lambda m: Hint(m.submit_likely),
-    "submit": lambda m: Submit(optional(m, "text")),
+    "submit": lambda m: Submit(optional(m, "text"), m.answer_so_far),
     "cancel": lambda m: Cancel(m.keep_text),
     "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
     "end": lambda m: End(),

@@ -52,9 +52,11 @@ def answer_to(
     """Return the words of an answer, one token each, and its finish reason.
 
     The whole answer has `answer_tokens`; a prompt that ends with some of its words gets the rest, of `min_tokens` at
-    least.
+    least: after the last word its end, which has no text.
     """
-    rest = max(1, min_tokens or 0, answer_tokens - _already_answered(prompt_ids))
+    rest = max(min_tokens or 0, answer_tokens - _already_answered(prompt_ids))
+    if rest <= 0:
+        return [""], "stop"
     state, after_newline, words = _hash(prompt_ids), prompt_ids[-1] == _NEWLINE, list[str]()
     for _ in range(min(max_tokens, rest)):
         words.append(f"{'' if after_newline else ' '}w{state % 1000}")

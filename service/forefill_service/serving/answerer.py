@@ -1,0 +1,226 @@
+"""Answers one SUBMIT: renders its prompt, adopts what was begun or generates, streams it, and closes the turn's books.
+
+If the prompt is for the engine's own chat endpoint to make (`rendering`), the answer is the endpoint's. Of its prompt
+only the ids that all prompts of the turn begin with are known then, and with the first token all, if the endpoint says.
+
+The generation goes where the session's requests go, and once more elsewhere if it is lost before its first token:
+
+    what happens                                           what becomes of the generation
+    the engine is lost, or has no room, before a token     once more elsewhere, if there is a place and a retry left
+    it is lost after the first token                       it fails: what was sent stays sent
+    it refuses this request                                it fails: another engine would refuse it, too
+    it will never come back                                the session ends
+    the user stops it                                      it ends with what was sent, and the engine's request with it
+"""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from ..chat.generation import Output, Sampling
+from ..chat.token_ids import TokenIds
+from ..engine import ChatRequest, Priority, Request
+from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
+from ..fleet.replicas import Place
+from ..session.ledger import Balance
+from ..session.machine import Generate
+from ..session.responses import CANCELLED, GenerationDelta, GenerationFinished, Response
+from .answer import Answer, Answered, Failed
+from .owner import Owner
+from .prefiller import Prefiller
+from .pregeneration_task import Pregenerator
+from .tasks import Interrupted, Interruption
+from .turn import Turn
+from .warmer import Warmer
+
+log = logging.getLogger(__name__)
+
+_OF_THE_PROMPT = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED)
+"""Refusals that end an answer; any other comes from our writes, and ends the session."""
+
+_WORTH_A_RETRY = (EngineUnavailable, EngineBusy)
+"""Failures of an engine; any other is of the request, and another engine would fail it, too."""
+
+
+class Answerer:
+    """Runs the answers of one session; `send` delivers one response."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        prefiller: Prefiller,
+        warmer: Warmer,
+        pregenerator: Pregenerator,
+        sampling: Sampling,
+        send: Callable[[Response], Awaitable[None]],
+    ) -> None:
+        self._owner = owner
+        self._backend = owner.backend
+        self._prefiller = prefiller
+        self._warmer = warmer
+        self._pregenerator = pregenerator
+        self._sampling = sampling
+        self._send = send
+
+    async def run(
+        self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
+    ) -> Answered | Failed:
+        """Send the parts of an answer as they come, until it ends or is to stop; return how it ended.
+
+        Raises EngineDied, and the Refusal of a write.
+        """
+        self._backend.replicas.retries.generation()
+        try:
+            return await self._run(turn, generate, received_at, interruption)
+        except Refusal as refusal:
+            if refusal.reason not in _OF_THE_PROMPT:
+                raise
+            return Failed(refusal)
+
+    async def _run(
+        self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
+    ) -> Answered | Failed:
+        place = self._owner.route.now
+        with place.replica.admission.generation() as token:
+            try:
+                with interruption.here():
+                    prompt, made_tokens = await self._prompt(turn, generate)
+            except Interrupted:
+                return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
+            except EngineDied:
+                raise
+            except EngineError as unknown:
+                return _failed(unknown)
+            if made_tokens and made_tokens >= (self._sampling.max_tokens or math.inf):
+                return Answered(self._empty(generate.seq, received_at, "length"), generate.answer_so_far)
+            answer = self._answer(turn, generate, prompt, made_tokens, place, received_at, interruption)
+            self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
+            error = await self._try(answer, place, token)
+        if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
+            error = await self._once_more(answer, place, error)
+        return await self._finish(answer, generate) if error is None else _failed(error, answer)
+
+    def _answer(
+        self,
+        turn: Turn,
+        generate: Generate,
+        prompt: TokenIds | None,
+        made_tokens: int,
+        place: Place,
+        received_at: float,
+        interruption: Interruption,
+    ) -> Answer:
+        times = received_at, self._backend.clock()
+        if prompt is not None:
+            return Answer(turn, generate.seq, prompt, made_tokens, place, *times, interruption)
+        lead, conversation = turn.prompts.lead, turn.prompts.conversation(generate.text)
+        return Answer(turn, generate.seq, lead, 0, place, *times, interruption, conversation, prompt_known=False)
+
+    def _empty(self, seq: int, received_at: float, reason: str) -> GenerationFinished:
+        """Return what the client is told of an answer for which nothing was asked of the engine; its turn goes on."""
+        seconds = self._backend.clock() - received_at
+        return GenerationFinished(seq, reason, 0, 0, 0, seconds, 0.0, seconds, Balance())
+
+    async def _prompt(self, turn: Turn, generate: Generate) -> tuple[TokenIds | None, int]:
+        """Return the prompt, None if only the engine knows it, and how many tokens of it the answer has already."""
+        begun = None if generate.answer_so_far else self._pregenerator.prompt_of(generate.text)
+        prompt = await turn.prompts.submitted(generate.text) if begun is None else begun
+        if not generate.answer_so_far:
+            return prompt, 0
+        if prompt is None:
+            raise EngineRefused("this engine makes the prompt itself, so an answer cannot go on; SUBMIT without it")
+        made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
+        return prompt.extended(made), len(made)
+
+    async def _try(self, answer: Answer, place: Place, token: Callable[[], None]) -> EngineError | None:
+        """Stream the answer; return what went wrong, if anything did."""
+        try:
+            await self._stream(answer, place, token)
+        except EngineDied:
+            raise
+        except EngineError as error:
+            if isinstance(error, _WORTH_A_RETRY) and answer.first_token_at:
+                self._owner.route.leave(place, error)
+            return error
+        return None
+
+    async def _once_more(self, answer: Answer, failed: Place, error: EngineError) -> EngineError | None:
+        place = self._owner.route.elsewhere(failed, error)
+        self._backend.metrics.lost(failed.replica.name, retried=place is not None)
+        if place is None:
+            return error
+        with place.replica.admission.generation() as token:
+            return await self._try(answer, place, token)
+
+    async def _stream(self, answer: Answer, place: Place, token: Callable[[], None]) -> None:
+        async with aclosing(self._outputs(answer, place)) as outputs:
+            while (output := await self._next(answer, outputs)) is not None:
+                answer.take(output)
+                token()
+                if not answer.first_token_at:
+                    await self._start(answer)
+                if output.text:
+                    await self._send(GenerationDelta(answer.seq, output.text))
+        if answer.finish_reason in (None, "abort", "error"):
+            raise EngineRefused("the engine stopped before the answer was complete")
+
+    async def _next(self, answer: Answer, outputs: AsyncGenerator[Output, None]) -> Output | None:
+        """Return the next part of an answer; None after the last, or if it is to stop."""
+        try:
+            with answer.interruption.here():
+                return await anext(outputs, None)
+        except Interrupted:
+            answer.finish_reason = answer.finish_reason or CANCELLED
+            return None
+
+    def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
+        """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
+        prompt, salt = answer.prompt, self._owner.cache_salt
+        adopted = self._pregenerator.adopt(prompt)
+        answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
+        answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
+        if adopted is not None:
+            return adopted.answer(place)
+        sampling = self._sampling.after(answer.made_tokens)
+        engine, asked = place.replica.engine, (sampling, Priority.GENERATION, salt, place.route)
+        if answer.conversation is not None:
+            return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
+        return engine.generate(Request(prompt.to_list(), *asked))
+
+    async def _start(self, answer: Answer) -> None:
+        answer.first_token_at = self._backend.clock()
+        answer.turn.ledger.began(answer.prompt, answer.found_tokens, answer.place)
+        started = answer.started()
+        self._backend.metrics.started(started.ttft_seconds, started.source)
+        await self._send(started)
+
+    async def _finish(self, answer: Answer, generate: Generate) -> Answered:
+        """Close the turn's books on its answer; what it computed is held at its place from now on."""
+        await self._prefiller.stop()
+        if answer.prompt_known and answer.first_token_at:  # the last token was never computed on
+            self._warmer.holds(answer.place, answer.prompt.extended(answer.token_ids[:-1]))
+        now = self._backend.clock()
+        self._learn(answer, now)
+        balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
+        return Answered(answer.finished(self._owner.book(balance), now), generate.answer_so_far + answer.text)
+
+    def _learn(self, answer: Answer, now: float) -> None:
+        """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""
+        if answer.first_token_at and not answer.adopted:
+            times, steps = answer.place.replica.admission.times, len(answer.token_ids) - 1
+            times.observe_steps(now - answer.first_token_at, steps)
+        answer.turn.ledger.answered(answer.engine_seconds)
+        self._backend.guess_budget.answered(answer.engine_seconds, *self._owner.accounts)
+
+
+def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
+    log.info("an answer failed: %s", error)
+    if answer is None or not answer.first_token_at:
+        return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
+    return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)
+
+
+def _for_the_client(error: EngineError) -> str:
+    """Return what an engine said of a request; where servers are, and how they failed, is for the operator alone."""
+    return "" if isinstance(error, _WORTH_A_RETRY) else str(error)
