@@ -53,6 +53,7 @@ from .report import (
     ShedReason,
 )
 from .session import Session
+from .sync import Client, SyncAnswer, SyncSession
 
 __version__ = VERSION
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "AsyncClient",
     "CacheScope",
     "ChatMessage",
+    "Client",
     "ClientTooSlow",
     "DraftDiverged",
     "DraftTooLong",
@@ -96,6 +98,8 @@ __all__ = [
     "SessionEnded",
     "SessionState",
     "ShedReason",
+    "SyncAnswer",
+    "SyncSession",
     "TemplateRefused",
     "TooManySessions",
     "Unavailable",

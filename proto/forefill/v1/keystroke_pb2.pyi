@@ -364,7 +364,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
-    stream ends (with the named status), and what to do.
+    stream ends (with the named status), and what to do. Of a stream that ends, google.rpc.ErrorInfo in the status has the
+    reason's name; so has the trailing metadata, for clients without those messages: `forefill-error-reason`, and
+    `forefill-retry-after-ms` or `forefill-error-id` if there is such a thing.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

@@ -1,0 +1,330 @@
+"""The client without await: for scripts, notebooks and threads. It shares all with the asynchronous one.
+
+An event loop of the client's own runs in a thread of its own, so a loop that runs already, as in a notebook, is not in
+the way. Each call waits for what the asynchronous one awaits, and raises the same. The methods have the same names,
+parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import grpc
+
+from .answer import Answer
+from .client import DEFAULT_RESUME, AsyncClient
+from .connection import Metadata
+from .errors import ForefillError
+from .exchange import OnState, SessionState
+from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .report import FlushResult, Opened, Report
+from .session import Session
+
+T = TypeVar("T")
+JOIN_SECONDS: Final = 5.0
+
+
+class Portal:
+    """An event loop in a thread of its own, for calls from any other thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="forefill-client", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for a coroutine, and return or raise what it does; it is cancelled if the wait is interrupted."""
+        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return running.result()
+        except BaseException:
+            running.cancel()
+            raise
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in the loop's thread."""
+
+        async def called() -> T:
+            return function()
+
+        return self.run(called())
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(JOIN_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+class Client:
+    """A connection to one forefill server, as `AsyncClient`, without await."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._portal = Portal()
+
+    @classmethod
+    def connect(
+        cls,
+        target: str,
+        *,
+        connect_timeout_seconds: float = 10.0,
+        resume: Resume | None = DEFAULT_RESUME,
+        tls: bool | bytes = False,
+        api_key: str = "",
+        metadata: Metadata = (),
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+        channel: grpc.aio.Channel | None = None,
+    ) -> Self:
+        """Connect to `target`: `with` the result, or close() it later. See `AsyncClient.connect`.
+
+        A `channel` of your own must belong to no event loop yet.
+        """
+        return cls(
+            AsyncClient.connect(
+                target,
+                connect_timeout_seconds=connect_timeout_seconds,
+                resume=resume,
+                tls=tls,
+                api_key=api_key,
+                metadata=metadata,
+                interceptors=interceptors,
+                credentials=credentials,
+                options=options,
+                channel=channel,
+            )
+        )
+
+    def session(
+        self,
+        messages: Iterable[MessageLike] = (),
+        *,
+        sampling: Sampling | None = None,
+        draft: str = "",
+        warm_mode: WarmMode = WarmMode.AUTO,
+        cache_scope: CacheScope = CacheScope.SHARED,
+        cache_secret: bytes = b"",
+        session_key: str = "",
+        resume_token: str = "",
+        chat_template_kwargs: Mapping[str, Any] | None = None,
+        pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        metadata: Metadata = (),
+        auto_flush: bool = True,
+        on_flush: Callable[[FlushResult], None] | None = None,
+        on_state: OnState | None = None,
+    ) -> "SyncSession":
+        """Make a session; `with` opens it. See `AsyncClient.session`; callbacks are called in the client's thread."""
+        session = self._client.session(
+            messages,
+            sampling=sampling,
+            draft=draft,
+            warm_mode=warm_mode,
+            cache_scope=cache_scope,
+            cache_secret=cache_secret,
+            session_key=session_key,
+            resume_token=resume_token,
+            chat_template_kwargs=chat_template_kwargs,
+            pregeneration=pregeneration,
+            metadata=metadata,
+            auto_flush=auto_flush,
+            on_flush=on_flush,
+            on_state=on_state,
+        )
+        return SyncSession(self._portal, session)
+
+    def close(self) -> None:
+        """Close the connection and cancel sessions that are still open."""
+        self._portal.run(self._client.close())
+        self._portal.stop()
+
+    def __repr__(self) -> str:
+        return repr(self._client).replace("AsyncClient", "Client")
+
+    def __enter__(self) -> Self:
+        try:
+            self._portal.run(self._client.__aenter__())
+        except BaseException:
+            self._portal.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SyncSession:
+    """A user's text box at the server, as `Session`, without await. Made by `Client.session`."""
+
+    def __init__(self, portal: Portal, session: Session) -> None:
+        self._portal = portal
+        self._session = session
+
+    def __repr__(self) -> str:
+        return repr(self._session).replace("<Session", "<SyncSession")
+
+    @property
+    def draft(self) -> str:
+        """The text in the user's box."""
+        return self._session.draft
+
+    @property
+    def opened(self) -> Opened:
+        """The server's model, limits and block size, as it reported them when the stream opened."""
+        return self._session.opened
+
+    @property
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The conversation before the draft. See `Session.messages`."""
+        return self._session.messages
+
+    @property
+    def flush_results(self) -> tuple[FlushResult, ...]:
+        """The results of this turn's flushes so far, in the order in which they were sent."""
+        return self._session.flush_results
+
+    @property
+    def repairs(self) -> int:
+        """How often the draft was sent again because the server's differed."""
+        return self._session.repairs
+
+    @property
+    def state(self) -> SessionState:
+        """Whether it is open, tries to go on on another stream, or is closed."""
+        return self._session.state
+
+    def type(self, text: str, *, composing: bool = False) -> None:
+        """Append to the draft. See `Session.type`."""
+        self._portal.run(self._session.type(text, composing=composing))
+
+    def delete(self, count: int = 1) -> None:
+        """Remove `count` code points from the draft's end, or all of them if it has fewer."""
+        self._portal.run(self._session.delete(count))
+
+    def replace(self, start: int, end: int, text: str) -> None:
+        """Put `text` in place of the code points from `start` to before `end`."""
+        self._portal.run(self._session.replace(start, end, text))
+
+    def set_draft(self, text: str, *, composing: bool = False) -> None:
+        """Replace the draft by `text`, sending only the difference. See `Session.set_draft`."""
+        self._portal.run(self._session.set_draft(text, composing=composing))
+
+    def flush(self, confirmed: int | None = None) -> int:
+        """Have the server warm the first `confirmed` code points. See `Session.flush`."""
+        return self._portal.run(self._session.flush(confirmed))
+
+    def flushed(self, seq: int) -> FlushResult:
+        """Wait for the result of one flush of this turn, or raise its error."""
+        return self._portal.run(self._session.flushed(seq))
+
+    def hint(self, *, likely: bool = True) -> None:
+        """Tell the server that `submit` of the draft is likely soon. See `Session.hint`."""
+        self._portal.run(self._session.hint(likely=likely))
+
+    def submit(self, text: str | None = None) -> "SyncAnswer":
+        """Ask for the answer to `text`; default: the draft. See `Session.submit`."""
+        return SyncAnswer(self._portal, self._portal.run(self._session.submit(text)))
+
+    def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
+        """Replace the conversation's end. See `Session.rewrite`."""
+        self._portal.run(self._session.rewrite(keep_messages, messages))
+
+    def regenerate(self) -> "SyncAnswer":
+        """Ask once more for the answer to the last question. See `Session.regenerate`."""
+        return SyncAnswer(self._portal, self._portal.run(self._session.regenerate()))
+
+    def wait_closed(self) -> ForefillError:
+        """Wait until the session has ended, and return why. See `Session.wait_closed`."""
+        return self._portal.run(self._session.wait_closed())
+
+    def end(self) -> None:
+        """Close the session in good order, after a running answer; nothing can be sent afterwards."""
+        self._portal.run(self._session.end())
+
+    def __enter__(self) -> Self:
+        self._portal.run(self._session.__aenter__())
+        return self
+
+    def __exit__(
+        self, exc_type: "type[BaseException] | None", exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
+
+
+class SyncAnswer:
+    """The answer to one submit, as `Answer`, without await: iterate over it for its text deltas, then read `report`."""
+
+    def __init__(self, portal: Portal, answer: Answer) -> None:
+        self._portal = portal
+        self._answer = answer
+
+    def __repr__(self) -> str:
+        return repr(self._answer).replace("<Answer", "<SyncAnswer")
+
+    @property
+    def seq(self) -> int:
+        """Number of the SUBMIT event."""
+        return self._answer.seq
+
+    @property
+    def submitted_text(self) -> str:
+        """The text that was submitted."""
+        return self._answer.submitted_text
+
+    @property
+    def resumed(self) -> int:
+        """How often it went on on another stream."""
+        return self._answer.resumed
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer has ended or failed: no more text follows."""
+        return self._answer.complete
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled, or is being cancelled. See `Answer.cancelled`."""
+        return self._answer.cancelled
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is part of the conversation. See `Answer.stays`."""
+        return self._answer.stays
+
+    @property
+    def report(self) -> Report:
+        """What the answer cost; available after the iteration has ended."""
+        return self._answer.report
+
+    @property
+    def text_so_far(self) -> str:
+        """All of its text that has come, read or not."""
+        return self._answer.text_so_far
+
+    def __iter__(self) -> Iterator[str]:
+        deltas = aiter(self._answer)
+
+        async def step() -> str | None:
+            return await anext(deltas, None)
+
+        try:
+            while (delta := self._portal.run(step())) is not None:
+                yield delta
+        finally:
+            self._portal.call(lambda: self._answer._cancel(keep_text=True))
+
+    def cancel(self, *, keep_text: bool = True) -> None:
+        """Stop the answer, and wait until the server has stopped. See `Answer.cancel`."""
+        self._portal.run(self._answer.cancel(keep_text=keep_text))
+
+    def text(self) -> str:
+        """Wait for the end of the answer and return its remaining text."""
+        return self._portal.run(self._answer.text())

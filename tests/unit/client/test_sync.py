@@ -1,0 +1,174 @@
+"""The client without await: the same surface as the asynchronous one, and the same behaviour."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import (
+    Answer,
+    AsyncClient,
+    Client,
+    FinishReason,
+    InvalidRequest,
+    NotReachable,
+    PromptTooLong,
+    Session,
+    SessionEnded,
+    SessionState,
+    SyncAnswer,
+    SyncSession,
+)
+
+from tests.support.scripted_service import Wire, serving
+
+PAIRS = [(AsyncClient, Client), (Session, SyncSession), (Answer, SyncAnswer)]
+ATTRIBUTES = {Answer: {"seq", "submitted_text", "resumed"}}
+"""Of instances, which a class does not show."""
+
+
+def public(cls: type) -> dict[str, Any]:
+    return {name: value for name, value in vars(cls).items() if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("asynchronous", "synchronous"), PAIRS)
+def test_both_have_the_same_names(asynchronous: type, synchronous: type) -> None:
+    assert public(synchronous).keys() == public(asynchronous).keys() | ATTRIBUTES.get(asynchronous, set())
+
+
+@pytest.mark.parametrize(("asynchronous", "synchronous"), PAIRS)
+def test_both_have_the_same_parameters(asynchronous: type, synchronous: type) -> None:
+    for name, member in public(asynchronous).items():
+        if not isinstance(member, property):
+            one, other = (inspect.signature(getattr(cls, name)) for cls in (asynchronous, synchronous))
+            assert one.parameters == other.parameters, name
+        assert inspect.getdoc(getattr(synchronous, name)), name
+
+
+async def answers(wire: Wire) -> None:
+    """Warm and answer whatever comes; "too long" is refused, and "long" goes on until it is cancelled."""
+    await wire.open()
+    long = 0
+    try:
+        while (event := await wire.event()).WhichOneof("kind") != "end":
+            match event.WhichOneof("kind"):
+                case "flush":
+                    await wire.warmed(event)
+                case "submit" if event.submit.text == "too long":
+                    await wire.refuse(event.seq, pb.ERROR_REASON_PROMPT_TOO_LONG)
+                case "submit" if event.submit.text == "long":
+                    long = event.seq
+                    await wire.send(generation_delta=pb.GenerationDelta(seq=long, text="SEL"))
+                case "submit":
+                    await wire.answer(event.seq, event.submit.text, "!")
+                case "cancel":
+                    await wire.send(
+                        generation_finished=pb.GenerationFinished(seq=long, reason=pb.FINISH_REASON_CANCELLED)
+                    )
+    except StopAsyncIteration:
+        return
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Serve in a thread of its own, so that the test's can wait."""
+    ready: list[str] = []
+    is_ready, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with serving(answers) as served:
+            ready.append(served)
+            is_ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    is_ready.wait(10)
+    yield ready[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+def test_a_conversation_without_await(address: str) -> None:
+    with Client.connect(address) as client, client.session([("system", "SQL")]) as session:
+        session.type("Show ")
+        session.set_draft("Show me ")
+        assert session.flushed(session.flush()).cached_tokens == 48
+        session.hint()
+        answer = session.submit()
+        assert list(answer) == ["Show me ", "!"]
+        assert answer.report.finish_reason is FinishReason.STOP
+        assert session.regenerate().text() == "Show me !"
+        assert [message.content for message in session.messages] == ["SQL", "Show me ", "Show me !"]
+        session.rewrite(1)
+        session.replace(0, 0, "abc")
+        session.delete()
+        assert (session.draft, session.state) == ("ab", SessionState.OPEN)
+        assert repr(session).startswith("<SyncSession s1, open")
+    assert session.state is SessionState.CLOSED
+    assert isinstance(client, Client)
+
+
+def test_who_leaves_the_iteration_stops_the_answer(address: str) -> None:
+    with Client.connect(address) as client, client.session() as session:
+        answer = session.submit("long")
+        for delta in answer:
+            assert delta == "SEL"
+            break
+        answer.cancel()
+        assert answer.report.finish_reason is FinishReason.CANCELLED
+        assert session.submit("next").text() == "next!"
+        assert [message.content for message in session.messages] == ["long", "SEL", "next", "next!"]
+
+
+def test_errors_are_those_of_the_asynchronous_client(address: str) -> None:
+    with Client.connect(address) as client, client.session() as session:
+        with pytest.raises(PromptTooLong):
+            session.submit("too long").text()
+        with pytest.raises(InvalidRequest):
+            session.type(None)  # type: ignore[arg-type]
+        assert session.draft == "too long"
+        session.end()
+        assert isinstance(session.wait_closed(), SessionEnded)
+    with pytest.raises(NotReachable), Client.connect("127.0.0.1:1", connect_timeout_seconds=0.05):
+        pass
+
+
+async def test_a_loop_that_runs_already_is_not_in_the_way() -> None:
+    async with serving(answers) as served:
+
+        def work() -> str:
+            with Client.connect(served) as client, client.session() as session:
+                return session.submit("x").text()
+
+        assert await asyncio.to_thread(work) == "x!"
+
+
+def test_without_with_it_connects_at_the_first_session_and_is_closed_by_hand(address: str) -> None:
+    client = Client.connect(address)
+    assert repr(client) == f"<Client of {address}>"
+    with client.session() as session:
+        assert session.submit("x").text() == "x!"
+    client.close()
+    assert "forefill-client" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_threads_can_share_a_client(address: str) -> None:
+    got: list[str] = []
+
+    def work(client: Client, text: str) -> None:
+        with client.session() as session:
+            got.append(session.submit(text).text())
+
+    with Client.connect(address, options=[("grpc.enable_retries", 0)], credentials=None) as client:
+        threads = [threading.Thread(target=work, args=(client, f"t{number}")) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    assert sorted(got) == ["t0!", "t1!", "t2!", "t3!"]
