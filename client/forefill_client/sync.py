@@ -253,9 +253,7 @@ class SyncSession:
         self._portal.run(self._session.__aenter__())
         return self
 
-    def __exit__(
-        self, exc_type: "type[BaseException] | None", exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
         self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
 
 

@@ -142,6 +142,23 @@ async def test_the_turn_after_a_stopped_answer_is_what_the_endpoint_would_be_giv
     assert side.engine.generations[-1].prompt_ids == expected
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+async def test_an_answer_goes_on_after_what_the_client_has_of_it(side: Side, share: float) -> None:
+    del side.engine.requests[:]
+    text = "Tell me a story about a lighthouse."
+    async with typing_at(side.address, sampling=pb.Sampling(temperature=0, max_tokens=40)) as typist:
+        whole = (await typist.submit(text)).text
+    said = whole[: int(len(whole) * share)].rsplit(" ", 1)[0]
+    async with typing_at(side.address, sampling=pb.Sampling(temperature=0, max_tokens=40)) as typist:
+        await typist.event(submit=pb.Submit(text=text, answer_so_far=said))
+        rest = await typist.answer()
+    first, second = side.engine.generations
+    assert second.prompt_ids[: len(first.prompt_ids)] == first.prompt_ids
+    made = len(second.prompt_ids) - len(first.prompt_ids)
+    assert second.sampling.max_tokens == 40 - made
+    assert said + rest.text == whole
+
+
 async def test_an_earlier_message_that_is_changed_is_as_the_endpoint_would_be_given_it(side: Side) -> None:
     del side.engine.requests[:]
     async with typing_at(side.address, [("system", SYSTEM)]) as typist:

@@ -26,7 +26,7 @@ from forefill_client import (
 from tests.support.scripted_service import Wire, serving
 
 PAIRS = [(AsyncClient, Client), (Session, SyncSession), (Answer, SyncAnswer)]
-ATTRIBUTES = {Answer: {"seq", "submitted_text", "resumed"}}
+ATTRIBUTES: dict[type, set[str]] = {Answer: {"seq", "submitted_text", "resumed"}}
 """Of instances, which a class does not show."""
 
 
