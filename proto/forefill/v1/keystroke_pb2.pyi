@@ -358,8 +358,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOTHING_TO_CANCEL: _ErrorReason.ValueType  # 25
     """Session continues: no answer runs that Cancel could stop. It may have ended while Cancel was on its way."""
     ERROR_REASON_INVALID_REWRITE: _ErrorReason.ValueType  # 26
-    """Session continues: a Rewrite keeps more messages than there are, or brings one without a role; the error message
-    says which. It is ignored. Send one that fits the conversation.
+    """Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
+    too long; the error message says which. It is ignored. Send one that fits the conversation.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -442,8 +442,8 @@ part, or SUBMIT again for a whole answer.
 ERROR_REASON_NOTHING_TO_CANCEL: ErrorReason.ValueType  # 25
 """Session continues: no answer runs that Cancel could stop. It may have ended while Cancel was on its way."""
 ERROR_REASON_INVALID_REWRITE: ErrorReason.ValueType  # 26
-"""Session continues: a Rewrite keeps more messages than there are, or brings one without a role; the error message
-says which. It is ignored. Send one that fits the conversation.
+"""Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
+too long; the error message says which. It is ignored. Send one that fits the conversation.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -1089,7 +1089,9 @@ class Rewrite(_message.Message):
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
-        """The messages that follow those. Set by the client; default: none."""
+        """The messages that follow those. Set by the client; all messages together at most as long as one message on the wire
+        (Limits.max_message_bytes), in code points; default: none.
+        """
 
     def __init__(
         self,

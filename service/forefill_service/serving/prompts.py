@@ -101,6 +101,10 @@ class Prompts:
             return TokenIds((), tuple(ids))
         return TokenIds(base.head, tuple(ids[len(base) :]))
 
+    async def made(self) -> None:
+        """Wait until the fast path's prompts are made, or cannot be."""
+        await asyncio.wait({self._made})
+
     async def base(self) -> TokenIds:
         """Return the ids of everything before the draft.
 

@@ -12,7 +12,7 @@ from functools import partial
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
-from ..session.events import KeystrokeEvent, Open, Unknown, WarmMode
+from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import (
     Action,
@@ -57,7 +57,8 @@ class SessionRunner:
         self._backend = backend
         self._opening = opening
         self._send = send
-        self._session = Session(backend.settings.sessions.max_draft_code_points)
+        settings = backend.settings
+        self._session = Session(settings.sessions.max_draft_code_points, settings.server.max_message_bytes)
         self._owner = owner = Owner.of(backend, opening, tenant)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
@@ -107,6 +108,8 @@ class SessionRunner:
 
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
+        if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite):
+            await self._current_turn.prompts.made()  # each has a whole conversation rendered: one after the other
         async with self._transition_lock:
             await self._perform(self._session.receive(event), received_at)
 

@@ -39,6 +39,9 @@ from .events import (
     Unknown,
 )
 
+MESSAGE_SIZE = 16
+"""Code points that a message counts for beside its own, so that empty ones are not free."""
+
 
 class Phase(Enum):
     """The phase of a session."""
@@ -128,10 +131,11 @@ Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Stop | Refu
 
 
 class Session:
-    """The state of one stream; `max_draft_code_points` bounds its draft."""
+    """The state of one stream; `max_draft_code_points` bounds its draft, and the other what Rewrite makes of it all."""
 
-    def __init__(self, max_draft_code_points: int) -> None:
+    def __init__(self, max_draft_code_points: int, max_rewritten_code_points: int = 1 << 20) -> None:
         self.max_draft_code_points = max_draft_code_points
+        self.max_rewritten_code_points = max_rewritten_code_points
         self.phase = Phase.WAITING
         self.messages: tuple[ChatMessage, ...] = ()
         self.draft = ""
@@ -275,7 +279,12 @@ class Session:
             raise Refusal(Reason.INVALID_REWRITE, f"keep_messages is {rewrite.keep_messages}, of {there} messages")
         if not all(message.role for message in rewrite.messages):
             raise Refusal(Reason.INVALID_REWRITE, "every message needs a role")
-        self.messages = self.messages[: rewrite.keep_messages] + rewrite.messages
+        messages = self.messages[: rewrite.keep_messages] + rewrite.messages
+        if (
+            size := sum(MESSAGE_SIZE + len(m.role) + len(m.content) for m in messages)
+        ) > self.max_rewritten_code_points:
+            raise Refusal(Reason.INVALID_REWRITE, f"{size} of {self.max_rewritten_code_points} code points")
+        self.messages = messages
         return self._begin_turn()
 
     def _end(self, seq: int, end: End) -> list[Action]:

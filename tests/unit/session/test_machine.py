@@ -432,6 +432,16 @@ def test_rewrite_replaces_the_conversation_from_a_message_on_and_leaves_the_draf
     assert typist.session.draft == "And now "
 
 
+def test_a_conversation_cannot_be_rewritten_without_end() -> None:
+    session = Session(1000, max_rewritten_code_points=96)
+    session.receive(Open((SYSTEM,)))
+    fits, too_long = ChatMessage("user", "x" * 40), ChatMessage("user", "x" * 41)
+    for seq, (message, is_refused) in enumerate([(fits, False), (too_long, True)], 1):
+        [action, *_] = session.receive(KeystrokeEvent(seq, Rewrite(1, (message,))))
+        assert isinstance(action, Refuse) is is_refused
+    assert session.messages == (SYSTEM, fits)
+
+
 @pytest.mark.parametrize(
     ("rewrite", "detail"),
     [(Rewrite(2, ()), "keep_messages is 2, of 1 messages"), (Rewrite(1, (ChatMessage("", "a"),)), "needs a role")],
