@@ -8,10 +8,11 @@ from forefill_service.cache.prefill import Prefill
 from forefill_service.cache.view import CacheView
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.serving.warmer import Wish
+from forefill_service.session.actions import Confirm
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import CharAdd, CharDelete, Edit, Flush, KeystrokeEvent, Open, Replace
 from forefill_service.session.ledger import Ledger
-from forefill_service.session.machine import Confirm, Session
+from forefill_service.session.machine import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -23,8 +23,8 @@ from ..chat.token_ids import TokenIds
 from ..engine import ChatRequest, Priority, Request
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
 from ..fleet.replicas import Place
+from ..session.actions import Generate
 from ..session.ledger import Balance
-from ..session.machine import Generate
 from ..session.responses import CANCELLED, GenerationDelta, GenerationFinished, Response
 from .answer import Answer, Answered, Failed
 from .owner import Owner

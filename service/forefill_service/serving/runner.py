@@ -12,22 +12,10 @@ from functools import partial
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
+from ..session.actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
 from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
-from ..session.machine import (
-    Action,
-    BeginTurn,
-    Close,
-    Confirm,
-    Defer,
-    Drafted,
-    Generate,
-    Hinted,
-    Phase,
-    Refuse,
-    Session,
-    Stop,
-)
+from ..session.machine import Phase, Session
 from ..session.pregeneration import continuable
 from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
 from .answer import Failed

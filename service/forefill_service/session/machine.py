@@ -15,12 +15,12 @@ number. Nothing here waits, reads a clock, or knows an engine.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
+from .actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
 from .boundary import Client, confirmable, settled
 from .draft import checksum, edited
 from .events import (
@@ -51,83 +51,6 @@ class Phase(Enum):
     GENERATING = auto()
     CLOSING = auto()
     CLOSED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class BeginTurn:
-    """A turn begins: its base prompt, and `confirmed` of its draft, may be warmed."""
-
-    messages: tuple[ChatMessage, ...]
-    confirmed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """This much of the draft is confirmed now: warm it, and no other.
-
-    `seq` is that of the FLUSH to answer; None after an edit into the confirmed text of a turn that no answer runs for.
-    """
-
-    seq: int | None
-    confirmed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Defer:
-    """A FLUSH came while an answer runs: answer that it is deferred to the next turn."""
-
-    seq: int
-    confirmed_code_points: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """The draft of a turn that no answer runs for changed to this; in a pause its answer may be begun.
-
-    The last `composed_code_points` of it may be under composition: a pause does not confirm them.
-    """
-
-    text: str
-    composed_code_points: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Hinted:
-    """The client says that SUBMIT of the draft as it is now is likely soon, or no longer; Drafted ends it too."""
-
-    likely: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Generate:
-    """SUBMIT: answer this text; the answer goes on after what of it is there already."""
-
-    seq: int
-    text: str
-    answer_so_far: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop the running answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """An event was not carried out."""
-
-    reason: Reason
-    seq: int
-    draft_code_points: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The session is over."""
-
-
-Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Stop | Refuse | Close
 
 
 class Session:

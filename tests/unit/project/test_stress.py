@@ -8,8 +8,9 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
+from forefill_service.session.actions import Confirm, Generate, Refuse
 from forefill_service.session.events import Open
-from forefill_service.session.machine import Confirm, Generate, Refuse, Session
+from forefill_service.session.machine import Session
 from forefill_service.settings import Settings
 from forefill_service.wire.from_messages import event_from
 

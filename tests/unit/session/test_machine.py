@@ -5,6 +5,18 @@ from copy import deepcopy
 import pytest
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.errors import Reason, Refusal
+from forefill_service.session.actions import (
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    Hinted,
+    Refuse,
+    Stop,
+)
 from forefill_service.session.boundary import Client
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
@@ -21,21 +33,7 @@ from forefill_service.session.events import (
     Submit,
     Unknown,
 )
-from forefill_service.session.machine import (
-    RULES,
-    Action,
-    BeginTurn,
-    Close,
-    Confirm,
-    Defer,
-    Drafted,
-    Generate,
-    Hinted,
-    Phase,
-    Refuse,
-    Session,
-    Stop,
-)
+from forefill_service.session.machine import RULES, Phase, Session
 
 from tests.support.composing import COMPOSITIONS, PINYIN
 from tests.support.texts import HEX, MYANMAR, THAI
