@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
-from .engine import Engine, FakeEngine
+from .engine import Engine, FakeEngine, FakeSpeed
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
@@ -39,6 +39,7 @@ examples:
       --engine-args '{"tensor_parallel_size": 2}'
   forefill-server --engine remote --engine-url http://10.0.0.7:8000
   forefill-server --engine fake        no model: to try a client against
+  forefill-server --engine fake --fake-answer-tokens 200 --fake-decode-speed 20    one that takes its time
 """
 
 _METAVARS = {"int": "N", "Path": "FILE", "dict[str,str]": "JSON", "dict[str,Any]": "JSON"}
@@ -111,8 +112,15 @@ def start_engines(settings: Settings) -> Sequence[Engine]:
     Raises EngineStartError with one line of cause.
     """
     if settings.engine.kind == "fake":
-        context_tokens, block_size = settings.engine.context_tokens or 8192, settings.engine.block_size or 16
-        return [FakeEngine(context_tokens=context_tokens, block_size=block_size, keep_requests=False)]
+        return [
+            FakeEngine(
+                context_tokens=settings.engine.context_tokens or 8192,
+                block_size=settings.engine.block_size or 16,
+                answer_tokens=settings.fake.answer_tokens,
+                speed=FakeSpeed(settings.fake.prefill_speed or None, settings.fake.decode_speed or None),
+                keep_requests=False,
+            )
+        ]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")

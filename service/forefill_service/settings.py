@@ -91,6 +91,20 @@ class EngineSettings(Group):
     )
 
 
+class FakeSettings(Group):
+    """With --engine fake: how it answers, to try a client against."""
+
+    answer_tokens: int = Field(
+        8, ge=1, alias="fake_answer_tokens", description="length of an answer that nothing ends earlier, in tokens"
+    )
+    decode_speed: float = Field(
+        0, ge=0, alias="fake_decode_speed", description="tokens of an answer a second; 0 takes no time"
+    )
+    prefill_speed: float = Field(
+        0, ge=0, alias="fake_prefill_speed", description="tokens of a prompt a second; 0 takes no time"
+    )
+
+
 class RemoteSettings(Group):
     """With --engine remote: vLLM servers that already run, or their router."""
 
@@ -314,6 +328,7 @@ class Settings(BaseModel):
     server: ServerSettings = Field(title="listening")
     engine: EngineSettings = Field(title="engine")
     remote: RemoteSettings = Field(title="remote servers")
+    fake: FakeSettings = Field(title="fake engine")
     warming: WarmingSettings = Field(title="warming")
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")

@@ -64,6 +64,19 @@ def answer_to(
     return words, "stop" if rest <= max_tokens else "length"
 
 
+def cut_at(words: list[str], reason: str, stops: Sequence[str]) -> tuple[list[str], str]:
+    """Return the words of an answer up to the first of these texts, and its finish reason."""
+    text = "".join(words)
+    end = min((at for at in map(text.find, stops) if at >= 0), default=None)
+    if end is None:
+        return words, reason
+    kept: list[str] = []
+    while words and end > 0:
+        kept.append(words[len(kept)][:end])
+        end -= len(kept[-1])
+    return kept or [""], "stop"
+
+
 def _hash(ids: Sequence[int], before: int = 0) -> int:
     return zlib.crc32(array("Q", ids).tobytes(), before)
 

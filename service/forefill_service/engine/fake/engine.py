@@ -16,7 +16,7 @@ from ...cache.blocks import BlockName, CacheChange, chained
 from ...chat.generation import Output
 from ..base import EngineInfo, EngineLoad, Request
 from .block_pool import BlockPool
-from .chat import FakeChat, answer_to
+from .chat import FakeChat, answer_to, cut_at
 from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
@@ -68,7 +68,10 @@ class FakeEngine:
             self.requests.append(request)
         self.faults.meet(request.priority)
         max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
-        words, reason = answer_to(request.prompt_ids, self.answer_tokens, max_tokens, request.sampling.min_tokens)
+        sampling = request.sampling
+        words, reason = cut_at(
+            *answer_to(request.prompt_ids, self.answer_tokens, max_tokens, sampling.min_tokens), sampling.stop
+        )
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
         job = Job(request.priority, self._blocks(ids, request.cache_salt), len(request.prompt_ids), len(words))
         ticks, finished = self._scheduler.ticks(job), False
