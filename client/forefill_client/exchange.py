@@ -216,8 +216,8 @@ class Exchange:
             self._tell(SessionState.RECONNECTING, ending)
         outage = self._outage
         while True:
-            most = min(resume.longest_delay_seconds, resume.first_delay_seconds * 2**outage.attempts)
-            delay = max(random.uniform(0, most), ending.retry_after_seconds)  # noqa: S311 - no secret
+            most = min(resume.longest_delay_seconds, resume.first_delay_seconds * 2.0 ** min(outage.attempts, 60))
+            delay = ending.retry_after_seconds + random.uniform(0, most)  # noqa: S311 - no secret
             outage.attempts += 1
             if now() + delay >= outage.until:
                 raise ending

@@ -73,7 +73,7 @@ class Sampling:
 class Resume:
     """How a session goes on after its stream broke: on the next server that answers, with its draft and conversation.
 
-    The delay before a try is drawn evenly from 0 to a limit that doubles with each; it is longer if the server says so.
+    The delay before a try is drawn evenly from 0 to a limit that doubles with each, after what the server asks for.
     """
 
     seconds: float = 60.0
