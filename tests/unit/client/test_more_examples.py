@@ -1,0 +1,139 @@
+"""The examples that stand between forefill and something else: a web page, a database."""
+
+import asyncio
+import json
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websockets
+from forefill.v1 import keystroke_pb2 as pb
+
+from tests.support.scripted_service import Wire, serving
+
+EXAMPLES = Path(__file__).parents[3] / "client" / "examples"
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1", **more}
+
+
+async def answers(wire: Wire) -> None:
+    """Answer each submit with its text; "long" goes on until it is cancelled, and "no" is refused."""
+    await wire.open()
+    long = 0
+    try:
+        while (event := await wire.event()).WhichOneof("kind") != "end":
+            match event.WhichOneof("kind"):
+                case "submit" if event.submit.text == "long":
+                    long = event.seq
+                    await wire.send(generation_delta=pb.GenerationDelta(seq=long, text="SEL"))
+                case "submit" if event.submit.text == "no":
+                    await wire.refuse(event.seq, pb.ERROR_REASON_PROMPT_TOO_LONG)
+                case "submit":
+                    await wire.answer(event.seq, event.submit.text)
+                case "cancel":
+                    finished = pb.GenerationFinished(seq=long, reason=pb.FINISH_REASON_CANCELLED)
+                    await wire.send(generation_finished=finished)
+    except StopAsyncIteration:
+        return
+
+
+@asynccontextmanager
+async def bridge(address: str) -> AsyncIterator[str]:
+    """Run the bridge on a free port; yields its WebSocket's address."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", "0", "bridge:app"),
+        env=environment(FOREFILL=address),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            while not (found := re.search(rb"running on http://(\S+)", await process.stderr.readline())):
+                assert process.returncode is None
+        yield f"ws://{found[1].decode()}/box"
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_a_page_types_submits_and_stops() -> None:
+    async with serving(answers) as address, bridge(address) as url, websockets.connect(url) as page:
+
+        async def says(**said: Any) -> None:
+            await page.send(json.dumps(said))
+
+        async def hears() -> Any:
+            async with asyncio.timeout(20):
+                return json.loads(await page.recv())
+
+        await says(draft="Show m")
+        await says(draft="Show me", composing=True)
+        await says(hint=True)
+        await says(submit="Show me")
+        assert [await hears(), await hears()] == [{"delta": "Show me"}, {"done": "stop"}]
+        await says(submit="long")
+        assert await hears() == {"delta": "SEL"}
+        await says(stop=True)
+        assert await hears() == {"done": "cancelled"}
+        await says(submit="no")
+        assert list(await hears()) == ["error"]
+        await says(submit="again")
+        assert [await hears(), await hears()] == [{"delta": "again"}, {"done": "stop"}]
+
+
+async def text_to_sql(tmp_path: Path, answer: str) -> tuple[int, str, str, list[str]]:
+    """Ask a small database, with this answer of the server; return what came, and the system prompt."""
+    path = tmp_path / "a clinic.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE patients (name TEXT, beds INT)")
+        database.executemany("INSERT INTO patients VALUES (?, ?)", [("Ann", 1), ("Bob", 2)])
+    systems: list[str] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        systems.append(wire.opening.messages[0].content)
+        await wire.answer((await wire.until("submit")).seq, answer)
+        await wire.until("end")
+
+    async with serving(script) as address:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / "text_to_sql.py"), address, str(path), "How many?"),
+            env=environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode(), systems
+
+
+@pytest.mark.parametrize("answer", ["SELECT name, beds FROM patients", "```sql\nSELECT name, beds FROM patients\n```"])
+async def test_the_answer_is_run_on_the_database_whose_schema_was_sent(tmp_path: Path, answer: str) -> None:
+    code, out, err, systems = await text_to_sql(tmp_path, answer)
+    assert (code, out) == (0, "name | beds\nAnn | 1\nBob | 2\n")
+    assert err == "SELECT name, beds FROM patients\n"
+    assert "CREATE TABLE patients (name TEXT, beds INT)" in systems[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("DELETE FROM patients", "readonly"),
+        ("I do not know", "syntax error"),
+        ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n", "interrupted"),
+    ],
+)
+async def test_an_answer_can_neither_write_nor_run_for_ever(tmp_path: Path, answer: str, error: str) -> None:
+    code, out, err, _ = await text_to_sql(tmp_path, answer)
+    assert code == 1
+    assert error in err
+    with sqlite3.connect(tmp_path / "a clinic.db") as database:
+        assert database.execute("SELECT count(*) FROM patients").fetchone() == (2,)
+    assert not out.startswith("Ann")
