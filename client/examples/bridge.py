@@ -2,9 +2,9 @@
 
 FOREFILL=127.0.0.1:50051 uvicorn --app-dir client/examples bridge:app
 
-On the WebSocket /box the page sends JSON: {"draft": TEXT, "composing": BOOL} after each change of its box, {"hint":
-BOOL} when the pointer reaches the send button or leaves it, {"submit": TEXT} and {"stop": true}. It gets {"delta": TEXT}
-as the answer comes, {"done": REASON} at its end, and {"error": TEXT}.
+On the WebSocket /box the page sends JSON: {"draft": TEXT, "composing": BOOL} after each change of its box,
+{"hint": BOOL} when the pointer reaches the send button or leaves it, {"submit": TEXT} and {"stop": true}. It gets
+{"delta": TEXT} as the answer comes, {"done": REASON} at its end, and {"error": TEXT}.
 """
 
 import asyncio
