@@ -63,6 +63,7 @@ async def interrupted(typist: Typist) -> pb.SessionError:
             response = await typist.read()
             assert response.WhichOneof("response") != "generation_finished"
             if response.WhichOneof("response") == "session_error":
+                typist.gets_back()
                 return response.session_error
 
 

@@ -51,6 +51,7 @@ class Typist:
     def __init__(self, call: Any) -> None:
         self.call = call
         self.draft = ""
+        self.submitted = ""
         self.opened = pb.Opened()
         self._seq = 0
 
@@ -98,6 +99,7 @@ class Typist:
 
     async def send_submit(self, text: str | None = None) -> int:
         """Send SUBMIT without waiting for the answer."""
+        self.submitted = self.draft if text is None else text
         self.draft = ""
         return await self.event(submit=pb.Submit(text=text))
 
@@ -119,7 +121,12 @@ class Typist:
                 case "generation_finished":
                     return Answer("".join(texts), len(texts), started, response.generation_finished)
                 case "session_error":
+                    self.gets_back()
                     raise SubmitRefused(response.session_error)
+
+    def gets_back(self) -> None:
+        """Have the text of a SUBMIT that failed in the draft again, as the server has, unless another one was begun."""
+        self.draft = self.draft or self.submitted
 
     async def end(self) -> None:
         """Close the session in good order; a FLUSH that made way for SUBMIT may be answered until then."""
