@@ -38,7 +38,9 @@ async def run(command: TypeCommand) -> int:
 
 async def _run(command: TypeCommand, view: "_View") -> int:
     messages = [("system", command.system)] if command.system is not None else []
-    async with AsyncClient.connect(command.target, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS) as client:
+    async with AsyncClient.connect(
+        command.target, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS, resume=None
+    ) as client:
         session = client.session(messages, sampling=command.sampling, auto_flush=False, on_flush=view.flushed)
         async with session:
             view.opened(session)

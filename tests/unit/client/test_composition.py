@@ -170,7 +170,7 @@ def test_a_refused_submit_gives_its_text_back_unless_more_was_typed() -> None:
     assert said(box.submit_refused("Show")) == [(2, -EVERYTHING), (3, "Show")]
     box.submit(None)
     box.type("x")
-    assert box.submit_refused("Show") == []
+    assert said(box.submit_refused("Show")) == [(6, -EVERYTHING), (7, "x")], "the server has one or the other"
     assert box.draft.text == "x"
 
 
