@@ -39,7 +39,6 @@ examples:
       --engine-args '{"tensor_parallel_size": 2}'
   forefill-server --engine remote --engine-url http://10.0.0.7:8000
   forefill-server --engine fake        no model: to try a client against
-  forefill-server --engine fake --fake-answer-tokens 200 --fake-decode-speed 20    one that takes its time
 """
 
 _METAVARS = {"int": "N", "Path": "FILE", "dict[str,str]": "JSON", "dict[str,Any]": "JSON"}

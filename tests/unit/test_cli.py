@@ -41,6 +41,7 @@ def test_the_help_is_grouped_by_subject(sections: Help) -> None:
         "listening",
         "engine",
         "remote servers",
+        "fake engine",
         "warming",
         "pre-generation",
         "sessions",

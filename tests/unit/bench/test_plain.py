@@ -21,7 +21,7 @@ CLOCK = Clock()
 async def test_both_clients_report_the_same_things() -> None:
     async with (
         running_server([FakeEngine(answer_tokens=2)], Settings(port=0, metrics_port=-1)) as server,
-        AsyncClient.connect(server.address) as client,
+        AsyncClient.connect(server.address, resume=None) as client,
         openai_endpoint() as endpoint,
         openai_client(endpoint.url, None, CLOCK) as direct,
     ):
@@ -37,7 +37,7 @@ async def test_through_forefill_nothing_is_warmed_and_a_second_ask_finds_the_fir
     engine = FakeEngine()
     async with (
         running_server([engine], Settings(port=0, metrics_port=-1)) as server,
-        AsyncClient.connect(server.address) as client,
+        AsyncClient.connect(server.address, resume=None) as client,
     ):
         asked_before = len(engine.requests)
         first, second = [await ForefillPlainClient(client, CLOCK).ask(TALK, "Show me all", 4) for _ in range(2)]

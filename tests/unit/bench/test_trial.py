@@ -83,7 +83,7 @@ async def stage() -> AsyncIterator[Stage]:
     engine, clock = FakeEngine(cache_blocks=100_000, context_tokens=16_384), StillClock(NaiveFlush.TASK_NAME)
     async with (
         running_server([engine], Settings(port=0, metrics_port=-1)) as server,
-        AsyncClient.connect(server.address) as client,
+        AsyncClient.connect(server.address, resume=None) as client,
         openai_endpoint() as endpoint,
         openai_client(endpoint.url, None, clock) as openai,
     ):
