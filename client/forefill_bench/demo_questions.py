@@ -16,7 +16,7 @@ MEAN_GAP_MS: Final = 130.0
 PEOPLE: Final = copying_at(MEAN_GAP_MS)
 REST_MS: Final = 500.0
 """From the time when the prompt should be cached to Enter, at least: all arms meet an engine that has rested."""
-READING_FACTOR: Final = 1.1
+READING_FACTOR: Final = 1.25
 """A prompt whose draft is typed meanwhile takes longer to be cached than one that is warmed alone."""
 QUESTIONS: Final = (
     "Which beds are free?",
