@@ -823,7 +823,7 @@ class KeystrokeEvent(_message.Message):
 
     @_builtins.property
     def rewrite(self) -> Global___Rewrite:
-        """The user changed the conversation before the draft: a message edited, an answer asked for anew."""
+        """The user changed the conversation before the draft: a message edited, an answer to regenerate."""
 
     def __init__(
         self,
@@ -985,7 +985,7 @@ class Submit(_message.Message):
     """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
     answer_so_far: _builtins.str
     """The beginning of the answer, if the client has it from a stream that broke: the answer goes on after it, and is
-    counted from there. What another request cannot continue (a seed, penalties, stop texts) begins anew there. Set by
+    counted from there. What depends on the answer so far (a seed, penalties, stop texts) starts over there. Set by
     the client; default: empty. Where only the engine's chat endpoint knows the prompt, the answer is GENERATION_FAILED.
     """
     def __init__(
@@ -1075,7 +1075,7 @@ Global___Cancel: _TypeAlias = Cancel  # noqa: Y015
 @_typing.final
 class Rewrite(_message.Message):
     """Rewrite replaces the end of the conversation: the messages from one on, by others. The draft stays. What the old and
-    the new conversation begin with stays cached. To have an answer generated anew, remove it and its question, then
+    the new conversation begin with stays cached. To regenerate an answer, remove it and its question, then
     SUBMIT the question.
     """
 
