@@ -16,16 +16,13 @@ from forefill_service.scheduling.guess_price import BASE_PRICE, LEAST_FACTOR
 from forefill_service.serving.runner import SessionRunner
 from forefill_service.session.draft import checksum, edited
 from forefill_service.session.events import (
-    Cancel,
     CharAdd,
     CharDelete,
-    End,
     Flush,
-    Hint,
     KeystrokeEvent,
+    Kind,
     Open,
     Replace,
-    Rewrite,
     Submit,
     Unknown,
 )
@@ -85,7 +82,6 @@ class RisingTypist(Typist):
         return max(0.0, PAUSE_SECONDS * (1 + log(p_end / (1 - p_end) / LOWEST_PRICE, GROWTH)))
 
 
-Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
 R = TypeVar("R")
 
 

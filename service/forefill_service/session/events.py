@@ -125,9 +125,12 @@ class Unknown:
     """A message or event without a kind that this server knows."""
 
 
+Kind = Edit | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
+
+
 @dataclass(frozen=True, slots=True)
 class KeystrokeEvent:
     """One numbered thing that the user did."""
 
     seq: int
-    kind: CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
+    kind: Kind

@@ -14,11 +14,11 @@ from ..session.events import (
     Cancel,
     CharAdd,
     CharDelete,
-    Edit,
     End,
     Flush,
     Hint,
     KeystrokeEvent,
+    Kind,
     Open,
     PregenerationMode,
     Replace,
@@ -73,7 +73,7 @@ def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
             return Unknown()
 
 
-_KINDS: dict[str, Callable[[Any], Edit | Flush | Hint | Submit | Cancel | Rewrite | End]] = {
+_KINDS: dict[str, Callable[[Any], Kind]] = {
     "char_add": lambda m: CharAdd(m.text),
     "char_delete": lambda m: CharDelete(m.count or 1),
     "replace": lambda m: Replace(m.start, m.end, m.text),

@@ -1,24 +1,16 @@
 """The state machine of one stream, row by row."""
 
-from copy import deepcopy
-
 import pytest
-from forefill_service.chat.messages import ChatMessage
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.actions import (
-    Action,
     BeginTurn,
     Close,
     Confirm,
-    Defer,
     Drafted,
-    Generate,
     Hinted,
     Refuse,
-    Stop,
 )
 from forefill_service.session.boundary import Client
-from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
     Cancel,
     CharAdd,
@@ -27,6 +19,7 @@ from forefill_service.session.events import (
     Flush,
     Hint,
     KeystrokeEvent,
+    Kind,
     Open,
     Replace,
     Rewrite,
@@ -36,42 +29,8 @@ from forefill_service.session.events import (
 from forefill_service.session.machine import RULES, Phase, Session
 
 from tests.support.composing import COMPOSITIONS, PINYIN
+from tests.support.session_typist import SYSTEM, Typist, in_phase, state
 from tests.support.texts import HEX, MYANMAR, THAI
-
-SYSTEM = ChatMessage("system", "You write SQL.")
-Kind = CharAdd | CharDelete | Replace | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
-
-
-class Typist:
-    """Numbers events and hands them to a session."""
-
-    def __init__(self, max_draft_code_points: int = 1000, *, opened: bool = True, draft: str = "") -> None:
-        self.session = Session(max_draft_code_points)
-        self.seq = 0
-        if opened:
-            self.session.receive(Open((SYSTEM,), draft=draft))
-
-    def does(self, kind: Kind) -> list[Action]:
-        self.seq += 1
-        return self.session.receive(KeystrokeEvent(self.seq, kind))
-
-    def flushes(self, confirmed: int | None = None) -> list[Action]:
-        draft = self.session.draft
-        return self.does(Flush(len(draft), checksum(draft), confirmed))
-
-
-def in_phase(phase: Phase) -> Typist:
-    typist = Typist(opened=phase is not Phase.WAITING)
-    if phase in (Phase.GENERATING, Phase.CLOSING):
-        typist.does(Submit("Show me all"))
-    if phase in (Phase.CLOSING, Phase.CLOSED):
-        typist.does(End())
-    assert typist.session.phase is phase
-    return typist
-
-
-def state(session: Session) -> dict[str, object]:
-    return {name: deepcopy(value) for name, value in vars(session).items() if name != "last_seq"}
 
 
 def test_open_begins_the_first_turn() -> None:
@@ -335,123 +294,6 @@ def test_an_edit_into_the_confirmed_text_takes_it_back(edit: Kind) -> None:
     typist = Typist(draft="Show me ")
     assert typist.does(edit) == [Confirm(None, typist.session.confirmed), Drafted(typist.session.draft)]
     assert typist.session.draft.startswith(typist.session.confirmed)
-
-
-def test_submit_takes_the_servers_draft_when_it_brings_no_text() -> None:
-    typist = Typist(draft="Show me al")
-    assert typist.does(Submit()) == [Generate(1, "Show me al")]
-    assert typist.session.draft == ""
-
-
-def test_the_text_of_submit_wins_over_the_draft() -> None:
-    typist = Typist(draft="Show me al")
-    assert typist.does(Submit("Show me everything")) == [Generate(1, "Show me everything")]
-
-
-def test_the_answer_begins_the_next_turn_with_the_conversation_grown() -> None:
-    typist = Typist()
-    typist.does(Submit("Show me all"))
-    conversation = (SYSTEM, ChatMessage("user", "Show me all"), ChatMessage("assistant", "SELECT 1"))
-    assert typist.session.answered("SELECT 1") == [BeginTurn(conversation, "")]
-    assert typist.session.phase is Phase.COMPOSING
-
-
-def test_the_next_turn_may_be_typed_while_the_answer_runs() -> None:
-    typist = Typist()
-    typist.does(Submit("Show me all"))
-    assert typist.does(CharAdd("And now ")) == []
-    assert typist.flushes() == [Defer(3, 8)]
-    [begin, drafted] = typist.session.answered("SELECT 1")
-    assert isinstance(begin, BeginTurn)
-    assert drafted == Drafted("And now ")
-    assert begin.confirmed == "And now "
-    assert typist.session.draft == "And now "
-
-
-@pytest.mark.parametrize("edit", [CharDelete(), Replace(4, 7, " you"), Replace(0, 0, "Oh. ")])
-def test_an_edit_into_the_confirmed_text_of_the_next_turn_is_told_when_it_begins(edit: Kind) -> None:
-    typist = in_phase(Phase.GENERATING)
-    typist.does(CharAdd("And now "))
-    typist.flushes()
-    assert typist.does(edit) == []
-    [begin, drafted] = typist.session.answered("SELECT 1")
-    assert isinstance(begin, BeginTurn)
-    assert begin.confirmed == typist.session.confirmed != "And now "
-    assert drafted == Drafted(typist.session.draft)
-
-
-def test_a_failed_answer_leaves_the_conversation_as_it_was_and_gives_the_text_back() -> None:
-    typist = Typist(draft="Show me all")
-    typist.does(Submit())
-    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), "")]
-    assert typist.session.draft == "Show me all"
-    assert typist.does(Submit()) == [Generate(2, "Show me all")]
-
-
-def test_a_failed_answer_leaves_a_draft_that_was_begun_meanwhile() -> None:
-    typist = in_phase(Phase.GENERATING)
-    typist.does(CharAdd("And now"))
-    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), ""), Drafted("And now")]
-    assert typist.session.draft == "And now"
-
-
-@pytest.mark.parametrize("phase", [Phase.GENERATING, Phase.CLOSING])
-def test_cancel_stops_an_answer_that_runs(phase: Phase) -> None:
-    assert in_phase(phase).does(Cancel(keep_text=False)) == [Stop()]
-
-
-@pytest.mark.parametrize(("keep_text", "text", "kept"), [(True, "SEL", True), (True, "", False), (False, "SEL", False)])
-def test_what_came_of_a_cancelled_answer_is_kept_if_that_was_asked_for(keep_text: bool, text: str, kept: bool) -> None:
-    typist = in_phase(Phase.GENERATING)
-    typist.does(CharAdd("And now"))
-    typist.does(Cancel(keep_text=not keep_text))
-    typist.does(Cancel(keep_text=keep_text))  # the last word counts
-    turn = (ChatMessage("user", "Show me all"), ChatMessage("assistant", text)) if kept else ()
-    assert typist.session.cancelled(text) == [BeginTurn((SYSTEM, *turn), ""), Drafted("And now")]
-    assert typist.session.phase is Phase.COMPOSING
-
-
-def test_a_cancelled_answer_does_not_decide_about_the_next() -> None:
-    typist = in_phase(Phase.GENERATING)
-    typist.does(Cancel(keep_text=True))
-    typist.session.cancelled("SEL")
-    typist.does(Submit("And now"))
-    assert typist.session.cancelled("INS")[0] == BeginTurn(typist.session.messages[:3], "")
-
-
-def test_rewrite_replaces_the_conversation_from_a_message_on_and_leaves_the_draft() -> None:
-    typist = Typist(draft="And now ")
-    typist.does(Submit("Show me all"))
-    typist.does(CharAdd("And now "))
-    typist.session.answered("SELECT 1")
-    asked = ChatMessage("user", "Show me some")
-    assert typist.does(Rewrite(1, (asked,))) == [BeginTurn((SYSTEM, asked), ""), Drafted("And now ")]
-    assert typist.does(Rewrite(0, ()))[0] == BeginTurn((), "")
-    assert typist.session.draft == "And now "
-
-
-def test_a_conversation_cannot_be_rewritten_without_end() -> None:
-    session = Session(1000, max_rewritten_code_points=96)
-    session.receive(Open((SYSTEM,)))
-    fits, too_long = ChatMessage("user", "x" * 40), ChatMessage("user", "x" * 41)
-    for seq, (message, is_refused) in enumerate([(fits, False), (too_long, True)], 1):
-        [action, *_] = session.receive(KeystrokeEvent(seq, Rewrite(1, (message,))))
-        assert isinstance(action, Refuse) is is_refused
-    assert session.messages == (SYSTEM, fits)
-
-
-@pytest.mark.parametrize(
-    ("rewrite", "detail"),
-    [(Rewrite(2, ()), "keep_messages is 2, of 1 messages"), (Rewrite(1, (ChatMessage("", "a"),)), "needs a role")],
-)
-def test_a_rewrite_that_does_not_fit_is_refused_with_the_cause(rewrite: Rewrite, detail: str) -> None:
-    typist = Typist()
-    before = state(typist.session)
-    [refused] = typist.does(rewrite)
-    assert isinstance(refused, Refuse)
-    assert refused.reason is Reason.INVALID_REWRITE
-    assert detail in refused.detail
-    assert state(typist.session) == before
 
 
 def test_end_closes_a_composing_session_at_once() -> None:
