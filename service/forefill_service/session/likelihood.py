@@ -19,33 +19,33 @@ LONGEST_SILENCE_SECONDS = 60.0
 """A silence that is longer is not foreseen."""
 
 ENDING_WEIGHTS = {
-    Ending.FINAL: 1.45,
-    Ending.SEMICOLON: -1.33,
-    Ending.CLOSING: -3.08,
-    Ending.COMMA: -4.4,
-    Ending.LETTER: -3.03,
-    Ending.DIGIT: -2.69,
-    Ending.SPACE: -3.87,
+    Ending.FINAL: 1.39,
+    Ending.SEMICOLON: -1.55,
+    Ending.CLOSING: -3.27,
+    Ending.COMMA: -4.61,
+    Ending.LETTER: -3.12,
+    Ending.DIGIT: -2.72,
+    Ending.SPACE: -4.09,
     Ending.NEWLINE: -3.0,
     Ending.OTHER: -3.7,
 }
 """Log-odds of an end, by the last character."""
 
 FEATURE_WEIGHTS = {
-    "log length": -0.54,
+    "log length": -0.53,
     "shorter than usual": 2.28,
-    "longer than usual": 0.08,
-    "log length of the last word": 1.0,
-    "removed": -1.76,
-    "final habit if final": 1.36,
-    "final habit if not": -2.33,
+    "longer than usual": 0.11,
+    "log length of the last word": 1.02,
+    "removed": -1.77,
+    "final habit if final": 1.28,
+    "final habit if not": -2.36,
 }
 """What one unit of each feature adds to the log-odds; `Typist.features` has them in this order."""
 
 RISES = {
     Ending.FINAL: (0.22, 0.0, 0.0, 0.0),
-    Ending.LETTER: (0.67, 0.35, 0.0, 0.0),
-    Ending.SPACE: (0.07, 0.0, 0.05, 0.17),
+    Ending.LETTER: (0.66, 0.35, 0.0, 0.0),
+    Ending.SPACE: (0.25, 0.05, 0.05, 0.13),
 }
 """What each doubling of the silence adds to the log-odds, the first from half of the median gap; none is negative."""
 
