@@ -284,16 +284,16 @@ async def fake_vllm(**engine: Any) -> AsyncIterator[FakeVllm]:
 
 
 def remote_settings(*urls: str, **settings: Any) -> Settings:
-    """Return settings for remote engines that give up quickly."""
+    """Return settings for remote engines that are probed often; a probe has the time that a loaded machine may need."""
     return Settings(
         **{
             "engine": "remote",
             "engine_url": list(urls),
             "port": 0,
             "metrics_port": -1,
-            "connect_timeout_seconds": 2,
+            "connect_timeout_seconds": 10,
             "probe_seconds": 0.2,
-            "probe_timeout_seconds": 0.5,
+            "probe_timeout_seconds": 30,
             **settings,
         }
     )

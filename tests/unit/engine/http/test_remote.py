@@ -145,7 +145,7 @@ async def test_giving_up_an_answer_aborts_it_on_the_server() -> None:
 
 
 async def test_a_hung_server_is_found_out_and_those_who_wait_are_told(server: FakeVllm) -> None:
-    async with remote_engine(server) as engine:
+    async with remote_engine(server, probe_timeout_seconds=0.5) as engine:
         watch = asyncio.create_task(engine.watch())
         server.faults.flowing.clear()
         with pytest.raises(EngineUnavailable):
@@ -186,7 +186,7 @@ async def test_who_waits_for_a_server_that_cannot_be_reached_any_more_is_told(
     server: FakeVllm, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING", logger="forefill_service.engine.http.monitor")
-    async with remote_engine(server) as engine:
+    async with remote_engine(server, probe_timeout_seconds=0.5) as engine:
         server.faults.stall_after = 1
         reader = asyncio.create_task(answer(engine, request()))
         await server.until(lambda: len(server.engine.requests) == 2)
