@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.metadata
+import os
 import shlex
 import socket
 import sys
@@ -53,7 +54,8 @@ async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
     async def listening(server: Process) -> str:
         return await _healthy(server, url)
 
-    async with local_server(waiting, command=command, environment=VLLM_ENVIRONMENT, listening=listening) as address:
+    environment = VLLM_ENVIRONMENT | _cpu_environment()
+    async with local_server(waiting, command=command, environment=environment, listening=listening) as address:
         yield address
 
 
@@ -95,6 +97,12 @@ def _flags(settings: dict[str, Any]) -> list[str]:
         if value is not True:
             flags.append(str(value))
     return flags
+
+
+def _cpu_environment() -> dict[str, str]:
+    from forefill_service.engine.vllm.start import cpu_environment
+
+    return cpu_environment(len(os.sched_getaffinity(0)), os.environ) if _is_for_cpu() else {}
 
 
 def _is_for_cpu() -> bool:

@@ -1,7 +1,7 @@
 """vLLM's arguments on this machine."""
 
 import pytest
-from forefill_service.engine.vllm.start import slow_in_bfloat16
+from forefill_service.engine.vllm.start import cpu_environment, slow_in_bfloat16
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,20 @@ from forefill_service.engine.vllm.start import slow_in_bfloat16
 def test_only_an_x86_cpu_without_avx_512_is_slow_in_bfloat16(machine: str, flags: str, slow: bool) -> None:
     cpuinfo = f"processor\t: 0\nflags\t\t: {flags}\nbogomips\t: 4890.85\n"
     assert slow_in_bfloat16(machine, cpuinfo) is slow
+
+
+@pytest.mark.parametrize(
+    ("cpus", "environment", "reserves_none"),
+    [
+        (1, {}, True),
+        (2, {}, True),
+        (3, {}, False),
+        (2, {"VLLM_CPU_NUM_OF_RESERVED_CPU": "1"}, False),
+        (2, {"VLLM_CPU_OMP_THREADS_BIND": "0"}, False),
+    ],
+)
+def test_vllm_computes_on_all_of_few_cpus_unless_the_user_says_otherwise(
+    cpus: int, environment: dict[str, str], reserves_none: bool
+) -> None:
+    added = cpu_environment(cpus, environment)
+    assert added == ({"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"} if reserves_none else {})
