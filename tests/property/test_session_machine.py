@@ -106,6 +106,9 @@ class Watched:
     def load(self) -> EngineLoad:
         return self.engine.load
 
+    def openai_headers(self, route: str) -> dict[str, str]:
+        return self.engine.openai_headers(route)
+
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         return self.engine.cache_changes()
 

@@ -1,5 +1,6 @@
 """Responses of a stream, as values; `wire.to_messages` turns them into messages. Times are in seconds here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -8,6 +9,8 @@ from .ledger import Balance
 
 CANCELLED = "cancelled"
 """The reason of an answer that Cancel stopped, beside those of engines."""
+HANDED_OFF = "handed off"
+"""The reason of an answer that the application asked for itself."""
 
 
 class FlushOutcome(Enum):
@@ -94,7 +97,7 @@ class GenerationDelta:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
-    """An answer has ended; `reason` is the engine's, "stop" or "length", or CANCELLED.
+    """An answer has ended; `reason` is the engine's, "stop" or "length", or CANCELLED, or HANDED_OFF.
 
     One that ended before its first token has a `ttft_seconds` of 0.
     """
@@ -111,6 +114,19 @@ class GenerationFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOff:
+    """Answers a HandOff; fields as in `HandedOff` on the wire."""
+
+    seq: int
+    base_url: str
+    headers: Mapping[str, str]
+    cache_salt: str
+    model: str
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionError:
     """An event was not carried out; `sent_text` is the part of an interrupted answer that was sent."""
 
@@ -121,4 +137,4 @@ class SessionError:
     sent_text: str = ""
 
 
-Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError
+Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | HandedOff | SessionError

@@ -5,16 +5,22 @@ from forefill.v1 import keystroke_pb2 as pb
 from ..errors import Reason
 from ..session.responses import (
     CANCELLED,
+    HANDED_OFF,
     FlushResult,
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    HandedOff,
     Opened,
     Response,
     SessionError,
 )
 
-_FINISH_REASONS = {"length": pb.FINISH_REASON_LENGTH, CANCELLED: pb.FINISH_REASON_CANCELLED}
+_FINISH_REASONS = {
+    "length": pb.FINISH_REASON_LENGTH,
+    CANCELLED: pb.FINISH_REASON_CANCELLED,
+    HANDED_OFF: pb.FINISH_REASON_HANDED_OFF,
+}
 
 
 def reason_to_message(reason: Reason) -> pb.ErrorReason.ValueType:
@@ -70,6 +76,18 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
             return pb.ComposeResponse(generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text))
         case GenerationFinished():
             return pb.ComposeResponse(generation_finished=_finished(response))
+        case HandedOff():
+            return pb.ComposeResponse(
+                handed_off=pb.HandedOff(
+                    seq=response.seq,
+                    base_url=response.base_url,
+                    headers=response.headers,
+                    cache_salt=response.cache_salt,
+                    model=response.model,
+                    prompt_tokens=response.prompt_tokens,
+                    cached_tokens=response.cached_tokens,
+                )
+            )
         case SessionError():
             return pb.ComposeResponse(
                 session_error=pb.SessionError(
