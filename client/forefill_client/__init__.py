@@ -24,6 +24,7 @@ from .errors import (
     GenerationFailed,
     GenerationInterrupted,
     GenerationRunning,
+    HandOffNotOffered,
     InternalError,
     InvalidRequest,
     InvalidSampling,
@@ -38,6 +39,7 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
+from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
@@ -53,7 +55,7 @@ from .report import (
     ShedReason,
 )
 from .session import Session
-from .sync import Client, SyncAnswer, SyncSession
+from .sync import Client, SyncAnswer, SyncHandedOff, SyncSession
 
 __version__ = VERSION
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "ChatMessage",
     "Client",
     "ClientTooSlow",
+    "CompletionUsage",
     "DraftDiverged",
     "DraftTooLong",
     "EmptySubmit",
@@ -76,6 +79,9 @@ __all__ = [
     "GenerationInterrupted",
     "GenerationRunning",
     "GenerationSource",
+    "HandOffNotOffered",
+    "HandedOff",
+    "HandedOffRequest",
     "InternalError",
     "InvalidRequest",
     "InvalidSampling",
@@ -99,9 +105,11 @@ __all__ = [
     "SessionState",
     "ShedReason",
     "SyncAnswer",
+    "SyncHandedOff",
     "SyncSession",
     "TemplateRefused",
     "TooManySessions",
     "Unavailable",
+    "UsageLike",
     "WarmMode",
 ]
