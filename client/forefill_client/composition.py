@@ -146,6 +146,11 @@ class Composition:
         """Say what came of it."""
         return self._event(hand_off_finished=finished)
 
+    def take_back(self, text: str) -> None:
+        """Have the text of a hand-off in the draft again, as the server has it by then, unless another was begun."""
+        if not self.draft.text:
+            self.draft = Draft(text)
+
     def _to_enter(self, text: str | None) -> str:
         text = checked_text(self.draft.text if text is None else text)
         if not text:

@@ -114,6 +114,8 @@ class Conversation:
             self._cancels.add(event.seq)
         else:
             event = self.composition.hand_off_finished(finished)
+            if not hand_off.gets:  # the server does the same
+                self.composition.take_back(hand_off.text)
         hand_off.ending = event.seq
         return [event]
 
@@ -158,7 +160,7 @@ class Conversation:
             case "handed_off" if (hand_off := self._asked(response.handed_off.seq)) is not None:
                 hand_off.told, hand_off.stage = response.handed_off, Stage.OPEN
             case "generation_finished" if (hand_off := self._handed_off(response.generation_finished.seq)) is not None:
-                return self._hear_settled(hand_off, response.generation_finished)
+                self._hear_settled(hand_off, response.generation_finished)
             case _ if self.answer is not None:
                 self._hear_answer(self.answer, response)
         return []
@@ -209,11 +211,11 @@ class Conversation:
         hand_off = self._handed_off(seq)
         return hand_off if hand_off is not None and hand_off.stage is Stage.ASKED else None
 
-    def _hear_settled(self, hand_off: HandOff, finished: pb.GenerationFinished) -> Events:
+    def _hear_settled(self, hand_off: HandOff, finished: pb.GenerationFinished) -> None:
         if hand_off.stage is Stage.ASKED:
             hand_off.error = SessionEnded("the session was ended before the hand-off was answered")
         hand_off.ledger = ledger_from_wire(finished.ledger)
-        return self._end_now(hand_off)
+        self._end_now(hand_off)
 
     def _hear_hand_off_error(self, hand_off: HandOff, error: ForefillError) -> Events:
         if error.reason == "SEQUENCE_GAP":  # an event after a gap is carried out
@@ -231,15 +233,17 @@ class Conversation:
 
     def _end_unknown(self, hand_off: HandOff) -> Events:
         """End a hand-off that the server does not know: what the conversation gets comes by a Rewrite."""
+        self._end_now(hand_off)
+        if hand_off.gets is None:
+            return []
         if not hand_off.gets:
-            return self._end_now(hand_off)
-        rewrite = self.composition.rewrite(len(self.messages), [message_to_wire(message) for message in hand_off.gets])
-        return [rewrite, *self._end_now(hand_off)]
+            return self.composition.submit_refused(hand_off.text)
+        kept = len(self.messages) - len(hand_off.gets)
+        return [self.composition.rewrite(kept, [message_to_wire(message) for message in hand_off.gets])]
 
-    def _end_now(self, hand_off: HandOff) -> Events:
+    def _end_now(self, hand_off: HandOff) -> None:
         hand_off.stage = Stage.OVER
         self.messages += hand_off.gets or ()
-        return self.composition.submit_refused(hand_off.text) if hand_off.nothing_came else []
 
     def _settle_hand_off(self) -> None:
         """End a hand-off that was being ended on a stream that broke; the next server does not know of another yet."""

@@ -153,11 +153,6 @@ class HandOff:
     ledger: Ledger | None = None
     error: ForefillError | None = None
 
-    @property
-    def nothing_came(self) -> bool:
-        """Whether its text belongs into the draft again."""
-        return self.gets == ()
-
 
 def finished_to_wire(
     text: str, answer: str | None, messages: Iterable[MessageLike], usage: UsageLike | None

@@ -174,7 +174,7 @@ class FakeVllm:
     def _ids(self, chat: Chat, asked: dict[str, Any]) -> list[int]:
         if self.renders is not None:
             return self.renders
-        messages = [ChatMessage(message["role"], message["content"]) for message in asked["messages"]]
+        messages = [ChatMessage(message["role"], _text_of(message["content"])) for message in asked["messages"]]
         return chat.encode(chat.render(messages, asked.get("chat_template_kwargs") or {}))
 
     async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
@@ -233,7 +233,8 @@ class FakeVllm:
                 await _say(response, {"choices": [choice]})
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
-        await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
+        counts = {"prompt_tokens": len(ids), "completion_tokens": parts, "total_tokens": len(ids) + parts}
+        await _say(response, {"choices": [], "usage": {**counts, "prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 
     def _first_event(self, asked: dict[str, Any], ids: list[int]) -> dict[str, Any]:
@@ -261,6 +262,13 @@ class RefusingChat(FakeChat):
     def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
         """Raise Refusal."""
         raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def _text_of(content: str | list[dict[str, Any]]) -> str:
+    """Return a message's content with a placeholder for what is no text."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] if part["type"] == "text" else "<|image|>" for part in content)
 
 
 def _refusal(message: str, status: int) -> web.Response:
