@@ -79,8 +79,6 @@ class FinishReason(StrEnum):
     """Sampling.max_tokens or the model's context was reached."""
     CANCELLED = "cancelled"
     """It was stopped."""
-    HANDED_OFF = "handed off"
-    """The application asked for it itself."""
     UNKNOWN = "unknown"
     """The server is newer than this client."""
 
@@ -115,7 +113,6 @@ _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
-    pb.FINISH_REASON_HANDED_OFF: FinishReason.HANDED_OFF,
 }
 
 

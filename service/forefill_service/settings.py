@@ -190,8 +190,8 @@ class HandOffSettings(Group):
     urls: list[str] = Field(
         default_factory=list,
         alias="hand_off_url",
-        description="where applications reach the OpenAI API of the engine, which they are told; of several servers "
-        "each, in the order of --engine-url, separated by commas (default: the address of --openai-port; without "
+        description="address at which applications reach the engine's OpenAI API, to tell them; for several servers "
+        "one each, in the order of --engine-url, separated by commas (default: the address of --openai-port; without "
         "either, every hand-off is refused)",
     )
     openai_port: int = Field(

@@ -61,7 +61,7 @@ async def test_the_applications_call_finds_every_whole_block_that_was_warmed(
         client.session(new_context(), cache_scope=scope) as session,
     ):
         block_size, computed = session.opened.block_size, 0
-        for turn in range(2):
+        for _ in range(2):
             flushed = await warmed(session)
             handed = await session.hand_off()
             said, usage = await asks(handed, **GREEDY | CALLS[call])
@@ -71,7 +71,7 @@ async def test_the_applications_call_finds_every_whole_block_that_was_warmed(
             assert flushed.cached_tokens == flushed.stable_tokens // block_size * block_size > 200
             ledger = await handed.finished(said, usage=usage)
             assert ledger is not None
-            assert ledger.used_tokens == ledger.computed_tokens > 0, turn
+            assert ledger.used_tokens == ledger.computed_tokens
             computed += ledger.computed_tokens
             if call in ("a tool", "a schema"):
                 assert "sql" in json.loads(said)

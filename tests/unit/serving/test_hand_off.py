@@ -297,6 +297,17 @@ async def test_a_stream_that_is_cut_settles_it_by_what_is_believed() -> None:
         assert "forefill_warm_tokens_total abandoned" not in samples
 
 
+async def test_a_server_that_stops_does_not_wait_for_the_application() -> None:
+    async with handing_off() as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        await hands_off(stage)
+        stage.runner.stop()
+        await settle()
+        assert stage.refusal().reason is Reason.SERVER_STOPPING
+        assert stage.samples()["forefill_warm_tokens_total used"] > 0
+
+
 async def test_one_that_ends_before_it_is_told_is_not_told_and_its_books_go_on() -> None:
     async with handing_off() as stage:
         await stage.types(TEXT)
