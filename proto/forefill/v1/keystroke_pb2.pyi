@@ -227,7 +227,7 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
     a hand-off.
     """
-    FINISH_REASON_HANDED_OFF: _FinishReason.ValueType  # 4
+    FINISH_REASON_HANDED_OFF: _FinishReason.ValueType  # 5
     """The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
     knows it; Timings have no first token, and end with HandOffFinished.
     """
@@ -245,7 +245,7 @@ FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
 """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
 a hand-off.
 """
-FINISH_REASON_HANDED_OFF: FinishReason.ValueType  # 4
+FINISH_REASON_HANDED_OFF: FinishReason.ValueType  # 5
 """The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
 knows it; Timings have no first token, and end with HandOffFinished.
 """

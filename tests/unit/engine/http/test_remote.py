@@ -17,7 +17,7 @@ from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 
-from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm, remote_engine
+from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm, remote_engine, remote_settings
 from tests.support.openai_endpoint import openai_endpoint
 
 BLOCK = 16
@@ -81,6 +81,17 @@ async def test_the_route_goes_to_the_router_as_a_hash(server: FakeVllm) -> None:
     assert keys[0] == keys[1] != keys[2]
     assert keys[3] is None
     assert "anna" not in str(server.headers)
+
+
+async def test_an_applications_own_request_carries_what_ours_carry(server: FakeVllm) -> None:
+    async with remote_engine(server, affinity_header="X-Key") as one:
+        engine = RemoteEngine(one.client.endpoint, one.client.served, remote_settings(server.url), rank=3)
+        async for _ in engine.client.outputs(request(route="anna"), 1):
+            pass
+        told = engine.openai_headers("anna")
+        assert told == {name: server.headers[-1][name] for name in ("X-Session-ID", "X-data-parallel-rank")}
+        assert told["X-data-parallel-rank"] == "3"
+        assert one.openai_headers("") == {}
 
 
 async def test_a_prompt_that_leaves_no_room_is_not_even_sent(server: FakeVllm) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from forefill_service.chat.generation import Output
 from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Request
-from forefill_service.engine.base import ONE_TOKEN, ChatRequest, Engine, Priority
+from forefill_service.engine.base import ONE_TOKEN, RANK_HEADER, ChatRequest, Engine, Priority
 from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.engine.vllm.load import LoadReader
 from forefill_service.engine.vllm.rank import EmbeddedRank
@@ -111,6 +111,11 @@ def test_an_embedded_vllm_with_data_parallelism_is_placed_on_by_ranks() -> None:
 
     assert engines(1) == ["embedded"]
     assert engines(2) == ["embedded#0", "embedded#1"]
+
+
+def test_a_request_to_its_openai_api_names_the_rank(ranks: list[EmbeddedRank]) -> None:
+    assert [rank.openai_headers("a session") for rank in ranks] == [{RANK_HEADER: str(rank)} for rank in range(3)]
+    assert RANK_HEADER == "X-data-parallel-rank", "vLLM reads it under this name"
 
 
 async def test_they_are_stopped_together(whole: Whole, ranks: list[EmbeddedRank]) -> None:
