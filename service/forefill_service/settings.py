@@ -41,9 +41,13 @@ class ServerSettings(Group):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
     )
-    stop_grace_seconds: float = Field(
-        10, ge=0, description="when the server stops, give running answers this long to finish"
+    go_away_seconds: float = Field(
+        3,
+        ge=0,
+        description="when the server stops, tell sessions (GoAway) so long before they end, so that clients can move "
+        "to another server while their users go on typing",
     )
+    stop_grace_seconds: float = Field(10, ge=0, description="after that, give running answers this long to finish")
 
 
 class EngineSettings(Group):

@@ -338,7 +338,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
-    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+    A stream that is open is told before, by GoAway.
+    """
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
     """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
     prompts. Open again later, or elsewhere.
@@ -422,7 +424,9 @@ reachable). SUBMIT again.
 ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
-"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+A stream that is open is told before, by GoAway.
+"""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
 """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
 prompts. Open again later, or elsewhere.
@@ -1119,6 +1123,7 @@ class ComposeResponse(_message.Message):
     GENERATION_DELTA_FIELD_NUMBER: _builtins.int
     GENERATION_FINISHED_FIELD_NUMBER: _builtins.int
     SESSION_ERROR_FIELD_NUMBER: _builtins.int
+    GO_AWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
         """Answers Open, once."""
@@ -1143,6 +1148,10 @@ class ComposeResponse(_message.Message):
     def session_error(self) -> Global___SessionError:
         """Reports an event that was not carried out. The session continues."""
 
+    @_builtins.property
+    def go_away(self) -> Global___GoAway:
+        """Announces that the server stops. Not sent before Opened."""
+
     def __init__(
         self,
         *,
@@ -1152,16 +1161,48 @@ class ComposeResponse(_message.Message):
         generation_delta: Global___GenerationDelta | None = ...,
         generation_finished: Global___GenerationFinished | None = ...,
         session_error: Global___SessionError | None = ...,
+        go_away: Global___GoAway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error"]  # noqa: Y015
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "go_away"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
 Global___ComposeResponse: _TypeAlias = ComposeResponse  # noqa: Y015
+
+@_typing.final
+class GoAway(_message.Message):
+    """GoAway announces that the server stops. The stream goes on for a while, and takes no notice of it: open another
+    stream with the draft, on another server if there is one, and END this one. New streams of this server end with
+    SERVER_STOPPING; so does this one in the end, after the answer that runs by then.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    within_ms: _builtins.float
+    """Time for which the stream is still served, in milliseconds; a running answer may take longer. Choose a moment within
+    it at random, so that not all clients come to the next server at once. Set by the server.
+    """
+    resume_token: _builtins.str
+    """The engine that has this session's cache now, for Open.resume_token. Set by the server; as in Opened."""
+    def __init__(
+        self,
+        *,
+        within_ms: _builtins.float = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoAway: _TypeAlias = GoAway  # noqa: Y015
 
 @_typing.final
 class Opened(_message.Message):

@@ -121,4 +121,12 @@ class SessionError:
     sent_text: str = ""
 
 
-Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """The server stops; the session is served for so long, or until its answer has ended."""
+
+    within_seconds: float
+    resume_token: str = ""
+
+
+Response = GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError

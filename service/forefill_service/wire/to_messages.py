@@ -9,6 +9,7 @@ from ..session.responses import (
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    GoAway,
     Opened,
     Response,
     SessionError,
@@ -70,6 +71,9 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
             return pb.ComposeResponse(generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text))
         case GenerationFinished():
             return pb.ComposeResponse(generation_finished=_finished(response))
+        case GoAway():
+            go_away = pb.GoAway(within_ms=response.within_seconds * 1000, resume_token=response.resume_token)
+            return pb.ComposeResponse(go_away=go_away)
         case SessionError():
             return pb.ComposeResponse(
                 session_error=pb.SessionError(
