@@ -11,6 +11,7 @@ async with AsyncClient.connect("127.0.0.1:50051") as client:
 """
 
 from .answer import Answer
+from .answer_parts import AnswerPart, ToolCall, ToolCallPart
 from .client import AsyncClient
 from .connection import VERSION
 from .errors import (
@@ -59,6 +60,7 @@ __version__ = VERSION
 __all__ = [
     "Aborted",
     "Answer",
+    "AnswerPart",
     "AsyncClient",
     "CacheScope",
     "ChatMessage",
@@ -102,6 +104,8 @@ __all__ = [
     "SyncSession",
     "TemplateRefused",
     "TooManySessions",
+    "ToolCall",
+    "ToolCallPart",
     "Unavailable",
     "WarmMode",
 ]

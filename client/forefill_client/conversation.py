@@ -144,7 +144,7 @@ class Conversation:
         if self.answer is not None and error.seq == self.answer.seq:
             if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
                 return []
-            broken_off = self.answer.resumed and self.answer.text_so_far
+            broken_off = self.answer.resumed and self.answer._begun
             self.answer._fail(_interrupted(self.answer, str(error)) if broken_off else error)
             return self.composition.submit_refused(self.answer.submitted_text)
         events = self.composition.refused(error)
@@ -159,7 +159,7 @@ class Conversation:
             return
         if answer.cancelled:
             self._end_cancelled(answer)
-        elif answer.text_so_far and not _continuable(self._first_opening.sampling):
+        elif answer._begun and not (answer._only_text and _continuable(self._first_opening.sampling)):
             answer._fail(_interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
 

@@ -87,6 +87,12 @@ class EngineSettings(Group):
         description="follow what an embedded engine's cache stores and evicts, over a socket that only this user can "
         "open",
     )
+    reasoning_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off what the model thinks, by vLLM's name for it"
+    )
+    tool_call_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off calls of tools, by vLLM's name for it"
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
         alias="engine_args",
@@ -106,6 +112,9 @@ class FakeSettings(Group):
     )
     prefill_speed: float = Field(
         0, ge=0, alias="fake_prefill_speed", description="tokens of a prompt a second; 0 takes no time"
+    )
+    reasoning_tokens: int = Field(
+        0, ge=0, alias="fake_reasoning_tokens", description="tokens of an answer, from its first on, that are reasoning"
     )
 
 

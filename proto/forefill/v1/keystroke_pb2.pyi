@@ -225,6 +225,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The answer reached Sampling.max_tokens or the end of the model's context."""
     FINISH_REASON_CANCELLED: _FinishReason.ValueType  # 3
     """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 4
+    """The model ended the answer with calls of tools."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """FinishReason is why an answer ended."""
@@ -237,6 +239,8 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached Sampling.max_tokens or the end of the model's context."""
 FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
 """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 4
+"""The model ended the answer with calls of tools."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 class _PregenerationOutcome:
@@ -1218,6 +1222,7 @@ class Opened(_message.Message):
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
     ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SPLITS_ANSWERS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1238,6 +1243,11 @@ class Opened(_message.Message):
     """The engine that has this session's cache, for Open.resume_token after a broken stream. Opaque: it holds no address
     and grants nothing. Set by the server; empty if there is only one engine, or if a router chooses it.
     """
+    splits_answers: _builtins.bool
+    """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them.
+    If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
+    GenerationStarted.prompt_by_engine. Set by the server.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits of what the server accepts. Set by the server."""
@@ -1253,10 +1263,11 @@ class Opened(_message.Message):
         warming_inert_reason: _builtins.str = ...,
         accepts_hints: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
+        splits_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1393,29 +1404,77 @@ Global___GenerationStarted: _TypeAlias = GenerationStarted  # noqa: Y015
 
 @_typing.final
 class GenerationDelta(_message.Message):
-    """GenerationDelta is the next part of an answer."""
+    """GenerationDelta is the next part of an answer: of its text, mostly."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     text: _builtins.str
-    """Text that follows the text sent so far. Set by the server; not empty."""
+    """Text that follows the text sent so far. Set by the server; empty only if another part of the answer is there."""
+    reasoning: _builtins.str
+    """What the model thinks, which follows what it thought so far. It is no part of the text. Set by the server, only if
+    Opened.splits_answers is set, or the engine's own chat endpoint made the prompt.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCallDelta]:
+        """Parts of calls of tools, which follow those sent so far. Calling a tool is for the client. Set by the server, as
+        `reasoning`.
+        """
+
     def __init__(
         self,
         *,
         seq: _builtins.int = ...,
         text: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "seq", b"seq", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationDelta: _TypeAlias = GenerationDelta  # noqa: Y015
+
+@_typing.final
+class ToolCallDelta(_message.Message):
+    """ToolCallDelta is the next part of a call of a tool. The parts with one `index` make up one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of the call in its answer, from 0. Set by the server."""
+    id: _builtins.str
+    """Name of the call, for the message with its result. Set by the server, once for each call."""
+    name: _builtins.str
+    """Name of the function, or the next part of it. Set by the server."""
+    arguments: _builtins.str
+    """Next part of the arguments: JSON text, as the model wrote it. Set by the server."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
 
 @_typing.final
 class GenerationFinished(_message.Message):

@@ -189,6 +189,7 @@ class SessionRunner:
             base_prompt_tokens,
             inert_reason,
             owner.route.resume_token,
+            splits_answers=owner.route.now.replica.engine.chat_endpoint.splits,
         )
 
     async def _defer(self, defer: Defer) -> None:
