@@ -38,7 +38,8 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .messages import ChatMessage, MessageLike, ToolCall
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
     FlushOutcome,
@@ -102,6 +103,7 @@ __all__ = [
     "SyncSession",
     "TemplateRefused",
     "TooManySessions",
+    "ToolCall",
     "Unavailable",
     "WarmMode",
 ]

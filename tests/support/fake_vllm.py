@@ -3,14 +3,14 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 from forefill_service.chat.generation import Output, Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
@@ -174,8 +174,7 @@ class FakeVllm:
     def _ids(self, chat: Chat, asked: dict[str, Any]) -> list[int]:
         if self.renders is not None:
             return self.renders
-        messages = [ChatMessage(message["role"], message["content"]) for message in asked["messages"]]
-        return chat.encode(chat.render(messages, asked.get("chat_template_kwargs") or {}))
+        return chat.encode(chat.render(conversation_of(asked)))
 
     async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()
@@ -258,9 +257,33 @@ class RefusingChat(FakeChat):
     def __init__(self, words: str) -> None:
         self._words = words
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         """Raise Refusal."""
         raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def conversation_of(asked: Mapping[str, Any]) -> Conversation:
+    """Return the conversation that the body of a chat completion holds."""
+    return Conversation(
+        tuple(_message(message) for message in asked["messages"]),
+        asked.get("chat_template_kwargs") or {},
+        tuple(asked.get("tools", ())),
+        tuple(asked.get("documents", ())),
+        asked.get("reasoning_effort", ""),
+        asked.get("continue_final_message", False),
+    )
+
+
+def _message(message: Mapping[str, Any]) -> ChatMessage:
+    calls = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
+    return ChatMessage(
+        message["role"],
+        message["content"] or "",
+        name=message.get("name"),
+        tool_calls=tuple(ToolCall(id_, function["name"], function["arguments"]) for id_, function in calls),
+        tool_call_id=message.get("tool_call_id"),
+        reasoning=message.get("reasoning"),
+    )
 
 
 def _refusal(message: str, status: int) -> web.Response:

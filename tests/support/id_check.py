@@ -16,7 +16,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import ChatEndpoint, ChatRequest, Priority
 from forefill_service.engine.http.chat_endpoint import RemoteChatEndpoint
@@ -149,9 +149,9 @@ class _Turn:
             sleep=asyncio.sleep,
             clock=time.monotonic,
         )
-        said = [ChatMessage(role, content) for role, content in messages]
+        said = tuple(ChatMessage(role, content) for role, content in messages)
         owned: list[asyncio.Future[Any]] = []
-        self.prompts = Prompts(cast("Backend", backend), endpoint, said, dict(kwargs or {}), owned.append)
+        self.prompts = Prompts(cast("Backend", backend), endpoint, Conversation(said, dict(kwargs or {})), owned.append)
         self._made, self.compared = owned
         self._server = server
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from forefill_service.engine.template_variables import variables_of
@@ -18,7 +18,7 @@ from tests.support.templates import CHATML
 
 TOKENIZER = small_tokenizer()
 SHOWS_ITS_VARIABLES = CHATML + "{{ [thinking, effort, loop_limit, range(2) | list] }}"
-USER = [ChatMessage("user", "x")]
+USER = (ChatMessage("user", "x"),)
 CONTEXT_TOKENS = 64
 CASES = Path(__file__).parents[3].parent / "shared" / "cases"
 
@@ -28,7 +28,7 @@ def chat(template: str) -> HfChat:
 
 
 def rendered(template: str, **kwargs: Any) -> str:
-    return chat(template).render(USER, kwargs)
+    return chat(template).render(Conversation(USER, kwargs))
 
 
 def refused(template: str, **kwargs: Any) -> Refusal:
@@ -82,14 +82,15 @@ def test_a_name_that_is_not_the_templates_own_is_refused_whether_it_is_read_or_n
 
 
 def test_a_chat_that_does_not_know_the_variables_gives_all_to_the_template() -> None:
-    assert HfChat(TOKENIZER, "{{ effort }}").render(USER, {"effort": 1}) == "1"
+    assert HfChat(TOKENIZER, "{{ effort }}").render(Conversation(USER, {"effort": 1})) == "1"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases lie beside the repository")
 def test_the_case_of_an_unused_variable_is_rendered_as_without_it() -> None:
     case = json.loads((CASES / "kwargs_conversations.json").read_text())
-    messages = [ChatMessage(*message) for message in case["messages"]]
-    assert chat(CHATML).render(messages, case["chat_template_kwargs"]) == chat(CHATML).render(messages, {})
+    messages = tuple(ChatMessage(*message) for message in case["messages"])
+    with_it = Conversation(messages, case["chat_template_kwargs"])
+    assert chat(CHATML).render(with_it) == chat(CHATML).render(Conversation(messages))
 
 
 JSON = st.recursive(
@@ -176,7 +177,7 @@ class Raising:
 )
 def test_whatever_rendering_raises_is_a_refusal(error: Exception) -> None:
     with pytest.raises(Refusal) as refusal:
-        HfChat(Raising(error), "").render(USER, {})
+        HfChat(Raising(error), "").render(Conversation(USER))
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
     assert (str(error) or type(error).__name__) in str(refusal.value)
 
@@ -184,14 +185,14 @@ def test_whatever_rendering_raises_is_a_refusal(error: Exception) -> None:
 @pytest.mark.parametrize("outcome", [None, 1, b"text", ["text"], [1, 2]])
 def test_what_is_no_text_is_refused(outcome: object) -> None:
     with pytest.raises(Refusal, match=f"a {type(outcome).__name__}, not a text") as refusal:
-        HfChat(Raising(outcome), "").render(USER, {})
+        HfChat(Raising(outcome), "").render(Conversation(USER))
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
 
 
 @pytest.mark.parametrize("template", ["{{ '\\ud800' }}", "{{ messages[0]['content'] }}\udfff"])
 def test_half_a_surrogate_pair_is_refused(template: str) -> None:
     with pytest.raises(Refusal, match="cannot be tokenized") as refusal:
-        TurnPrompt(chat(template), [], {}, CONTEXT_TOKENS).final("x")
+        TurnPrompt(chat(template), Conversation(), CONTEXT_TOKENS).final("x")
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
 
 
@@ -211,14 +212,14 @@ class Counting(HfChat):
 def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
     counting = Counting(TOKENIZER, "{% for i in range(1000) %}{{ messages[-1]['content'] }} and so on{% endfor %}")
     with pytest.raises(Refusal, match="characters, and 768 have room") as refusal:
-        TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+        TurnPrompt(counting, Conversation(), CONTEXT_TOKENS)
     assert refusal.value.reason is Reason.PROMPT_TOO_LONG
     assert counting.tokenized == 0
 
 
 def test_a_draft_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
     counting = Counting(TOKENIZER, CHATML)
-    turn = TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+    turn = TurnPrompt(counting, Conversation(), CONTEXT_TOKENS)
     counting.tokenized = 0
     for ids in (turn.final, turn.stable):
         with pytest.raises(Refusal) as refusal:
@@ -229,5 +230,5 @@ def test_a_draft_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
 
 def test_a_text_of_the_longest_tokens_has_room() -> None:
     tokens = CONTEXT_TOKENS - 1 - len(TOKENIZER.encode("a"))
-    turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), [], {}, CONTEXT_TOKENS)
+    turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), Conversation(), CONTEXT_TOKENS)
     assert len(turn.final("<|im_start|>" * tokens)) == tokens

@@ -13,8 +13,8 @@ from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
 
 WORDS = 6
-TALK = Conversation((ChatMessage("system", "You write SQL. " * 8), ChatMessage("user", "How many? ")), {})
-IDS = FakeChat().encode(FakeChat().render(TALK.messages, {}))
+TALK = Conversation((ChatMessage("system", "You write SQL. " * 8), ChatMessage("user", "How many? ")))
+IDS = FakeChat().encode(FakeChat().render(TALK))
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """The ids of a conversation, asked of a server: what is asked where, and what is believed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from forefill_service.chat.messages import ChatMessage, Conversation
@@ -15,15 +14,15 @@ from forefill_service.errors import EngineBusy, EngineSlow, EngineUnavailable, R
 
 from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm
 
-TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")), {})
+TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")))
 
 
 class OtherChat(FakeChat):
     """Renders otherwise if there is reasoning in the history."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        reasoning = any("<think>" in message.content for message in messages)
-        return super().render(messages, kwargs) + ("<think>" if reasoning else "")
+    def render(self, conversation: Conversation) -> str:
+        reasoning = any("<think>" in message.content for message in conversation.messages)
+        return super().render(conversation) + ("<think>" if reasoning else "")
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ async def asking(server: FakeVllm, **how: bool) -> AsyncIterator[ChatIds]:
 
 def ids_of(conversation: Conversation) -> list[int]:
     chat = FakeChat()
-    return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
+    return chat.encode(chat.render(conversation))
 
 
 def paths(server: FakeVllm) -> list[str]:
@@ -149,7 +148,7 @@ async def test_a_server_that_says_nothing_is_given_up_in_time(
             await ids.of(TALK)
 
 
-REASONED = Conversation((ChatMessage("assistant", "<think>Hm.</think>Two."), *TALK.messages), {})
+REASONED = Conversation((ChatMessage("assistant", "<think>Hm.</think>Two."), *TALK.messages))
 
 
 async def test_a_tokenize_that_differs_from_the_chat_endpoint_is_not_believed(server: FakeVllm) -> None:
