@@ -73,7 +73,7 @@ def _objects(
 
 def _object(text: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
         levels = _levels(value)
     except json.JSONDecodeError as error:
         raise ValueError(f" is not JSON: {error.msg} (character {error.pos})") from error
@@ -88,6 +88,13 @@ def _object(text: str) -> Mapping[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f" contains {name}, which JSON does not allow")
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError as error:  # Python's own limit
+        raise ValueError(" holds a number of too many digits") from error
 
 
 def _levels(value: Any) -> int:

@@ -171,6 +171,36 @@ def test_a_final_prompt_without_room_for_an_answer_is_refused() -> None:
     assert len(prompt.final("word " * 5)) < 50
 
 
+# --- drafts that the answer continues
+
+
+@pytest.mark.parametrize("make", [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens])
+def test_a_draft_that_the_answer_continues_is_the_open_end_of_the_prompt(make: Callable[[], FakeChat]) -> None:
+    chat = make()
+    prompt = TurnPrompt(chat, Conversation((SYSTEM, ChatMessage("user", "So?")), continue_final_message=True), 100_000)
+    final = prompt.final(DRAFT)
+    said = Conversation(
+        (SYSTEM, ChatMessage("user", "So?"), ChatMessage("assistant", DRAFT)), continue_final_message=True
+    )
+    assert final.to_list() == chat.encode(chat.render(said))
+    assert chat.render(said).endswith(DRAFT)
+    words = DRAFT.split(" ")
+    for count in range(1, len(words)):
+        stable = prompt.stable(" ".join(words[:count]) + " ")
+        assert stable.common(final) == len(stable) >= len(prompt.base) + count
+
+
+def test_what_stays_the_same_in_a_turn_is_in_the_base_prompt() -> None:
+    chat = FakeChat()
+    plain = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
+    tool = {"type": "function", "function": {"name": "beds"}}
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,), {}, (tool,), ({"text": "Ward B"},), "low"), 100_000)
+    for part in ('"beds"', "Ward B", "low"):
+        assert set(chat.encode(part)) <= set(prompt.base.to_list())
+    assert len(prompt.base) > len(plain.base)
+    assert prompt.stable("Show me ").common(prompt.final(DRAFT)) >= len(prompt.base) + 2
+
+
 # --- a head that changes
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
-from forefill_service.chat.template import HfChat
+from forefill_service.chat.template import HfChat, Template
 from forefill_service.engine.template_variables import variables_of
 from forefill_service.errors import Reason, Refusal
 from hypothesis import given, settings
@@ -112,6 +112,52 @@ def test_whatever_the_variables_are_there_is_a_text_or_a_refusal(kwargs: dict[st
     except Refusal as refusal:
         outcome = refusal.reason
     assert isinstance(outcome, str) or outcome in (Reason.INVALID_OPEN, Reason.TEMPLATE_REFUSED)
+
+
+# --- tools, documents, and a message to continue
+
+SHOWS_TOOLS = "{{ tools | tojson if tools }}{{ documents | tojson if documents }}" + CHATML
+TOOL = {"function": {"name": "beds", "parameters": {"b": 1.0, "a": 2}}}
+TOOL_FORM = '{"type": "function", "function": {"name": "beds", "description": null, "parameters": {"b": 1.0, "a": 2}}}'
+
+
+def test_tools_and_documents_reach_the_template_as_in_vllm() -> None:
+    conversation = Conversation(USER, tools=(TOOL,), documents=({"text": "t", "title": ""},))
+    documents = '[{"text": "t", "title": ""}]'
+    assert chat(SHOWS_TOOLS).render(conversation) == f"[{TOOL_FORM}]{documents}" + rendered(CHATML)
+    assert rendered(SHOWS_TOOLS) == rendered(CHATML)
+
+
+def test_a_model_with_another_template_for_tools_gets_them_by_that() -> None:
+    with_tools = Template("{{ tools | length }} {{ effort }}{{ messages[0].content }}", "openai", frozenset({"effort"}))
+    both = HfChat(TOKENIZER, CHATML, variables=frozenset(), with_tools=with_tools)
+    assert both.render(Conversation(USER, {"effort": 2})) == rendered(CHATML)
+    assert both.render(Conversation(USER, {"effort": 2}, tools=(TOOL,))) == "1 2[{'type': 'text', 'text': 'x'}]"
+
+
+CONTINUED = (*USER, ChatMessage("assistant", "It is  "))
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (CHATML, "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\nIt is  "),
+        (
+            CHATML.replace("m['content']", "m['content'] | trim"),
+            "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\nIt is",
+        ),
+    ],
+)
+def test_a_message_to_continue_is_left_open(template: str, text: str) -> None:
+    assert chat(template).render(Conversation(CONTINUED, continue_final_message=True)) == text
+
+
+def test_a_template_that_hides_the_message_to_continue_is_refused_without_the_conversation_in_the_words() -> None:
+    hides = "{{ messages[0].content }}{{ messages[1].content | length }}"
+    with pytest.raises(Refusal, match="final message does not appear in the chat") as refusal:
+        chat(hides).render(Conversation((USER[0], ChatMessage("assistant", "secret")), continue_final_message=True))
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+    assert "secret" not in str(refusal.value)
 
 
 # --- templates that fail

@@ -93,6 +93,7 @@ def test_the_public_names() -> None:
         "SyncSession",
         "TemplateRefused",
         "TooManySessions",
+        "ToolCall",
         "Unavailable",
         "WarmMode",
     ]

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from forefill_service.chat.messages import ChatMessage, Conversation
@@ -181,3 +183,93 @@ async def test_a_conversation_that_both_refuse_is_no_difference(server: FakeVllm
     async with asking(server) as ids:
         assert await ids.checked([TALK]) == [[]]
         assert ids.says
+
+
+# --- what a server makes of tools, and what /tokenize cannot know
+
+TOOL = {"type": "function", "function": {"name": "beds"}}
+TOOLS = replace(TALK, tools=(TOOL,))
+
+
+def choices(asked: list[dict[str, Any]]) -> list[str | None]:
+    return [body.get("tool_choice") for body in asked if body["messages"][-1]["content"] == "How many? "]
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+@pytest.mark.parametrize("parses_calls", [True, False])
+async def test_tools_are_given_without_having_calls_cut_out(
+    server: FakeVllm, parses_calls: bool, render_status: int
+) -> None:
+    server.parses_calls, server.render_status = parses_calls, render_status
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+        assert await ids.tool_choice(TOOLS) == {"tool_choice": "none"}
+    assert choices([asked for _, asked in server.asked_for_ids])[-1] == "none"
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_a_server_that_excludes_tools_without_calls_is_asked_as_any_client_asks_it(
+    server: FakeVllm, render_status: int
+) -> None:
+    server.excludes_tools, server.render_status = True, render_status
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+        assert await ids.tool_choice(TOOLS) == {}
+    assert "tool_choice" not in server.asked_for_ids[-1][1]
+
+
+async def test_one_that_takes_tools_only_without_calls_and_excludes_them_then_renders_none(server: FakeVllm) -> None:
+    server.excludes_tools, server.parses_calls = True, False
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TALK), "as for any client of this server"
+
+
+async def test_a_server_is_asked_about_tools_only_once_and_only_if_there_are_any(server: FakeVllm) -> None:
+    async with asking(server) as ids:
+        assert await ids.tool_choice(TALK) == {}
+        assert server.asked_for_ids == []
+        for _ in range(2):
+            await ids.of(TOOLS)
+    assert len(server.asked_for_ids) == 2 + 2
+
+
+async def test_a_server_that_cannot_be_asked_about_tools_now_is_asked_again(server: FakeVllm) -> None:
+    async with asking(server) as ids:
+        server.faults.ids_status = 503
+        with pytest.raises(EngineBusy):
+            await ids.of(TOOLS)
+        server.faults.ids_status = None
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+
+
+async def test_an_old_release_is_not_believed_about_tools_at_tokenize(server: FakeVllm) -> None:
+    server.render_status, server.tokenizes_tools = 403, False
+    async with asking(server) as ids:
+        assert await ids.checked([TALK, TOOLS]) == [ids_of(TALK), ids_of(TOOLS)]
+        assert await ids.of(TOOLS) is None
+        assert await ids.of(TALK) == ids_of(TALK)
+
+
+@pytest.mark.parametrize(
+    "conversation", [replace(TALK, documents=({"text": "Ward B"},)), replace(TALK, reasoning_effort="low")]
+)
+async def test_tokenize_is_not_asked_what_it_has_no_field_for(server: FakeVllm, conversation: Conversation) -> None:
+    async with asking(server) as ids:
+        assert await ids.of(conversation) == ids_of(conversation)
+    server.render_status = 403
+    async with asking(server) as ids:
+        assert await ids.of(conversation) is None
+        assert await ids.of(TALK) == ids_of(TALK)
+    assert [asked["messages"] for path, asked in server.asked_for_ids if path == TOKENIZE] == [
+        server.asked_for_ids[-1][1]["messages"]
+    ]
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_a_message_to_continue_is_asked_about_as_one(server: FakeVllm, render_status: int) -> None:
+    server.render_status = render_status
+    talk = Conversation((*TALK.messages, ChatMessage("assistant", "Two, ")), continue_final_message=True)
+    async with asking(server) as ids:
+        assert await ids.of(talk) == ids_of(talk)
+    asked = server.asked_for_ids[-1][1]
+    assert (asked["continue_final_message"], asked["add_generation_prompt"]) == (True, False)
