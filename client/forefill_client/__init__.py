@@ -11,7 +11,7 @@ async with AsyncClient.connect("127.0.0.1:50051") as client:
 """
 
 from .answer import Answer
-from .answer_parts import AnswerPart, ToolCall, ToolCallPart
+from .answer_parts import AnswerPart, ToolCallPart
 from .client import AsyncClient
 from .connection import VERSION
 from .errors import (
@@ -39,7 +39,8 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .messages import ChatMessage, MessageLike, ToolCall
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
     FlushOutcome,

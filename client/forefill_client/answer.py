@@ -8,8 +8,9 @@ from typing import Self
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .answer_parts import AnswerPart, ToolCall, calls_in, part_from_wire
+from .answer_parts import AnswerPart, calls_in, part_from_wire
 from .errors import ForefillError
+from .messages import ToolCall
 from .report import FinishReason, Report, report_from_wire
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -63,7 +64,7 @@ class Answer:
         """Whether it is part of the conversation: it is complete, or was cancelled and what came of it is kept."""
         if self._report is None:
             return False
-        return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self._heard)
+        return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self.text_so_far)
 
     @property
     def report(self) -> Report:

@@ -5,17 +5,7 @@ from dataclasses import dataclass
 
 from forefill.v1 import keystroke_pb2 as pb
 
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call of a tool by the model; to call it is for the application."""
-
-    id: str
-    """Name of the call, for the message with its result."""
-    name: str
-    """Name of the function."""
-    arguments: str
-    """The arguments as JSON text, as the model wrote it: it may be no valid JSON."""
+from .messages import ToolCall
 
 
 @dataclass(frozen=True, slots=True)

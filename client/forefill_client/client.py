@@ -10,7 +10,8 @@ import grpc
 from .connection import Connection, Metadata, checked_metadata
 from .errors import InvalidRequest
 from .exchange import OnState
-from .options import CacheScope, MessageLike, PregenerationMode, Resume, Sampling, WarmMode, open_request
+from .messages import MessageLike
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
 
@@ -91,6 +92,10 @@ class AsyncClient:
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        documents: Iterable[Mapping[str, str]] | None = None,
+        reasoning_effort: str | None = None,
+        continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
         metadata: Metadata = (),
@@ -101,7 +106,8 @@ class AsyncClient:
         """Make a session; `async with` opens it.
 
         Args:
-            messages: The conversation before the draft, oldest first.
+            messages: The conversation before the draft, oldest first. Dicts may have what those of OpenAI's chat
+                completions have: `name`, `tool_calls`, `tool_call_id`, and vLLM's `reasoning`.
             sampling: How answers are sampled; default: the model's own defaults.
             draft: Text that is already in the user's box.
             warm_mode: WarmMode.OFF answers as plain vLLM would.
@@ -113,6 +119,12 @@ class AsyncClient:
             resume_token: `Session.opened.resume_token` of the session that this one continues, after a broken stream or
                 at another copy of the server. With it, and with the same session_key and messages, the session finds
                 what it has cached. The key is `Session.opened.session_id` if the server made it.
+            tools: Functions that the model may call, as in OpenAI's chat completions: {"type": "function", "function":
+                {"name": ..., "parameters": {...}}}. A call is text of the answer; nothing is run.
+            documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
+            reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
+            continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;
+                the two are then one message of the conversation. Default: drafts are messages of the user.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
@@ -140,6 +152,10 @@ class AsyncClient:
             pregeneration,
             resume_token,
             cache_secret,
+            tools,
+            documents,
+            reasoning_effort,
+            continue_final_message,
         )
         return Session(
             partial(self._connection.compose, metadata=checked_metadata(metadata)),

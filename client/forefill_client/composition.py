@@ -16,8 +16,8 @@ from forefill.v1 import keystroke_pb2 as pb
 from .draft import Draft
 from .errors import REASONS, DraftTooLong, EmptySubmit, ForefillError
 from .flushes import Flush, Flushes, superseded
-from .options import checked_text
 from .report import FlushResult
+from .texts import checked_text
 from .word_ends import confirmable
 
 MAX_REPAIRS_IN_A_ROW: Final = 3

@@ -17,8 +17,8 @@ from forefill.v1 import keystroke_pb2 as pb
 from .answer import Answer, Until
 from .composition import Composition, Events
 from .errors import ForefillError, GenerationInterrupted, SessionEnded, from_session_error
-from .options import ChatMessage, message_to_wire
-from .report import FlushResult, Opened, opened_from_wire
+from .messages import ChatMessage, message_from_wire, message_to_wire
+from .report import FinishReason, FlushResult, Opened, opened_from_wire
 
 
 class Conversation:
@@ -33,7 +33,7 @@ class Conversation:
         clock: Callable[[], float],
     ) -> None:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
-        self.messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
+        self.messages = tuple(message_from_wire(message) for message in opening.messages)
         self.opened: Opened | None = None
         self.resume_token = ""
         self.answer: Answer | None = None
@@ -74,6 +74,34 @@ class Conversation:
         event = self.composition.cancel(keep_text=keep_text)
         self._cancels.add(event.seq)
         return [event]
+
+    @property
+    def last_question(self) -> str | None:
+        """The text that was submitted for the last answer; None if the conversation does not end with one."""
+        if self._continues:
+            known = self.answer is not None and self.answer.stays and self.messages[-1:] == self._turn(self.answer)
+            return self.answer.submitted_text if known and self.answer is not None else None
+        match self.messages[-2:]:
+            case (ChatMessage("user", text) as question, ChatMessage("assistant")) if question == _asked(text):
+                return text
+            case _:
+                return None
+
+    @property
+    def turn_messages(self) -> int:
+        """Number of messages that a turn adds to the conversation."""
+        return 1 if self._continues else 2
+
+    @property
+    def _continues(self) -> bool:
+        return self._first_opening.continue_final_message
+
+    def _turn(self, answer: Answer) -> tuple[ChatMessage, ...]:
+        """Return what an answer and its question add to the conversation."""
+        if self._continues:
+            return (ChatMessage("assistant", answer.submitted_text + answer.text_so_far),)
+        calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
+        return (_asked(answer.submitted_text), ChatMessage("assistant", answer.text_so_far, tool_calls=calls))
 
     # The streams.
 
@@ -136,7 +164,7 @@ class Conversation:
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
         if answer.stays and response.HasField("generation_finished"):
-            self.messages += (ChatMessage("user", answer.submitted_text), ChatMessage("assistant", answer.text_so_far))
+            self.messages += self._turn(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
         if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
@@ -166,6 +194,11 @@ class Conversation:
     def _end_cancelled(self, answer: Answer) -> None:
         ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
         self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
+
+
+def _asked(text: str) -> ChatMessage:
+    """Return what a draft becomes: a message of the user, who has no name."""
+    return ChatMessage("user", text)
 
 
 def _interrupted(answer: Answer, cause: str) -> ForefillError:

@@ -3,7 +3,7 @@
 import zlib
 
 from .errors import InvalidRequest
-from .options import checked_text
+from .texts import checked_text
 from .word_ends import RUN, confirmable, ends_word
 
 

@@ -188,6 +188,7 @@ REASONS: dict[str, Handling] = {
     "PROMPT_TOO_LONG": Handling(PromptTooLong),
     "INVALID_SAMPLING": Handling(InvalidSampling),
     "TEMPLATE_REFUSED": Handling(TemplateRefused),
+    "INVALID_TOOLS": Handling(InvalidRequest),
     "INVALID_OPEN": Handling(InvalidRequest),
     "SESSION_ENDED": Handling(SessionEnded),
     "GENERATION_FAILED": Handling(GenerationFailed),

@@ -8,23 +8,11 @@ from typing import Any, TypeVar
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import InvalidRequest, InvalidText
+from .errors import InvalidRequest
+from .messages import MessageLike, json_texts, message_to_wire
+from .texts import checked_text
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One message of the conversation before the draft."""
-
-    role: str
-    """The speaker: "system", "user", "assistant", or any other role that the model's template knows."""
-    content: str
-    """The text."""
-
-
-MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
-"""A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,20 +103,6 @@ class CacheScope(Enum):
     """This session alone, or those that bring the same `cache_secret`."""
 
 
-def checked_text(text: str, name: str = "the text") -> str:
-    """Return `text`; raise InvalidText if it cannot be encoded as UTF-8, InvalidRequest if it is none."""
-    if not isinstance(text, str):
-        raise InvalidRequest(f"{name} must be a str, not {text!r:.80}", session_continues=True)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidText(
-            f"{name} holds a lone surrogate at position {error.start}: join surrogate pairs, or replace it",
-            session_continues=True,
-        ) from None
-    return text
-
-
 def open_request(
     messages: Iterable[MessageLike],
     sampling: Sampling | None,
@@ -140,6 +114,10 @@ def open_request(
     pregeneration: PregenerationMode,
     resume_token: str,
     cache_secret: bytes,
+    tools: Iterable[Mapping[str, Any]] | None = None,
+    documents: Iterable[Mapping[str, str]] | None = None,
+    reasoning_effort: str | None = None,
+    continue_final_message: bool = False,
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -152,6 +130,10 @@ def open_request(
         pregeneration_mode=_checked(pregeneration, PregenerationMode, "pregeneration").value,
         resume_token=checked_text(resume_token, "resume_token"),
         cache_secret=_checked(cache_secret, bytes, "cache_secret"),
+        tools=json_texts("tools", tools),
+        documents=json_texts("documents", documents),
+        reasoning_effort=checked_text(reasoning_effort or "", "reasoning_effort"),
+        continue_final_message=_checked(continue_final_message, bool, "continue_final_message"),
     )
     if chat_template_kwargs is not None:
         try:
@@ -165,24 +147,6 @@ def _checked(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
         raise InvalidRequest(f"{name} must be of type {kind.__name__}, not {value!r:.80}")
     return value
-
-
-def message_to_wire(message: MessageLike) -> pb.ChatMessage:
-    """Return a message of the wire, or raise InvalidRequest if it cannot hold it."""
-    if isinstance(message, Mapping):
-        role, content = message.get("role"), message.get("content")
-        if more := [key for key, value in message.items() if key not in ("role", "content") and value is not None]:
-            raise InvalidRequest(f"a message cannot carry {', '.join(map(repr, more))}: only its role and its content")
-    elif isinstance(message, ChatMessage):
-        role, content = message.role, message.content
-    else:
-        try:
-            role, content = (None, None) if isinstance(message, str) else message
-        except (TypeError, ValueError):
-            role = content = None
-    if not isinstance(role, str) or not isinstance(content, str):
-        raise InvalidRequest(f'a message is (role, content), ChatMessage or {{"role", "content"}}, not {message!r:.80}')
-    return pb.ChatMessage(role=checked_text(role), content=checked_text(content))
 
 
 def _sampling(sampling: Sampling) -> pb.Sampling:

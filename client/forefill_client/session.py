@@ -13,9 +13,11 @@ from .conversation import Conversation
 from .draft import smallest_replace
 from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
-from .options import ChatMessage, MessageLike, Resume, checked_text, message_to_wire
+from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
+from .options import Resume
 from .report import FlushResult, Opened
 from .stream import Compose
+from .texts import checked_text
 
 END_TIMEOUT_SECONDS: Final = 5.0
 """How long a server may take to close the stream after END."""
@@ -71,6 +73,7 @@ class Session:
     def messages(self) -> tuple[ChatMessage, ...]:
         """The conversation before the draft: the messages of the opening, then question and answer of each turn.
 
+        With `continue_final_message`, a turn is one message: what was submitted, and the answer that continues it.
         A running answer and its question are not part of it yet.
         """
         return self._conversation.messages
@@ -181,7 +184,7 @@ class Session:
             )
         added = [message_to_wire(message) for message in messages]
         kept = self.messages[:keep_messages]
-        self._conversation.messages = kept + tuple(ChatMessage(m.role, m.content) for m in added)
+        self._conversation.messages = kept + tuple(message_from_wire(message) for message in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
     async def regenerate(self) -> Answer:
@@ -190,10 +193,9 @@ class Session:
         The draft stays as it is.
         """
         await self._settled()
-        if [message.role for message in self.messages[-2:]] != ["user", "assistant"]:
+        if (text := self._conversation.last_question) is None:
             raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
-        text = self.messages[-2].content
-        await self.rewrite(len(self.messages) - 2)
+        await self.rewrite(len(self.messages) - self._conversation.turn_messages)
         return await self._ask(self._composition.submit_beside(text))
 
     async def wait_closed(self) -> ForefillError:

@@ -14,12 +14,13 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 
 from .answer import Answer
-from .answer_parts import AnswerPart, ToolCall
+from .answer_parts import AnswerPart
 from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
 from .errors import ForefillError
 from .exchange import OnState, SessionState
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .messages import ChatMessage, MessageLike, ToolCall
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import FlushResult, Opened, Report
 from .session import Session
 
@@ -114,6 +115,10 @@ class Client:
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        documents: Iterable[Mapping[str, str]] | None = None,
+        reasoning_effort: str | None = None,
+        continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
         metadata: Metadata = (),
@@ -131,6 +136,10 @@ class Client:
             cache_secret=cache_secret,
             session_key=session_key,
             resume_token=resume_token,
+            tools=tools,
+            documents=documents,
+            reasoning_effort=reasoning_effort,
+            continue_final_message=continue_final_message,
             chat_template_kwargs=chat_template_kwargs,
             pregeneration=pregeneration,
             metadata=metadata,

@@ -35,6 +35,7 @@ class Reason(Enum):
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
     INVALID_SAMPLING = "a sampling value is out of range"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
+    INVALID_TOOLS = "a tool has not the form that a chat completion has for it; mend it, and open again"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
     GENERATION_FAILED = "the engine could not generate an answer; SUBMIT again"

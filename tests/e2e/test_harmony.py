@@ -14,6 +14,7 @@ import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.generation import Output
 from forefill_service.chat.messages import ChatMessage, Conversation
+from forefill_service.chat.openai_form import chat_fields
 from forefill_service.engine.probes import CONVERSATIONS
 from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.engine.vllm.rendering import VllmRendering
@@ -52,7 +53,7 @@ def theirs(gpt_oss: ModelChats) -> VllmChat:
 
 
 def conversation(messages: Messages) -> Conversation:
-    return Conversation(tuple(ChatMessage(role, content) for role, content in messages), {})
+    return Conversation(tuple(ChatMessage(role, content) for role, content in messages))
 
 
 def split(authority: VllmRendering, parts: Sequence[Sequence[int]]) -> list[Output]:
@@ -72,8 +73,8 @@ def tokens(text: str) -> list[int]:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_ids_are_the_endpoints_for_every_conversation(authority: VllmRendering, theirs: VllmChat, name: str) -> None:
     for text in AWKWARD_TEXTS.values():
-        said = [*((m.role, m.content) for m in CONVERSATIONS[name]), ("user", text)]
-        assert authority.ids(conversation(said)) == theirs.ids(said)
+        asked = CONVERSATIONS[name].drafted(text)
+        assert authority.ids(asked) == theirs.ids_of(chat_fields(asked))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])
@@ -96,7 +97,7 @@ def test_the_start_says_in_one_line_that_the_fast_path_differs(
     with caplog.at_level(logging.WARNING, logger="forefill_service"):
         check_chat(gpt_oss.ours(template), authority)
     [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "13 of 13" in record.getMessage()
+    assert "15 of 15" in record.getMessage()
     assert "the first with a question" in record.getMessage()
     assert "\n" not in record.getMessage()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from forefill_client import AsyncClient, ChatMessage, FinishReason, GenerationInterrupted, Resume, Sampling, Session
 from forefill_service.chat.messages import ChatMessage as EngineMessage
+from forefill_service.chat.messages import Conversation
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.engine.fake.chat import answer_to
 from forefill_service.engine.fake.scheduler import FakeSpeed
@@ -51,7 +52,9 @@ STEPS = st.lists(
 def answer_of(messages: tuple[ChatMessage, ...]) -> str:
     """What the fake engine answers to a conversation that ends with a question."""
     chat = FakeChat()
-    ids = chat.encode(chat.render([EngineMessage(message.role, message.content) for message in messages], {}))
+    ids = chat.encode(
+        chat.render(Conversation(tuple(EngineMessage(message.role, message.content) for message in messages)))
+    )
     return "".join(answer_to(ids, ANSWER_TOKENS, 100)[0])
 
 

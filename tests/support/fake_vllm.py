@@ -3,14 +3,14 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 from forefill_service.chat.generation import Output, Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
@@ -58,8 +58,10 @@ class FakeVllm:
     as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
     answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
     the paths and bodies of such questions, `chats` and `chat_headers` are those of chat completions. The first
-    `reasoning_tokens` of their answers are reasoning. Its metrics are `running` and `tokens`; the one named by `moving`
-    is one higher each time that they are read.
+    `reasoning_tokens` of their answers are reasoning. `parses_calls` is `--enable-auto-tool-choice`, and
+    `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
+    (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
+    they are read.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -79,6 +81,9 @@ class FakeVllm:
         self.tokenize_status = 200
         self.tokenize_chat: Chat | None = None
         self.says_prompt_ids = True
+        self.parses_calls = True
+        self.excludes_tools = False
+        self.tokenizes_tools = True
         self.reasoning_tokens = 0
         self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
         self.chats: list[dict[str, Any]] = []
@@ -162,7 +167,7 @@ class FakeVllm:
         if status != 200:
             return _refusal("no", status)
         try:
-            ids = self._ids(chat, asked)
+            ids = self._ids(http.path, chat, asked)
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
         if http.path == "/tokenize":
@@ -171,11 +176,18 @@ class FakeVllm:
             return web.json_response([asked["messages"], [{"prompt_token_ids": ids}]])
         return web.json_response({"token_ids": ids})
 
-    def _ids(self, chat: Chat, asked: dict[str, Any]) -> list[int]:
+    def _ids(self, path: str, chat: Chat, asked: dict[str, Any]) -> list[int]:
         if self.renders is not None:
             return self.renders
-        messages = [ChatMessage(message["role"], message["content"]) for message in asked["messages"]]
-        return chat.encode(chat.render(messages, asked.get("chat_template_kwargs") or {}))
+        conversation, choice = conversation_of(asked), asked.get("tool_choice", "auto")
+        if conversation.tools and path != "/tokenize":
+            if choice == "auto" and not self.parses_calls:
+                raise Refusal(Reason.TEMPLATE_REFUSED, '"auto" tool choice requires --enable-auto-tool-choice')
+            if choice == "none" and self.excludes_tools:
+                conversation = replace(conversation, tools=())
+        if path == "/tokenize" and not self.tokenizes_tools:
+            conversation = replace(conversation, tools=())
+        return chat.encode(chat.render(conversation))
 
     async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()
@@ -185,7 +197,7 @@ class FakeVllm:
         if self.faults.status is not None:
             return _refusal("no", self.faults.status)
         try:
-            ids = self._ids(self.chat, asked)
+            ids = self._ids(http.path, self.chat, asked)
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
         return await self._streamed(http, asked, ids)
@@ -258,9 +270,33 @@ class RefusingChat(FakeChat):
     def __init__(self, words: str) -> None:
         self._words = words
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         """Raise Refusal."""
         raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def conversation_of(asked: Mapping[str, Any]) -> Conversation:
+    """Return the conversation that the body of a chat completion holds."""
+    return Conversation(
+        tuple(_message(message) for message in asked["messages"]),
+        asked.get("chat_template_kwargs") or {},
+        tuple(asked.get("tools", ())),
+        tuple(asked.get("documents", ())),
+        asked.get("reasoning_effort", ""),
+        asked.get("continue_final_message", False),
+    )
+
+
+def _message(message: Mapping[str, Any]) -> ChatMessage:
+    calls = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
+    return ChatMessage(
+        message["role"],
+        message["content"] or "",
+        name=message.get("name"),
+        tool_calls=tuple(ToolCall(id_, function["name"], function["arguments"]) for id_, function in calls),
+        tool_call_id=message.get("tool_call_id"),
+        reasoning=message.get("reasoning"),
+    )
 
 
 def _refusal(message: str, status: int) -> web.Response:

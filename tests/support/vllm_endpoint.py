@@ -51,10 +51,12 @@ class ChatEndpoint:
 
 
 @asynccontextmanager
-async def chat_endpoint(engine: EmbeddedEngine) -> AsyncIterator[ChatEndpoint]:
-    """Serve the engine by vLLM's own application within the block."""
+async def chat_endpoint(engine: EmbeddedEngine, **flags: Any) -> AsyncIterator[ChatEndpoint]:
+    """Serve the engine by vLLM's own application within the block; `flags` are by the names of its arguments."""
     model = engine.vllm.model_config.model
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", model])
+    for name, value in flags.items():
+        setattr(args, name, value)
     tasks = await engine.vllm.get_supported_tasks()
     app = build_app(args, tasks, engine.vllm.model_config)
     await init_app_state(engine.vllm, app.state, args, tasks)

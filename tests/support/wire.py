@@ -207,6 +207,13 @@ async def typing_at(
         **opening,
     )
     json_format.ParseDict(chat_template_kwargs or {}, request.chat_template_kwargs)
+    async with typing_after(address, request) as typist:
+        yield typist
+
+
+@asynccontextmanager
+async def typing_after(address: str, request: pb.Open) -> AsyncIterator[Typist]:
+    """Open one session with this Open; what still runs is aborted when the block ends."""
     async with grpc.aio.insecure_channel(address) as channel:
         call = rpc.KeystrokeServiceStub(channel).Compose()
         try:

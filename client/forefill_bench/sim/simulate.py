@@ -198,7 +198,7 @@ class _Simulation:
         """Cache what the arm wants cached beforehand, at no cost."""
         if self._arm.prepared is Prepared.NOTHING:
             return
-        prompt = TurnPrompt(self._engine.chat, opening.messages, {}, self._engine.info.context_tokens)
+        prompt = TurnPrompt(self._engine.chat, opening.conversation(opening.messages), self._engine.info.context_tokens)
         whole = self._arm.prepared is Prepared.WHOLE
         self._engine.hold((prompt.final(draft) if whole else prompt.base).to_list())
 

@@ -367,6 +367,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
     too long; the error message says which. It is ignored. Send one that fits the conversation.
     """
+    ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
+    """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
+    the error message has its index and what is wrong. Mend it, and open again.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
@@ -453,6 +457,10 @@ ERROR_REASON_INVALID_REWRITE: ErrorReason.ValueType  # 26
 """Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
 too long; the error message says which. It is ignored. Send one that fits the conversation.
 """
+ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
+"""Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
+the error message has its index and what is wrong. Mend it, and open again.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
@@ -503,6 +511,10 @@ class Open(_message.Message):
     PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     CACHE_SECRET_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -531,10 +543,22 @@ class Open(_message.Message):
     blocks of the earlier ones. Set by the client, random and never shown to others; 16 to 64 bytes, only with
     CACHE_SCOPE_SESSION; default: none. The engine gets a digest of it, from which it cannot be found.
     """
+    reasoning_effort: _builtins.str
+    """Amount of reasoning: `reasoning_effort` of vLLM's chat endpoint, for example "none", "low" or "high". The engine
+    decides which values there are. As there, it also sets the template's `enable_thinking`, unless
+    `chat_template_kwargs` has that. Set by the client; at most 32 characters of [A-Za-z0-9_-]; default: the template's.
+    """
+    continue_final_message: _builtins.bool
+    """Whether each draft is the beginning of the assistant's message, and the answer continues it, as with
+    `continue_final_message` (and no `add_generation_prompt`) of vLLM's chat endpoint. The draft and its answer are then
+    one message of the conversation. Refused for models that speak Harmony (gpt-oss), which cannot do that. Set by the
+    client; default: false, each draft is a message of the user.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation before the draft, oldest message first. Set by the client; default: none. The draft is appended as
-        a last message of role "user". The model's chat template decides which roles and orders are allowed.
+        a last message of role "user", or as `continue_final_message` says. The model's chat template decides which roles
+        and orders are allowed.
         """
 
     @_builtins.property
@@ -545,8 +569,25 @@ class Open(_message.Message):
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
         {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
-        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none;
-        at most 65,536 bytes.
+        ignored; one that overrides what the server sets, or that has a field of its own here, such as `tools`, is refused.
+        Set by the client; default: none; at most 65,536 bytes.
+        """
+
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tools that the model may call, in the order in which the template shows them. Each is one JSON object, in the form
+        that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
+        "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
+        the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
+        is not such an object is INVALID_TOOLS. The model sees them as with `tool_choice` "auto", and a call is text of the
+        answer: the server runs no tool.
+        """
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Documents for templates that read `documents`, as for retrieval-augmented generation. Each is one JSON object whose
+        values are texts, for example {"title": "...", "text": "..."}. Set by the client; default: none; at most 262,144
+        bytes all together.
         """
 
     def __init__(
@@ -562,10 +603,14 @@ class Open(_message.Message):
         pregeneration_mode: Global___PregenerationMode.ValueType = ...,
         resume_token: _builtins.str = ...,
         cache_secret: _builtins.bytes = ...,
+        tools: _abc.Iterable[_builtins.str] | None = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        reasoning_effort: _builtins.str = ...,
+        continue_final_message: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -579,25 +624,90 @@ class ChatMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """The speaker: "system", "user", "assistant", or any other role of the model's chat template. Set by the client;
     required.
     """
     content: _builtins.str
-    """The text of the message. Set by the client; default: empty."""
+    """The text of the message. Set by the client; default: empty. An empty content of an assistant's message that has
+    `tool_calls` or `reasoning` counts as null.
+    """
+    name: _builtins.str
+    """Name of the speaker, to tell speakers of one role apart. Set by the client; default: none."""
+    tool_call_id: _builtins.str
+    """ToolCall.id of the call that a message of role "tool" answers. Set by the client; default: none."""
+    reasoning: _builtins.str
+    """The assistant's thoughts before it answered; templates show them only in some messages. Set by the client; default:
+    none.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """The tools that the assistant called in this message, in order. Set by the client; default: none."""
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         content: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        tool_call_id: _builtins.str | None = ...,
+        reasoning: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_reasoning", b"_reasoning", "_tool_call_id", b"_tool_call_id", "name", b"name", "reasoning", b"reasoning", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_reasoning", b"_reasoning", "_tool_call_id", b"_tool_call_id", "content", b"content", "name", b"name", "reasoning", b"reasoning", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning: _TypeAlias = _typing.Literal["reasoning"]  # noqa: Y015
+    _WhichOneofArgType__reasoning: _TypeAlias = _typing.Literal["_reasoning", b"_reasoning"]  # noqa: Y015
+    _WhichOneofReturnType__tool_call_id: _TypeAlias = _typing.Literal["tool_call_id"]  # noqa: Y015
+    _WhichOneofArgType__tool_call_id: _TypeAlias = _typing.Literal["_tool_call_id", b"_tool_call_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning) -> _WhichOneofReturnType__reasoning | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_call_id) -> _WhichOneofReturnType__tool_call_id | None: ...
+
+Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
+
+@_typing.final
+class ToolCall(_message.Message):
+    """ToolCall is one call of a tool in a message of the assistant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id that the message with the result refers to. Set by the client; some templates require one."""
+    name: _builtins.str
+    """Name of the function that was called. Set by the client."""
+    arguments: _builtins.str
+    """Its arguments as JSON text, as the model wrote them. Set by the client; default: none. As in vLLM, the template gets
+    {} if it is not a JSON object.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
+Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):
@@ -1093,7 +1203,8 @@ class Rewrite(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     keep_messages: _builtins.int
     """Number of messages to keep, counted from the start: those of Open and those of the turns, a question and its answer
-    each. Set by the client; 0 to the number of messages; default: 0.
+    each, or one message each with Open.continue_final_message. Set by the client; 0 to the number of messages; default:
+    0.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:

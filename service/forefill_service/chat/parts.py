@@ -4,19 +4,11 @@ An engine may give an answer as the model wrote it, with marks between its parts
 for each answer, which takes the marks away.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Protocol
 
-from .generation import Output
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call of a tool by the model: the function's name, and its arguments as JSON text."""
-
-    id: str
-    name: str
-    arguments: str
+from .generation import Output, ToolCallPart
+from .messages import ToolCall
 
 
 class AnswerSplitter(Protocol):
@@ -29,10 +21,10 @@ class AnswerSplitter(Protocol):
         """
 
 
-def joined(outputs: list[Output]) -> tuple[ToolCall, ...]:
-    """Return the tool calls that the parts of an answer make up, in the order of their numbers."""
+def joined(parts: Iterable[ToolCallPart]) -> tuple[ToolCall, ...]:
+    """Return the calls that these parts make up, in the order of their numbers."""
     calls: dict[int, ToolCall] = {}
-    for part in (part for output in outputs for part in output.tool_calls):
+    for part in parts:
         call = calls.get(part.index, ToolCall("", "", ""))
         calls[part.index] = ToolCall(call.id or part.id, call.name + part.name, call.arguments + part.arguments)
     return tuple(calls[index] for index in sorted(calls))

@@ -28,7 +28,8 @@ class EngineInfo:
     `cache_blocks` is the number of blocks in its cache, None if unknown. `default_answer_tokens` is the most tokens of
     an answer if the caller sets no limit, None for as many as the context has room for. `penalizes` says whether the
     model's own defaults have a presence or frequency penalty. `caches` is the number of caches behind the engine; the
-    route of a request selects one.
+    route of a request selects one. `continues_messages` says whether the chat endpoint can have the last message
+    continued.
     """
 
     model: str
@@ -38,6 +39,7 @@ class EngineInfo:
     default_answer_tokens: int | None = None
     penalizes: bool = False
     caches: int = 1
+    continues_messages: bool = True
 
     def answer_tokens(self, prompt_tokens: int, max_tokens: int | None) -> int:
         """Return the most tokens that an answer may have: `max_tokens`, as far as the context has room for them.

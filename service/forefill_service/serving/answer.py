@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from ..chat.generation import Output
-from ..chat.messages import Conversation
+from ..chat.generation import Output, ToolCallPart
+from ..chat.messages import Conversation, ToolCall
 from ..chat.parts import AnswerSplitter
 from ..chat.token_ids import TokenIds
 from ..errors import Refusal
@@ -42,6 +42,7 @@ class Answer:
     attempt: Attempt | None = None
     splitter: AnswerSplitter | None = None
     texts: list[str] = field(default_factory=list)
+    calls: list[ToolCallPart] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: str | None = None
 
@@ -92,6 +93,7 @@ class Answer:
             self.cached_tokens = output.cached_tokens
         part = output if self.splitter is None else self.splitter.split(output)
         self.texts.append(part.text)
+        self.calls.extend(part.tool_calls)
         self.finish_reason = part.finish_reason
         return part
 
@@ -128,6 +130,7 @@ class Answered:
 
     finished: GenerationFinished
     text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

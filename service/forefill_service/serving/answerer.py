@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from ..chat.generation import Output, Sampling
-from ..chat.parts import AnswerSplitter
+from ..chat.parts import AnswerSplitter, joined
 from ..chat.token_ids import TokenIds
 from ..engine import ChatEndpoint, ChatRequest, Priority, Request
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
@@ -220,7 +220,8 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        return Answered(answer.finished(self._owner.book(balance), now), generate.answer_so_far + answer.text)
+        text = generate.answer_so_far + answer.text
+        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""

@@ -68,7 +68,7 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     """Return what decides where the session's requests go."""
     if backend.settings.remote.affinity == "session":
         return f"{tenant}/{session}"
-    said = [(message.role, message.content) for message in opening.messages]
+    said = (opening.messages, opening.tools, opening.documents, opening.reasoning_effort)
     return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
 
 

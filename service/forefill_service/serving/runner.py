@@ -101,6 +101,10 @@ class SessionRunner:
             self._tasks.end(Refusal(Reason.SERVER_STOPPING))
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
+        if self._opening.continue_final_message and not self._backend.info.continues_messages:
+            raise Refusal(
+                Reason.INVALID_OPEN, "continue_final_message is not possible with this model's chats (Harmony)"
+            )
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
@@ -169,7 +173,7 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
+        return Prompts(self._backend, endpoint, self._opening.conversation(messages), self._tasks.own)
 
     async def _say_go_away(self, within_seconds: float) -> None:
         await self._send(GoAway(within_seconds, self._owner.route.resume_token))
@@ -213,5 +217,5 @@ class SessionRunner:
             else:
                 await self._send(ended.finished)
                 takes = self._session.cancelled if ended.finished.reason == CANCELLED else self._session.answered
-                actions = takes(ended.text)
+                actions = takes(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())

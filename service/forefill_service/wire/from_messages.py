@@ -27,6 +27,7 @@ from ..session.events import (
     Unknown,
     WarmMode,
 )
+from .chat import documents_from, message_from, reasoning_effort_from, tools_from
 from .sampling import optional, sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -60,7 +61,7 @@ _MODES: dict[str, Container[int]] = {
 def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
     """Convert a message to an event.
 
-    Raises Refusal (INVALID_OPEN or INVALID_SAMPLING), which ends the stream.
+    Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS), which ends the stream.
     """
     match request.WhichOneof("request"):
         case "open":
@@ -116,6 +117,10 @@ def _open(message: pb.Open) -> Open:
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
         cache_secret=_cache_secret(message),
+        tools=tools_from(message.tools),
+        documents=documents_from(message.documents),
+        reasoning_effort=reasoning_effort_from(message.reasoning_effort),
+        continue_final_message=message.continue_final_message,
     )
 
 
@@ -130,7 +135,7 @@ def _cache_secret(message: pb.Open) -> bytes:
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(ChatMessage(message.role, message.content) for message in messages)
+    return tuple(message_from(message) for message in messages)
 
 
 def _with_integers(value: Any) -> Any:

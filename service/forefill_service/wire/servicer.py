@@ -35,6 +35,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.PROMPT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_SAMPLING: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_TOOLS: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,

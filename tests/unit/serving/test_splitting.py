@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from forefill_service.chat.generation import Output, ToolCallPart
-from forefill_service.chat.parts import AnswerSplitter, ToolCall, joined
+from forefill_service.chat.messages import ChatMessage, ToolCall
+from forefill_service.chat.parts import AnswerSplitter, joined
 from forefill_service.engine import FakeEngine, FakeSplitter
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.events import Submit
@@ -81,6 +82,9 @@ async def test_calls_of_tools_come_apart_and_are_why_the_answer_ended() -> None:
         calls = [part for delta in stage.all(GenerationDelta) for part in delta.tool_calls]
         assert calls == [ToolCallPart(0, "call-1", "beds", "{"), ToolCallPart(0, arguments="}")]
         assert stage.finished(submit).reason == "tool_calls"
+        said = ChatMessage("assistant", stage.answer_text(submit), tool_calls=(ToolCall("call-1", "beds", "{}"),))
+        await stage.submits("two")
+        assert stage.generations[-1].prompt_ids == stage.prompt_ids(user("one"), said, user("two"))
 
 
 async def test_each_answer_has_a_splitter_of_its_own_which_sees_all_of_it_in_order() -> None:
@@ -132,7 +136,9 @@ async def test_the_engines_own_endpoint_splits_what_it_answers_itself() -> None:
 
 def test_parts_of_calls_are_joined_by_their_number() -> None:
     parts = [
-        Output("", (), None, tool_calls=(ToolCallPart(1, "b", "beds", "{"), ToolCallPart(0, "a", "wards", ""))),
-        Output("", (), None, tool_calls=(ToolCallPart(1, arguments="}"), ToolCallPart(0, arguments="[]"))),
+        ToolCallPart(1, "b", "beds", "{"),
+        ToolCallPart(0, "a", "wards"),
+        ToolCallPart(1, arguments="}"),
+        ToolCallPart(0, arguments="[]"),
     ]
     assert joined(parts) == (ToolCall("a", "wards", "[]"), ToolCall("b", "beds", "{}"))

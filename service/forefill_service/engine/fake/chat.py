@@ -1,28 +1,35 @@
 """The chat and the answers of the fake engine: no model, but text and ids that depend on each other as a model's do."""
 
+import json
 import re
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from ...chat.holdback import Holdback
-from ...chat.messages import ChatMessage
+from ...chat.messages import ChatMessage, Conversation
+
+_END = "<|end|>\n"
 
 
 class FakeChat:
-    """A ChatML-like template and a tokenizer by words: " word", one space, or one other character is a token."""
+    """A ChatML-like template and a tokenizer by words: " word", one space, or one other character is a token.
+
+    The template shows all of a conversation but its `template_kwargs`.
+    """
 
     split_texts = ("<|start|>", "<|end|>")
     longest_token = 256
 
     _TOKEN = re.compile(r"<\|start\|>|<\|end\|>| ?\w+|\s|[^\w\s]")
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         """Return the prompt's text."""
-        turns = [f"<|start|>{message.role}\n{message.content}<|end|>\n" for message in messages]
-        return "".join(turns) + "<|start|>assistant\n"
+        begun = self._before(conversation) + "".join(_turn(message) for message in conversation.messages)
+        if conversation.continue_final_message:
+            return begun.removesuffix(_END)
+        return f"{begun}<|start|>assistant\n"
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, below 2**31."""
@@ -32,10 +39,25 @@ class FakeChat:
         """Return the ids of a text and the code points before the end of each."""
         return self.encode(text), [token.end() for token in self._TOKEN.finditer(text)]
 
+    def _before(self, conversation: Conversation) -> str:
+        given = {
+            "tools": "\n".join(map(json.dumps, conversation.tools)),
+            "documents": "\n".join(map(json.dumps, conversation.documents)),
+            "effort": conversation.reasoning_effort,
+        }
+        return "".join(f"<|start|>{name}\n{text}{_END}" for name, text in given.items() if text)
+
     @property
     def holdback(self) -> Holdback:
         """How much of a text's end the tokenizer may still change."""
         return _holdback()
+
+
+def _turn(message: ChatMessage) -> str:
+    speaker = " ".join(part for part in (message.role, message.name, message.tool_call_id) if part)
+    thought = f"<think>{message.reasoning}</think>" if message.reasoning else ""
+    calls = "".join(f"\n{call.id} {call.name} {call.arguments}" for call in message.tool_calls)
+    return f"<|start|>{speaker}\n{thought}{message.content}{calls}{_END}"
 
 
 @cache

@@ -70,4 +70,4 @@ class FakeChatEndpoint:
     def _rendered(self, conversation: Conversation) -> list[int]:
         if self.refuses:
             raise Refusal(Reason.TEMPLATE_REFUSED, self.refuses)
-        return self.chat.encode(self.chat.render(conversation.messages, conversation.template_kwargs))
+        return self.chat.encode(self.chat.render(conversation))

@@ -47,6 +47,7 @@ class ServerClient:
     async def chat_outputs(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Have the chat endpoint answer and yield the parts. Raises EngineRefused, EngineUnavailable."""
         asked = chat_body(request, self.served.info.model, priorities=self.served.accepts_priorities)
+        asked |= await self.chat_ids.tool_choice(request.conversation)
         async with aclosing(self._completed(CHAT_COMPLETIONS, asked, request)) as outputs:
             async for output in outputs:
                 yield output

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...chat.generation import Output, ToolCallPart
 from ...chat.messages import Conversation
+from ...chat.openai_form import chat_fields
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import ChatRequest, Priority, Request
 from ..one_line import one_line
@@ -60,9 +61,7 @@ def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str
 
 def said(conversation: Conversation, model: str) -> dict[str, Any]:
     """Return the fields by which a conversation is given to a server that renders it."""
-    messages = [{"role": message.role, "content": message.content} for message in conversation.messages]
-    kwargs = {"chat_template_kwargs": dict(conversation.template_kwargs)} if conversation.template_kwargs else {}
-    return {"model": model, "messages": messages} | kwargs
+    return {"model": model} | chat_fields(conversation)
 
 
 def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
 from ..base import ONE_TOKEN, EngineInfo, Priority, Request
-from ..probes import filler_ids
+from ..probes import CONVERSATIONS, filler_ids
 from .chat_ids import QUESTION_SECONDS, ChatIds
 from .completions import COMPLETIONS, body
 from .endpoint import Endpoint, completed
-from .served_chat import PROBES, compare, rendered_by, served_chat
+from .served_chat import compare, rendered_by, served_chat
 from .vllm_metrics import MetricsSnapshot, parse_metrics
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _MEASURED_AT = (1023, 767, 639, 575)
 class ServedModel:
     """A model, and whether its servers take priorities and report cached tokens.
 
-    `harmony` says whether its chats are rendered without the template; `agreed` names the conversations (`PROBES`) of
-    which forefill and the first server make the same ids.
+    `harmony` says whether its chats are rendered without the template; `agreed` names the conversations
+    (`CONVERSATIONS`) of which forefill and the first server make the same ids.
     """
 
     info: EngineInfo
@@ -45,7 +45,7 @@ class ServedModel:
     accepts_priorities: bool
     reports_cached_tokens: bool
     harmony: bool = False
-    agreed: frozenset[str] = frozenset(PROBES)
+    agreed: frozenset[str] = frozenset(CONVERSATIONS)
 
 
 async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
@@ -120,7 +120,12 @@ class _Discovery:
             raise EngineStartError(f"{self._endpoint.url} does not report its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
         info = EngineInfo(
-            self._model, block_size, context_tokens, cache_blocks, caches=self._settings.remote.router_workers
+            self._model,
+            block_size,
+            context_tokens,
+            cache_blocks,
+            caches=self._settings.remote.router_workers,
+            continues_messages=not harmony,
         )
         return ServedModel(info, chat, priorities, cached_tokens, harmony, agreed)
 

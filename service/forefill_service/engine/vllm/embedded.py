@@ -45,6 +45,7 @@ class EmbeddedEngine:
             config.cache_config.num_gpu_blocks,
             default_answer_tokens=self._sampling.max_tokens,
             penalizes=self._sampling.penalizes,
+            continues_messages=not rendering.harmony,
         )
         self.name = "embedded"
         self.chat = chat

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...chat.openai_form import chat_fields
+from ...chat.template import without_the_chat
 from ...errors import EngineStartError, Reason, Refusal
 from ..one_line import one_line
 from .splitter import VllmSplitter
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
+    from pydantic import ValidationError
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from ...chat.messages import Conversation
@@ -84,13 +87,16 @@ class VllmRendering:
 
         Raises Refusal: TEMPLATE_REFUSED in the template's own words, PROMPT_TOO_LONG.
         """
+        from pydantic import ValidationError
         from vllm.exceptions import VLLMValidationError
 
         try:
             rendered = _at_once(self._online.render_chat(self._request(conversation)))
         except VLLMValidationError as error:
             reason = Reason.PROMPT_TOO_LONG if error.parameter in _TOO_LONG else Reason.TEMPLATE_REFUSED
-            raise Refusal(reason, str(error)[:_MOST_CHARACTERS]) from error
+            raise Refusal(reason, without_the_chat(str(error))[:_MOST_CHARACTERS]) from error
+        except ValidationError as error:  # a field of the request
+            raise Refusal(Reason.TEMPLATE_REFUSED, _words_of(error)) from error
         except Exception as error:  # a template may raise anything, on anything, and so may Harmony
             raise Refusal(Reason.TEMPLATE_REFUSED, one_line(error, type(error).__name__)) from error
         if not isinstance(rendered, tuple):
@@ -101,10 +107,14 @@ class VllmRendering:
     def _request(self, conversation: Conversation) -> Any:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
-        return ChatCompletionRequest(
-            messages=[{"role": message.role, "content": message.content} for message in conversation.messages],
-            chat_template_kwargs=dict(conversation.template_kwargs),
-        )
+        # Tools are rendered with "none" as with "auto", which vLLM refuses if no parser of calls is set.
+        return ChatCompletionRequest(**chat_fields(conversation), tool_choice="none")
+
+
+def _words_of(error: ValidationError) -> str:
+    """Return what vLLM does not accept, by the name of the field, and without its value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:_MOST_CHARACTERS]
 
 
 class _OnThisThread:

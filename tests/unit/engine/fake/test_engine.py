@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm
 from forefill_service.engine.fake import Job
 from forefill_service.engine.self_test import warming_inert_reason
@@ -49,7 +49,7 @@ async def test_requests_are_kept_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("said", range(1, 8))
 async def test_asked_to_go_on_behind_its_own_words_it_says_the_rest(said: int) -> None:
     engine = FakeEngine(block_size=BLOCK)
-    prompt = engine.chat.encode(engine.chat.render([ChatMessage("user", "Is it so?")], {}))
+    prompt = engine.chat.encode(engine.chat.render(Conversation((ChatMessage("user", "Is it so?"),))))
     whole = await answer(engine, request(prompt, max_tokens=8))
     head = [token for output in whole[:said] for token in output.token_ids]
     rest = await answer(engine, request([*prompt, *head], max_tokens=8))

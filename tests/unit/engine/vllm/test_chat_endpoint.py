@@ -14,7 +14,7 @@ from forefill_service.engine import ChatRequest, FakeSplitter, Output, Priority,
 from forefill_service.engine.vllm.chat_endpoint import VllmChatEndpoint
 from forefill_service.errors import EngineSlow, Reason, Refusal
 
-CONVERSATION = Conversation((ChatMessage("user", "So?"),), {})
+CONVERSATION = Conversation((ChatMessage("user", "So?"),))
 STICKS = Conversation(CONVERSATION.messages, {"sticks": True})
 REFUSED = Conversation(CONVERSATION.messages, {"refused": True})
 FOREVER = 60.0
