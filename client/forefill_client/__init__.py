@@ -15,6 +15,7 @@ from .client import AsyncClient
 from .connection import VERSION
 from .errors import (
     Aborted,
+    AdapterNotFound,
     ClientTooSlow,
     DraftDiverged,
     DraftTooLong,
@@ -38,6 +39,7 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
+from .logprobs import TokenLogprob, TokenLogprobs
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
@@ -58,6 +60,7 @@ from .sync import Client, SyncAnswer, SyncSession
 __version__ = VERSION
 __all__ = [
     "Aborted",
+    "AdapterNotFound",
     "Answer",
     "AsyncClient",
     "CacheScope",
@@ -101,6 +104,8 @@ __all__ = [
     "SyncAnswer",
     "SyncSession",
     "TemplateRefused",
+    "TokenLogprob",
+    "TokenLogprobs",
     "TooManySessions",
     "Unavailable",
     "WarmMode",

@@ -9,6 +9,7 @@ from typing import Self
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import ForefillError
+from .logprobs import TokenLogprobs, logprobs_from_wire
 from .report import FinishReason, Report, report_from_wire
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -36,6 +37,7 @@ class Answer:
         self._started = pb.GenerationStarted()
         self._deltas: deque[str] = deque()
         self._heard: list[str] = []
+        self._logprobs: list[TokenLogprobs] = []
         self._keeps_text: bool | None = None
         self._report: Report | None = None
         self._error: ForefillError | None = None
@@ -86,6 +88,15 @@ class Answer:
         """All of its text that has come, read or not."""
         return "".join(self._heard)
 
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities; none unless `Sampling.logprobs` asks for them.
+
+        A token may come before its text, if that is held back. If the answer went on on another stream, a token
+        may be split there.
+        """
+        return tuple(self._logprobs)
+
     async def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
@@ -109,8 +120,10 @@ class Answer:
                 self._started = response.generation_started
                 self._started_at = now if self._started_at is None else self._started_at
             case "generation_delta":
-                self._deltas.append(response.generation_delta.text)
-                self._heard.append(response.generation_delta.text)
+                self._logprobs.extend(logprobs_from_wire(response.generation_delta))
+                if text := response.generation_delta.text:
+                    self._deltas.append(text)
+                    self._heard.append(text)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
 

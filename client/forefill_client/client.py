@@ -93,6 +93,7 @@ class AsyncClient:
         resume_token: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -116,6 +117,8 @@ class AsyncClient:
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
+            adapter: Name of the LoRA adapter that answers, as the engine knows it; default: none. Entering the session
+                raises AdapterNotFound if the engine does not have it.
             metadata: Sent with this session, beside the client's.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
                 apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
@@ -140,6 +143,7 @@ class AsyncClient:
             pregeneration,
             resume_token,
             cache_secret,
+            adapter,
         )
         return Session(
             partial(self._connection.compose, metadata=checked_metadata(metadata)),

@@ -18,6 +18,7 @@ from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
 from .errors import ForefillError
 from .exchange import OnState, SessionState
+from .logprobs import TokenLogprobs
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import FlushResult, Opened, Report
 from .session import Session
@@ -115,6 +116,7 @@ class Client:
         resume_token: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -132,6 +134,7 @@ class Client:
             resume_token=resume_token,
             chat_template_kwargs=chat_template_kwargs,
             pregeneration=pregeneration,
+            adapter=adapter,
             metadata=metadata,
             auto_flush=auto_flush,
             on_flush=on_flush,
@@ -306,6 +309,11 @@ class SyncAnswer:
     def text_so_far(self) -> str:
         """All of its text that has come, read or not."""
         return self._answer.text_so_far
+
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities. See `Answer.logprobs`."""
+        return self._answer.logprobs
 
     def __iter__(self) -> Iterator[str]:
         deltas = aiter(self._answer)

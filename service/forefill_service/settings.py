@@ -83,6 +83,11 @@ class EngineSettings(Group):
         description="follow what an embedded engine's cache stores and evicts, over a socket that only this user can "
         "open",
     )
+    adapters: dict[str, str] = Field(
+        default_factory=dict,
+        description="LoRA adapters that an embedded engine answers with if a client names one, as JSON: "
+        '\'{"NAME": "DIRECTORY"}\'; servers at --engine-url have their own',
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
         alias="engine_args",
@@ -351,6 +356,8 @@ class Settings(BaseModel):
         engine, remote = self.engine, self.remote
         if (engine.kind == "remote") is not bool(remote.urls):
             raise ValueError("--engine remote and --engine-url belong together")
+        if engine.adapters and engine.kind == "remote":
+            raise ValueError("--adapters are those of an embedded engine; start the servers with --lora-modules")
         for url in remote.urls:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:

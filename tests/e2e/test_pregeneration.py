@@ -16,7 +16,8 @@ from forefill_service.scheduling import guess_price
 from forefill_service.server import running_server
 from forefill_service.serving import guesser
 from forefill_service.session import guesses
-from forefill_service.session.pregeneration import Pregeneration, continuable
+from forefill_service.session.continuation import continuable
+from forefill_service.session.pregeneration import Pregeneration
 from forefill_service.settings import Settings
 
 from tests.support.embedded import started

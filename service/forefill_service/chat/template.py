@@ -29,6 +29,7 @@ _UNSET = (None, "auto")
 """Values of variables that vLLM takes for no value at all: `vllm.renderers.params.merge_kwargs`."""
 _MOST_BYTES_OF_WORDS = 500
 """A refusal travels in the headers of a response, twice, and these have a limit of some kilobytes."""
+_SPACE_OF_A_PIECE = "▁"
 _SYSTEM_ROLES = ("system", "developer")
 _BILLING_HEADER = "x-anthropic-billing-header"
 """A line that changes with every request of one client program; vLLM drops it from the head of system messages."""
@@ -55,6 +56,7 @@ class HfChat:
         self._knows_developer = "'developer'" in template or '"developer"' in template
         self._reserved = _RESERVED | _parameters(type(tokenizer).apply_chat_template)
         self._backend = _private_backend(tokenizer)
+        self._texts: dict[int, str] = {}
         self.split_texts = _split_texts(self._backend)
         self.longest_token = max(map(len, tokenizer.get_vocab()))
 
@@ -91,6 +93,15 @@ class HfChat:
             return list(self._tokenizer.encode(text, add_special_tokens=False))
         except Exception as error:
             raise Refusal(Reason.TEMPLATE_REFUSED, "its text cannot be tokenized") from error
+
+    def text_of(self, token: int) -> str:
+        """Return the text of one token, as vLLM reports it beside its probability."""
+        if (known := self._texts.get(token)) is None:
+            text, piece = self._tokenizer.decode([token]), self._tokenizer.convert_ids_to_tokens(token) or ""
+            # A SentencePiece tokenizer drops the space that begins a text.
+            spaces = len(piece) - len(piece.lstrip(_SPACE_OF_A_PIECE)) - (len(text) - len(text.lstrip(" ")))
+            self._texts[token] = known = " " * spaces + text
+        return known
 
     def _own_variables(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return what vLLM gives to the template: what it reads, as far as it has a value."""

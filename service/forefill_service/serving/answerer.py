@@ -128,6 +128,8 @@ class Answerer:
         prompt = await turn.prompts.submitted(generate.text) if begun is None else begun
         if not generate.answer_so_far:
             return prompt, 0
+        if self._sampling.structure is not None:
+            raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
         if prompt is None:
             raise EngineRefused("this engine makes the prompt itself, so an answer cannot go on; SUBMIT without it")
         made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
@@ -160,8 +162,8 @@ class Answerer:
                 token()
                 if not answer.first_token_at:
                     await self._start(answer)
-                if output.text:
-                    await self._send(GenerationDelta(answer.seq, output.text))
+                if output.text or output.logprobs:
+                    await self._send(GenerationDelta(answer.seq, output.text, output.logprobs))
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
 
@@ -176,14 +178,15 @@ class Answerer:
 
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
-        prompt, salt = answer.prompt, self._owner.cache_salt
+        prompt, owner = answer.prompt, self._owner
         adopted = self._pregenerator.adopt(prompt)
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
-        answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
+        answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
         sampling = self._sampling.after(answer.made_tokens)
-        engine, asked = place.replica.engine, (sampling, Priority.GENERATION, salt, place.route)
+        engine = place.replica.engine
+        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
         if answer.conversation is not None:
             return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
         return engine.generate(Request(prompt.to_list(), *asked))

@@ -13,11 +13,12 @@ from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
+from ..session.continuation import continuable
 from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Phase, Session
-from ..session.pregeneration import continuable
 from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
+from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .guesser import Guesser
@@ -84,6 +85,7 @@ class SessionRunner:
             self._tasks.end(Refusal(Reason.SERVER_STOPPING))
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
+        await check_acceptance(self._owner, self._opening.sampling)
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))

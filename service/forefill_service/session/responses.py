@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ..chat.generation import TokenLogprobs
 from ..errors import Reason
 from .ledger import Balance
 
@@ -86,10 +87,11 @@ class GenerationStarted:
 
 @dataclass(frozen=True, slots=True)
 class GenerationDelta:
-    """More of an answer."""
+    """More of an answer; its `text` may be empty if there are `logprobs`."""
 
     seq: int
     text: str
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_SAMPLING: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.ADAPTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,

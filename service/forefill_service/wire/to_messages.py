@@ -2,6 +2,7 @@
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from ..chat.generation import TokenLogprob, TokenLogprobs
 from ..errors import Reason
 from ..session.responses import (
     CANCELLED,
@@ -67,7 +68,10 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                 )
             )
         case GenerationDelta():
-            return pb.ComposeResponse(generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text))
+            logprobs = map(_logprobs, response.logprobs)
+            return pb.ComposeResponse(
+                generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text, logprobs=logprobs)
+            )
         case GenerationFinished():
             return pb.ComposeResponse(generation_finished=_finished(response))
         case SessionError():
@@ -80,6 +84,14 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     sent_text=response.sent_text,
                 )
             )
+
+
+def _logprobs(logprobs: TokenLogprobs) -> pb.TokenLogprobs:
+    return pb.TokenLogprobs(token=_logprob(logprobs.token), likeliest=map(_logprob, logprobs.likeliest))
+
+
+def _logprob(logprob: TokenLogprob) -> pb.TokenLogprob:
+    return pb.TokenLogprob(id=logprob.id, text=logprob.text, logprob=logprob.logprob)
 
 
 def _finished(response: GenerationFinished) -> pb.GenerationFinished:
