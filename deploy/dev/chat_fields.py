@@ -163,31 +163,26 @@ def complaints_about(fields: Iterable[str]) -> list[str]:
     return new + gone
 
 
+HEAD = """\
+# vLLM's chat completions, field by field
+
+How forefill carries each field of a request to vLLM's `/v1/chat/completions`. By hand-off, an application sends its
+own request and may set all of them; it still finds the blocks that were warmed. `make chat-fields` makes this document
+from the rows in `deploy/dev/chat_fields.py`, and a test compares them with the class of the installed vLLM.
+
+{count} fields: {counts}.
+
+| field | how | on the wire | in the SDK | |
+|---|---|---|---|---|
+"""
+
+
 def document() -> str:
     """Return the document, a row for each field."""
-    rows = [
-        f"| `{name}` | {field.how.value} | {_code(field.wire)} | {_code(field.sdk)} | {field.note} |"
-        for name, field in FIELDS.items()
-    ]
     counts = ", ".join(f"{sum(field.how is how for field in FIELDS.values())} {how.value}" for how in How)
-    return "\n".join(
-        [
-            "# vLLM's chat completions, field by field",
-            "",
-            "How forefill carries each field of a request to vLLM's `/v1/chat/completions`. By hand-off, an application "
-            "sends its",
-            "own request and may set all of them; it still finds the blocks that were warmed. `make chat-fields` makes "
-            "this document",
-            "from the rows in `deploy/dev/chat_fields.py`, and a test compares them with the class of the installed "
-            "vLLM.",
-            "",
-            f"{len(FIELDS)} fields: {counts}.",
-            "",
-            "| field | how | on the wire | in the SDK | |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    return HEAD.format(count=len(FIELDS), counts=counts) + "".join(
+        f"| `{name}` | {field.how.value} | {_code(field.wire)} | {_code(field.sdk)} | {field.note} |\n"
+        for name, field in FIELDS.items()
     )
 
 

@@ -36,6 +36,7 @@ ROWS = [Row(*row) for row in [
     ("block_size", "engine.block_size", int | None, None, "16", 16),
     ("cache_gib", "engine.cache_gib", float | None, None, "0.5", 0.5),
     ("kv_events", "engine.kv_events", bool, True, "false", False),
+    ("adapters", "engine.adapters", dict[str, str], {}, '{"sql": "/a"}', {"sql": "/a"}),
     ("engine_args", "engine.args", dict[str, Any], {}, '{"seed": 1}', {"seed": 1}),
     ("engine_url", "remote.urls", list[str], [], '["http://a"]', ["http://a"]),
     ("served_model", "remote.served_model", str, "", "small", "small"),
@@ -187,6 +188,7 @@ def test_nothing_can_be_changed(part: BaseModel) -> None:
         ({"engine": "remote", "engine_url": ["10.0.0.7:8000"]}, "http://HOST:PORT"),
         ({"engine": "remote", "engine_url": ["http://me:secret@host"]}, "FOREFILL_ENGINE_API_KEY"),
         ({"engine_url": ["http://a"]}, "belong together"),
+        ({"engine": "remote", "engine_url": ["http://a"], "adapters": {"sql": "/a"}}, "--lora-modules"),
         ({"engine": "remote", "engine_url": ["http://a", "http://b"], "router": True}, "one --engine-url"),
         (
             {"engine": "remote", "engine_url": ["http://a"], "router": True, "data_parallel_size": 2},
