@@ -25,12 +25,13 @@ SECONDS_TO_GIVE_UP = 120
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete answer; `deltas` is in how many parts its text came."""
+    """One complete answer; `deltas` is in how many parts it came."""
 
     text: str
     deltas: int
     started: pb.GenerationStarted
     finished: pb.GenerationFinished
+    logprobs: tuple[pb.TokenLogprobs, ...] = ()
 
     @property
     def cached_tokens(self) -> int:
@@ -110,7 +111,7 @@ class Typist:
 
     async def answer(self) -> Answer:
         """Wait for the answer to a SUBMIT that was sent, passing over results of FLUSHes."""
-        started, texts = pb.GenerationStarted(), []
+        started, texts, logprobs = pb.GenerationStarted(), list[str](), list[pb.TokenLogprobs]()
         while True:
             response = await self.read()
             match response.WhichOneof("response"):
@@ -118,8 +119,10 @@ class Typist:
                     started = response.generation_started
                 case "generation_delta":
                     texts.append(response.generation_delta.text)
+                    logprobs.extend(response.generation_delta.logprobs)
                 case "generation_finished":
-                    return Answer("".join(texts), len(texts), started, response.generation_finished)
+                    finished = response.generation_finished
+                    return Answer("".join(texts), len(texts), started, finished, tuple(logprobs))
                 case "session_error":
                     self.gets_back()
                     raise SubmitRefused(response.session_error)

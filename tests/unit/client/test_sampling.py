@@ -106,5 +106,12 @@ def test_what_cannot_be_said_is_refused_by_name(sampling: Sampling, named: str) 
         on_the_wire(sampling)
 
 
+def test_an_adapter_is_named_beside_the_sampling() -> None:
+    opening = open_request(
+        [], None, "", WarmMode.AUTO, CacheScope.SHARED, "", None, PregenerationMode.AUTO, "", b"", "sql"
+    )
+    assert opening.adapter == "sql"
+
+
 def test_a_single_text_is_one_text_and_not_its_letters() -> None:
     assert on_the_wire(Sampling(stop="END", bad_words="no")) == pb.Sampling(stop=["END"], bad_words=["no"])

@@ -97,9 +97,9 @@ class FakeEngine:
                 async for answered in ticks:
                     self.faults.raise_if_lost()
                     word, last = words[answered - 1], answered == len(words)
-                    ids = self.chat.encode(word)
-                    logprobs = () if sampling.logprobs is None else _logprobs(word, ids, sampling.logprobs)
-                    yield Output(word, tuple(ids), job.cached or 0, reason if last else None, logprobs=logprobs)
+                    tokens = tuple(self.chat.encode(word))
+                    logprobs = () if sampling.logprobs is None else _logprobs(word, tokens, sampling.logprobs)
+                    yield Output(word, tokens, job.cached or 0, reason if last else None, logprobs=logprobs)
             finished = True
         finally:
             self.aborted += not finished
