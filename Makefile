@@ -67,7 +67,7 @@ graph: ## draw the imports between the packages into CONTRIBUTING.md
 	@$(python) deploy/dev/import_graph.py --write
 
 .PHONY: chat-fields
-chat-fields: ## write how forefill carries each field of vLLM's chat completions into proto/forefill/v1/chat-completions.md
+chat-fields: ## write how forefill carries each field of vLLM's chat completions into deploy/chat-completions.md
 	@$(setup)
 	@$(python) deploy/dev/chat_fields.py --write
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = "proto/forefill/v1/chat-completions.md"
+DOCUMENT = "deploy/chat-completions.md"
 
 
 class How(Enum):

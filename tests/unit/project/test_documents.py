@@ -10,7 +10,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "deploy/vllm-servers.md",
-    "proto/forefill/v1/chat-completions.md",
+    "deploy/chat-completions.md",
     "tests/benchmarks/README.md",
 )
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

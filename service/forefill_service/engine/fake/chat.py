@@ -27,10 +27,9 @@ class FakeChat:
         turns = [f"<|start|>{message.role}\n{message.content}<|end|>\n" for message in messages]
         return "".join(turns) + "<|start|>assistant\n"
 
-    @classmethod
-    def words_of(cls, text: str) -> list[str]:
+    def words_of(self, text: str) -> list[str]:
         """Return the texts of its tokens."""
-        return cls._TOKEN.findall(text)
+        return self._TOKEN.findall(text)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
@@ -83,7 +82,7 @@ def answer_to(
 
 def choose(prompt_ids: Sequence[int], texts: Sequence[str], max_tokens: int) -> tuple[list[str], str]:
     """Return the words of one of these texts, and its finish reason."""
-    words = FakeChat.words_of(texts[_hash(prompt_ids) % len(texts)])
+    words = FakeChat().words_of(texts[_hash(prompt_ids) % len(texts)])
     return words[:max_tokens], "stop" if len(words) <= max_tokens else "length"
 
 
