@@ -715,17 +715,21 @@ class Sampling(_message.Message):
 
     @_builtins.property
     def stop_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024; default: none."""
+        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024, each in the model's
+        vocabulary; default: none.
+        """
 
     @_builtins.property
     def logit_bias(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
-        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100; default:
-        none.
+        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100 and of an id in
+        the model's vocabulary; default: none.
         """
 
     @_builtins.property
     def allowed_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the only tokens that the answer may have. Set by the client; at most 1024; default: all."""
+        """Ids of the only tokens that the answer may have. Set by the client; at most 1024, each in the model's vocabulary;
+        default: all.
+        """
 
     @_builtins.property
     def bad_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

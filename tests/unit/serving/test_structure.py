@@ -150,6 +150,17 @@ async def test_an_adapter_that_was_replaced_shares_nothing_with_its_former_versi
         other.task.cancel()
 
 
+async def test_sessions_that_are_placed_by_their_prompt_are_placed_by_their_adapter_too() -> None:
+    routes = []
+    for adapter in ("sql", "poems", "", "sql"):
+        async with on_stage(**adapted(adapter), affinity="prompt") as stage:
+            await stage.types(TEXT)
+            await stage.flushes()
+            routes.append(stage.warms[0].route)
+    assert len(set(routes)) == 3
+    assert routes[0] == routes[3]
+
+
 async def test_an_answer_depends_on_the_adapter() -> None:
     answers = set()
     for adapter in ("sql", "poems", ""):
