@@ -12,6 +12,11 @@ class Structure:
     value: str | tuple[str, ...] | bool
 
     @property
+    def name(self) -> str:
+        """Its name on the wire."""
+        return "json_schema" if self.kind == "json" else self.kind
+
+    @property
     def as_vllm_takes_it(self) -> dict[str, Any]:
         """The fields of vLLM's `structured_outputs`, as JSON data."""
         return {self.kind: list(self.value) if isinstance(self.value, tuple) else self.value}

@@ -74,9 +74,8 @@ class FakeEngine:
         """Refuse what it cannot do: an adapter that it does not have, and all structures but `choice`."""
         self.faults.raise_if_lost()
         if sampling.structure is not None and sampling.structure.kind != "choice":
-            raise Refusal(
-                Reason.INVALID_SAMPLING, f"{sampling.structure.kind}: the fake engine obeys no structure but choice"
-            )
+            name = sampling.structure.name
+            raise Refusal(Reason.INVALID_SAMPLING, f"the fake engine obeys no structure but choice, so no {name}")
         if adapter and adapter not in self.adapters:
             raise Refusal(Reason.ADAPTER_NOT_FOUND, f"it has {', '.join(self.adapters) or 'none'}")
         return self.adapters.get(adapter, "")

@@ -173,7 +173,7 @@ async def test_of_a_choice_it_says_one_text_or_the_beginning_of_it() -> None:
 )
 async def test_what_it_cannot_do_it_refuses_by_name(sampling: Sampling, adapter: str, reason: Reason) -> None:
     engine = FakeEngine(adapters={"sql": "7"})
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(Refusal, match=sampling.structure.name if sampling.structure else "sql") as refusal:
         await engine.check(sampling, adapter)
     assert refusal.value.reason is reason
     assert await engine.check(Sampling(structure=CHOICE, logprobs=3), "sql") == "7"
