@@ -66,6 +66,11 @@ graph: ## draw the imports between the packages into CONTRIBUTING.md
 	@$(setup)
 	@$(python) deploy/dev/import_graph.py --write
 
+.PHONY: chat-fields
+chat-fields: ## write how forefill carries each field of vLLM's chat completions into deploy/chat-completions.md
+	@$(setup)
+	@$(python) deploy/dev/chat_fields.py --write
+
 lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 

@@ -16,6 +16,7 @@ from .client import AsyncClient
 from .connection import VERSION
 from .errors import (
     Aborted,
+    AdapterNotFound,
     ClientTooSlow,
     DraftDiverged,
     DraftTooLong,
@@ -39,6 +40,7 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
+from .logprobs import TokenLogprob, TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
@@ -60,6 +62,7 @@ from .sync import Client, SyncAnswer, SyncSession
 __version__ = VERSION
 __all__ = [
     "Aborted",
+    "AdapterNotFound",
     "Answer",
     "AnswerPart",
     "AsyncClient",
@@ -104,6 +107,8 @@ __all__ = [
     "SyncAnswer",
     "SyncSession",
     "TemplateRefused",
+    "TokenLogprob",
+    "TokenLogprobs",
     "TooManySessions",
     "ToolCall",
     "ToolCallPart",

@@ -10,6 +10,7 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .answer_parts import AnswerPart, calls_in, part_from_wire
 from .errors import ForefillError
+from .logprobs import TokenLogprobs, logprobs_from_wire
 from .messages import ToolCall
 from .report import FinishReason, Report, report_from_wire
 
@@ -41,6 +42,7 @@ class Answer:
         self._started = pb.GenerationStarted()
         self._unread: deque[AnswerPart] = deque()
         self._heard: list[AnswerPart] = []
+        self._logprobs: list[TokenLogprobs] = []
         self._keeps_text: bool | None = None
         self._report: Report | None = None
         self._error: ForefillError | None = None
@@ -115,6 +117,15 @@ class Answer:
         """Whether all that has come of it is text."""
         return not any(part.reasoning or part.tool_calls for part in self._heard)
 
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities; none unless `Sampling.logprobs` asks for them.
+
+        A token may come before its text, if that is held back. If the answer went on on another stream, a token
+        may be split there.
+        """
+        return tuple(self._logprobs)
+
     async def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
@@ -138,9 +149,11 @@ class Answer:
                 self._started = response.generation_started
                 self._started_at = now if self._started_at is None else self._started_at
             case "generation_delta":
+                self._logprobs.extend(logprobs_from_wire(response.generation_delta))
                 part = part_from_wire(response.generation_delta)
-                self._unread.append(part)
-                self._heard.append(part)
+                if part != AnswerPart():
+                    self._unread.append(part)
+                    self._heard.append(part)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
 

@@ -98,6 +98,7 @@ class AsyncClient:
         continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -128,6 +129,8 @@ class AsyncClient:
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
+            adapter: Name of the LoRA adapter that answers, as the engine knows it; default: none. Entering the session
+                raises AdapterNotFound if the engine does not have it.
             metadata: Sent with this session, beside the client's.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
                 apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
@@ -156,6 +159,7 @@ class AsyncClient:
             documents,
             reasoning_effort,
             continue_final_message,
+            adapter,
         )
         return Session(
             partial(self._connection.compose, metadata=checked_metadata(metadata)),

@@ -215,4 +215,5 @@ def _continuable(sampling: pb.Sampling) -> bool:
     """Tell whether a second request can continue an answer as the first one would have."""
     greedy = sampling.HasField("temperature") and sampling.temperature == 0
     penalized = sampling.presence_penalty or sampling.frequency_penalty
-    return not (penalized or sampling.stop or sampling.bad_words or (sampling.HasField("seed") and not greedy))
+    seeded = sampling.HasField("seed") and not greedy
+    return not (penalized or sampling.stop or sampling.bad_words or seeded or sampling.WhichOneof("structure"))

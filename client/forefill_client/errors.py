@@ -8,7 +8,8 @@ ForefillError
 │   └── TooManySessions       the server is full
 ├── InvalidRequest            correct the request (also a ValueError)
 │   ├── InvalidText           text that has no UTF-8
-│   ├── InvalidSampling       a sampling value is out of range
+│   ├── InvalidSampling       a sampling value cannot be used
+│   ├── AdapterNotFound       the engine does not have the adapter
 │   ├── TemplateRefused       the chat template refused the messages
 │   ├── PromptTooLong         no room left in the model's context
 │   ├── DraftTooLong          longer than the server accepts
@@ -94,7 +95,11 @@ class InvalidText(InvalidRequest):
 
 
 class InvalidSampling(InvalidRequest):
-    """Raised when a sampling value is out of range."""
+    """Raised when a sampling value is out of range, or when the engine refuses it: the message has its words."""
+
+
+class AdapterNotFound(InvalidRequest):
+    """Raised when the engine does not have the LoRA adapter, or cannot load it; open with another, or without."""
 
 
 class TemplateRefused(InvalidRequest):
@@ -195,6 +200,7 @@ REASONS: dict[str, Handling] = {
     "GENERATION_INTERRUPTED": Handling(GenerationInterrupted),
     "NOTHING_TO_CANCEL": Handling(ForefillError),
     "INVALID_REWRITE": Handling(InvalidRequest),
+    "ADAPTER_NOT_FOUND": Handling(AdapterNotFound),
     "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
     "SERVER_STOPPING": Handling(ServerStopping),
     "TOO_MANY_SESSIONS": Handling(TooManySessions),

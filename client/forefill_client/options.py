@@ -1,6 +1,7 @@
 """The options of a session, and the Open message made from them."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -55,6 +56,21 @@ class Sampling:
     """Texts that the answer may not contain; at most 1024, none empty. A single text is one of them."""
     skip_special_tokens: bool = True
     """Whether special tokens are left out of the text."""
+    json_schema: str | Mapping[str, Any] | None = None
+    """A JSON Schema that the answer keeps to: a mapping, such as `Model.model_json_schema()` of Pydantic, or its text.
+    The answer has the keys in this order. At most 65,536 bytes. Of `json_schema`, `regex`, `choice`, `grammar` and
+    `json_object`, only one can be given. What the engine refuses raises InvalidSampling when the session is entered."""
+    regex: str | None = None
+    """A regular expression that the whole answer matches; at most 4,096 bytes."""
+    choice: str | Sequence[str] | None = None
+    """Texts, one of which is the answer; at most 1024, none empty. A single text is one of them."""
+    grammar: str | None = None
+    """A grammar of the whole answer, in EBNF or Lark, as the engine takes it; at most 65,536 bytes."""
+    json_object: bool = False
+    """Whether the answer is a JSON object, whatever its keys."""
+    logprobs: int | None = None
+    """Number of the likeliest tokens that `Answer.logprobs` reports beside each token; 0 to 20, and at most what the
+    engine allows; 0 reports the tokens alone; None: no logprobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +134,7 @@ def open_request(
     documents: Iterable[Mapping[str, str]] | None = None,
     reasoning_effort: str | None = None,
     continue_final_message: bool = False,
+    adapter: str = "",
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -134,6 +151,7 @@ def open_request(
         documents=json_texts("documents", documents),
         reasoning_effort=checked_text(reasoning_effort or "", "reasoning_effort"),
         continue_final_message=_checked(continue_final_message, bool, "continue_final_message"),
+        adapter=checked_text(adapter, "adapter"),
     )
     if chat_template_kwargs is not None:
         try:
@@ -149,8 +167,13 @@ def _checked(value: T, kind: type[T], name: str) -> T:
     return value
 
 
+_STRUCTURES = ("json_schema", "regex", "choice", "grammar", "json_object")
+
+
 def _sampling(sampling: Sampling) -> pb.Sampling:
     wire = pb.Sampling()
+    if len(given := [name for name in _STRUCTURES if getattr(sampling, name) not in (None, False)]) > 1:
+        raise InvalidRequest(f"Sampling takes one of {', '.join(_STRUCTURES)}, not {' and '.join(given)}")
     for field in dataclasses.fields(sampling):
         name, value = field.name, getattr(sampling, field.name)
         try:
@@ -162,8 +185,17 @@ def _sampling(sampling: Sampling) -> pb.Sampling:
                     getattr(wire, name).extend(value or ())
                 case "logit_bias":
                     wire.logit_bias.update(value or {})
+                case "choice" if value is not None:
+                    texts = [value] if isinstance(value, str) else value
+                    wire.choice.CopyFrom(pb.Choice(texts=map(checked_text, texts)))
+                case "json_schema" if value is not None:
+                    wire.json_schema = value if isinstance(value, str) else _json(value)
                 case _ if value is not None and value != field.default:
                     setattr(wire, name, value)
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"Sampling.{name} cannot be {value!r:.80}: {error}") from None
     return wire
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, allow_nan=False)

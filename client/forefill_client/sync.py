@@ -19,6 +19,7 @@ from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
 from .errors import ForefillError
 from .exchange import OnState, SessionState
+from .logprobs import TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import FlushResult, Opened, Report
@@ -121,6 +122,7 @@ class Client:
         continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -142,6 +144,7 @@ class Client:
             continue_final_message=continue_final_message,
             chat_template_kwargs=chat_template_kwargs,
             pregeneration=pregeneration,
+            adapter=adapter,
             metadata=metadata,
             auto_flush=auto_flush,
             on_flush=on_flush,
@@ -316,6 +319,11 @@ class SyncAnswer:
     def text_so_far(self) -> str:
         """All of its text that has come, read or not."""
         return self._answer.text_so_far
+
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities. See `Answer.logprobs`."""
+        return self._answer.logprobs
 
     def __iter__(self) -> Iterator[str]:
         return self._iterated(aiter(self._answer))

@@ -126,6 +126,7 @@ def fake_engine(settings: Settings) -> FakeEngine:
         block_size=settings.engine.block_size or 16,
         answer_tokens=settings.fake.answer_tokens,
         speed=FakeSpeed(settings.fake.prefill_speed or None, settings.fake.decode_speed or None),
+        adapters=settings.engine.adapters,
         keep_requests=False,
     )
     if tokens := settings.fake.reasoning_tokens:

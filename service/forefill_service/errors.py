@@ -33,7 +33,7 @@ class Reason(Enum):
     EMPTY_SUBMIT = "there is nothing to submit; type something, or send the text with SUBMIT"
     GENERATION_RUNNING = "an answer is still running; wait for GenerationFinished, or stop it with Cancel"
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
-    INVALID_SAMPLING = "a sampling value is out of range"
+    INVALID_SAMPLING = "a sampling value cannot be used; correct it, or leave it out"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
     INVALID_TOOLS = "a tool has not the form that a chat completion has for it; mend it, and open again"
     INVALID_OPEN = "a field of Open is not valid"
@@ -43,6 +43,7 @@ class Reason(Enum):
         "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
     )
     NOTHING_TO_CANCEL = "no answer runs that could be stopped; go on, it may just have ended"
+    ADAPTER_NOT_FOUND = "the engine does not have this adapter; open with one that it has, or without"
     INVALID_REWRITE = "the Rewrite does not fit the conversation, which stays as it is; send one that does"
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"

@@ -93,6 +93,11 @@ class EngineSettings(Group):
     tool_call_parser: str = Field(
         "", description="parser of an embedded vLLM that splits off calls of tools, by vLLM's name for it"
     )
+    adapters: dict[str, str] = Field(
+        default_factory=dict,
+        description="LoRA adapters that an embedded engine answers with if a client names one, as JSON: "
+        '\'{"NAME": "DIRECTORY"}\'; servers at --engine-url have their own',
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
         alias="engine_args",
@@ -364,6 +369,8 @@ class Settings(BaseModel):
         engine, remote = self.engine, self.remote
         if (engine.kind == "remote") is not bool(remote.urls):
             raise ValueError("--engine remote and --engine-url belong together")
+        if engine.adapters and engine.kind == "remote":
+            raise ValueError("--adapters are those of an embedded engine; start the servers with --lora-modules")
         for url in remote.urls:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:

@@ -46,6 +46,7 @@ FAMILIES = (
     *("ibm-granite-granite-3.3-2B-Instruct", "openai-gpt-oss-120b", "Kimi-K2-Instruct"),
 )
 PARSES_CALLS: Mapping[str, Any] = {"enable_auto_tool_choice": True, "tool_call_parser": "pythonic"}
+AS_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "pythonic")
 SERVERS: Mapping[str, Mapping[str, Any]] = {
     "no parser of calls": {},
     "a parser of calls": PARSES_CALLS,
@@ -144,7 +145,7 @@ async def side(embedded_engine: EmbeddedEngine, tmp_path_factory: pytest.TempPat
     recording = RecordingEngine(EmbeddedEngine(started, vllm_chat(vllm, file), VllmRendering(vllm, file)))
     async with (
         running_server([recording], Settings(port=0, metrics_port=-1)) as server,
-        chat_endpoint(embedded_engine, chat_template=str(file), **PARSES_CALLS) as endpoint,
+        chat_endpoint(embedded_engine, "--chat-template", str(file), *AS_FLAGS) as endpoint,
     ):
         yield Side(server.address, recording, endpoint)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
-from forefill_service.chat.generation import Output, Sampling
+from forefill_service.chat.generation import Output, Sampling, TokenLogprob
 from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
@@ -61,7 +61,8 @@ class FakeVllm:
     `reasoning_tokens` of their answers are reasoning. `parses_calls` is `--enable-auto-tool-choice`, and
     `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
     (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
-    they are read.
+    they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
+    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures and of logprobs.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -91,6 +92,9 @@ class FakeVllm:
         self.running = 0
         self.tokens = 0
         self.moving: str | None = None
+        self.ignores: set[str] = set()
+        self.lacks: set[str] = set()
+        self.refuses = ""
         self.url = ""
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -137,7 +141,8 @@ class FakeVllm:
     async def _models(self, _: web.Request) -> web.Response:
         await self.faults.flowing.wait()
         card = {"id": self.model, "max_model_len": self.context_tokens}
-        return web.json_response({"data": [card]})
+        adapters = [{"id": name, "root": path, "parent": self.model} for name, path in self.engine.adapters.items()]
+        return web.json_response({"data": [card, *adapters]})
 
     async def _moved(self, http: web.Request) -> web.Response:
         self.cookies.append(dict(http.cookies))
@@ -213,6 +218,12 @@ class FakeVllm:
             status = 400
         if status is not None:
             return _refusal("no", status)
+        if asked.get("model") in self.lacks:
+            return _refusal(f"The model `{asked['model']}` does not exist.", 404)
+        if asked.get("structured_outputs") == {} and "structured_outputs" not in self.ignores:
+            return _refusal("You must use one kind of structured outputs constraint", 400)
+        if self.refuses and {"structured_outputs", "logprobs"} & asked.keys():
+            return _refusal(self.refuses, 400)
         return await self._streamed(http, asked, asked["prompt"])
 
     async def _streamed(self, http: web.Request, asked: dict[str, Any], ids: list[int]) -> web.StreamResponse:
@@ -225,9 +236,12 @@ class FakeVllm:
         return response
 
     async def _stream(self, response: web.StreamResponse, asked: dict[str, Any], ids: list[int]) -> None:
-        sampling = Sampling(max_tokens=asked.get("max_tokens"))
+        likeliest = asked.get("top_logprobs") if "messages" in asked else asked.get("logprobs")
+        sampling = Sampling(max_tokens=asked.get("max_tokens"), logprobs=likeliest)
         priority = Priority(asked.get("priority", 0))
-        request = Request(ids, sampling, priority, asked.get("cache_salt"))
+        adapter = asked.get("model", "")
+        adapter = adapter if adapter in self.engine.adapters else ""
+        request = Request(ids, sampling, priority, asked.get("cache_salt"), adapter=adapter)
         cached, parts = None, 0
         async with aclosing(self.engine.generate(request)) as outputs:
             async for output in outputs:
@@ -242,6 +256,8 @@ class FakeVllm:
                 choice = {"index": 0, "finish_reason": output.finish_reason, **self._said(asked, output, parts)}
                 if asked.get("return_token_ids"):
                     choice["token_ids"] = list(output.token_ids)
+                if output.logprobs:
+                    choice["logprobs"] = _logprobs(asked, output)
                 await _say(response, {"choices": [choice]})
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
@@ -301,6 +317,31 @@ def _message(message: Mapping[str, Any]) -> ChatMessage:
 
 def _refusal(message: str, status: int) -> web.Response:
     return web.json_response({"error": {"message": message, "code": status}}, status=status)
+
+
+def _logprobs(asked: dict[str, Any], output: Output) -> dict[str, Any]:
+    """Return those of one part as vLLM reports them, with tokens as ids."""
+
+    def named(token: TokenLogprob) -> tuple[str, float]:
+        return f"token_id:{token.id}", token.logprob
+
+    places = [(named(place.token), dict(map(named, place.likeliest))) for place in output.logprobs]
+    if "messages" in asked:
+        return {
+            "content": [
+                {
+                    "token": token,
+                    "logprob": logprob,
+                    "top_logprobs": [{"token": other, "logprob": found} for other, found in others.items()],
+                }
+                for (token, logprob), others in places
+            ]
+        }
+    return {
+        "tokens": [token for (token, _), _ in places],
+        "token_logprobs": [logprob for (_, logprob), _ in places],
+        "top_logprobs": [{token: logprob} | others for (token, logprob), others in places],
+    }
 
 
 async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:

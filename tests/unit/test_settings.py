@@ -39,6 +39,7 @@ ROWS = [Row(*row) for row in [
     ("kv_events", "engine.kv_events", bool, True, "false", False),
     ("reasoning_parser", "engine.reasoning_parser", str, "", "qwen3", "qwen3"),
     ("tool_call_parser", "engine.tool_call_parser", str, "", "hermes", "hermes"),
+    ("adapters", "engine.adapters", dict[str, str], {}, '{"sql": "/a"}', {"sql": "/a"}),
     ("engine_args", "engine.args", dict[str, Any], {}, '{"seed": 1}', {"seed": 1}),
     ("engine_url", "remote.urls", list[str], [], '["http://a"]', ["http://a"]),
     ("served_model", "remote.served_model", str, "", "small", "small"),
@@ -191,6 +192,7 @@ def test_nothing_can_be_changed(part: BaseModel) -> None:
         ({"engine": "remote", "engine_url": ["10.0.0.7:8000"]}, "http://HOST:PORT"),
         ({"engine": "remote", "engine_url": ["http://me:secret@host"]}, "FOREFILL_ENGINE_API_KEY"),
         ({"engine_url": ["http://a"]}, "belong together"),
+        ({"engine": "remote", "engine_url": ["http://a"], "adapters": {"sql": "/a"}}, "--lora-modules"),
         ({"engine": "remote", "engine_url": ["http://a", "http://b"], "router": True}, "one --engine-url"),
         (
             {"engine": "remote", "engine_url": ["http://a"], "router": True, "data_parallel_size": 2},

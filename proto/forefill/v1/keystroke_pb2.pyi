@@ -326,7 +326,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ends, INVALID_ARGUMENT. Shorten the prompt.
     """
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
-    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
+    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
+    message names it, or has the engine's words. Correct it, or leave it out.
+    """
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
     """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
     cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
@@ -370,6 +372,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
     """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
     the error message has its index and what is wrong. Mend it, and open again.
+    """
+    ERROR_REASON_ADAPTER_NOT_FOUND: _ErrorReason.ValueType  # 37
+    """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
+    name, or without.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -416,7 +422,9 @@ ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 12
 ends, INVALID_ARGUMENT. Shorten the prompt.
 """
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
-"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
+"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
+message names it, or has the engine's words. Correct it, or leave it out.
+"""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
 """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
 cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
@@ -460,6 +468,10 @@ too long; the error message says which. It is ignored. Send one that fits the co
 ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
 """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
 the error message has its index and what is wrong. Mend it, and open again.
+"""
+ERROR_REASON_ADAPTER_NOT_FOUND: ErrorReason.ValueType  # 37
+"""Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
+name, or without.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -515,6 +527,7 @@ class Open(_message.Message):
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     REASONING_EFFORT_FIELD_NUMBER: _builtins.int
     CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -553,6 +566,11 @@ class Open(_message.Message):
     `continue_final_message` (and no `add_generation_prompt`) of vLLM's chat endpoint. The draft and its answer are then
     one message of the conversation. Refused for models that speak Harmony (gpt-oss), which cannot do that. Set by the
     client; default: false, each draft is a message of the user.
+    """
+    adapter: _builtins.str
+    """Name of the LoRA adapter that answers, as the engine knows it. Cached blocks of one adapter are never taken for those
+    of another, or of the model alone. Set by the client; at most 256 code points; default: none, the model answers
+    alone. One that the engine does not have is refused: ADAPTER_NOT_FOUND.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -607,10 +625,11 @@ class Open(_message.Message):
         documents: _abc.Iterable[_builtins.str] | None = ...,
         reasoning_effort: _builtins.str = ...,
         continue_final_message: _builtins.bool = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -755,6 +774,12 @@ class Sampling(_message.Message):
     ALLOWED_TOKEN_IDS_FIELD_NUMBER: _builtins.int
     BAD_WORDS_FIELD_NUMBER: _builtins.int
     SKIP_SPECIAL_TOKENS_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
+    REGEX_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    GRAMMAR_FIELD_NUMBER: _builtins.int
+    JSON_OBJECT_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """Maximum length of an answer, in tokens. Set by the client; at least 1; default: the rest of the model's context."""
     temperature: _builtins.float
@@ -787,27 +812,50 @@ class Sampling(_message.Message):
     """Whether the text of `stop` that ended the answer is part of it. Set by the client; default: false."""
     skip_special_tokens: _builtins.bool
     """Whether special tokens are left out of the text. Set by the client; default: true."""
+    json_schema: _builtins.str
+    """A JSON Schema: an object, as JSON text, so that the order of its keys survives: that is the order in the answer.
+    At most 65,536 bytes.
+    """
+    regex: _builtins.str
+    """A regular expression that the whole answer matches, in the syntax of the engine's grammars. At most 4,096 bytes."""
+    grammar: _builtins.str
+    """A grammar of the whole answer, in EBNF or Lark, as the engine takes it. At most 65,536 bytes."""
+    json_object: _builtins.bool
+    """Any JSON object. Always true if it is set."""
+    logprobs: _builtins.int
+    """Number of the likeliest tokens that GenerationDelta.logprobs reports beside each token of the answer. Set by the
+    client; 0 to 20, and at most what the engine allows (vLLM: --max-logprobs); 0 reports the tokens alone; default: no
+    logprobs.
+    """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that end the answer and are left out of it. Set by the client; at most 16, none empty; default: none."""
 
     @_builtins.property
     def stop_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024; default: none."""
+        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024, each in the model's
+        vocabulary; default: none.
+        """
 
     @_builtins.property
     def logit_bias(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
-        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100; default:
-        none.
+        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100 and of an id in
+        the model's vocabulary; default: none.
         """
 
     @_builtins.property
     def allowed_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the only tokens that the answer may have. Set by the client; at most 1024; default: all."""
+        """Ids of the only tokens that the answer may have. Set by the client; at most 1024, each in the model's vocabulary;
+        default: all.
+        """
 
     @_builtins.property
     def bad_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that the answer may not contain. Set by the client; at most 1024, none empty; default: none."""
+
+    @_builtins.property
+    def choice(self) -> Global___Choice:
+        """Texts, one of which is the answer."""
 
     def __init__(
         self,
@@ -830,13 +878,21 @@ class Sampling(_message.Message):
         allowed_token_ids: _abc.Iterable[_builtins.int] | None = ...,
         bad_words: _abc.Iterable[_builtins.str] | None = ...,
         skip_special_tokens: _builtins.bool | None = ...,
+        json_schema: _builtins.str = ...,
+        regex: _builtins.str = ...,
+        choice: Global___Choice | None = ...,
+        grammar: _builtins.str = ...,
+        json_object: _builtins.bool = ...,
+        logprobs: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "choice", b"choice", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "json_object", b"json_object", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "structure", b"structure", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "allowed_token_ids", b"allowed_token_ids", "bad_words", b"bad_words", "frequency_penalty", b"frequency_penalty", "ignore_eos", b"ignore_eos", "include_stop_str_in_output", b"include_stop_str_in_output", "logit_bias", b"logit_bias", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "stop", b"stop", "stop_token_ids", b"stop_token_ids", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "allowed_token_ids", b"allowed_token_ids", "bad_words", b"bad_words", "choice", b"choice", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "ignore_eos", b"ignore_eos", "include_stop_str_in_output", b"include_stop_str_in_output", "json_object", b"json_object", "json_schema", b"json_schema", "logit_bias", b"logit_bias", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "stop", b"stop", "stop_token_ids", b"stop_token_ids", "structure", b"structure", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__frequency_penalty: _TypeAlias = _typing.Literal["frequency_penalty"]  # noqa: Y015
     _WhichOneofArgType__frequency_penalty: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
+    _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__min_p: _TypeAlias = _typing.Literal["min_p"]  # noqa: Y015
@@ -857,8 +913,12 @@ class Sampling(_message.Message):
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
     _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
     _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
+    _WhichOneofReturnType_structure: _TypeAlias = _typing.Literal["json_schema", "regex", "choice", "grammar", "json_object"]  # noqa: Y015
+    _WhichOneofArgType_structure: _TypeAlias = _typing.Literal["structure", b"structure"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__frequency_penalty) -> _WhichOneofReturnType__frequency_penalty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
     @_typing.overload
@@ -879,8 +939,34 @@ class Sampling(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_p) -> _WhichOneofReturnType__top_p | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_structure) -> _WhichOneofReturnType_structure | None: ...
 
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
+
+@_typing.final
+class Choice(_message.Message):
+    """Choice is a set of texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts. Set by the client; 1 to 1024, none empty, together at most 65,536 bytes."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Choice: _TypeAlias = Choice  # noqa: Y015
 
 @_typing.final
 class KeystrokeEvent(_message.Message):
@@ -1104,7 +1190,8 @@ class Submit(_message.Message):
     answer_so_far: _builtins.str
     """The beginning of the answer, if the client has it from a stream that broke: the answer goes on after it, and is
     counted from there. What depends on the answer so far (a seed, penalties, stop texts) starts over there. Set by
-    the client; default: empty. Where only the engine's chat endpoint knows the prompt, the answer is GENERATION_FAILED.
+    the client; default: empty. Where only the engine's chat endpoint knows the prompt, or if Sampling.structure is set,
+    the answer is GENERATION_FAILED.
     """
     def __init__(
         self,
@@ -1522,15 +1609,24 @@ class GenerationDelta(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     text: _builtins.str
-    """Text that follows the text sent so far. Set by the server; empty only if another part of the answer is there."""
+    """Text that follows the text sent so far. Set by the server; empty only if another part of the answer is there. Beside
+    `logprobs`, whose tokens have no text then, the rest of a character follows, or the token ends the answer.
+    """
     reasoning: _builtins.str
     """What the model thinks, which follows what it thought so far. It is no part of the text. Set by the server, only if
     Opened.splits_answers is set, or the engine's own chat endpoint made the prompt.
     """
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprobs]:
+        """The tokens that came since the last GenerationDelta, in their order. Together they are the tokens of the answer;
+        where their texts end is not where `text` ends. Set by the server, only if Sampling.logprobs is set.
+        """
+
     @_builtins.property
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCallDelta]:
         """Parts of calls of tools, which follow those sent so far. Calling a tool is for the client. Set by the server, as
@@ -1543,11 +1639,12 @@ class GenerationDelta(_message.Message):
         seq: _builtins.int = ...,
         text: _builtins.str = ...,
         reasoning: _builtins.str = ...,
+        logprobs: _abc.Iterable[Global___TokenLogprobs] | None = ...,
         tool_calls: _abc.Iterable[Global___ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "seq", b"seq", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprobs", b"logprobs", "reasoning", b"reasoning", "seq", b"seq", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1586,6 +1683,70 @@ class ToolCallDelta(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
+
+@_typing.final
+class TokenLogprobs(_message.Message):
+    """TokenLogprobs is one token of an answer, and what else could have stood there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LIKELIEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def token(self) -> Global___TokenLogprob:
+        """The token. Set by the server."""
+
+    @_builtins.property
+    def likeliest(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """The likeliest tokens, likeliest first; the token itself is among them if it is one. Set by the server; as many as
+        Sampling.logprobs asks for, or one less beside a token that is not among them, if the engine says no more.
+        """
+
+    def __init__(
+        self,
+        *,
+        token: Global___TokenLogprob | None = ...,
+        likeliest: _abc.Iterable[Global___TokenLogprob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["likeliest", b"likeliest", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprobs: _TypeAlias = TokenLogprobs  # noqa: Y015
+
+@_typing.final
+class TokenLogprob(_message.Message):
+    """TokenLogprob is a token and its probability, before penalties, biases, structure and temperature change it, unless the
+    engine is set up otherwise (vLLM: --logprobs-mode).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Id of the token. Set by the server."""
+    text: _builtins.str
+    """The token as text. Set by the server; of a part of a character it is empty or has U+FFFD."""
+    logprob: _builtins.float
+    """Natural logarithm of the probability. Set by the server; at most 0, and -9999 for less than that."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        text: _builtins.str = ...,
+        logprob: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "logprob", b"logprob", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
 class GenerationFinished(_message.Message):

@@ -56,6 +56,9 @@ class Chat(Protocol):
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
 
+    def text_of(self, token: int) -> str:
+        """Return the text of one token; of a part of a character it has U+FFFD."""
+
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
         """Return the ids of a text and the code points before the end of each; None if the tokenizer cannot tell."""
 

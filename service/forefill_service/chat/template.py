@@ -26,6 +26,7 @@ _RESERVED = frozenset(
 """Names that no variable of a template may have: those of `apply_chat_template`'s own parameters, and of vLLM's."""
 _MOST_BYTES_OF_WORDS = 500
 """A refusal travels in the headers of a response, twice, and these have a limit of some kilobytes."""
+_SPACE_OF_A_PIECE = "▁"
 _CHAT_FOLLOWS = "Final message to continue:"
 """In the words of `transformers.utils.chat_template_utils`, if a template does not show the message to continue."""
 
@@ -67,6 +68,7 @@ class HfChat:
         self._with_tools = with_tools or self._template
         self._reserved = _RESERVED | _parameters(type(tokenizer).apply_chat_template)
         self._backend = _private_backend(tokenizer)
+        self._texts: dict[int, str] = {}
         self.split_texts = _split_texts(self._backend)
         self.longest_token = max(map(len, tokenizer.get_vocab()))
 
@@ -108,6 +110,15 @@ class HfChat:
             return list(self._tokenizer.encode(text, add_special_tokens=False))
         except Exception as error:
             raise Refusal(Reason.TEMPLATE_REFUSED, "its text cannot be tokenized") from error
+
+    def text_of(self, token: int) -> str:
+        """Return the text of one token, as vLLM reports it beside its probability."""
+        if (known := self._texts.get(token)) is None:
+            text, piece = self._tokenizer.decode([token]), self._tokenizer.convert_ids_to_tokens(token) or ""
+            # A SentencePiece tokenizer drops the space that begins a text.
+            spaces = len(piece) - len(piece.lstrip(_SPACE_OF_A_PIECE)) - (len(text) - len(text.lstrip(" ")))
+            self._texts[token] = known = " " * spaces + text
+        return known
 
     def _own_variables(self, conversation: Conversation, template: Template) -> dict[str, Any]:
         """Return what vLLM gives to the template: what it reads, as far as it has a value."""

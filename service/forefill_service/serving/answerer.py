@@ -144,6 +144,8 @@ class Answerer:
         prompt = await turn.prompts.submitted(generate.text) if begun is None else begun
         if not generate.answer_so_far:
             return prompt, 0
+        if self._sampling.structure is not None:
+            raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
         if prompt is None or self._endpoint.splits:
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
             raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
@@ -177,8 +179,10 @@ class Answerer:
                 token()
                 if not answer.first_token_at:
                     await self._start(answer)
-                if part.text or part.reasoning or part.tool_calls:
-                    await self._send(GenerationDelta(answer.seq, part.text, part.reasoning, part.tool_calls))
+                if part.text or part.reasoning or part.tool_calls or part.logprobs:
+                    await self._send(
+                        GenerationDelta(answer.seq, part.text, part.reasoning, part.tool_calls, part.logprobs)
+                    )
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
 
@@ -193,14 +197,15 @@ class Answerer:
 
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
-        prompt, salt = answer.prompt, self._owner.cache_salt
+        prompt, owner = answer.prompt, self._owner
         adopted = self._pregenerator.adopt(prompt)
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
-        answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
+        answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
         sampling = self._sampling.after(answer.made_tokens)
-        engine, asked = place.replica.engine, (sampling, Priority.GENERATION, salt, place.route)
+        engine = place.replica.engine
+        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
         if answer.conversation is not None:
             return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
         return engine.generate(Request(prompt.to_list(), *asked))

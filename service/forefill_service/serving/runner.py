@@ -13,10 +13,10 @@ from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..session.actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
+from ..session.continuation import continuable
 from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Phase, Session
-from ..session.pregeneration import continuable
 from ..session.responses import (
     CANCELLED,
     FlushOutcome,
@@ -27,6 +27,7 @@ from ..session.responses import (
     SessionError,
     SessionLimits,
 )
+from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .guesser import Guesser
@@ -91,7 +92,7 @@ class SessionRunner:
     def go_away(self, within_seconds: float) -> None:
         """Tell the client that the server stops, and when; once, and not before it knows that the session is open."""
         self._goes_away = within_seconds
-        if self._is_open:
+        if self._is_open and not self._tasks.over:
             self._tasks.spawn(partial(self._say_go_away, within_seconds))
 
     def stop(self) -> None:
@@ -105,6 +106,7 @@ class SessionRunner:
             raise Refusal(
                 Reason.INVALID_OPEN, "continue_final_message is not possible with this model's chats (Harmony)"
             )
+        await check_acceptance(self._owner, self._opening.sampling)
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))

@@ -48,6 +48,7 @@ class Open:
     pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
     resume_token: str = ""
     cache_secret: bytes = field(default=b"", repr=False)
+    adapter: str = ""
     tools: tuple[Mapping[str, Any], ...] = ()
     documents: tuple[Mapping[str, str], ...] = ()
     reasoning_effort: str = ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ..chat.generation import ToolCallPart
+from ..chat.generation import TokenLogprobs, ToolCallPart
 from ..errors import Reason
 from .ledger import Balance
 
@@ -88,12 +88,13 @@ class GenerationStarted:
 
 @dataclass(frozen=True, slots=True)
 class GenerationDelta:
-    """More of an answer: of its text, its reasoning, or its calls of tools."""
+    """More of an answer: of its text, its reasoning, or its calls of tools; or only the `logprobs` of its tokens."""
 
     seq: int
     text: str
     reasoning: str = ""
     tool_calls: tuple[ToolCallPart, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

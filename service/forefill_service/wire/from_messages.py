@@ -32,6 +32,7 @@ from .sampling import optional, sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
+_MOST_ADAPTER_CODE_POINTS = 256
 _MOST_KWARGS_BYTES = 64 * 1024
 """An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
@@ -94,6 +95,8 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(
             Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
         )
+    if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
+        raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
     try:
         chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
     except ValueError as error:
@@ -121,6 +124,7 @@ def _open(message: pb.Open) -> Open:
         documents=documents_from(message.documents),
         reasoning_effort=reasoning_effort_from(message.reasoning_effort),
         continue_final_message=message.continue_final_message,
+        adapter=message.adapter,
     )
 
 

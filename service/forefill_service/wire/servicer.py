@@ -37,6 +37,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_TOOLS: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.ADAPTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,

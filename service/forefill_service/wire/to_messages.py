@@ -2,6 +2,7 @@
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from ..chat.generation import TokenLogprob, TokenLogprobs
 from ..errors import Reason
 from ..session.responses import (
     CANCELLED,
@@ -91,6 +92,14 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
             )
 
 
+def _logprobs(logprobs: TokenLogprobs) -> pb.TokenLogprobs:
+    return pb.TokenLogprobs(token=_logprob(logprobs.token), likeliest=map(_logprob, logprobs.likeliest))
+
+
+def _logprob(logprob: TokenLogprob) -> pb.TokenLogprob:
+    return pb.TokenLogprob(id=logprob.id, text=logprob.text, logprob=logprob.logprob)
+
+
 def _finished(response: GenerationFinished) -> pb.GenerationFinished:
     return pb.GenerationFinished(
         seq=response.seq,
@@ -138,4 +147,7 @@ def _delta(delta: GenerationDelta) -> pb.GenerationDelta:
         pb.ToolCallDelta(index=part.index, id=part.id, name=part.name, arguments=part.arguments)
         for part in delta.tool_calls
     ]
-    return pb.GenerationDelta(seq=delta.seq, text=delta.text, reasoning=delta.reasoning, tool_calls=calls)
+    logprobs = map(_logprobs, delta.logprobs)
+    return pb.GenerationDelta(
+        seq=delta.seq, text=delta.text, reasoning=delta.reasoning, tool_calls=calls, logprobs=logprobs
+    )

@@ -37,6 +37,40 @@ def refused(template: str, **kwargs: Any) -> Refusal:
     return refusal.value
 
 
+# --- single tokens
+
+
+class Pieces:
+    """A tokenizer that knows a few pieces, and drops the space that begins a text as SentencePiece does."""
+
+    def __init__(self, pieces: dict[int, str]) -> None:
+        self._pieces = pieces
+
+    def apply_chat_template(self) -> None:
+        """Be a tokenizer."""
+
+    def get_vocab(self) -> dict[str, int]:
+        return {piece: token for token, piece in self._pieces.items()}
+
+    def convert_ids_to_tokens(self, token: int) -> str | None:
+        return self._pieces.get(token)
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(self._pieces.get(token, "") for token in ids).replace("▁", " ").removeprefix(" ")
+
+
+@pytest.mark.parametrize(("token", "text"), [(1, " word"), (2, "word"), (3, "  "), (4, "<end>"), (99, "")])
+def test_a_token_has_the_spaces_that_its_piece_begins_with(token: int, text: str) -> None:
+    one = HfChat(Pieces({1: "▁word", 2: "word", 3: "▁▁", 4: "<end>"}), "")
+    assert one.text_of(token) == text
+    assert one.text_of(token) == text, "once more"
+
+
+def test_the_tokens_of_a_text_have_its_parts() -> None:
+    text = "Show me all of them"
+    assert "".join(map(chat(CHATML).text_of, chat(CHATML).encode(text))) == text
+
+
 # --- variables
 
 

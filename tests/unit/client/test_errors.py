@@ -49,6 +49,7 @@ def test_a_status_without_reason_goes_by_its_code_and_keeps_its_details() -> Non
 def test_the_public_names() -> None:
     assert forefill_client.__all__ == [
         "Aborted",
+        "AdapterNotFound",
         "Answer",
         "AnswerPart",
         "AsyncClient",
@@ -93,6 +94,8 @@ def test_the_public_names() -> None:
         "SyncAnswer",
         "SyncSession",
         "TemplateRefused",
+        "TokenLogprob",
+        "TokenLogprobs",
         "TooManySessions",
         "ToolCall",
         "ToolCallPart",

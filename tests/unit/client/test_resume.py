@@ -243,7 +243,15 @@ async def test_an_answer_that_the_server_cannot_go_on_with_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "sampling", [Sampling(stop="END"), Sampling(seed=1), Sampling(presence_penalty=0.5), Sampling(bad_words="no")]
+    "sampling",
+    [
+        Sampling(stop="END"),
+        Sampling(seed=1),
+        Sampling(presence_penalty=0.5),
+        Sampling(bad_words="no"),
+        Sampling(json_object=True),
+        Sampling(choice=["SELECT", "INSERT"]),
+    ],
 )
 async def test_an_answer_that_no_other_request_can_continue_says_so_and_the_session_goes_on(
     sampling: Sampling,

@@ -63,6 +63,9 @@ async def answers(wire: Wire) -> None:
                     long = event.seq
                     await wire.send(generation_delta=pb.GenerationDelta(seq=long, text="SEL"))
                 case "submit":
+                    token = pb.TokenLogprob(id=1, text=f"{event.submit.text}!", logprob=-1)
+                    logprobs = [pb.TokenLogprobs(token=token)]
+                    await wire.send(generation_delta=pb.GenerationDelta(seq=event.seq, logprobs=logprobs))
                     await wire.answer(event.seq, event.submit.text, "!")
                 case "cancel":
                     await wire.send(
@@ -103,6 +106,7 @@ def test_a_conversation_without_await(address: str) -> None:
         answer = session.submit()
         assert list(answer) == ["Show me ", "!"]
         assert answer.report.finish_reason is FinishReason.STOP
+        assert [place.token.text for place in answer.logprobs] == ["Show me !"]
         assert session.regenerate().text() == "Show me !"
         assert [message.content for message in session.messages] == ["SQL", "Show me ", "Show me !"]
         session.rewrite(1)

@@ -269,6 +269,15 @@ async def test_a_session_is_told_once_that_the_server_stops_after_it_was_told_th
     await stage.does(End())
 
 
+async def test_a_session_that_is_over_is_told_nothing() -> None:
+    async with on_stage() as stage:
+        stage.task.cancel()
+        await asyncio.sleep(0)  # its tasks are being cancelled, and have not ended
+        stage.runner.go_away(3.0)
+        await settle()
+        assert not stage.all(GoAway)
+
+
 async def test_an_open_session_is_told_that_the_server_stops_and_goes_on() -> None:
     async with on_stage() as stage:
         stage.runner.go_away(3.0)

@@ -12,6 +12,9 @@ from ...chat.messages import ChatMessage, Conversation
 
 _END = "<|end|>\n"
 
+VOCABULARY = 2**31
+"""Ids of tokens are below it."""
+
 
 class FakeChat:
     """A ChatML-like template and a tokenizer by words: " word", one space, or one other character is a token.
@@ -31,9 +34,17 @@ class FakeChat:
             return begun.removesuffix(_END)
         return f"{begun}<|start|>assistant\n"
 
+    def words_of(self, text: str) -> list[str]:
+        """Return the texts of its tokens."""
+        return self._TOKEN.findall(text)
+
     def encode(self, text: str) -> list[int]:
-        """Return the ids of a text, below 2**31."""
-        return [zlib.crc32(token.encode()) >> 1 for token in self._TOKEN.findall(text)]
+        """Return the ids of a text."""
+        return [zlib.crc32(token.encode()) >> 1 for token in self.words_of(text)]
+
+    def text_of(self, token: int) -> str:
+        """Return a mark: an id is a checksum, which does not say of what."""
+        return "?"
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
         """Return the ids of a text and the code points before the end of each."""
@@ -69,7 +80,11 @@ def _holdback() -> Holdback:
 
 
 def answer_to(
-    prompt_ids: Sequence[int], answer_tokens: int, max_tokens: int, min_tokens: int | None = None
+    prompt_ids: Sequence[int],
+    answer_tokens: int,
+    max_tokens: int,
+    min_tokens: int | None = None,
+    adapter: str = "",
 ) -> tuple[list[str], str]:
     """Return the words of an answer, one token each, and its finish reason.
 
@@ -79,11 +94,18 @@ def answer_to(
     rest = max(min_tokens or 0, answer_tokens - _already_answered(prompt_ids))
     if rest <= 0:
         return [""], "stop"
-    state, after_newline, words = _hash(prompt_ids), prompt_ids[-1] == _NEWLINE, list[str]()
+    state, words = _hash(prompt_ids, zlib.crc32(adapter.encode())), list[str]()
+    after_newline = prompt_ids[-1] == _NEWLINE
     for _ in range(min(max_tokens, rest)):
         words.append(f"{'' if after_newline else ' '}w{state % 1000}")
         state, after_newline = _hash(FakeChat().encode(words[-1]), state), False
     return words, "stop" if rest <= max_tokens else "length"
+
+
+def choose(prompt_ids: Sequence[int], texts: Sequence[str], max_tokens: int) -> tuple[list[str], str]:
+    """Return the words of one of these texts, and its finish reason."""
+    words = FakeChat().words_of(texts[_hash(prompt_ids) % len(texts)])
+    return words[:max_tokens], "stop" if len(words) <= max_tokens else "length"
 
 
 def cut_at(words: list[str], reason: str, stops: Sequence[str]) -> tuple[list[str], str]:

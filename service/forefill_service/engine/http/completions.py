@@ -18,6 +18,7 @@ from ...chat.openai_form import chat_fields
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import ChatRequest, Priority, Request
 from ..one_line import one_line
+from .logprobs import LogprobsReader, asked_of_chat, asked_of_completions
 
 COMPLETIONS = "/v1/completions"
 CHAT_COMPLETIONS = "/v1/chat/completions"
@@ -46,8 +47,10 @@ class NotOffered(NotServed):
 
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
     """Return the JSON body of a request; sampling fields that are None are left to the server's defaults."""
-    prompt = {"model": model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
-    return prompt | _asked(replace(request, sampling=request.sampling.limited(max_tokens)), priorities=priorities)
+    prompt = {"model": request.adapter or model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
+    asked = _asked(replace(request, sampling=request.sampling.limited(max_tokens)), priorities=priorities)
+    likeliest = request.sampling.logprobs
+    return prompt | asked | ({} if likeliest is None else asked_of_completions(likeliest))
 
 
 def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str, Any]:
@@ -56,7 +59,10 @@ def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str
     What an OpenAI client may leave out is left out, so the endpoint fills it in as for any client.
     """
     limit = {} if request.sampling.max_tokens is None else {"max_tokens": request.sampling.max_tokens}
-    return said(request.conversation, model) | limit | _asked(request, priorities=priorities)
+    asked = limit | _asked(request, priorities=priorities)
+    if (likeliest := request.sampling.logprobs) is not None:
+        asked |= asked_of_chat(likeliest)
+    return said(request.conversation, request.adapter or model) | asked
 
 
 def said(conversation: Conversation, model: str) -> dict[str, Any]:
@@ -84,11 +90,13 @@ def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any
 class Completion:
     """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
-    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens.
+    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens. `logprobs` reads
+    those, if they were asked for.
     """
 
-    def __init__(self, cached_tokens_if_missing: int | None = None) -> None:
+    def __init__(self, cached_tokens_if_missing: int | None = None, logprobs: LogprobsReader | None = None) -> None:
         self._last_part: Output | None = None
+        self._logprobs = logprobs
         self._cached_tokens_if_missing = cached_tokens_if_missing
         self._cached_tokens: int | None = None
         #: The server's own count of tokens; empty until it arrives.
@@ -124,7 +132,7 @@ class Completion:
         return outputs[0] if outputs else None
 
     def _output(self, choice: Mapping[str, Any], prompt_ids: tuple[int, ...] | None) -> Output | None:
-        delta = choice.get("delta") or {}
+        delta, told = choice.get("delta") or {}, choice.get("logprobs")
         output = Output(
             choice.get("text") or delta.get("content") or "",
             tuple(choice.get("token_ids") or ()),
@@ -133,6 +141,7 @@ class Completion:
             prompt_ids,
             reasoning=delta.get("reasoning") or delta.get("reasoning_content") or "",
             tool_calls=tuple(map(_call_part, delta.get("tool_calls") or ())),
+            logprobs=self._logprobs.of(told) if self._logprobs is not None and told else (),
         )
         if output.finish_reason is None:
             return output

@@ -66,7 +66,7 @@ async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings
 
     `ids` asks that server for ids. Raises EngineError if the server does not say.
     """
-    card = next((card for card in await _cards(endpoint) if card.get("id") == served.info.model), None)
+    card = next((card for card in await cards_of(endpoint) if card.get("id") == served.info.model), None)
     if card is None:
         return f"it does not serve {served.info.model}"
     context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
@@ -102,7 +102,7 @@ class _Discovery:
         card = await self._card()
         self._model = str(card["id"])
         name = self._settings.engine.model or str(card.get("root") or self._model)
-        chat, harmony, agreed = await served_chat(
+        chat, harmony, agreed, vocabulary = await served_chat(
             self._endpoint, self._model, name, self._settings.engine.chat_template
         )
         context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
@@ -126,11 +126,12 @@ class _Discovery:
             cache_blocks,
             caches=self._settings.remote.router_workers,
             continues_messages=not harmony,
+            vocabulary=vocabulary,
         )
         return ServedModel(info, chat, priorities, cached_tokens, harmony, agreed)
 
     async def _card(self) -> dict[str, str | int]:
-        cards = await _cards(self._endpoint)
+        cards = await cards_of(self._endpoint)
         wanted = self._settings.remote.served_model
         for card in cards:
             if not wanted or card.get("id") == wanted:
@@ -188,7 +189,8 @@ class _Discovery:
             )
 
 
-async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+async def cards_of(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+    """Return what a server lists: its models, and their LoRA adapters. Raises EngineError."""
     return (await endpoint.json("/v1/models", QUESTION_SECONDS)).get("data") or []
 
 

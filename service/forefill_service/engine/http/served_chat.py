@@ -37,12 +37,14 @@ _USEFUL_SHARE = 0.5
 class ServedChat(NamedTuple):
     """A fast path to the chats of a server, and the names of the conversations (`CONVERSATIONS`) on which they agree.
 
-    `harmony` says whether the server renders them in OpenAI's Harmony format, without the template.
+    `harmony` says whether the server renders them in OpenAI's Harmony format, without the template. Ids of the model's
+    tokens are below `vocabulary`, None if unknown.
     """
 
     chat: Chat
     harmony: bool = False
     agreed: frozenset[str] = frozenset(CONVERSATIONS)
+    vocabulary: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     what to do; EngineUnavailable and EngineBusy if the server cannot be asked.
     """
     tokenizer = _tokenizer(tokenizer_name)
-    harmony = _is_harmony(tokenizer_name, tokenizer)
+    config = _config(tokenizer_name)
+    harmony = _is_harmony(config, tokenizer)
     ids = ChatIds(endpoint, model, harmony=harmony)
     theirs = await rendered_by(ids)
     sources = _template(tokenizer, template_file), _template(tokenizer, template_file, tools=[])
@@ -76,7 +79,7 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
             "to the server's tokenizer and --chat-template to its template"
         )
     _log_costs(endpoint.url, ids, comparison)
-    return ServedChat(chat, harmony, frozenset(comparison.agreed))
+    return ServedChat(chat, harmony, frozenset(comparison.agreed), _vocabulary(config, tokenizer))
 
 
 async def rendered_by(ids: ChatIds) -> dict[str, list[int] | None]:
@@ -139,14 +142,26 @@ def _template(tokenizer: Any, file: Path | None, tools: list[Any] | None = None)
         raise EngineStartError(NO_CHAT_TEMPLATE) from error
 
 
-def _is_harmony(name: str, tokenizer: Any) -> bool:
-    """Return whether vLLM renders the chats of this model in the Harmony format: it goes by the type in its config."""
+def _config(name: str) -> Mapping[str, Any]:
+    """Return the model's config; empty if there is none beside the tokenizer, or not one of a model."""
     from transformers import PretrainedConfig
 
     try:
         config, _ = PretrainedConfig.get_config_dict(name)
-    except Exception:  # no config beside the tokenizer, or not one of a model
-        config = {}
+    except Exception:
+        return {}
+    return dict(config)
+
+
+def _vocabulary(config: Mapping[str, Any], tokenizer: Any) -> int:
+    """Return the size of the model's vocabulary, as vLLM takes it: that of the tokenizer may be smaller."""
+    text_config = config.get("text_config")
+    sizes = [config.get("vocab_size"), text_config.get("vocab_size") if isinstance(text_config, dict) else None]
+    return next((size for size in sizes if isinstance(size, int)), len(tokenizer))
+
+
+def _is_harmony(config: Mapping[str, Any], tokenizer: Any) -> bool:
+    """Return whether vLLM renders the chats of this model in the Harmony format: it goes by the type in its config."""
     if model_type := config.get("model_type"):
         return bool(model_type == "gpt_oss")
     return _HARMONY_TOKENS.issubset(tokenizer.get_added_vocab())

@@ -91,6 +91,27 @@ async def started(endpoint: Endpoint, model: Model) -> ServedChat:
     return await served_chat(endpoint, "fake", model.directory, None)
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (None, 258),
+        ({}, 258),
+        ({"vocab_size": 300}, 300),
+        ({"model_type": "x", "text_config": {"vocab_size": 301}}, 301),
+        ({"vocab_size": None, "text_config": None}, 258),
+    ],
+)
+async def test_the_vocabulary_is_that_of_the_model_which_may_be_larger_than_the_tokenizers(
+    tmp_path: Path, config: dict[str, Any] | None, expected: int
+) -> None:
+    model = Model(tmp_path, CHATML)
+    assert len(model.tokenizer) == 258
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    async with serving(model.chat()) as (_, endpoint):
+        assert (await started(endpoint, model)).vocabulary == expected
+
+
 def ids(chat: Chat, conversation: Conversation) -> list[int]:
     return chat.encode(chat.render(conversation))
 
@@ -233,7 +254,7 @@ async def test_a_server_that_comes_up_later_has_to_render_as_the_first_one_where
     ]
     for first, later, says in cases:
         async with serving(first) as (_, endpoint):
-            chat, harmony, agreed = await started(endpoint, model)
+            chat, harmony, agreed, _ = await started(endpoint, model)
         served = ServedModel(info, chat, True, True, harmony, agreed)
         async with serving(later) as (server, endpoint):
             found = await difference(endpoint, served, remote_settings(server.url), ChatIds(endpoint, "fake"))
