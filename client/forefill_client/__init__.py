@@ -26,6 +26,7 @@ from .errors import (
     GenerationFailed,
     GenerationInterrupted,
     GenerationRunning,
+    HandOffNotOffered,
     InternalError,
     InvalidRequest,
     InvalidSampling,
@@ -40,6 +41,7 @@ from .errors import (
     Unavailable,
 )
 from .exchange import SessionState
+from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
 from .logprobs import TokenLogprob, TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
@@ -57,7 +59,7 @@ from .report import (
     ShedReason,
 )
 from .session import Session
-from .sync import Client, SyncAnswer, SyncSession
+from .sync import Client, SyncAnswer, SyncHandedOff, SyncSession
 
 __version__ = VERSION
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "ChatMessage",
     "Client",
     "ClientTooSlow",
+    "CompletionUsage",
     "DraftDiverged",
     "DraftTooLong",
     "EmptySubmit",
@@ -82,6 +85,9 @@ __all__ = [
     "GenerationInterrupted",
     "GenerationRunning",
     "GenerationSource",
+    "HandOffNotOffered",
+    "HandedOff",
+    "HandedOffRequest",
     "InternalError",
     "InvalidRequest",
     "InvalidSampling",
@@ -105,6 +111,7 @@ __all__ = [
     "SessionState",
     "ShedReason",
     "SyncAnswer",
+    "SyncHandedOff",
     "SyncSession",
     "TemplateRefused",
     "TokenLogprob",
@@ -113,5 +120,6 @@ __all__ = [
     "ToolCall",
     "ToolCallPart",
     "Unavailable",
+    "UsageLike",
     "WarmMode",
 ]

@@ -128,14 +128,30 @@ class Composition:
 
     def submit_beside(self, text: str, answer_so_far: str = "") -> Events:
         """Ask for the answer to `text`, or for what follows after a part of it; keep the draft for the next turn."""
-        draft, likely = self.draft, self._submit_likely
-        events = [self.submit(text)]
-        events[0].submit.answer_so_far = answer_so_far
-        self.draft, self._submit_likely = draft, likely
-        return events + self._whole_draft() if draft.text else events
+        return self._beside_draft(submit=pb.Submit(text=self._to_enter(text), answer_so_far=answer_so_far))
+
+    def hand_off_beside(self, text: str) -> Events:
+        """Say that the application asks for the answer to `text` itself; keep the draft for the next turn."""
+        return self._beside_draft(hand_off=pb.HandOff(text=self._to_enter(text)))
 
     def submit(self, text: str | None) -> pb.KeystrokeEvent:
         """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
+        return self._entered(self._event(submit=pb.Submit(text=self._to_enter(text))))
+
+    def hand_off(self, text: str | None) -> pb.KeystrokeEvent:
+        """Say that the application asks for that answer itself, and begin the next turn with an empty draft."""
+        return self._entered(self._event(hand_off=pb.HandOff(text=self._to_enter(text))))
+
+    def hand_off_finished(self, finished: pb.HandOffFinished) -> pb.KeystrokeEvent:
+        """Say what came of it."""
+        return self._event(hand_off_finished=finished)
+
+    def take_back(self, text: str) -> None:
+        """Have the text of a hand-off in the draft again, as the server has it by then, unless another was begun."""
+        if not self.draft.text:
+            self.draft = Draft(text)
+
+    def _to_enter(self, text: str | None) -> str:
         text = checked_text(self.draft.text if text is None else text)
         if not text:
             raise EmptySubmit(
@@ -144,7 +160,15 @@ class Composition:
                 reason="EMPTY_SUBMIT",
             )
         self._check_length(len(text))
-        event = self._event(submit=pb.Submit(text=text))
+        return text
+
+    def _beside_draft(self, **kind: Any) -> Events:
+        draft, likely = self.draft, self._submit_likely
+        events = [self._entered(self._event(**kind))]
+        self.draft, self._submit_likely = draft, likely
+        return events + self._whole_draft() if draft.text else events
+
+    def _entered(self, event: pb.KeystrokeEvent) -> pb.KeystrokeEvent:
         self.draft = Draft()
         self._submit_likely = False
         self.flushes.begin_turn()

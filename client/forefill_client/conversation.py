@@ -8,6 +8,7 @@ as they are by then. What was on its way is settled then:
     an answer of which a part has come        what follows is asked for; if another request cannot continue it, it fails
                                               with what came, and the question is the draft again
     an answer that was being cancelled        ends with what came
+    a hand-off                                told to the next server, too; over if it was being ended
 """
 
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from forefill.v1 import keystroke_pb2 as pb
 from .answer import Answer, Until
 from .composition import Composition, Events
 from .errors import ForefillError, GenerationInterrupted, SessionEnded, from_session_error
+from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
 from .messages import ChatMessage, message_from_wire, message_to_wire
-from .report import FinishReason, FlushResult, Opened, opened_from_wire
+from .report import FinishReason, FlushResult, Opened, ledger_from_wire, opened_from_wire
 
 
 class Conversation:
@@ -37,6 +39,7 @@ class Conversation:
         self.opened: Opened | None = None
         self.resume_token = ""
         self.answer: Answer | None = None
+        self.hand_off: HandOff | None = None
         self._first_opening = opening
         self._on_flush = on_flush
         self._clock = clock
@@ -55,6 +58,11 @@ class Conversation:
     def cancelling(self) -> bool:
         """Whether an answer is still running that is to stop."""
         return self.answering and self.answer is not None and self.answer.cancelled
+
+    @property
+    def handing_off(self) -> HandOff | None:
+        """The hand-off that is not over."""
+        return None if self.hand_off is None or self.hand_off.stage is Stage.OVER else self.hand_off
 
     def check(self) -> None:
         """Raise the server's error about an earlier event, once; or SessionEnded if nothing may follow."""
@@ -103,6 +111,51 @@ class Conversation:
         calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
         return (_asked(answer.submitted_text), ChatMessage("assistant", answer.text_so_far, tool_calls=calls))
 
+    def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
+        """Return the hand-off that an event begins."""
+        self.hand_off = HandOff(event.hand_off.text, event.seq)
+        return self.hand_off
+
+    def _last_message(self, text: str) -> ChatMessage:
+        """Return what a draft is in the conversation: the user's message, or the beginning of the assistant's."""
+        return ChatMessage("assistant", text) if self._continues else _asked(text)
+
+    def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
+        """Return what the application is told of a hand-off that the server has answered."""
+        told = hand_off.told
+        return HandedOff(
+            text=hand_off.text,
+            messages=(*self.messages, self._last_message(hand_off.text)),
+            base_url=told.base_url,
+            headers=dict(told.headers),
+            cache_salt=told.cache_salt,
+            model=told.model,
+            prompt_tokens=told.prompt_tokens,
+            cached_tokens=told.cached_tokens,
+            **prompt_fields(self._first_opening),
+            _end=end,
+        )
+
+    def end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Events:
+        """Have a hand-off ended by what came of it; None: it is taken back."""
+        hand_off.gets = None if finished is None else tuple(map(message_from_wire, finished.messages))
+        if hand_off.seq is None:
+            return self._end_unknown(hand_off)
+        hand_off.stage = Stage.ENDING
+        if finished is None:
+            event = self.composition.cancel(keep_text=False)
+            self._cancels.add(event.seq)
+        else:
+            event = self.composition.hand_off_finished(finished)
+            if not hand_off.gets:  # the server does the same
+                self.composition.take_back(hand_off.text)
+        hand_off.ending = event.seq
+        return [event]
+
+    def drop_hand_off(self, hand_off: HandOff) -> Events:
+        """Take back a hand-off of which nobody was told; its text is the draft again, unless another was begun."""
+        return [*self.end_hand_off(hand_off, None), *self.composition.submit_refused(hand_off.text)]
+
     # The streams.
 
     @property
@@ -119,6 +172,7 @@ class Conversation:
         if self.opened is None:
             return self._first_opening
         self._settle_answer()
+        self._settle_hand_off()
         self._again = self.answer if self.answering else None
         self.composition.begin_again()
         opening = pb.Open()
@@ -143,6 +197,10 @@ class Conversation:
                         self._on_flush(result)
             case "session_error":
                 return self._hear_error(from_session_error(response.session_error))
+            case "handed_off" if (hand_off := self._asked(response.handed_off.seq)) is not None:
+                hand_off.told, hand_off.stage = response.handed_off, Stage.OPEN
+            case "generation_finished" if (hand_off := self._handed_off(response.generation_finished.seq)) is not None:
+                self._hear_settled(hand_off, response.generation_finished)
             case _ if self.answer is not None:
                 self._hear_answer(self.answer, response)
         return []
@@ -159,6 +217,10 @@ class Conversation:
             events = self.composition.submit_beside(again.submitted_text, again.text_so_far)
             again._resume(events[0].seq)
             return [*events, self.composition.end()] if self.composition.ended else events
+        elif (hand_off := self.handing_off) is not None and not self.composition.ended:
+            events = self.composition.hand_off_beside(hand_off.text)
+            hand_off.seq = events[0].seq
+            return events
         return self.composition.resumed()
 
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
@@ -167,6 +229,8 @@ class Conversation:
             self.messages += self._turn(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
+        if (hand_off := self.handing_off) is not None and error.seq in (hand_off.seq, hand_off.ending):
+            return self._hear_hand_off_error(hand_off, error)
         if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
             return []
         if self.answer is not None and error.seq == self.answer.seq:
@@ -179,6 +243,55 @@ class Conversation:
         if events is None:
             self._unraised = error
         return events or []
+
+    def _handed_off(self, seq: int) -> HandOff | None:
+        hand_off = self.handing_off
+        return hand_off if hand_off is not None and hand_off.seq == seq else None
+
+    def _asked(self, seq: int) -> HandOff | None:
+        hand_off = self._handed_off(seq)
+        return hand_off if hand_off is not None and hand_off.stage is Stage.ASKED else None
+
+    def _hear_settled(self, hand_off: HandOff, finished: pb.GenerationFinished) -> None:
+        if hand_off.stage is Stage.ASKED:
+            hand_off.error = SessionEnded("the session was ended before the hand-off was answered")
+        hand_off.ledger = ledger_from_wire(finished.ledger)
+        self._end_now(hand_off)
+
+    def _hear_hand_off_error(self, hand_off: HandOff, error: ForefillError) -> Events:
+        if error.reason == "SEQUENCE_GAP":  # an event after a gap is carried out
+            return []
+        if hand_off.stage is Stage.ASKED:
+            hand_off.error, hand_off.stage = error, Stage.OVER
+            return self.composition.submit_refused(hand_off.text)
+        if error.seq == hand_off.seq:  # another server than the first: the application asks already
+            hand_off.seq = None
+            return []
+        if error.reason in ("NOTHING_HANDED_OFF", "NOTHING_TO_CANCEL"):
+            return self._end_unknown(hand_off)
+        hand_off.error, hand_off.stage = error, Stage.OPEN
+        return []
+
+    def _end_unknown(self, hand_off: HandOff) -> Events:
+        """End a hand-off that the server does not know: what the conversation gets comes by a Rewrite."""
+        self._end_now(hand_off)
+        if hand_off.gets is None:
+            return []
+        if not hand_off.gets:
+            return self.composition.submit_refused(hand_off.text)
+        kept = len(self.messages) - len(hand_off.gets)
+        return [self.composition.rewrite(kept, [message_to_wire(message) for message in hand_off.gets])]
+
+    def _end_now(self, hand_off: HandOff) -> None:
+        hand_off.stage = Stage.OVER
+        self.messages += hand_off.gets or ()
+
+    def _settle_hand_off(self) -> None:
+        """End a hand-off that was being ended on a stream that broke; the next server does not know of another yet."""
+        if (hand_off := self.handing_off) is not None:
+            hand_off.seq = None
+            if hand_off.stage is Stage.ENDING:
+                self._end_now(hand_off)
 
     def _settle_answer(self) -> None:
         """End an answer that cannot go on on another stream."""

@@ -14,9 +14,10 @@ ForefillError
 │   ├── PromptTooLong         no room left in the model's context
 │   ├── DraftTooLong          longer than the server accepts
 │   └── EmptySubmit           nothing to submit
-├── GenerationRunning         an answer is still running
+├── GenerationRunning         an answer is still running, or a hand-off is not finished
 ├── GenerationFailed          the engine did not generate
 ├── GenerationInterrupted     the engine was lost in mid-answer; `text` is the part that came
+├── HandOffNotOffered         the server does not say where its engine is
 ├── DraftDiverged             the server's draft could not be repaired
 ├── ClientTooSlow             answers were not read in time
 ├── ProtocolError             client and server do not speak the same protocol
@@ -119,7 +120,7 @@ class EmptySubmit(InvalidRequest):
 
 
 class GenerationRunning(ForefillError):
-    """Raised when an answer is still running; read it to the end first, or cancel it."""
+    """Raised when an answer is still running, or a hand-off is open; end it first, or cancel it."""
 
     retryable = True
 
@@ -136,6 +137,10 @@ class GenerationInterrupted(ForefillError):
     retryable = True
     text: str = ""
     """The part of the answer that came before."""
+
+
+class HandOffNotOffered(ForefillError):
+    """Raised when the server's operator has not said where applications reach the engine; use submit."""
 
 
 class DraftDiverged(ForefillError):
@@ -201,6 +206,9 @@ REASONS: dict[str, Handling] = {
     "NOTHING_TO_CANCEL": Handling(ForefillError),
     "INVALID_REWRITE": Handling(InvalidRequest),
     "ADAPTER_NOT_FOUND": Handling(AdapterNotFound),
+    "HAND_OFF_NOT_OFFERED": Handling(HandOffNotOffered),
+    "NOTHING_HANDED_OFF": Handling(ForefillError),
+    "INVALID_HAND_OFF": Handling(InvalidRequest),
     "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
     "SERVER_STOPPING": Handling(ServerStopping),
     "TOO_MANY_SESSIONS": Handling(TooManySessions),

@@ -78,6 +78,24 @@ def message_from_wire(message: pb.ChatMessage) -> ChatMessage:
     )
 
 
+def message_for_openai(message: ChatMessage) -> dict[str, Any]:
+    """Return a message as OpenAI's chat completions take it."""
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in message.tool_calls
+    ]
+    more = {
+        "name": message.name,
+        "tool_calls": calls or None,
+        "tool_call_id": message.tool_call_id,
+        "reasoning": message.reasoning,
+    }
+    content = message.content or (None if message.role == "assistant" and calls else "")
+    return {"role": message.role, "content": content} | {
+        name: value for name, value in more.items() if value is not None
+    }
+
+
 def json_texts(name: str, values: Iterable[Mapping[str, Any]] | None) -> list[str]:
     """Return the JSON text of each object in an argument of this name; raise InvalidRequest if they are none."""
     if values is None:

@@ -81,6 +81,8 @@ class FinishReason(StrEnum):
     """It was stopped."""
     TOOL_CALLS = "tool_calls"
     """The model ended it with calls of tools."""
+    HANDED_OFF = "handed off"
+    """The application asked for it itself."""
     UNKNOWN = "unknown"
     """The server is newer than this client."""
 
@@ -116,6 +118,7 @@ _FINISH_REASONS = {
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
     pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
+    pb.FINISH_REASON_HANDED_OFF: FinishReason.HANDED_OFF,
 }
 
 
@@ -284,7 +287,6 @@ def flush_result_from_wire(result: pb.FlushResult, seq: int) -> FlushResult:
 def report_from_wire(
     started: pb.GenerationStarted, finished: pb.GenerationFinished, *, ttft_seconds: float, total_seconds: float
 ) -> Report:
-    ledger = finished.ledger
     return Report(
         ttft_seconds=ttft_seconds,
         server_ttft_seconds=finished.timings.ttft_ms / 1000,
@@ -294,30 +296,34 @@ def report_from_wire(
         completion_tokens=finished.usage.completion_tokens,
         source=_SOURCES.get(started.source, GenerationSource.UNKNOWN),
         finish_reason=_FINISH_REASONS.get(finished.reason, FinishReason.UNKNOWN),
-        ledger=Ledger(
-            warms=ledger.warms,
-            computed_tokens=ledger.computed_tokens,
-            used_tokens=ledger.used_tokens,
-            edited_away_tokens=ledger.edited_away_tokens,
-            evicted_tokens=ledger.evicted_tokens,
-            abandoned_tokens=ledger.abandoned_tokens,
-            kept_tokens=ledger.kept_tokens,
-            pregenerations=ledger.pregenerations,
-            pregenerated_tokens=ledger.pregenerated_tokens,
-            adopted_tokens=ledger.adopted_tokens,
-            discarded_tokens=ledger.discarded_tokens,
-            adopted_engine_ms=ledger.adopted_engine_ms,
-            wasted_engine_ms=ledger.wasted_engine_ms,
-            answer_engine_ms=ledger.answer_engine_ms,
-            pregeneration_outcomes=tuple(
-                PregenerationCount(
-                    outcome=_PREGENERATION_OUTCOMES.get(row.outcome, PregenerationOutcome.UNKNOWN),
-                    count=row.count,
-                    tokens=row.tokens,
-                    engine_ms=row.engine_ms,
-                )
-                for row in ledger.pregeneration_outcomes
-            ),
-        ),
+        ledger=ledger_from_wire(finished.ledger),
         prompt_by_engine=started.prompt_by_engine,
+    )
+
+
+def ledger_from_wire(ledger: pb.Ledger) -> Ledger:
+    return Ledger(
+        warms=ledger.warms,
+        computed_tokens=ledger.computed_tokens,
+        used_tokens=ledger.used_tokens,
+        edited_away_tokens=ledger.edited_away_tokens,
+        evicted_tokens=ledger.evicted_tokens,
+        abandoned_tokens=ledger.abandoned_tokens,
+        kept_tokens=ledger.kept_tokens,
+        pregenerations=ledger.pregenerations,
+        pregenerated_tokens=ledger.pregenerated_tokens,
+        adopted_tokens=ledger.adopted_tokens,
+        discarded_tokens=ledger.discarded_tokens,
+        adopted_engine_ms=ledger.adopted_engine_ms,
+        wasted_engine_ms=ledger.wasted_engine_ms,
+        answer_engine_ms=ledger.answer_engine_ms,
+        pregeneration_outcomes=tuple(
+            PregenerationCount(
+                outcome=_PREGENERATION_OUTCOMES.get(row.outcome, PregenerationOutcome.UNKNOWN),
+                count=row.count,
+                tokens=row.tokens,
+                engine_ms=row.engine_ms,
+            )
+            for row in ledger.pregeneration_outcomes
+        ),
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, cast
 
@@ -13,9 +14,10 @@ from .conversation import Conversation
 from .draft import smallest_replace
 from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
+from .hand_off import HandedOff, HandOff, Stage
 from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
 from .options import Resume
-from .report import FlushResult, Opened
+from .report import FlushResult, Ledger, Opened
 from .stream import Compose
 from .texts import checked_text
 
@@ -198,6 +200,28 @@ class Session:
         await self.rewrite(len(self.messages) - self._conversation.turn_messages)
         return await self._ask(self._composition.submit_beside(text))
 
+    async def hand_off(self, text: str | None = None) -> HandedOff:
+        """Ask the engine for the answer to `text` yourself; default: the draft. The draft is then empty.
+
+        The server stops what it computes ahead, and the result is what your own chat-completions request must carry to
+        find what was warmed. Say what came of it with its `finished`, or take it back with its `cancel`: until then the
+        next draft may be typed, but not submitted. If the server refuses, for example because its operator has not
+        said where the engine is (HandOffNotOffered), the text is back in the draft.
+        """
+        await self._settled()
+        event = self._composition.hand_off(text)
+        hand_off = self._conversation.hand_over(event)
+        try:
+            await self._exchange.send(event)
+            await self._exchange.until(lambda: hand_off.stage is not Stage.ASKED)
+        except BaseException:
+            if self._exchange.failure is None and not self._composition.ended:
+                self._exchange.put(self._conversation.drop_hand_off(hand_off))
+            raise
+        if hand_off.error is not None:
+            raise hand_off.error
+        return self._conversation.handed_off(hand_off, partial(self._end_hand_off, hand_off))
+
     async def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""
         await self._exchange.until_closed()
@@ -240,13 +264,35 @@ class Session:
         await self._exchange.send(*events)
         return answer
 
+    async def _end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Ledger | None:
+        """End a hand-off by what came of it, None: it is taken back; return its ledger, None if nobody tells."""
+        if hand_off.stage is Stage.OPEN:
+            self._check_usable()
+            hand_off.error = None
+            self._exchange.put(self._conversation.end_hand_off(hand_off, finished))
+        elif finished is not None:
+            raise InvalidRequest("the hand-off is over: hand off again", session_continues=True)
+        await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
+        if hand_off.error is not None:
+            raise hand_off.error
+        return hand_off.ledger
+
     def _cancel(self, keep_text: bool) -> None:
         if self._exchange.failure is None and not self._composition.ended:
             self._exchange.put(self._conversation.cancel(keep_text=keep_text))
 
     async def _settled(self) -> None:
-        """Wait for the end of an answer that is being cancelled; raise GenerationRunning if one runs that is not."""
+        """Wait for the end of what is being ended; raise GenerationRunning if an answer runs, or a hand-off is open."""
         self._check_usable()
+        if (hand_off := self._conversation.handing_off) is not None:
+            await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
+            self._check_usable()
+        if self._conversation.handing_off is not None:
+            raise GenerationRunning(
+                "a hand-off is open: say what came of it with its finished(), or call its cancel()",
+                session_continues=True,
+                reason="GENERATION_RUNNING",
+            )
         if self._conversation.cancelling:
             await self._exchange.until(lambda: not self._conversation.answering)
             self._check_usable()

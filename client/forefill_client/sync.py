@@ -8,6 +8,7 @@ parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -19,10 +20,11 @@ from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
 from .errors import ForefillError
 from .exchange import OnState, SessionState
+from .hand_off import HandedOff, HandedOffRequest, UsageLike
 from .logprobs import TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
-from .report import FlushResult, Opened, Report
+from .report import FlushResult, Ledger, Opened, Report
 from .session import Session
 
 T = TypeVar("T")
@@ -254,6 +256,12 @@ class SyncSession:
         """Ask once more for the answer to the last question. See `Session.regenerate`."""
         return SyncAnswer(self._portal, self._portal.run(self._session.regenerate()))
 
+    def hand_off(self, text: str | None = None) -> "SyncHandedOff":
+        """Ask the engine for the answer to `text` yourself; default: the draft. See `Session.hand_off`."""
+        handed = self._portal.run(self._session.hand_off(text))
+        told = {field.name: getattr(handed, field.name) for field in fields(HandedOffRequest)}
+        return SyncHandedOff(**told, _portal=self._portal, _handed=handed)
+
     def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why. See `Session.wait_closed`."""
         return self._portal.run(self._session.wait_closed())
@@ -359,3 +367,25 @@ class SyncAnswer:
     def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return self._portal.run(self._answer.text())
+
+
+@dataclass(frozen=True, slots=True)
+class SyncHandedOff(HandedOffRequest):
+    """What your own request must carry, as `HandedOff`, without await. Made by `SyncSession.hand_off`."""
+
+    _portal: Portal = field(repr=False, compare=False)
+    _handed: HandedOff = field(repr=False, compare=False)
+
+    def finished(
+        self,
+        answer: str | None = None,
+        *,
+        messages: Iterable[MessageLike] = (),
+        usage: UsageLike | None = None,
+    ) -> Ledger | None:
+        """End the hand-off: the conversation gets the answer, or these messages. See `HandedOff.finished`."""
+        return self._portal.run(self._handed.finished(answer, messages=messages, usage=usage))
+
+    def cancel(self) -> None:
+        """End the hand-off without an answer. See `HandedOff.cancel`."""
+        self._portal.run(self._handed.cancel())

@@ -31,7 +31,9 @@ class Reason(Enum):
     )
     DRAFT_TOO_LONG = "the text is longer than Opened.limits.max_draft_code_points and is ignored; shorten it"
     EMPTY_SUBMIT = "there is nothing to submit; type something, or send the text with SUBMIT"
-    GENERATION_RUNNING = "an answer is still running; wait for GenerationFinished, or stop it with Cancel"
+    GENERATION_RUNNING = (
+        "an answer is still running, or a hand-off is open; wait for its end, or send HandOffFinished, or Cancel"
+    )
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
     INVALID_SAMPLING = "a sampling value cannot be used; correct it, or leave it out"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
@@ -45,6 +47,11 @@ class Reason(Enum):
     NOTHING_TO_CANCEL = "no answer runs that could be stopped; go on, it may just have ended"
     ADAPTER_NOT_FOUND = "the engine does not have this adapter; open with one that it has, or without"
     INVALID_REWRITE = "the Rewrite does not fit the conversation, which stays as it is; send one that does"
+    HAND_OFF_NOT_OFFERED = "this server does not say where its engine is reached, and the draft stays; use SUBMIT"
+    NOTHING_HANDED_OFF = "no hand-off is open that could be finished; if the answer is missing, send it with Rewrite"
+    INVALID_HAND_OFF = (
+        "the HandOffFinished does not fit the conversation; the hand-off is still open: send one that fits"
+    )
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"

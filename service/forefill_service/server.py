@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,10 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from .engine import Engine
-from .errors import ServiceError, trace_without_message
+from .engine.vllm import EmbeddedEngine
+from .engine.vllm.openai_port import openai_port
+from .engine.vllm.rank import EmbeddedRank
+from .errors import EngineStartError, ServiceError, trace_without_message
 from .fleet.backend import Backend, Sleep
 from .fleet.metrics import Metrics
 from .fleet.render_pool import RenderPool
@@ -37,11 +41,13 @@ class ListenError(ServiceError):
 class RunningServer:
     """A server that accepts streams: its addresses, and the parts that tests and `serve` look at.
 
-    `background_failed` is set if a background task ends before the server does; the failure is in the log.
+    `openai_address` is that of `--openai-port`, "" without one. `background_failed` is set if a background task ends
+    before the server does; the failure is in the log.
     """
 
     address: str
     metrics_address: str
+    openai_address: str
     backend: Backend
     servicer: KeystrokeServicer
     background_failed: asyncio.Event
@@ -55,8 +61,26 @@ async def running_server(
 
     The engines stay the caller's. Raises ListenError, and EngineStartError if no engine passes its self-test.
     """
+    async with _openai_api(engines, settings) as openai, _compose_api(engines, settings, openai, sleep) as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenAiApi:
+    """The OpenAI API of an embedded engine: its address, "" if it is not served; and what begins to stop it."""
+
+    address: str = ""
+    stop: Callable[[], None] = lambda: None
+
+
+@asynccontextmanager
+async def _compose_api(
+    engines: Sequence[Engine], settings: Settings, openai: _OpenAiApi, sleep: Sleep
+) -> AsyncIterator[RunningServer]:
     metrics, pool = Metrics(), RenderPool(sleep)
-    backend = Backend.of(engines, settings, metrics, pool.render, ready=False, sleep=sleep)
+    backend = Backend.of(
+        engines, settings, metrics, pool.render, ready=False, openai_address=openai.address, sleep=sleep
+    )
     servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
     supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
     await supervisor.prepare()
@@ -67,8 +91,11 @@ async def running_server(
             idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run(), render_pool=pool.watch()
         ) as failed:
             try:
-                yield RunningServer(f"{settings.server.host}:{port}", metrics_address, backend, servicer, failed)
+                yield RunningServer(
+                    f"{settings.server.host}:{port}", metrics_address, openai.address, backend, servicer, failed
+                )
             finally:
+                openai.stop()
                 healthy.stop()
                 await _stop(server, servicer, settings)
                 await pool.close()
@@ -87,6 +114,8 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
+            if server.openai_address:
+                log.info("vLLM's OpenAI API on http://%s/v1", server.openai_address)
             first = await _first(stop, server.servicer.engine_died, server.background_failed)
             if first is stop:
                 log.info("stopping: running answers have %g s to finish", settings.server.stop_grace_seconds)
@@ -172,6 +201,35 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
             f"cannot listen on {settings.server.host}:{settings.server.port}; choose another with --port"
         ) from error
     return server, port
+
+
+@asynccontextmanager
+async def _openai_api(engines: Sequence[Engine], settings: Settings) -> AsyncIterator[_OpenAiApi]:
+    """Serve the OpenAI API of an embedded engine for the duration of the block, if that is asked for."""
+    if settings.hand_off.openai_port < 0:
+        yield _OpenAiApi()
+        return
+    if not isinstance(engine := engines[0], EmbeddedEngine | EmbeddedRank):
+        raise EngineStartError("--openai-port needs --engine embedded")
+    listener = _listener(settings.server.host, settings.hand_off.openai_port)
+    with listener:
+        app = await engine.openai_app(settings)
+        address = _address(settings.server.host, listener.getsockname()[1])
+        async with openai_port(app, listener, settings.server.stop_grace_seconds) as stop:
+            yield _OpenAiApi(address, stop)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {_address(host, port)} for the OpenAI API; choose another with --openai-port"
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 @contextlib.contextmanager

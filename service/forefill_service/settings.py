@@ -202,6 +202,35 @@ class RemoteSettings(Group):
     )
 
 
+class HandOffSettings(Group):
+    """Let applications send their own requests to the engine, on warmed blocks."""
+
+    urls: list[str] = Field(
+        default_factory=list,
+        alias="hand_off_url",
+        description="where applications reach the OpenAI API of the engine, which they are told; of several servers "
+        "each, in the order of --engine-url, separated by commas (default: the address of --openai-port; without "
+        "either, every hand-off is refused)",
+    )
+    openai_port: int = Field(
+        -1,
+        ge=-1,
+        le=65535,
+        description="port for vLLM's own OpenAI API on an embedded engine, on the address of --host; 0 picks a free "
+        "one, -1 disables it",
+    )
+    openai_args: dict[str, Any] = Field(
+        default_factory=dict,
+        description="more arguments of vLLM's API server for --openai-port, as JSON, for example "
+        '\'{"enable_auto_tool_choice": true, "tool_call_parser": "hermes"}\'; an API key is better set as VLLM_API_KEY',
+    )
+
+    @property
+    def offered(self) -> bool:
+        """Whether applications can be told where the engine is."""
+        return bool(self.urls) or self.openai_port >= 0
+
+
 class WarmingSettings(Group):
     """Fill the prefix cache while users type."""
 
@@ -336,6 +365,11 @@ class SessionSettings(Group):
         "",
         description="gRPC metadata key in which a trusted proxy names the tenant (default: one tenant for all)",
     )
+    cache_salt_secret: SecretStr = Field(
+        SecretStr(""),
+        description="secret that goes into the cache salts of tenants, so that nobody can guess one; the same for all "
+        "copies of this server; better set as FOREFILL_CACHE_SALT_SECRET",
+    )
 
 
 class Settings(BaseModel):
@@ -347,6 +381,7 @@ class Settings(BaseModel):
     engine: EngineSettings = Field(title="engine")
     remote: RemoteSettings = Field(title="remote servers")
     fake: FakeSettings = Field(title="fake engine")
+    hand_off: HandOffSettings = Field(title="hand-off")
     warming: WarmingSettings = Field(title="warming")
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")
@@ -371,13 +406,32 @@ class Settings(BaseModel):
             raise ValueError("--engine remote and --engine-url belong together")
         if engine.adapters and engine.kind == "remote":
             raise ValueError("--adapters are those of an embedded engine; start the servers with --lora-modules")
-        for url in remote.urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-                raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
+        if not all(map(_is_address, remote.urls)):
+            raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
         if remote.router and (len(remote.urls) != 1 or remote.data_parallel_size > 1):
             raise ValueError("--router takes one --engine-url, and cannot be used with --data-parallel-size")
         return self
+
+    @model_validator(mode="after")
+    def _check_hand_off(self) -> Self:
+        hand_off, sessions = self.hand_off, self.sessions
+        if not all(map(_is_address, hand_off.urls)):
+            raise ValueError("--hand-off-url takes http://HOST:PORT; applications have credentials of their own")
+        if hand_off.urls and len(hand_off.urls) != max(1, len(self.remote.urls)):
+            raise ValueError("--hand-off-url takes one address for each --engine-url, in the same order")
+        if hand_off.openai_port >= 0 and self.engine.kind != "embedded":
+            raise ValueError("--openai-port needs --engine embedded; vLLM servers have an OpenAI API of their own")
+        if hand_off.offered and sessions.tenant_metadata_key and not sessions.cache_salt_secret.get_secret_value():
+            raise ValueError(
+                "hand-off between tenants needs FOREFILL_CACHE_SALT_SECRET; without it, whoever knows the name of a "
+                "tenant could name its cache salt to the engine"
+            )
+        return self
+
+
+def _is_address(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.username or parts.password)
 
 
 GROUPS = {name: cast("type[Group]", field.annotation) for name, field in Settings.model_fields.items()}

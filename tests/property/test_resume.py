@@ -27,6 +27,12 @@ EXAMPLES = int(os.environ.get("FOREFILL_RESUME_EXAMPLES", "40"))
 ANSWER_TOKENS = 6
 SECONDS_TO_GIVE_UP = 60
 SYSTEM = ChatMessage("system", "one two three")
+SERVED: dict[str, Any] = {
+    "port": 0,
+    "metrics_port": -1,
+    "stop_grace_seconds": 0.1,
+    "hand_off_url": ["http://vllm"],
+}
 RESUME = Resume(seconds=30, first_delay_seconds=0.001, longest_delay_seconds=0.05)
 WORDS = st.lists(st.sampled_from(["Show ", "me ", "all", "了", "é", " "]), min_size=1, max_size=4).map("".join)
 Step = tuple[str, Any]
@@ -44,6 +50,10 @@ STEPS = st.lists(
         st.tuples(st.just("updates"), st.none()),
         st.tuples(st.just("submits"), st.sampled_from(["whole", "cut at once", "cut in the middle", "cancelled"])),
         st.tuples(st.just("regenerates"), st.none()),
+        st.tuples(
+            st.just("hands_off"),
+            st.sampled_from(["whole", "cut at once", "cut in the middle", "moved", "nothing came", "cancelled"]),
+        ),
     ),
     max_size=14,
 )
@@ -188,6 +198,31 @@ class User:
         assert told == answer_of((*self.messages, question))
         self.messages += (question, ChatMessage("assistant", told))
 
+    async def hands_off(self, how: str) -> None:
+        if not self.draft:
+            await self.types("So ")
+        asked, self.draft = self.draft, ""
+        self.network.flows()
+        handing = asyncio.create_task(self.session.hand_off())
+        if how == "cut at once":
+            await asyncio.sleep(0)
+            self.network.cuts()
+        handed = await handing
+        assert handed.messages == (*self.messages, ChatMessage("user", asked))
+        if how == "cut in the middle":
+            self.network.cuts()
+        elif how == "moved":
+            await self.moves(None)
+        await self.types("And ")
+        if how == "cancelled":
+            await handed.cancel()
+        elif how == "nothing came":
+            await handed.finished()
+        else:
+            answer = answer_of(handed.messages)
+            await handed.finished(answer)
+            self.messages = (*handed.messages, ChatMessage("assistant", answer))
+
 
 async def lives_through(steps: list[Step], *, continuable: bool) -> None:
     async with AsyncExitStack() as stack:
@@ -217,6 +252,9 @@ async def lives_through(steps: list[Step], *, continuable: bool) -> None:
 @example(steps=[("types", "Show "), ("stalls", None), ("updates", None), ("updates", None)], continuable=False)
 @example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=True)
 @example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=False)
+@example(steps=[("hands_off", "cut at once"), ("hands_off", "moved"), ("hands_off", "whole")], continuable=True)
+@example(steps=[("hands_off", "cut in the middle"), ("hands_off", "cancelled"), ("cuts", None)], continuable=True)
+@example(steps=[("hands_off", "nothing came"), ("hands_off", "whole"), ("regenerates", None)], continuable=True)
 def test_nothing_typed_is_lost_or_doubled_and_answers_come_once_or_say_that_not(
     steps: list[Step], continuable: bool
 ) -> None:

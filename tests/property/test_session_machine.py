@@ -34,19 +34,24 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    HandOff,
+    HandOffFinished,
     Hint,
     Open,
     Replace,
+    ReportedUsage,
     Rewrite,
     Submit,
 )
 from forefill_service.session.responses import (
     CANCELLED,
+    HANDED_OFF,
     FlushOutcome,
     FlushResult,
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    HandedOff,
     Opened,
     SessionError,
 )
@@ -107,6 +112,9 @@ class Watched:
     def load(self) -> EngineLoad:
         return self.engine.load
 
+    def openai_headers(self, route: str) -> dict[str, str]:
+        return self.engine.openai_headers(route)
+
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         return self.engine.cache_changes()
 
@@ -166,7 +174,10 @@ class SessionMachine(RuleBasedStateMachine):
         self.flushes: list[int] = []
         self.submits: dict[int, str] = {}
         self.cancels: set[int] = set()
-        self.running: int | None = None  # the SUBMIT that is not answered yet
+        self.running: int | None = None  # the SUBMIT or HandOff that is not answered yet
+        self.handed_off = False  # whether it is a HandOff
+        self.gets: tuple[ChatMessage, ...] | None = None  # what came of that, by the first word about it
+        self.finishes: set[int] = set()
         self.answers: Counter[int] = Counter()
         self.ended = False
 
@@ -190,7 +201,13 @@ class SessionMachine(RuleBasedStateMachine):
         self.other = Stage(Open((ChatMessage("system", "another"),)), engine=self.engine)
         self.watched = Watched(self.engine)
         opening = Open((SYSTEM,), draft=draft, cache_scope=scope)
-        self.stage = Stage(opening, engine=self.engine, seam=lambda _: self.watched, piece_tokens=piece_tokens)
+        self.stage = Stage(
+            opening,
+            engine=self.engine,
+            seam=lambda _: self.watched,
+            piece_tokens=piece_tokens,
+            hand_off_url=["http://vllm"],
+        )
         for name in held:
             getattr(self.stage, name).held = True
         await settle()
@@ -248,9 +265,33 @@ class SessionMachine(RuleBasedStateMachine):
             self.stage.draft = ""
         self.do(settle())
 
+    @precondition(lambda self: not self.ended and self.running is None)
+    @rule(text=WORDS | st.none())
+    def hands_off(self, text: str | None) -> None:
+        asked = self.stage.draft if text is None else text
+        seq = self.stage.put(HandOff(text))
+        self.submits[seq] = asked
+        if asked:
+            self.running, self.handed_off, self.gets = seq, True, None
+            self.stage.draft = ""
+        self.do(settle())
+
+    @precondition(lambda self: not self.ended and self.handed_off)
+    @rule(said=st.lists(WORDS, max_size=2), cached_tokens=st.none() | st.integers(0, 200))
+    def finishes_a_hand_off(self, said: list[str], cached_tokens: int | None) -> None:
+        messages = tuple(assistant(text) for text in said)
+        if self.gets is None:
+            self.gets = messages
+            if not messages and not self.stage.draft:
+                self.stage.draft = self.submits[self.running or 0]
+        usage = ReportedUsage(None, cached_tokens, 3)
+        self.finishes.add(self.stage.put(HandOffFinished(messages, usage)))
+        self.do(settle())
+
     @precondition(lambda self: not self.ended)
     @rule()
     def cancels_(self) -> None:
+        self.gets = () if self.gets is None else self.gets
         self.cancels.add(self.do(self.stage.does(Cancel(self._keeps_text(self.running)))))
 
     def _keeps_text(self, seq: int | None) -> bool:
@@ -313,6 +354,21 @@ class SessionMachine(RuleBasedStateMachine):
                     self.answers[seq] += 1
                 case GenerationStarted(seq) | GenerationDelta(seq):
                     assert seq == self.running
+                    assert not self.handed_off
+                case HandedOff(seq):
+                    assert seq == self.running
+                    assert self.handed_off
+                    assert response.cached_tokens % BLOCK == 0
+                    assert response.cached_tokens < len(self.stage.prompt_ids(*self.turn, user(self.submits[seq])))
+                case GenerationFinished(seq) if self.handed_off:
+                    assert seq == self.running
+                    self.answers[seq] += 1
+                    self._check_books(response)
+                    self.running, self.handed_off = None, False
+                    if response.reason == CANCELLED:
+                        assert self.cancels or self.ended
+                    else:
+                        self.turn += self.gets or ()
                 case GenerationFinished(seq):
                     assert seq == self.running
                     self.answers[seq] += 1
@@ -325,6 +381,8 @@ class SessionMachine(RuleBasedStateMachine):
                     self.running = None
                 case SessionError(Reason.NOTHING_TO_CANCEL, _, seq):
                     assert seq in self.cancels
+                case SessionError(Reason.NOTHING_HANDED_OFF, _, seq):
+                    assert seq in self.finishes
                 case SessionError(reason, _, seq):
                     assert seq in self.submits
                     empty = not self.submits[seq]
@@ -351,7 +409,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert min(rows) >= 0
         assert sum(rows) == books.computed
         assert books.used <= finished.cached_tokens
-        if finished.reason == CANCELLED:  # the engine may not have said yet what it found
+        if finished.reason in (CANCELLED, HANDED_OFF):  # the engine has not said what it found, or not to us
             return
         generation = self.watched.generations[-1]
         assert finished.cached_tokens == generation.cached_tokens
@@ -372,7 +430,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_submit_asks_for_exactly_the_conversation(self) -> None:
-        if self.running is not None and self.read == len(self.stage.said):
+        if self.running is not None and not self.handed_off and self.read == len(self.stage.said):
             asked = self.stage.prompt_ids(*self.turn, user(self.submits[self.running]))
             running = [generation for generation in self.watched.generations if generation.running]
             assert len(running) <= 1
@@ -390,6 +448,10 @@ class SessionMachine(RuleBasedStateMachine):
         try:
             if hasattr(self, "stage"):
                 self.do(self._come_to_rest())
+                self.every_response_is_owed()
+                if self.handed_off and not self.ended:
+                    self.finishes_a_hand_off([], None)
+                    self.do(self._come_to_rest())
                 self.every_response_is_owed()
                 self._check_the_end()
         finally:

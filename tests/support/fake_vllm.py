@@ -261,7 +261,8 @@ class FakeVllm:
                 await _say(response, {"choices": [choice]})
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
-        await _say(response, {"choices": [], "usage": {"prompt_tokens_details": details}})
+        counts = {"prompt_tokens": len(ids), "completion_tokens": parts, "total_tokens": len(ids) + parts}
+        await _say(response, {"choices": [], "usage": {**counts, "prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 
     def _first_event(self, asked: dict[str, Any], ids: list[int]) -> dict[str, Any]:
@@ -307,12 +308,19 @@ def _message(message: Mapping[str, Any]) -> ChatMessage:
     calls = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
     return ChatMessage(
         message["role"],
-        message["content"] or "",
+        _text_of(message["content"] or ""),
         name=message.get("name"),
         tool_calls=tuple(ToolCall(id_, function["name"], function["arguments"]) for id_, function in calls),
         tool_call_id=message.get("tool_call_id"),
         reasoning=message.get("reasoning"),
     )
+
+
+def _text_of(content: str | list[dict[str, Any]]) -> str:
+    """Return a message's content with a placeholder for what is no text."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] if part["type"] == "text" else "<|image|>" for part in content)
 
 
 def _refusal(message: str, status: int) -> web.Response:

@@ -42,6 +42,9 @@ class RecordingEngine:
     def load(self) -> EngineLoad:
         return self._engine.load
 
+    def openai_headers(self, route: str) -> dict[str, str]:
+        return self._engine.openai_headers(route)
+
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         return self._engine.cache_changes()
 

@@ -10,6 +10,7 @@ from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
     End,
     Flush,
+    HandOff,
     KeystrokeEvent,
     Kind,
     Open,
@@ -42,6 +43,8 @@ def in_phase(phase: Phase) -> Typist:
     typist = Typist(opened=phase is not Phase.WAITING)
     if phase in (Phase.GENERATING, Phase.CLOSING):
         typist.does(Submit("Show me all"))
+    if phase is Phase.HANDED_OFF:
+        typist.does(HandOff("Show me all"))
     if phase in (Phase.CLOSING, Phase.CLOSED):
         typist.does(End())
     assert typist.session.phase is phase

@@ -42,6 +42,7 @@ def test_the_help_is_grouped_by_subject(sections: Help) -> None:
         "engine",
         "remote servers",
         "fake engine",
+        "hand-off",
         "warming",
         "pre-generation",
         "sessions",

@@ -63,6 +63,9 @@ ROWS = [Row(*row) for row in [
     ("fake_decode_speed", "fake.decode_speed", float, 0, "7.5", 7.5),
     ("fake_prefill_speed", "fake.prefill_speed", float, 0, "7.5", 7.5),
     ("fake_reasoning_tokens", "fake.reasoning_tokens", int, 0, "7", 7),
+    ("hand_off_url", "hand_off.urls", list[str], [], '["http://a"]', ["http://a"]),
+    ("openai_port", "hand_off.openai_port", int, -1, "8000", 8000),
+    ("openai_args", "hand_off.openai_args", dict[str, Any], {}, '{"seed": 1}', {"seed": 1}),
     ("warm_piece_tokens", "warming.piece_tokens", int, 2048, "7", 7),
     ("warm_even_piece_tokens", "warming.even_piece_tokens", int, 128, "7", 7),
     ("warms_in_flight", "warming.in_flight", int, 4, "7", 7),
@@ -88,6 +91,7 @@ ROWS = [Row(*row) for row in [
     ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
     ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
     ("tenant_metadata_key", "sessions.tenant_metadata_key", str, "", "x-tenant", "x-tenant"),
+    ("cache_salt_secret", "sessions.cache_salt_secret", SecretStr, SecretStr(""), "secret", SecretStr("secret")),
 ]]
 # fmt: on
 
@@ -198,6 +202,16 @@ def test_nothing_can_be_changed(part: BaseModel) -> None:
             {"engine": "remote", "engine_url": ["http://a"], "router": True, "data_parallel_size": 2},
             "cannot be used with --data-parallel-size",
         ),
+        ({"hand_off_url": ["10.0.0.7:8000"]}, "http://HOST:PORT"),
+        ({"hand_off_url": ["http://me:secret@host"]}, "credentials of their own"),
+        ({"hand_off_url": ["http://a", "http://b"]}, "one address for each"),
+        (
+            {"engine": "remote", "engine_url": ["http://a", "http://b"], "hand_off_url": ["http://c"]},
+            "one address for each",
+        ),
+        ({"engine": "fake", "openai_port": 0}, "--engine embedded"),
+        ({"hand_off_url": ["http://a"], "tenant_metadata_key": "x-tenant"}, "FOREFILL_CACHE_SALT_SECRET"),
+        ({"openai_port": 0, "tenant_metadata_key": "x-tenant"}, "FOREFILL_CACHE_SALT_SECRET"),
     ],
 )
 def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, object], complaint: str) -> None:

@@ -224,9 +224,15 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
     """The answer reached Sampling.max_tokens or the end of the model's context."""
     FINISH_REASON_CANCELLED: _FinishReason.ValueType  # 3
-    """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+    """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
+    a hand-off.
+    """
     FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 4
     """The model ended the answer with calls of tools."""
+    FINISH_REASON_HANDED_OFF: _FinishReason.ValueType  # 5
+    """The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
+    knows it; Timings have no first token, and end with HandOffFinished.
+    """
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """FinishReason is why an answer ended."""
@@ -238,9 +244,15 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached Sampling.max_tokens or the end of the model's context."""
 FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
-"""Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+"""Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
+a hand-off.
+"""
 FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 4
 """The model ended the answer with calls of tools."""
+FINISH_REASON_HANDED_OFF: FinishReason.ValueType  # 5
+"""The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
+knows it; Timings have no first token, and end with HandOffFinished.
+"""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 class _PregenerationOutcome:
@@ -318,9 +330,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     INVALID_ARGUMENT. Shorten the text.
     """
     ERROR_REASON_EMPTY_SUBMIT: _ErrorReason.ValueType  # 10
-    """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
+    """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT or HandOff."""
     ERROR_REASON_GENERATION_RUNNING: _ErrorReason.ValueType  # 11
-    """Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel."""
+    """Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel. Or a hand-off is
+    not finished: send HandOffFinished first, or Cancel.
+    """
     ERROR_REASON_PROMPT_TOO_LONG: _ErrorReason.ValueType  # 12
     """The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
     ends, INVALID_ARGUMENT. Shorten the prompt.
@@ -369,6 +383,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
     too long; the error message says which. It is ignored. Send one that fits the conversation.
     """
+    ERROR_REASON_HAND_OFF_NOT_OFFERED: _ErrorReason.ValueType  # 30
+    """Session continues: the operator of the server has not said where applications reach the engine. The draft stays. Use
+    SUBMIT.
+    """
+    ERROR_REASON_NOTHING_HANDED_OFF: _ErrorReason.ValueType  # 31
+    """Session continues: no hand-off is open that HandOffFinished could end. Cancel may have ended it. If the conversation
+    lacks the answer, send it with Rewrite.
+    """
+    ERROR_REASON_INVALID_HAND_OFF: _ErrorReason.ValueType  # 32
+    """Session continues: a HandOffFinished brings a message without a role, or makes the conversation too long; the error
+    message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
+    """
     ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
     """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
     the error message has its index and what is wrong. Mend it, and open again.
@@ -414,9 +440,11 @@ ERROR_REASON_DRAFT_TOO_LONG: ErrorReason.ValueType  # 9
 INVALID_ARGUMENT. Shorten the text.
 """
 ERROR_REASON_EMPTY_SUBMIT: ErrorReason.ValueType  # 10
-"""Session continues: there is nothing to submit. Type something, or send the text with SUBMIT."""
+"""Session continues: there is nothing to submit. Type something, or send the text with SUBMIT or HandOff."""
 ERROR_REASON_GENERATION_RUNNING: ErrorReason.ValueType  # 11
-"""Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel."""
+"""Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel. Or a hand-off is
+not finished: send HandOffFinished first, or Cancel.
+"""
 ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 12
 """The prompt leaves no room for an answer in the model's context. Session continues at SUBMIT; at Open the stream
 ends, INVALID_ARGUMENT. Shorten the prompt.
@@ -464,6 +492,18 @@ ERROR_REASON_NOTHING_TO_CANCEL: ErrorReason.ValueType  # 25
 ERROR_REASON_INVALID_REWRITE: ErrorReason.ValueType  # 26
 """Session continues: a Rewrite keeps more messages than there are, brings one without a role, or makes the conversation
 too long; the error message says which. It is ignored. Send one that fits the conversation.
+"""
+ERROR_REASON_HAND_OFF_NOT_OFFERED: ErrorReason.ValueType  # 30
+"""Session continues: the operator of the server has not said where applications reach the engine. The draft stays. Use
+SUBMIT.
+"""
+ERROR_REASON_NOTHING_HANDED_OFF: ErrorReason.ValueType  # 31
+"""Session continues: no hand-off is open that HandOffFinished could end. Cancel may have ended it. If the conversation
+lacks the answer, send it with Rewrite.
+"""
+ERROR_REASON_INVALID_HAND_OFF: ErrorReason.ValueType  # 32
+"""Session continues: a HandOffFinished brings a message without a role, or makes the conversation too long; the error
+message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
 """
 ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
 """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
@@ -985,6 +1025,8 @@ class KeystrokeEvent(_message.Message):
     HINT_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
     REWRITE_FIELD_NUMBER: _builtins.int
+    HAND_OFF_FIELD_NUMBER: _builtins.int
+    HAND_OFF_FINISHED_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the event in its stream. Set by the client; required: 1, 2, 3, ... The server refuses and ignores an
     event whose number repeats (SEQUENCE_REPEATED); after a gap it reports SEQUENCE_GAP and carries the event out.
@@ -1029,6 +1071,14 @@ class KeystrokeEvent(_message.Message):
     def rewrite(self) -> Global___Rewrite:
         """The user changed the conversation before the draft: a message edited, an answer to regenerate."""
 
+    @_builtins.property
+    def hand_off(self) -> Global___HandOff:
+        """The user pressed Enter, and the application asks the engine for the answer itself."""
+
+    @_builtins.property
+    def hand_off_finished(self) -> Global___HandOffFinished:
+        """That answer is there, or will not come."""
+
     def __init__(
         self,
         *,
@@ -1043,12 +1093,14 @@ class KeystrokeEvent(_message.Message):
         hint: Global___Hint | None = ...,
         cancel: Global___Cancel | None = ...,
         rewrite: Global___Rewrite | None = ...,
+        hand_off: Global___HandOff | None = ...,
+        hand_off_finished: Global___HandOffFinished | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "submit", b"submit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "submit", b"submit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint", "cancel", "rewrite"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint", "cancel", "rewrite", "hand_off", "hand_off_finished"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1314,6 +1366,93 @@ class Rewrite(_message.Message):
 Global___Rewrite: _TypeAlias = Rewrite  # noqa: Y015
 
 @_typing.final
+class HandOff(_message.Message):
+    """HandOff is SUBMIT by the application itself: it sends its own chat-completions request to the engine, and the server
+    answers with HandedOff, which says what that request must carry to find the cached blocks. The server computes nothing
+    more ahead for this turn, and begins no answer before SUBMIT until there is a SUBMIT again: nobody would take it. The
+    draft is empty then, for the next turn, which may be typed meanwhile; a FLUSH is deferred, as during an answer. What the
+    request asks for is the application's business: its prompt finds the blocks of what it has in common with the
+    conversation that the server knows, for example all before the first image.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
+    _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text) -> _WhichOneofReturnType__text | None: ...
+
+Global___HandOff: _TypeAlias = HandOff  # noqa: Y015
+
+@_typing.final
+class HandOffFinished(_message.Message):
+    """HandOffFinished ends a hand-off, so that the next turn begins. The server answers with GenerationFinished, which has
+    the number of the HandOff. Cancel and END end a hand-off, too; the application stops its own request.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    """Length of the prompt, in tokens, by the usage of the application's request. Set by the client; default: what the
+    server knows of it.
+    """
+    cached_tokens: _builtins.int
+    """Number of prompt tokens that the engine found cached, by the same usage. Set by the client; at most the length of
+    the prompt, which replaces a larger one; default: what the server believes.
+    """
+    completion_tokens: _builtins.int
+    """Number of tokens of the answer, by the same usage. Set by the client; default: 0."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
+        """What the conversation gets: mostly the question and its answer. Set by the client; all messages of the conversation
+        together at most as long as one message on the wire (Limits.max_message_bytes), in code points. Default: none,
+        nothing came of it; the conversation is as it was before HandOff, and the text of HandOff is the draft again, unless
+        another one was begun.
+        """
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___ChatMessage] | None = ...,
+        prompt_tokens: _builtins.int | None = ...,
+        cached_tokens: _builtins.int | None = ...,
+        completion_tokens: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached_tokens", b"_cached_tokens", "_completion_tokens", b"_completion_tokens", "_prompt_tokens", b"_prompt_tokens", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached_tokens", b"_cached_tokens", "_completion_tokens", b"_completion_tokens", "_prompt_tokens", b"_prompt_tokens", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "messages", b"messages", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cached_tokens: _TypeAlias = _typing.Literal["cached_tokens"]  # noqa: Y015
+    _WhichOneofArgType__cached_tokens: _TypeAlias = _typing.Literal["_cached_tokens", b"_cached_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__completion_tokens: _TypeAlias = _typing.Literal["completion_tokens"]  # noqa: Y015
+    _WhichOneofArgType__completion_tokens: _TypeAlias = _typing.Literal["_completion_tokens", b"_completion_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__prompt_tokens: _TypeAlias = _typing.Literal["prompt_tokens"]  # noqa: Y015
+    _WhichOneofArgType__prompt_tokens: _TypeAlias = _typing.Literal["_prompt_tokens", b"_prompt_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_tokens) -> _WhichOneofReturnType__cached_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completion_tokens) -> _WhichOneofReturnType__completion_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_tokens) -> _WhichOneofReturnType__prompt_tokens | None: ...
+
+Global___HandOffFinished: _TypeAlias = HandOffFinished  # noqa: Y015
+
+@_typing.final
 class ComposeResponse(_message.Message):
     """ComposeResponse is what the server sends."""
 
@@ -1325,6 +1464,7 @@ class ComposeResponse(_message.Message):
     GENERATION_DELTA_FIELD_NUMBER: _builtins.int
     GENERATION_FINISHED_FIELD_NUMBER: _builtins.int
     SESSION_ERROR_FIELD_NUMBER: _builtins.int
+    HANDED_OFF_FIELD_NUMBER: _builtins.int
     GO_AWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
@@ -1351,6 +1491,10 @@ class ComposeResponse(_message.Message):
         """Reports an event that was not carried out. The session continues."""
 
     @_builtins.property
+    def handed_off(self) -> Global___HandedOff:
+        """Answers a HandOff."""
+
+    @_builtins.property
     def go_away(self) -> Global___GoAway:
         """Announces that the server stops. Not sent before Opened."""
 
@@ -1363,13 +1507,14 @@ class ComposeResponse(_message.Message):
         generation_delta: Global___GenerationDelta | None = ...,
         generation_finished: Global___GenerationFinished | None = ...,
         session_error: Global___SessionError | None = ...,
+        handed_off: Global___HandedOff | None = ...,
         go_away: Global___GoAway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "go_away"]  # noqa: Y015
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "handed_off", "go_away"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
@@ -1749,6 +1894,83 @@ class TokenLogprob(_message.Message):
 Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
+class HandedOff(_message.Message):
+    """HandedOff says what the application's own chat-completions request must carry to find the cached blocks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    CACHE_SALT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Number of the HandOff that this answers. Set by the server."""
+    base_url: _builtins.str
+    """Where the engine's OpenAI API is, with its version: "http://10.0.0.7:8000/v1". Set by the server, from what its
+    operator lets it tell. Whether the engine is up there is for the request to find out.
+    """
+    cache_salt: _builtins.str
+    """The field `cache_salt` of the request's body. Set by the server; if it is empty, leave the field out. It lets a
+    request hit what this session's tenant has cached, or with CACHE_SCOPE_SESSION this session alone, and nothing else:
+    keep it from others.
+    """
+    model: _builtins.str
+    """The field `model` of the request's body. Set by the server."""
+    prompt_tokens: _builtins.int
+    """Length of the prompt that the engine's chat endpoint makes of the conversation and the text, in tokens. Set by the
+    server; 0 if only the engine knows.
+    """
+    cached_tokens: _builtins.int
+    """Number of leading tokens of exactly that prompt that are believed to be cached, in whole blocks. Set by the server."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """HTTP headers of the request: they lead to the right server behind a router, and to the right engine inside a server.
+        Set by the server; may be empty.
+        """
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        base_url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        cache_salt: _builtins.str = ...,
+        model: _builtins.str = ...,
+        prompt_tokens: _builtins.int = ...,
+        cached_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "cache_salt", b"cache_salt", "cached_tokens", b"cached_tokens", "headers", b"headers", "model", b"model", "prompt_tokens", b"prompt_tokens", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandedOff: _TypeAlias = HandedOff  # noqa: Y015
+
+@_typing.final
 class GenerationFinished(_message.Message):
     """GenerationFinished completes an answer. The session is then ready for the next turn."""
 
@@ -1760,7 +1982,7 @@ class GenerationFinished(_message.Message):
     TIMINGS_FIELD_NUMBER: _builtins.int
     LEDGER_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
-    """Number of the SUBMIT that this answers. Set by the server."""
+    """Number of the SUBMIT, or of the HandOff, that this answers. Set by the server."""
     reason: Global___FinishReason.ValueType
     """Why the answer ended. Set by the server."""
     @_builtins.property

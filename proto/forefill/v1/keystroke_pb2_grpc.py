@@ -49,11 +49,12 @@ class KeystrokeServiceServicer(object):
     def Compose(self, request_iterator, context):
         """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-        The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
-        GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
-        that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
-        whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
-        client closes the stream without END, the session is aborted and its work is stopped.
+        The server answers Open with Opened, each FLUSH with one FlushResult, each SUBMIT with GenerationStarted,
+        GenerationDelta..., GenerationFinished, and each HandOff with HandedOff, and GenerationFinished when it has ended. If
+        an event cannot be carried out, the server answers with a SessionError that has the event's `seq`, and the session
+        continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
+        domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
+        session is aborted and its work is stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,11 +40,12 @@ class KeystrokeServiceStub:
     Compose: _grpc.StreamStreamMultiCallable[_keystroke_pb2.ComposeRequest, _keystroke_pb2.ComposeResponse]
     """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-    The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
-    GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
-    that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
-    whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
-    client closes the stream without END, the session is aborted and its work is stopped.
+    The server answers Open with Opened, each FLUSH with one FlushResult, each SUBMIT with GenerationStarted,
+    GenerationDelta..., GenerationFinished, and each HandOff with HandedOff, and GenerationFinished when it has ended. If
+    an event cannot be carried out, the server answers with a SessionError that has the event's `seq`, and the session
+    continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
+    domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
+    session is aborted and its work is stopped.
     """
 
 @_typing.type_check_only
@@ -55,11 +56,12 @@ class KeystrokeServiceAsyncStub(KeystrokeServiceStub):
     Compose: _aio.StreamStreamMultiCallable[_keystroke_pb2.ComposeRequest, _keystroke_pb2.ComposeResponse]  # type: ignore[assignment]
     """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-    The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
-    GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
-    that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
-    whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
-    client closes the stream without END, the session is aborted and its work is stopped.
+    The server answers Open with Opened, each FLUSH with one FlushResult, each SUBMIT with GenerationStarted,
+    GenerationDelta..., GenerationFinished, and each HandOff with HandedOff, and GenerationFinished when it has ended. If
+    an event cannot be carried out, the server answers with a SessionError that has the event's `seq`, and the session
+    continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
+    domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
+    session is aborted and its work is stopped.
     """
 
 class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,11 +75,12 @@ class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_keystroke_pb2.ComposeResponse], _abc.AsyncIterator[_keystroke_pb2.ComposeResponse]]:
         """Compose carries one session: an Open, then numbered keystroke events, until END.
 
-        The server answers Open with Opened, each FLUSH with one FlushResult, and each SUBMIT with GenerationStarted,
-        GenerationDelta..., GenerationFinished. If an event cannot be carried out, the server answers with a SessionError
-        that has the event's `seq`, and the session continues. An error that ends the session ends the stream with a status
-        whose details hold a google.rpc.ErrorInfo: domain "forefill", reason one of ErrorReason without its prefix. If the
-        client closes the stream without END, the session is aborted and its work is stopped.
+        The server answers Open with Opened, each FLUSH with one FlushResult, each SUBMIT with GenerationStarted,
+        GenerationDelta..., GenerationFinished, and each HandOff with HandedOff, and GenerationFinished when it has ended. If
+        an event cannot be carried out, the server answers with a SessionError that has the event's `seq`, and the session
+        continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
+        domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
+        session is aborted and its work is stopped.
         """
 
 def add_KeystrokeServiceServicer_to_server(servicer: KeystrokeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,6 +21,10 @@ class Priority(IntEnum):
     WARM = 10
 
 
+RANK_HEADER = "X-data-parallel-rank"
+"""The HTTP header by which vLLM is told which of the engines inside a server takes a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """The model that an engine serves, by name, with its cache's block size and its context in tokens.
@@ -179,6 +183,9 @@ class Engine(Protocol):
         Raises EngineRefused if only this request failed (EngineBusy if there was no room for it), EngineUnavailable if
         the engine cannot be reached or was lost, EngineDied if it will never come back.
         """
+
+    def openai_headers(self, route: str) -> dict[str, str]:
+        """Return the HTTP headers with which a request to its OpenAI API finds what requests of a route have cached."""
 
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield what its cache stores and evicts, if it reports that, and each restart with an empty cache."""

@@ -18,6 +18,7 @@ from ..scheduling.retry_budget import RetryBudget
 from ..scheduling.waste_limit import WasteLimiter
 from ..session.likelihood import Typist
 from ..settings import Settings
+from .hand_off_urls import HandOffUrls
 from .idle_refresh import IdleRefresher
 from .metrics import Metrics
 from .placement import RULES
@@ -45,6 +46,7 @@ class Backend:
     guess_budget: GuessBudget
     typist: Callable[[str], Typist]
     idle_refresher: IdleRefresher
+    hand_off_urls: HandOffUrls = HandOffUrls()
     sleep: Sleep = asyncio.sleep
     _said: set[str] = field(default_factory=set)
 
@@ -69,13 +71,15 @@ class Backend:
         render: Render,
         *,
         ready: bool = True,
+        openai_address: str = "",
         typist: Callable[[str], Typist] | None = None,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> "Backend":
         """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it.
 
-        `typist` makes the model of a new session's user, of a tenant; by default the one that learns.
+        `openai_address` is that of an OpenAI API on these engines, if there is one. `typist` makes the model of a new
+        session's user, of a tenant; by default the one that learns.
         """
         replicas = []
         for engine in engines:
@@ -96,6 +100,7 @@ class Backend:
             guess_budget=GuessBudget(settings.pregeneration.waste),
             typist=typist or Typists(settings.pregeneration.final_characters).of_tenant,
             idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock, sleep),
+            hand_off_urls=HandOffUrls.of(settings, openai_address),
             sleep=sleep,
         )
 

@@ -83,6 +83,9 @@ class Metrics:
             "Engine time of answers, with what was adopted of it.",
             registry=registry,
         )
+        self._hand_offs = Counter(
+            "forefill_hand_offs", "Answers that applications asked the engine for themselves.", registry=registry
+        )
         self._errors = Counter(
             "forefill_errors", "Refused events and streams, by reason.", ["reason"], registry=registry
         )
@@ -135,6 +138,10 @@ class Metrics:
         name = source.name.lower()
         self._generations.labels(name).inc()
         self._ttft.labels(name).observe(ttft_seconds)
+
+    def handed_off(self) -> None:
+        """Count an answer that the application asks for itself."""
+        self._hand_offs.inc()
 
     def settled(self, balance: Balance) -> None:
         """Count how the warmed and pre-generated tokens of a turn were used, and its engine time."""

@@ -27,6 +27,7 @@ class Guesser:
         self._length = 0
         self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
         self.can_go_on = can_go_on
+        self._nobody_adopts = False
         self._owner = owner
         self._in_every_pause = mode is PregenerationMode.ON
         self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000
@@ -42,8 +43,13 @@ class Guesser:
         """Take what the client says of the draft as it is now: that SUBMIT is likely soon, or no longer."""
         self._typist.hinted(likely)
 
-    def submitted(self, text: str, now: float) -> None:
-        """Learn from what was sent; the next draft begins."""
+    def submitted(self, text: str, now: float, *, handed_off: bool = False) -> None:
+        """Learn from what was sent; the next draft begins.
+
+        After a hand-off nothing is begun until the next SUBMIT: an application that asks the engine itself adopts
+        nothing.
+        """
+        self._nobody_adopts = handed_off
         self._typist.submitted(text, now)
         self._length, self._changed_at = 0, None
 
@@ -67,7 +73,7 @@ class Guesser:
         `held_tokens` are what it has of it, 0 if it is not begun. None: not in this silence, as things are now.
         """
         wanted = self._wanted(held_tokens)
-        if not self.active or held_tokens >= wanted or (price_now := self.price) == math.inf:
+        if not self._begins or held_tokens >= wanted or (price_now := self.price) == math.inf:
             return None
         silence_seconds = self._typist.silence_until(p_end_for(wanted, price_now))
         if self._in_every_pause:
@@ -85,7 +91,11 @@ class Guesser:
     @property
     def barred(self) -> bool:
         """Whether nothing may be begun now, whatever it is worth."""
-        return self.active and math.isinf(self.price)
+        return self._begins and math.isinf(self.price)
+
+    @property
+    def _begins(self) -> bool:
+        return self.active and not self._nobody_adopts
 
     def _wanted(self, held_tokens: int) -> int:
         return min(max(self._first_tokens, next_tokens(held_tokens)), self._most_tokens)

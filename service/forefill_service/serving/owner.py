@@ -35,7 +35,7 @@ class Owner:
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
-        owner = cls(backend, session, tenant, _cache_salt(opening, tenant), route, opening.adapter)
+        owner = cls(backend, session, tenant, _cache_salt(backend, opening, tenant), route, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
@@ -80,13 +80,18 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     return hashlib.sha256(repr(apart).encode()).hexdigest()
 
 
-def _cache_salt(opening: Open, tenant: str) -> str | None:
+def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:
     """Return what sets the session's blocks apart from those of others: from other tenants' always.
 
-    The secret of a client is a key here, so that neither the engine nor who sees its requests learns it.
+    The secrets of a client and of the server are keys here, so that neither the engine nor who sees its requests learns
+    them. Without the server's, who knows a tenant's name can guess its salt, which helps nobody who cannot reach the
+    engine; so hand-off between tenants needs one.
     """
     if opening.cache_secret:
         return hmac.new(opening.cache_secret, f"forefill cache of tenant {tenant}".encode(), "sha256").hexdigest()
     if opening.cache_scope is CacheScope.SESSION:
         return secrets.token_hex(16)
-    return hashlib.sha256(f"forefill tenant {tenant}".encode()).hexdigest() if tenant else None
+    if not tenant:
+        return None
+    named, secret = f"forefill tenant {tenant}".encode(), backend.settings.sessions.cache_salt_secret.get_secret_value()
+    return hmac.new(secret.encode(), named, "sha256").hexdigest() if secret else hashlib.sha256(named).hexdigest()

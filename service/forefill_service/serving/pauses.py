@@ -81,6 +81,12 @@ class Pauses:
         self._guesser.submitted(text, now)
         self._pregenerator.submitting()
 
+    def handing_off(self, text: str, now: float) -> None:
+        """Do nothing more in this turn, and close what was begun: nobody adopts it."""
+        self._interrupt()
+        self._guesser.submitted(text, now, handed_off=True)
+        self._pregenerator.end_turn()
+
     def end_turn(self) -> None:
         """Close what was begun in the turn and not asked for."""
         self._interrupt()

@@ -1,8 +1,8 @@
 """Drives one session on one engine: its tasks, the lock on its state, and what is done for each action.
 
-Four kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one works in pauses (`Pauses`), and
-one per SUBMIT answers (`Answerer`). All end with `run`, which returns after END, or raises the Refusal that ended the
-session.
+Five kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one works in pauses (`Pauses`), one per
+SUBMIT answers (`Answerer`), and one per HandOff tells the application how to ask itself (`HandOffs`). All end with
+`run`, which returns after END, or raises the Refusal that ended the session.
 """
 
 import asyncio
@@ -12,7 +12,20 @@ from functools import partial
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
-from ..session.actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
+from ..session.actions import (
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    HandOver,
+    Hinted,
+    Refuse,
+    Settle,
+    Stop,
+)
 from ..session.continuation import continuable
 from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
@@ -31,6 +44,7 @@ from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .guesser import Guesser
+from .hand_off import HandOffs
 from .owner import Owner
 from .pauses import Pauses
 from .prefiller import Prefiller
@@ -56,7 +70,11 @@ class SessionRunner:
         self._opening = opening
         self._send = send
         settings = backend.settings
-        self._session = Session(settings.sessions.max_draft_code_points, settings.server.max_message_bytes)
+        self._session = Session(
+            settings.sessions.max_draft_code_points,
+            settings.server.max_message_bytes,
+            offers_hand_off=backend.hand_off_urls.offered,
+        )
         self._owner = owner = Owner.of(backend, opening, tenant)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
@@ -66,6 +84,7 @@ class SessionRunner:
         pregenerator = Pregenerator(owner, prefiller, guesser, opening.sampling)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)
+        self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
         self._turn: Turn | None = None
         self._interruption = Interruption()
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
@@ -147,6 +166,13 @@ class SessionRunner:
                     self._tasks.spawn(partial(self._answer, self._current_turn, action, now, self._interruption))
                 case Stop():
                     self._interruption.ask()
+                case HandOver(_, text):
+                    self._pauses.handing_off(text, now)
+                    await self._warmer.withdraw()
+                    hand_off = self._hand_offs.begin(self._current_turn, action, now)
+                    self._tasks.spawn(partial(self._hand_offs.run, hand_off))
+                case Settle():
+                    await self._send(await self._hand_offs.settle(action, now))
                 case Refuse(reason, seq, draft_code_points, detail):
                     await self._refuse(Refusal(reason, detail), seq, draft_code_points)
                 case Close():

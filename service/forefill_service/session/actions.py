@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..chat.messages import ChatMessage
 from ..errors import Reason
+from .events import ReportedUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,25 @@ class Generate:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """The application asks for the answer to this text itself: tell it how."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The hand-off is over: close its books by what was reported, None if it was taken back.
+
+    `answered` says that there is an answer.
+    """
+
+    usage: ReportedUsage | None = None
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Stop the running answer."""
 
@@ -80,4 +100,4 @@ class Close:
     """The session is over."""
 
 
-Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Stop | Refuse | Close
+Action = BeginTurn | Confirm | Defer | Drafted | Hinted | Generate | Stop | HandOver | Settle | Refuse | Close

@@ -132,6 +132,30 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOff:
+    """Enter was pressed, and the application asks the engine itself; `text` wins over the server's draft."""
+
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedUsage:
+    """What an application was told of its own request, in tokens; None if it was not told."""
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandOffFinished:
+    """The hand-off is over: the conversation gets these messages; none: nothing came of it."""
+
+    messages: tuple[ChatMessage, ...] = ()
+    usage: ReportedUsage = ReportedUsage()
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The session is over, after the running answer."""
 
@@ -141,7 +165,7 @@ class Unknown:
     """A message or event without a kind that this server knows."""
 
 
-Kind = Edit | Flush | Hint | Submit | Cancel | Rewrite | End | Unknown
+Kind = Edit | Flush | Hint | Submit | Cancel | Rewrite | HandOff | HandOffFinished | End | Unknown
 
 
 @dataclass(frozen=True, slots=True)

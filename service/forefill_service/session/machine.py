@@ -10,7 +10,14 @@ session, after a running answer.
                          │   └── END ──> CLOSED     │                    │
                          └───── answer ended ───────┘   answer ended ──> CLOSED
 
-Each row of `RULES` says what each event does in one phase. A refused event leaves the session as it was, but for its
+HandOff is SUBMIT by the application itself, with a request of its own. The session knows nothing of that request, so
+what it says ends the hand-off at once:
+
+    COMPOSING ── HandOff ──> HANDED_OFF ── END ──> CLOSED
+        ^                        │
+        └─ HandOffFinished, Cancel
+
+Each row of `_ROWS` says what one event does in each phase. A refused event leaves the session as it was, but for its
 number. Nothing here waits, reads a clock, or knows an engine.
 """
 
@@ -21,7 +28,20 @@ from typing import Any
 
 from ..chat.messages import ChatMessage, Conversation, ToolCall
 from ..errors import Reason, Refusal
-from .actions import Action, BeginTurn, Close, Confirm, Defer, Drafted, Generate, Hinted, Refuse, Stop
+from .actions import (
+    Action,
+    BeginTurn,
+    Close,
+    Confirm,
+    Defer,
+    Drafted,
+    Generate,
+    HandOver,
+    Hinted,
+    Refuse,
+    Settle,
+    Stop,
+)
 from .boundary import Client, confirmable, settled
 from .draft import checksum, edited
 from .events import (
@@ -31,6 +51,8 @@ from .events import (
     Edit,
     End,
     Flush,
+    HandOff,
+    HandOffFinished,
     Hint,
     KeystrokeEvent,
     Open,
@@ -50,14 +72,26 @@ class Phase(Enum):
     WAITING = auto()
     COMPOSING = auto()
     GENERATING = auto()
+    HANDED_OFF = auto()
     CLOSING = auto()
     CLOSED = auto()
 
 
 class Session:
-    """The state of one stream; `max_draft_code_points` bounds its draft, and the other what Rewrite makes of it all."""
+    """The state of one stream.
 
-    def __init__(self, max_draft_code_points: int, max_rewritten_code_points: int = 1 << 20) -> None:
+    `max_draft_code_points` bounds its draft, and `max_rewritten_code_points` what the client makes of it all.
+    `offers_hand_off` says whether the application can be told how to reach the engine.
+    """
+
+    def __init__(
+        self,
+        max_draft_code_points: int,
+        max_rewritten_code_points: int = 1 << 20,
+        *,
+        offers_hand_off: bool = True,
+    ) -> None:
+        self.offers_hand_off = offers_hand_off
         self.max_draft_code_points = max_draft_code_points
         self.max_rewritten_code_points = max_rewritten_code_points
         self.phase = Phase.WAITING
@@ -178,26 +212,43 @@ class Session:
         elif confirmed > len(self.draft):
             raise Refusal(Reason.POSITION_OUT_OF_RANGE)
         self.confirmed_code_points = confirmed
-        if self.phase is Phase.GENERATING:
-            return [Defer(seq, confirmed)]
-        return [Confirm(seq, self.confirmed)]
+        return [Confirm(seq, self.confirmed) if self.phase is Phase.COMPOSING else Defer(seq, confirmed)]
 
     def _hint(self, seq: int, hint: Hint) -> list[Action]:
         same = hint.likely == self.submit_likely
         self.submit_likely = hint.likely
-        return [] if same or self.phase is Phase.GENERATING else [Hinted(hint.likely)]
+        return [] if same or self.phase is not Phase.COMPOSING else [Hinted(hint.likely)]
 
     def _submit(self, seq: int, submit: Submit) -> list[Action]:
-        text = self._check_length(self.draft if submit.text is None else submit.text)
-        if not text:
+        self._enter(submit.text, Phase.GENERATING)
+        return [Generate(seq, self.submitted, submit.answer_so_far)]
+
+    def _enter(self, text: str | None, phase: Phase) -> None:
+        submitted = self._check_length(self.draft if text is None else text)
+        if not submitted:
             raise Refusal(Reason.EMPTY_SUBMIT)
-        self.submitted = text
+        self.submitted = submitted
         self.draft = ""
         self.confirmed_code_points = 0
         self.submit_likely = False
         self.keeps_text = False
-        self.phase = Phase.GENERATING
-        return [Generate(seq, text, submit.answer_so_far)]
+        self.phase = phase
+
+    def _hand_off(self, seq: int, hand_off: HandOff) -> list[Action]:
+        if not self.offers_hand_off:
+            raise Refusal(Reason.HAND_OFF_NOT_OFFERED)
+        self._enter(hand_off.text, Phase.HANDED_OFF)
+        return [HandOver(seq, self.submitted)]
+
+    def _finish_hand_off(self, seq: int, finished: HandOffFinished) -> list[Action]:
+        if not finished.messages:
+            return [Settle(finished.usage), *self.answer_failed()]
+        messages = self._fitting(len(self.messages), finished.messages, Reason.INVALID_HAND_OFF)
+        self.conversation = replace(self.conversation, messages=messages)
+        return [Settle(finished.usage, answered=True), *self._after_answer()]
+
+    def _take_back(self, seq: int, cancel: Cancel) -> list[Action]:
+        return [Settle(), *self._after_answer()]
 
     def _cancel(self, seq: int, cancel: Cancel) -> list[Action]:
         self.keeps_text = cancel.keep_text
@@ -206,20 +257,26 @@ class Session:
     def _rewrite(self, seq: int, rewrite: Rewrite) -> list[Action]:
         if rewrite.keep_messages > (there := len(self.messages)):
             raise Refusal(Reason.INVALID_REWRITE, f"keep_messages is {rewrite.keep_messages}, of {there} messages")
-        if not all(message.role for message in rewrite.messages):
-            raise Refusal(Reason.INVALID_REWRITE, "every message needs a role")
-        messages = self.messages[: rewrite.keep_messages] + rewrite.messages
-        if (size := sum(map(_size, messages))) > self.max_rewritten_code_points:
-            raise Refusal(Reason.INVALID_REWRITE, f"{size} of {self.max_rewritten_code_points} code points")
+        messages = self._fitting(rewrite.keep_messages, rewrite.messages, Reason.INVALID_REWRITE)
         self.conversation = replace(self.conversation, messages=messages)
         return self._begin_turn()
+
+    def _fitting(self, keep_messages: int, added: tuple[ChatMessage, ...], reason: Reason) -> tuple[ChatMessage, ...]:
+        """Return the first messages and these; raise Refusal if they do not fit."""
+        if not all(message.role for message in added):
+            raise Refusal(reason, "every message needs a role")
+        messages = self.messages[:keep_messages] + added
+        if (size := sum(map(_size, messages))) > self.max_rewritten_code_points:
+            raise Refusal(reason, f"{size} of {self.max_rewritten_code_points} code points")
+        return messages
 
     def _end(self, seq: int, end: End) -> list[Action]:
         if self.phase is Phase.GENERATING:
             self.phase = Phase.CLOSING
             return []
+        taken_back: list[Action] = [Settle()] if self.phase is Phase.HANDED_OFF else []
         self.phase = Phase.CLOSED
-        return [Close()]
+        return [*taken_back, Close()]
 
 
 def _size(message: ChatMessage) -> int:
@@ -232,24 +289,35 @@ def _size(message: ChatMessage) -> int:
 Rule = Callable[[Session, int, Any], list[Action]]
 
 EDIT, FLUSH, HINT, SUBMIT, END = Session._edit, Session._flush, Session._hint, Session._submit, Session._end
-CANCEL, REWRITE = Session._cancel, Session._rewrite
-OPENED, RUNNING, NOTHING, ENDED, MISSING = (
+CANCEL, REWRITE, HAND_OFF = Session._cancel, Session._rewrite, Session._hand_off
+FINISH, TAKE_BACK = Session._finish_hand_off, Session._take_back
+OPENED, RUNNING, NO_ANSWER, NO_HAND_OFF, ENDED, MISSING = (
     Reason.ALREADY_OPEN,
     Reason.GENERATION_RUNNING,
     Reason.NOTHING_TO_CANCEL,
+    Reason.NOTHING_HANDED_OFF,
     Reason.SESSION_ENDED,
     Reason.EVENT_MISSING,
 )
-_COLUMNS = (Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, Cancel, Rewrite, End, Unknown)
-_ROWS = {
-    #                  Open            CharAdd CharDel Replace Flush  Hint   Submit   Cancel   Rewrite  End    Unknown
-    Phase.WAITING:    (Session._open,),  # anything else ends the stream: NOT_OPEN
-    Phase.COMPOSING:  (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  SUBMIT,  NOTHING, REWRITE, END,   MISSING),
-    Phase.GENERATING: (OPENED,         EDIT,   EDIT,   EDIT,   FLUSH, HINT,  RUNNING, CANCEL,  RUNNING, END,   MISSING),
-    Phase.CLOSING:    (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   CANCEL,  ENDED,   ENDED, MISSING),
-    Phase.CLOSED:     (OPENED,         ENDED,  ENDED,  ENDED,  ENDED, ENDED, ENDED,   ENDED,   ENDED,   ENDED, MISSING),
+_PHASES = (Phase.COMPOSING, Phase.GENERATING, Phase.HANDED_OFF, Phase.CLOSING, Phase.CLOSED)
+_ROWS: dict[type, tuple[Rule | Reason, ...]] = {
+    #                 COMPOSING    GENERATING   HANDED_OFF   CLOSING  CLOSED
+    Open:            (OPENED,      OPENED,      OPENED,      OPENED,  OPENED),
+    CharAdd:         (EDIT,        EDIT,        EDIT,        ENDED,   ENDED),
+    CharDelete:      (EDIT,        EDIT,        EDIT,        ENDED,   ENDED),
+    Replace:         (EDIT,        EDIT,        EDIT,        ENDED,   ENDED),
+    Flush:           (FLUSH,       FLUSH,       FLUSH,       ENDED,   ENDED),
+    Hint:            (HINT,        HINT,        HINT,        ENDED,   ENDED),
+    Submit:          (SUBMIT,      RUNNING,     RUNNING,     ENDED,   ENDED),
+    Cancel:          (NO_ANSWER,   CANCEL,      TAKE_BACK,   CANCEL,  ENDED),
+    Rewrite:         (REWRITE,     RUNNING,     RUNNING,     ENDED,   ENDED),
+    HandOff:         (HAND_OFF,    RUNNING,     RUNNING,     ENDED,   ENDED),
+    HandOffFinished: (NO_HAND_OFF, NO_HAND_OFF, FINISH,      ENDED,   ENDED),
+    End:             (END,         END,         END,         ENDED,   ENDED),
+    Unknown:         (MISSING,     MISSING,     MISSING,     MISSING, MISSING),
 }  # fmt: skip
 
 RULES: dict[tuple[Phase, type], Rule | Reason] = {
-    (phase, kind): rule for phase, row in _ROWS.items() for kind, rule in zip(_COLUMNS, row, strict=False)
+    (Phase.WAITING, Open): Session._open,  # anything else ends the stream: NOT_OPEN
+    **{(phase, kind): rule for kind, row in _ROWS.items() for phase, rule in zip(_PHASES, row, strict=True)},
 }

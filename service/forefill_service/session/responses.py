@@ -1,5 +1,6 @@
 """Responses of a stream, as values; `wire.to_messages` turns them into messages. Times are in seconds here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -9,6 +10,8 @@ from .ledger import Balance
 
 CANCELLED = "cancelled"
 """The reason of an answer that Cancel stopped, beside those of engines."""
+HANDED_OFF = "handed off"
+"""The reason of an answer that the application asked for itself."""
 
 
 class FlushOutcome(Enum):
@@ -99,7 +102,7 @@ class GenerationDelta:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
-    """An answer has ended; `reason` is the engine's, "stop", "length" or "tool_calls", or CANCELLED.
+    """An answer has ended; `reason` is the engine's, "stop", "length" or "tool_calls", or CANCELLED, or HANDED_OFF.
 
     One that ended before its first token has a `ttft_seconds` of 0.
     """
@@ -113,6 +116,19 @@ class GenerationFinished:
     ttft_seconds: float
     total_seconds: float
     ledger: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOff:
+    """Answers a HandOff; fields as in `HandedOff` on the wire."""
+
+    seq: int
+    base_url: str
+    headers: Mapping[str, str]
+    cache_salt: str
+    model: str
+    prompt_tokens: int
+    cached_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +150,6 @@ class GoAway:
     resume_token: str = ""
 
 
-Response = GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError
+Response = (
+    GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | HandedOff | SessionError
+)

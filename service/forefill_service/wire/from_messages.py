@@ -16,12 +16,15 @@ from ..session.events import (
     CharDelete,
     End,
     Flush,
+    HandOff,
+    HandOffFinished,
     Hint,
     KeystrokeEvent,
     Kind,
     Open,
     PregenerationMode,
     Replace,
+    ReportedUsage,
     Rewrite,
     Submit,
     Unknown,
@@ -84,6 +87,8 @@ _KINDS: dict[str, Callable[[Any], Kind]] = {
     "submit": lambda m: Submit(optional(m, "text"), m.answer_so_far),
     "cancel": lambda m: Cancel(m.keep_text),
     "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
+    "hand_off": lambda m: HandOff(optional(m, "text")),
+    "hand_off_finished": lambda m: HandOffFinished(_messages(m.messages), _reported_usage(m)),
     "end": lambda m: End(),
 }
 
@@ -136,6 +141,10 @@ def _cache_secret(message: pb.Open) -> bytes:
     if secret and message.cache_scope != pb.CACHE_SCOPE_SESSION:
         raise Refusal(Reason.INVALID_OPEN, "cache_secret needs CACHE_SCOPE_SESSION")
     return secret
+
+
+def _reported_usage(message: pb.HandOffFinished) -> ReportedUsage:
+    return ReportedUsage(*(optional(message, name) for name in ("prompt_tokens", "cached_tokens", "completion_tokens")))
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:

@@ -6,11 +6,13 @@ from ..chat.generation import TokenLogprob, TokenLogprobs
 from ..errors import Reason
 from ..session.responses import (
     CANCELLED,
+    HANDED_OFF,
     FlushResult,
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
     GoAway,
+    HandedOff,
     Opened,
     Response,
     SessionError,
@@ -20,6 +22,7 @@ _FINISH_REASONS = {
     "length": pb.FINISH_REASON_LENGTH,
     "tool_calls": pb.FINISH_REASON_TOOL_CALLS,
     CANCELLED: pb.FINISH_REASON_CANCELLED,
+    HANDED_OFF: pb.FINISH_REASON_HANDED_OFF,
 }
 
 
@@ -80,6 +83,18 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
         case GoAway():
             go_away = pb.GoAway(within_ms=response.within_seconds * 1000, resume_token=response.resume_token)
             return pb.ComposeResponse(go_away=go_away)
+        case HandedOff():
+            return pb.ComposeResponse(
+                handed_off=pb.HandedOff(
+                    seq=response.seq,
+                    base_url=response.base_url,
+                    headers=response.headers,
+                    cache_salt=response.cache_salt,
+                    model=response.model,
+                    prompt_tokens=response.prompt_tokens,
+                    cached_tokens=response.cached_tokens,
+                )
+            )
         case SessionError():
             return pb.ComposeResponse(
                 session_error=pb.SessionError(

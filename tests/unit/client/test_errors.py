@@ -57,6 +57,7 @@ def test_the_public_names() -> None:
         "ChatMessage",
         "Client",
         "ClientTooSlow",
+        "CompletionUsage",
         "DraftDiverged",
         "DraftTooLong",
         "EmptySubmit",
@@ -69,6 +70,9 @@ def test_the_public_names() -> None:
         "GenerationInterrupted",
         "GenerationRunning",
         "GenerationSource",
+        "HandOffNotOffered",
+        "HandedOff",
+        "HandedOffRequest",
         "InternalError",
         "InvalidRequest",
         "InvalidSampling",
@@ -92,6 +96,7 @@ def test_the_public_names() -> None:
         "SessionState",
         "ShedReason",
         "SyncAnswer",
+        "SyncHandedOff",
         "SyncSession",
         "TemplateRefused",
         "TokenLogprob",
@@ -100,6 +105,7 @@ def test_the_public_names() -> None:
         "ToolCall",
         "ToolCallPart",
         "Unavailable",
+        "UsageLike",
         "WarmMode",
     ]
     assert all(hasattr(forefill_client, name) for name in forefill_client.__all__)

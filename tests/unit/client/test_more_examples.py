@@ -1,4 +1,4 @@
-"""The examples that stand between forefill and something else: a web page, a database."""
+"""The examples that stand between forefill and something else: a web page, a database, an application's own call."""
 
 import asyncio
 import json
@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import websockets
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.server import running_server
 
+from tests.support.fake_vllm import fake_vllm, remote_engine, remote_settings
 from tests.support.scripted_service import Wire, serving
 
 EXAMPLES = Path(__file__).parents[3] / "client" / "examples"
@@ -137,3 +139,58 @@ async def test_an_answer_can_neither_write_nor_run_for_ever(tmp_path: Path, answ
     with sqlite3.connect(tmp_path / "a clinic.db") as database:
         assert database.execute("SELECT count(*) FROM patients").fetchone() == (2,)
     assert not out.startswith("Ann")
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [
+        ([], {}),
+        (["--tool"], {"tool_choice": {"type": "function", "function": {"name": "run_sql"}}}),
+        (["--schema"], {}),
+        (["--image", "http://pictures/1"], {}),
+    ],
+)
+async def test_the_application_asks_vllm_itself_and_finds_what_was_warmed(
+    flags: list[str], asked: dict[str, Any]
+) -> None:
+    question = "Show me all the patients that were seen by a doctor in the last year, and say when "
+    async with (
+        fake_vllm(block_size=4) as vllm,
+        remote_engine(vllm) as engine,
+        running_server([engine], remote_settings(vllm.url, hand_off_url=[vllm.url])) as server,
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / "hand_off.py"), server.address, question, *flags),
+            env=environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = (said.decode() for said in await process.communicate())
+    assert process.returncode == 0, err
+    assert out.strip()
+    [request] = [chat for chat in vllm.chats if chat.get("stream_options")]
+    assert request["stream"] is True
+    assert {name: request[name] for name in asked} == asked
+    assert ("tools" in request) is ("--tool" in flags)
+    assert ("response_format" in request) is ("--schema" in flags)
+    assert isinstance(request["messages"][-1]["content"], list) is ("--image" in flags)
+    said = re.search(r"^(\d+) of (\d+) tokens were warm, (\d+) were found$", err, re.MULTILINE)
+    assert said is not None, err
+    warm, _, found = map(int, said.groups())
+    assert warm <= found, "a warm that was on its way may be there by then"
+
+
+async def test_an_application_that_may_not_know_where_vllm_is_says_so() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await wire.refuse((await wire.until("hand_off")).seq, pb.ERROR_REASON_HAND_OFF_NOT_OFFERED)
+        await wire.until("end")
+
+    async with serving(script) as address:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / "hand_off.py"), address, "Show me"),
+            env=environment(),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (1, "error: what to do next\n")

@@ -13,6 +13,7 @@ from forefill_client import (
     AsyncClient,
     Client,
     FinishReason,
+    HandedOff,
     InvalidRequest,
     NotReachable,
     PromptTooLong,
@@ -20,12 +21,13 @@ from forefill_client import (
     SessionEnded,
     SessionState,
     SyncAnswer,
+    SyncHandedOff,
     SyncSession,
 )
 
 from tests.support.scripted_service import Wire, serving
 
-PAIRS = [(AsyncClient, Client), (Session, SyncSession), (Answer, SyncAnswer)]
+PAIRS = [(AsyncClient, Client), (Session, SyncSession), (Answer, SyncAnswer), (HandedOff, SyncHandedOff)]
 ATTRIBUTES: dict[type, set[str]] = {Answer: {"seq", "submitted_text", "resumed"}}
 """Of instances, which a class does not show."""
 
@@ -67,6 +69,12 @@ async def answers(wire: Wire) -> None:
                     logprobs = [pb.TokenLogprobs(token=token)]
                     await wire.send(generation_delta=pb.GenerationDelta(seq=event.seq, logprobs=logprobs))
                     await wire.answer(event.seq, event.submit.text, "!")
+                case "hand_off":
+                    long = event.seq
+                    await wire.send(handed_off=pb.HandedOff(seq=long, base_url="http://vllm/v1", cached_tokens=32))
+                case "hand_off_finished":
+                    ledger = pb.Ledger(used_tokens=event.hand_off_finished.cached_tokens)
+                    await wire.send(generation_finished=pb.GenerationFinished(seq=long, ledger=ledger))
                 case "cancel":
                     await wire.send(
                         generation_finished=pb.GenerationFinished(seq=long, reason=pb.FINISH_REASON_CANCELLED)
@@ -128,6 +136,19 @@ def test_who_leaves_the_iteration_stops_the_answer(address: str) -> None:
         assert answer.report.finish_reason is FinishReason.CANCELLED
         assert session.submit("next").text() == "next!"
         assert [message.content for message in session.messages] == ["long", "SEL", "next", "next!"]
+
+
+def test_a_hand_off_without_await(address: str) -> None:
+    with Client.connect(address) as client, client.session() as session:
+        session.type("Show me")
+        handed = session.hand_off()
+        assert (handed.base_url, handed.cached_tokens, handed.text) == ("http://vllm/v1", 32, "Show me")
+        ledger = handed.finished("SELECT", usage={"prompt_tokens_details": {"cached_tokens": 32}})
+        assert ledger is not None
+        assert ledger.used_tokens == 32
+        assert [message.content for message in session.messages] == ["Show me", "SELECT"]
+        session.hand_off("more").cancel()
+        assert session.submit("x").text() == "x!"
 
 
 def test_errors_are_those_of_the_asynchronous_client(address: str) -> None:

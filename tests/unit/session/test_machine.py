@@ -17,6 +17,8 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    HandOff,
+    HandOffFinished,
     Hint,
     KeystrokeEvent,
     Kind,
@@ -77,16 +79,29 @@ REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
     (Phase.COMPOSING, Flush(0, 1), Reason.DRAFT_DIVERGED),
     (Phase.COMPOSING, Flush(0, 0, 1), Reason.POSITION_OUT_OF_RANGE),
     (Phase.COMPOSING, Cancel(keep_text=True), Reason.NOTHING_TO_CANCEL),
+    (Phase.COMPOSING, HandOff("x" * 1001), Reason.DRAFT_TOO_LONG),
+    (Phase.COMPOSING, HandOff(), Reason.EMPTY_SUBMIT),
+    (Phase.COMPOSING, HandOff(""), Reason.EMPTY_SUBMIT),
+    (Phase.COMPOSING, HandOffFinished(), Reason.NOTHING_HANDED_OFF),
     (Phase.GENERATING, Open(), Reason.ALREADY_OPEN),
     (Phase.GENERATING, Rewrite(0, ()), Reason.GENERATION_RUNNING),
     (Phase.GENERATING, Submit("again"), Reason.GENERATION_RUNNING),
     (Phase.GENERATING, Unknown(), Reason.EVENT_MISSING),
+    (Phase.GENERATING, HandOff("again"), Reason.GENERATION_RUNNING),
+    (Phase.GENERATING, HandOffFinished((SYSTEM,)), Reason.NOTHING_HANDED_OFF),
+    (Phase.HANDED_OFF, Open(), Reason.ALREADY_OPEN),
+    (Phase.HANDED_OFF, Rewrite(0, ()), Reason.GENERATION_RUNNING),
+    (Phase.HANDED_OFF, Submit("again"), Reason.GENERATION_RUNNING),
+    (Phase.HANDED_OFF, HandOff("again"), Reason.GENERATION_RUNNING),
+    (Phase.HANDED_OFF, Replace(0, 1, "x"), Reason.POSITION_OUT_OF_RANGE),
+    (Phase.HANDED_OFF, Flush(1, 0), Reason.DRAFT_DIVERGED),
+    (Phase.HANDED_OFF, Unknown(), Reason.EVENT_MISSING),
     *[
         (phase, kind, Reason.SESSION_ENDED)
         for phase in (Phase.CLOSING, Phase.CLOSED)
         for kind in (
             *(CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End()),
-            Rewrite(0, ()),
+            *(Rewrite(0, ()), HandOff("a"), HandOffFinished((SYSTEM,))),
         )
     ],
     (Phase.CLOSED, Cancel(keep_text=True), Reason.SESSION_ENDED),
@@ -107,6 +122,7 @@ def test_what_is_refused_leaves_the_session_as_it_was(phase: Phase, kind: Open |
 
 def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
     kinds = {Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, Cancel, Rewrite, End, Unknown}
+    kinds |= {HandOff, HandOffFinished}
     for phase in set(Phase) - {Phase.WAITING}:
         assert {kind for p, kind in RULES if p is phase} == kinds
 

@@ -11,20 +11,25 @@ from forefill_service.session.events import (
     CharDelete,
     End,
     Flush,
+    HandOff,
+    HandOffFinished,
     Hint,
     KeystrokeEvent,
     Open,
     Replace,
+    ReportedUsage,
     Submit,
     Unknown,
     WarmMode,
 )
 from forefill_service.session.ledger import Balance, PregenerationCount, PregenerationOutcome
 from forefill_service.session.responses import (
+    HANDED_OFF,
     FlushOutcome,
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    HandedOff,
     Opened,
     SessionLimits,
     Source,
@@ -84,6 +89,9 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
             "GENERATION_INTERRUPTED",
             "NOTHING_TO_CANCEL",
             "INVALID_REWRITE",
+            "HAND_OFF_NOT_OFFERED",
+            "NOTHING_HANDED_OFF",
+            "INVALID_HAND_OFF",
         )
     }
 
@@ -99,6 +107,18 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
         (pb.KeystrokeEvent(seq=1, flush=pb.Flush(confirmed_code_points=0)), Flush(0, 0, 0)),
         (pb.KeystrokeEvent(seq=1, hint=pb.Hint(submit_likely=True)), Hint(True)),
         (pb.KeystrokeEvent(seq=1, hint=pb.Hint()), Hint(False)),
+        (pb.KeystrokeEvent(seq=1, hand_off=pb.HandOff()), HandOff(None)),
+        (pb.KeystrokeEvent(seq=1, hand_off=pb.HandOff(text="")), HandOff("")),
+        (pb.KeystrokeEvent(seq=1, hand_off_finished=pb.HandOffFinished()), HandOffFinished()),
+        (
+            pb.KeystrokeEvent(
+                seq=1,
+                hand_off_finished=pb.HandOffFinished(
+                    messages=[pb.ChatMessage(role="user", content="a")], prompt_tokens=9, cached_tokens=0
+                ),
+            ),
+            HandOffFinished((ChatMessage("user", "a"),), ReportedUsage(9, 0, None)),
+        ),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit()), Submit(None)),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit(text="")), Submit("")),
         (pb.KeystrokeEvent(seq=1, end=pb.End()), End()),
@@ -314,3 +334,21 @@ def test_the_books_of_begun_answers_are_told_whole_and_in_milliseconds() -> None
         pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_EDITED, count=2, tokens=3, engine_ms=250),
         pb.PregenerationCount(outcome=pb.PREGENERATION_OUTCOME_FAILED, count=1, tokens=0, engine_ms=125),
     ]
+
+
+def test_what_a_hand_off_is_told_is_carried_whole() -> None:
+    told = HandedOff(3, "http://vllm:8000/v1", {"X-Session-ID": "a"}, "salt", "model", 40, 32)
+    assert response_to_message(told).handed_off == pb.HandedOff(
+        seq=3,
+        base_url="http://vllm:8000/v1",
+        headers={"X-Session-ID": "a"},
+        cache_salt="salt",
+        model="model",
+        prompt_tokens=40,
+        cached_tokens=32,
+    )
+
+
+def test_an_answer_that_was_handed_off_is_finished_as_that() -> None:
+    finished = GenerationFinished(3, HANDED_OFF, 40, 32, 7, 0.1, 0, 2, Balance())
+    assert response_to_message(finished).generation_finished.reason == pb.FINISH_REASON_HANDED_OFF

@@ -103,6 +103,10 @@ class FakeEngine:
         finally:
             self.aborted += not finished
 
+    def openai_headers(self, route: str) -> dict[str, str]:
+        """Return no headers: it has no OpenAI API."""
+        return {}
+
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Report no changes."""
         return

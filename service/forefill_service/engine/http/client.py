@@ -9,7 +9,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineBusy, EngineRefused
-from ..base import ONE_TOKEN, ChatRequest, Priority, Request
+from ..base import ONE_TOKEN, RANK_HEADER, ChatRequest, Priority, Request
 from .chat_ids import ChatIds
 from .completions import CHAT_COMPLETIONS, COMPLETIONS, NotOffered, body, chat_body
 from .discovery import cards_of, difference, metrics_of
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .discovery import ServedModel
     from .endpoint import Endpoint
     from .vllm_metrics import MetricsSnapshot
-
-RANK_HEADER = "X-data-parallel-rank"
 
 
 class ServerClient:
@@ -117,7 +115,7 @@ class ServerClient:
             self.endpoint,
             path,
             asked,
-            self._headers(request),
+            self.headers(request.route),
             settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
             settings.token_timeout_seconds,
             cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
@@ -127,10 +125,11 @@ class ServerClient:
     def _new_chat_ids(self) -> ChatIds:
         return ChatIds(self.endpoint, self.served.info.model, harmony=self.served.harmony)
 
-    def _headers(self, request: Request | ChatRequest) -> dict[str, str]:
+    def headers(self, route: str) -> dict[str, str]:
+        """Return the headers that lead a request of a route to where its others go."""
         headers = {}
-        if request.route:
-            headers[self._settings.remote.affinity_header] = hashlib.sha256(request.route.encode()).hexdigest()[:32]
+        if route:
+            headers[self._settings.remote.affinity_header] = hashlib.sha256(route.encode()).hexdigest()[:32]
         if self._rank is not None:
             headers[RANK_HEADER] = str(self._rank)
         return headers

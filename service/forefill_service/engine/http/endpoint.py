@@ -38,7 +38,7 @@ class Endpoint:
         ca_file: str | None = None,
         connect_seconds: float = 5.0,
     ) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
+        self.url = root_of(url)
         sent = dict(headers or {})
         if api_key:
             sent["Authorization"] = f"Bearer {api_key}"
@@ -138,6 +138,11 @@ class Endpoint:
         finally:
             self._waits.discard(wait)
             self._given_up.discard(wait)
+
+
+def root_of(url: str) -> str:
+    """Return the address of a server, whose API is below /v1, however it is written."""
+    return url.rstrip("/").removesuffix("/v1")
 
 
 async def completed(

@@ -84,6 +84,10 @@ class RemoteEngine:
             async for output in outputs:
                 yield output
 
+    def openai_headers(self, route: str) -> dict[str, str]:
+        """Return what names the route to a router, and the rank to a server that has several."""
+        return self.client.headers(route)
+
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield an empty cache whenever the server has restarted."""
         while True:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
@@ -13,6 +14,7 @@ from ..one_line import one_line
 from .adapters import Adapters
 from .chat import check_chat, vllm_chat
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
+from .openai_app import ForeignRequests, openai_app
 from .rank import EmbeddedRank
 from .rendering import VllmRendering
 from .sampling import ModelSampling, logprobs_of
@@ -59,6 +61,7 @@ class EmbeddedEngine:
         self._validation = Validation(self.vllm)
         self._load = started.load
         self._cache_events = started.cache_events
+        self._foreign = ForeignRequests()
         self._ids = count(1)
         self._closed = False
 
@@ -89,11 +92,11 @@ class EmbeddedEngine:
     @property
     def load(self) -> EngineLoad:
         """The load that vLLM's scheduler reported with its last step; that of all ranks if there are several."""
-        return self._load.latest
+        return replace(self._load.latest, others=self._foreign.running)
 
     def load_of(self, rank: int) -> EngineLoad:
-        """Return the load that one rank's scheduler reported with its last step."""
-        return self._load.of(rank)
+        """Return the load that one rank's scheduler reported with its last step; requests of others may be anywhere."""
+        return replace(self._load.of(rank), others=self._foreign.running)
 
     @property
     def up(self) -> bool:
@@ -125,6 +128,17 @@ class EmbeddedEngine:
         if sampling.only_the_engine_knows:
             await self._validation.validate(lambda: self._sampling_params(sampling))
         return ""
+
+    def openai_headers(self, route: str) -> dict[str, str]:
+        """Return no headers: its OpenAI API leads here."""
+        return {}
+
+    async def openai_app(self, settings: Settings) -> Any:
+        """Return an ASGI application that serves vLLM's own OpenAI API on this engine; its requests are counted.
+
+        Raises EngineStartError with one line of cause.
+        """
+        return self._foreign.counted(await openai_app(self.vllm, self.info.model, settings))
 
     async def generate(self, request: Request, rank: int | None = None) -> AsyncGenerator[Output, None]:
         """Run one request on vLLM, on one of its data-parallel ranks if it has several."""

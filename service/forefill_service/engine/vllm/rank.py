@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..base import RANK_HEADER
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ...cache.blocks import CacheChange
     from ...chat.generation import Output, Sampling
     from ...chat.template import HfChat
+    from ...settings import Settings
     from ..base import EngineInfo, EngineLoad, Request
     from .rendering import VllmRendering
 
@@ -36,6 +38,9 @@ class Whole(Protocol):
 
     async def check(self, sampling: Sampling, adapter: str) -> str:
         """Find out whether it can answer like this."""
+
+    async def openai_app(self, settings: Settings) -> Any:
+        """Return an ASGI application that serves its OpenAI API."""
 
     async def watch(self) -> None:
         """Find out until cancelled whether it has died."""
@@ -77,6 +82,14 @@ class EmbeddedRank:
                 yield output
         finally:
             await outputs.aclose()
+
+    def openai_headers(self, route: str) -> dict[str, str]:
+        """Return what names this rank."""
+        return {RANK_HEADER: str(self._rank)}
+
+    async def openai_app(self, settings: Settings) -> Any:
+        """Return an ASGI application that serves the OpenAI API of all ranks."""
+        return await self._whole.openai_app(settings)
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Report no changes: with several ranks vLLM's KV events are off."""

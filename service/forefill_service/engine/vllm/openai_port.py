@@ -1,0 +1,66 @@
+"""An ASGI application on a port of its own, in this process: uvicorn without its signal handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...errors import EngineStartError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.01
+
+
+@asynccontextmanager
+async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -> AsyncIterator[Callable[[], None]]:
+    """Serve an application for the duration of the block; yield what begins to stop it before the block ends.
+
+    Requests that run then have `grace_seconds` to finish. If it fails meanwhile, this port alone is lost. Raises
+    EngineStartError.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:  # they are for the whole process
+            yield
+
+        def stop(self) -> None:
+            self.should_exit = True
+
+    grace = math.ceil(grace_seconds)
+    server = Server(
+        uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=grace)
+    )
+    task = asyncio.create_task(_serve(server, listener), name="openai-port")
+    try:
+        while not (server.started or task.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(LOOK_SECONDS)
+        if task.done():
+            raise EngineStartError(
+                "vLLM's OpenAI API does not start; --log-level debug shows why"
+            ) from task.exception()
+        yield server.stop
+    finally:
+        server.stop()
+        await asyncio.wait({task})
+
+
+async def _serve(server: Any, listener: socket.socket) -> None:
+    """Serve until the server is to stop; a failure is only reported."""
+    try:
+        await server.serve(sockets=[listener])
+    except SystemExit as failed:  # the event loop would end with it
+        raise RuntimeError("the application did not start") from failed
+    except Exception:
+        log.exception("the OpenAI API has failed, and hand-offs find nothing there; start the server again")
+    finally:
+        listener.close()
