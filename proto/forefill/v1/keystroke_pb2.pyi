@@ -571,8 +571,8 @@ class Open(_message.Message):
         that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
         "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
         the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
-        is not such an object is INVALID_TOOLS. The model sees them as with `tool_choice` "auto", and a call is text of the
-        answer: the server runs no tool.
+        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool: a call is
+        text of the answer, unless the engine keeps calls apart from the text, as with Harmony (gpt-oss).
         """
 
     @_builtins.property
