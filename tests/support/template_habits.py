@@ -5,7 +5,8 @@ Each has one habit that can go wrong. They run on any tokenizer.
 
 _TURN_END = "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 
-SHOWS_ALL_AS_IT_IS = """{{- tools | tojson if tools }}{{ documents | tojson if documents }}
+SHOWS_ALL_AS_IT_IS = """{#- without the word "content" no message could be continued #}
+{{- tools | tojson if tools }}{{ documents | tojson if documents }}
 {{- [reasoning_effort, enable_thinking, builtin_tools, add_generation_prompt] }}
 {%- for m in messages %}{{- '\n' + m | tojson }}{%- endfor %}"""
 
@@ -119,7 +120,7 @@ ARGUMENTS_ONE_BY_ONE = """{%- for m in messages %}
 PARTS_WITH_TOOLS = (
     """{%- for tool in tools or [] %}{{- tool.function | tojson(sort_keys=True) + '\n' }}{%- endfor %}
 {%- for m in messages %}
-    {{- '<|im_start|>' + m.role + (' ' + m.name if m.name) + '\n' }}
+    {{- '<|im_start|>' + m.role + (' ' + m.name if m.name else '') + '\n' }}
     {%- if m.content is string %}{{- '"' + m.content + '"' }}
     {%- else %}
         {{- m.content | length }}
@@ -146,7 +147,8 @@ SHOWS_EFFORT_AND_NAMES = (
     """{{- 'Reasoning: ' ~ reasoning_effort | default('medium') ~ ', ' ~ enable_thinking | default('unset') ~ '\n' }}
 {%- if reasoning_effort == 'none' %}{{- raise_exception('reasoning_effort none is not supported') }}{%- endif %}
 {%- for m in messages %}
-    {{- '<|im_start|>' + m.role + (' name=' + m.name if m.name is defined) + '\n' + m.content + '<|im_end|>\n' }}
+    {{- '<|im_start|>' + m.role + (' name=' + m.name if m.name is defined else '') + '\n' }}
+    {{- m.content + '<|im_end|>\n' }}
 {%- endfor %}"""
     + _TURN_END
 )

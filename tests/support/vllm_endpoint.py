@@ -1,7 +1,7 @@
 """vLLM's own HTTP application in this process, on an engine that is already up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -24,15 +24,13 @@ class ChatEndpoint:
         self._model = model
 
     async def complete(self, messages: Messages, **fields: Any) -> dict[str, Any]:
-        """Return the body of a chat completion, by the model, greedy and of one token unless `fields` say otherwise."""
-        body = {
-            "model": self._model,
-            "messages": [{"role": role, "content": content} for role, content in messages],
-            "temperature": 0,
-            "max_tokens": 1,
-            "return_token_ids": True,
-            **fields,
-        }
+        """Return the body of a chat completion, greedy and of one token unless `fields` say otherwise."""
+        said = [{"role": role, "content": content} for role, content in messages]
+        return await self.complete_request({"messages": said, **fields})
+
+    async def complete_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a chat completion, greedy and of one token unless the request says otherwise."""
+        body = {"model": self._model, "temperature": 0, "max_tokens": 1, "return_token_ids": True, **request}
         response = await self._client.post("/v1/chat/completions", json=body)
         assert response.status_code == 200, response.text
         completion: dict[str, Any] = response.json()

@@ -344,8 +344,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     message names it, or has the engine's words. Correct it, or leave it out.
     """
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-    cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    """The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+    its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -454,8 +454,8 @@ ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
 message names it, or has the engine's words. Correct it, or leave it out.
 """
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+"""The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -598,8 +598,9 @@ class Open(_message.Message):
     """
     reasoning_effort: _builtins.str
     """Amount of reasoning: `reasoning_effort` of vLLM's chat endpoint, for example "none", "low" or "high". The engine
-    decides which values there are. As there, it also sets the template's `enable_thinking`, unless
-    `chat_template_kwargs` has that. Set by the client; at most 32 characters of [A-Za-z0-9_-]; default: the template's.
+    decides which values there are, and refuses others at SUBMIT (TEMPLATE_REFUSED). As there, it also sets the
+    template's `enable_thinking`, unless `chat_template_kwargs` has that. Set by the client; at most 32 characters of
+    [A-Za-z0-9_-]; default: the template's.
     """
     continue_final_message: _builtins.bool
     """Whether each draft is the beginning of the assistant's message, and the answer continues it, as with
@@ -637,8 +638,8 @@ class Open(_message.Message):
         that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
         "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
         the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
-        is not such an object is INVALID_TOOLS. The model sees them as with `tool_choice` "auto", and a call is text of the
-        answer: the server runs no tool.
+        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool: a call is
+        text of the answer, unless the engine keeps calls apart from the text, as with Harmony (gpt-oss).
         """
 
     @_builtins.property

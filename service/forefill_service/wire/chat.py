@@ -1,4 +1,4 @@
-"""What a chat template takes, from the client's messages: JSON text becomes values here, and is checked once.
+"""Messages, tools and documents of a conversation, from the wire: their JSON text is parsed and checked here, once.
 
 Tools are checked to have the form that vLLM accepts (`ChatCompletionToolsParam`, 0.32); what their parameters mean is
 up to the template.

@@ -1,4 +1,4 @@
-"""What a template gets of messages, tools and variables. The expected values are what vLLM 0.32 gives to it."""
+"""Messages, tools and variables as a template gets them. The expected values are those of vLLM 0.32."""
 
 import json
 from typing import Any

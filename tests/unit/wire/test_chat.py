@@ -1,4 +1,4 @@
-"""What a chat template takes, from the wire: carried as it is, or refused by name."""
+"""All that a chat template takes, from the wire: carried as it is, or refused by name."""
 
 import json
 from typing import Any
