@@ -38,7 +38,7 @@ async def answer_everything(wire: Wire) -> None:
             await wire.answer(event.seq, "SELECT", " \x1b[2J*")
 
 
-TYPE = ("type", "Show me all", "--mean-delay-ms", "1", "--seed", "1", "--target")
+TYPE = ("type", "Show me all", "--mean-delay-ms", "1", "--typo-rate", "0", "--seed", "1", "--target")
 
 
 async def test_type_prints_the_answer_alone_on_standard_output() -> None:

@@ -6,10 +6,17 @@ from random import Random
 from statistics import fmean, median, quantiles
 
 import pytest
-from forefill_bench.typing.human import COPIED_MEAN_MS, COPYING, LOGGED, HumanTyping, Move, copying_at
-from forefill_bench.typing.human_script import as_typist_ends, drafts_by, move_of, typed_by
-from forefill_bench.typing.script import Kind
+from forefill_bench.typing.human import COPYING, LOGGED, copying_at
 from forefill_bench.typing.texts import WORDS, question
+from forefill_client.keystrokes import (
+    HumanTypingModel,
+    KeyRole,
+    StrokeKind,
+    as_typist_ends,
+    typed_by,
+)
+from forefill_client.keystrokes.hands import drafts_by, role_of
+from forefill_client.keystrokes.human import PUBLISHED_MEAN_MS
 
 from tests.support.replaying import replayed
 
@@ -18,12 +25,12 @@ Typed = tuple[list[tuple[float, str]], float]
 """Every draft of a message with its time, and the time of Enter."""
 
 
-def messages_of(typing: HumanTyping, messages: int = MESSAGES, seed: int = 1) -> list[Typed]:
+def messages_of(people: HumanTypingModel, messages: int = MESSAGES, seed: int = 1) -> list[Typed]:
     """Type messages as long as the log's, 10 of each typist."""
     rng, made = Random(seed), []
     for index in range(messages):
         if index % 10 == 0:
-            typist = typing.typist(rng)
+            typist = people.typist(rng)
         text = as_typist_ends(typist, " ".join(rng.choices(WORDS, k=rng.randint(2, 7))), rng)
         made.append(drafts_by(typist, text, rng))
     return made
@@ -49,7 +56,7 @@ def test_the_strokes_lead_to_the_text_whatever_is_mistyped_on_the_way() -> None:
         script = typed_by(replace(LOGGED, correction_rate=0.2).typist(rng), question(index), rng)
         assert replayed(script) == question(index)
         assert [stroke.at_ms for stroke in script] == sorted(stroke.at_ms for stroke in script)
-        assert (script[0].at_ms, script[-1].kind) == (0.0, Kind.SUBMIT)
+        assert (script[0].at_ms, script[-1].kind) == (0.0, StrokeKind.SUBMIT)
 
 
 def test_a_seed_repeats_all() -> None:
@@ -76,7 +83,7 @@ def test_people_pause_in_the_midst_of_a_message_as_often_as_in_the_log() -> None
 def test_copying_has_the_published_mean_pauses_and_corrections() -> None:
     made = messages_of(COPYING)
     gaps = [gap for gap in inner_gaps(made) if gap <= 5000]
-    assert fmean(gaps) == pytest.approx(COPIED_MEAN_MS, rel=0.1)
+    assert fmean(gaps) == pytest.approx(PUBLISHED_MEAN_MS, rel=0.1)
     assert sum(gap >= 600 for gap in gaps) / len(gaps) == pytest.approx(3.3 / 47, rel=0.2)
     characters = sum(len(drafts[-1][1]) for drafts, _ in made)
     assert characters / sum(len(corrections(drafts)) for drafts, _ in made) == pytest.approx(16, rel=0.1)
@@ -105,8 +112,8 @@ def test_each_typist_has_a_pace_and_all_gaps_follow_it() -> None:
     assert median(paces) == pytest.approx(COPYING.pace_ms, rel=0.05)
     assert quantiles(paces, n=20)[-1] / quantiles(paces, n=20)[0] == pytest.approx(3.7, rel=0.2)
     fast, slow = (LOGGED.at_pace(factor).typist(Random(1)) for factor in (4.0, 1.0))
-    for move in Move:
-        assert slow.gap_ms(move, Random(2)) == pytest.approx(4 * fast.gap_ms(move, Random(2)))
+    for role in KeyRole:
+        assert slow.interval_ms(role, Random(2)) == pytest.approx(4 * fast.interval_ms(role, Random(2)))
 
 
 def test_keys_come_in_bursts() -> None:
@@ -114,29 +121,29 @@ def test_keys_come_in_bursts() -> None:
     rng = Random(3)
     bursts = []
     for _ in range(2000):
-        typist.gap_ms(Move.LETTER, rng)
+        typist.interval_ms(KeyRole.LETTER, rng)
         bursts.append(typist.burst)
     lengths = len(bursts) / len(set(bursts))
-    assert lengths == pytest.approx(1 / LOGGED.gaps[Move.LETTER].wide_share, rel=0.15)
+    assert lengths == pytest.approx(1 / LOGGED.intervals[KeyRole.LETTER].wide_share, rel=0.15)
 
 
 def test_a_mean_gap_can_be_asked_for() -> None:
-    assert copying_at(COPIED_MEAN_MS) == COPYING
-    assert copying_at(COPIED_MEAN_MS / 2).pace_ms == pytest.approx(COPYING.pace_ms / 2)
+    assert copying_at(PUBLISHED_MEAN_MS) == COPYING
+    assert copying_at(PUBLISHED_MEAN_MS / 2).pace_ms == pytest.approx(COPYING.pace_ms / 2)
 
 
 @pytest.mark.parametrize(
-    ("before", "draft", "last", "move"),
+    ("before", "draft", "last", "role"),
     [
-        ("wo", "wor", Move.LETTER, Move.LETTER),
-        ("wo", "wo ", Move.LETTER, Move.SPACE),
-        ("wo ", "wo w", Move.SPACE, Move.WORD),
-        ("", "w", Move.LETTER, Move.WORD),
-        ("wo", "wo?", Move.LETTER, Move.MARK),
-        ("wo", "w", Move.LETTER, Move.FIRST_DELETE),
-        ("w", "", Move.FIRST_DELETE, Move.NEXT_DELETE),
-        ("w", "wo", Move.NEXT_DELETE, Move.RETYPE),
+        ("wo", "wor", KeyRole.LETTER, KeyRole.LETTER),
+        ("wo", "wo ", KeyRole.LETTER, KeyRole.SPACE),
+        ("wo ", "wo w", KeyRole.SPACE, KeyRole.WORD),
+        ("", "w", KeyRole.LETTER, KeyRole.WORD),
+        ("wo", "wo?", KeyRole.LETTER, KeyRole.MARK),
+        ("wo", "w", KeyRole.LETTER, KeyRole.FIRST_DELETE),
+        ("w", "", KeyRole.FIRST_DELETE, KeyRole.NEXT_DELETE),
+        ("w", "wo", KeyRole.NEXT_DELETE, KeyRole.RETYPE),
     ],
 )
-def test_a_key_is_for_what_it_does(before: str, draft: str, last: Move, move: Move) -> None:
-    assert move_of(before, draft, last) is move
+def test_a_key_is_for_what_it_does(before: str, draft: str, last: KeyRole, role: KeyRole) -> None:
+    assert role_of(before, draft, last) is role
