@@ -12,12 +12,12 @@ from .keystrokes import (
     Trace,
     TypingModel,
     plan_typing,
+    replay,
     stroke_of,
     transcribing_at,
     typed_by,
 )
 from .keystrokes.replay import OnStroke
-from .keystrokes.replay import replay as replay_trace
 from .report import Report
 from .session import Session
 
@@ -73,7 +73,7 @@ async def type_and_submit(
 
     A session made with `auto_flush=False` is flushed as the trace was.
     """
-    answer = await replay_trace(trace, session, speed=speed, on_stroke=on_stroke)
+    answer = await replay(trace, session, speed=speed, on_stroke=on_stroke)
     if answer is None:
         raise RuntimeError("the typist did not submit")
     text = ""

@@ -37,8 +37,9 @@ class TraceRecorder:
         if draft == before:
             return
         self._strokes.append(_stroke(before, draft, at_ms))
-        if len(draft) < self._confirmed or not draft.startswith(before[: self._confirmed]):
-            self._confirmed = confirmable_by(FlushRule.WORD, draft)
+        kept, _, _ = smallest_replace(before, draft)
+        if kept < self._confirmed:
+            self._confirmed = confirmable_by(FlushRule.WORD, draft[:kept])
         if flush_is_due(FlushRule.WORD, draft, self._confirmed):
             self._confirmed = confirmable_by(FlushRule.WORD, draft)
             self._strokes.append(Stroke(at_ms, StrokeKind.FLUSH, draft, confirmed=self._confirmed))

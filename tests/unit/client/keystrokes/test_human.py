@@ -3,20 +3,26 @@
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from statistics import fmean, median, quantiles
+from statistics import fmean, median, pstdev, quantiles
+from typing import Any
 
 import pytest
 from forefill_bench.typing.human import COPYING, LOGGED, copying_at
 from forefill_bench.typing.texts import WORDS, question
 from forefill_client.keystrokes import (
+    COMPOSING,
+    QWERTY,
+    TRANSCRIBING,
     HumanTypingModel,
     KeyRole,
     StrokeKind,
     as_typist_ends,
+    transcribing_at,
     typed_by,
 )
 from forefill_client.keystrokes.hands import drafts_by, role_of
 from forefill_client.keystrokes.human import PUBLISHED_MEAN_MS
+from forefill_client.keystrokes.keyboard import PUBLISHED_PAIR_MS, HandPair
 
 from tests.support.replaying import replayed
 
@@ -147,3 +153,143 @@ def test_a_mean_gap_can_be_asked_for() -> None:
 )
 def test_a_key_is_for_what_it_does(before: str, draft: str, last: KeyRole, role: KeyRole) -> None:
     assert role_of(before, draft, last) is role
+
+
+# With a keyboard under the fingers
+
+
+def letters_of(people: HumanTypingModel, typists: int, seed: int = 1) -> list[tuple[str, float, float]]:
+    """Return each pair of letters that is typed, with its interval and that person's hold, without corrections."""
+    rng, made = Random(seed), []
+    for _ in range(typists):
+        typist = replace(people, correction_rate=0.0, correction_spread=0.0).typist(rng)
+        drafts, _ = drafts_by(typist, " ".join(rng.choices(WORDS, k=12)), rng)
+        for (earlier, _), (later, draft) in pairwise(drafts):
+            if draft[-2:].isalpha() and len(draft) > 1:
+                made.append((draft[-2:].lower(), later - earlier, typist.hold_ms))
+    return made
+
+
+def overlap_share(people: HumanTypingModel, typists: int = 400) -> list[float]:
+    """Return for each typist the share of keys that go down while the last one is held."""
+    rng, shares = Random(2), []
+    for _ in range(typists):
+        typist = people.typist(rng)
+        drafts, _ = drafts_by(typist, " ".join(rng.choices(WORDS, k=15)), rng)
+        shares.append(fmean(later - earlier < typist.hold_ms for (earlier, _), (later, _) in pairwise(drafts)))
+    return shares
+
+
+def test_people_who_copy_have_the_published_mean_pauses_and_corrections() -> None:
+    made = messages_of(TRANSCRIBING, 4000)
+    gaps = [gap for gap in inner_gaps(made) if gap <= 5000]
+    assert fmean(gaps) == pytest.approx(PUBLISHED_MEAN_MS, rel=0.1)
+    assert sum(gap >= 600 for gap in gaps) / len(gaps) == pytest.approx(3.3 / 47, rel=0.2)
+    characters = sum(len(drafts[-1][1]) for drafts, _ in made)
+    assert sum(len(corrections(drafts)) for drafts, _ in made) / characters == pytest.approx(0.063, rel=0.15)
+
+
+def test_with_a_keyboard_the_people_of_the_log_pause_and_type_as_without() -> None:
+    made = messages_of(COMPOSING)
+    assert sum(gap >= 600 for gap in inner_gaps(made)) / len(made) == pytest.approx(7.4, rel=0.2)
+    assert median(inner_gaps(made)) == pytest.approx(293, rel=0.1)
+
+
+def test_a_quarter_of_the_keys_overlap_and_more_of_fast_people() -> None:
+    shares = overlap_share(TRANSCRIBING)
+    assert fmean(shares) == pytest.approx(0.25, abs=0.04)
+    assert quantiles(shares, n=10)[-1] > 0.4
+    assert fmean(overlap_share(transcribing_at(120.0), 50)) > 2 * fmean(overlap_share(transcribing_at(400.0), 50))
+
+
+def test_keys_of_one_finger_never_overlap() -> None:
+    made = letters_of(TRANSCRIBING, 300)
+    one_finger = [(gap, hold) for pair, gap, hold in made if not QWERTY.can_overlap(*pair)]
+    others = [(gap, hold) for pair, gap, hold in made if QWERTY.can_overlap(*pair)]
+    assert len(one_finger) > 500
+    assert all(gap >= hold for gap, hold in one_finger)
+    assert fmean(gap < hold for gap, hold in others) > 0.15
+
+
+def test_pairs_of_letters_take_longer_or_shorter_by_the_hands_that_type_them() -> None:
+    by_hands: dict[HandPair, list[float]] = {}
+    for pair, gap, hold in letters_of(replace(COMPOSING, pace_spread=0.0), 3000):
+        hands = QWERTY.hands(*pair)
+        if hands and gap >= hold:
+            by_hands.setdefault(hands, []).append(gap)
+    medians = {hands: median(gaps) for hands, gaps in by_hands.items()}
+    assert sorted(medians, key=medians.__getitem__) == sorted(PUBLISHED_PAIR_MS, key=PUBLISHED_PAIR_MS.__getitem__)
+
+
+def test_the_factor_of_a_pair_is_the_published_one() -> None:
+    typist = COMPOSING.typist(Random(1))
+    by_one_finger, twice = (
+        [typist.interval_ms(KeyRole.LETTER, Random(seed), pair) for seed in range(200)] for pair in ("ed", "ee")
+    )
+    ratios = [one / other for one, other in zip(by_one_finger, twice, strict=True) if other > typist.hold_ms * 1.3]
+    assert len(ratios) > 100
+    assert ratios == pytest.approx([215.23 / 176.36] * len(ratios))
+
+
+def test_people_differ_in_pace_corrections_and_rollover() -> None:
+    rng = Random(1)
+    people = [TRANSCRIBING.typist(rng) for _ in range(2000)]
+    rates = [typist.correction_rate for typist in people]
+    assert fmean(rates) == pytest.approx(0.0631, rel=0.05)
+    assert pstdev(rates) == pytest.approx(0.0448, rel=0.2)
+    holds = [typist.hold_ms for typist in people]
+    assert median(holds) == pytest.approx(116.25, rel=0.03)
+    assert pstdev(holds) == pytest.approx(23.88, rel=0.1)
+    assert max(typist.rollover_share for typist in people) <= 0.9
+
+
+@pytest.mark.parametrize("mean_ms", [100.0, 150.0, 300.0, 450.0])
+def test_people_of_another_mean_keep_it_roughly(mean_ms: float) -> None:
+    gaps = inner_gaps(messages_of(replace(transcribing_at(mean_ms), pace_spread=0.0), 300))
+    assert fmean(gap for gap in gaps if gap <= 5000) == pytest.approx(mean_ms, rel=0.2)
+
+
+def test_a_word_too_long_to_type_is_pasted_at_once_after_a_while() -> None:
+    url = "https://example.org/reports/2026/11/27?ward=north"
+    text = f"Sum up {url} in a line"
+    for seed in range(10):
+        typist = replace(TRANSCRIBING, correction_rate=0.0).typist(Random(seed))
+        drafts, _ = drafts_by(typist, text, Random(seed))
+        [(before_ms, pasted_ms)] = [
+            (earlier, later)
+            for (earlier, before), (later, draft) in pairwise(drafts)
+            if draft.removeprefix(before) == url
+        ]
+        assert pasted_ms - before_ms > 4 * typist.pace_ms
+        assert drafts[-1][1] == text
+
+
+def test_what_is_named_is_pasted_wherever_it_occurs() -> None:
+    trace = typed_by(TRANSCRIBING.typist(Random(1)), "ab SELECT 1 cd SELECT 1", Random(1), pasted=["SELECT 1"])
+    assert [stroke.text for stroke in trace if len(stroke.text) > 1] == ["SELECT 1", "SELECT 1"]
+    assert replayed(trace) == "ab SELECT 1 cd SELECT 1"
+
+
+@pytest.mark.parametrize("text", ["漢字を入力してください" * 5, "Ünïcödé wörds", "x", "👨‍👩‍👧 ok", "a\nb\tc", " "])
+def test_any_text_is_typed_key_by_key_and_comes_out_right(text: str) -> None:
+    for seed in range(10):
+        people = replace(TRANSCRIBING, correction_rate=0.3)
+        trace = typed_by(people.typist(Random(seed)), text, Random(seed))
+        assert replayed(trace) == text
+        assert max(len(stroke.text) for stroke in trace) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("pace_ms", 0.0),
+        ("pace_ms", float("nan")),
+        ("pace_ms", float("inf")),
+        ("correction_rate", 1.1),
+        ("hesitation", -1),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field: str, value: float) -> None:
+    changed: dict[str, Any] = {field: value}
+    with pytest.raises(ValueError, match=f"{field} is {value}: give"):
+        replace(TRANSCRIBING, **changed)

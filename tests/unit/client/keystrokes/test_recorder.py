@@ -41,6 +41,11 @@ def test_a_word_end_is_flushed_once_and_again_after_it_was_deleted() -> None:
     ]
 
 
+def test_an_edit_within_what_was_flushed_is_flushed_again() -> None:
+    made = trace("show me ", "show us ", "show us all")
+    assert [(stroke.at_ms, stroke.confirmed) for stroke in made if stroke.kind is StrokeKind.FLUSH] == [(0, 8), (10, 8)]
+
+
 def test_enter_has_the_draft_and_its_own_time() -> None:
     enter = trace("a", "ab")[-1]
     assert (enter.kind, enter.draft, enter.at_ms) == (StrokeKind.SUBMIT, "ab", 20.0)
