@@ -5,11 +5,9 @@ the way. Each call waits for what the asynchronous one awaits, and raises the sa
 parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
 """
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self
 
 import grpc
 
@@ -19,46 +17,9 @@ from .connection import Metadata
 from .errors import ForefillError
 from .exchange import OnState, SessionState
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .portal import Portal
 from .report import FlushResult, Opened, Report
 from .session import Session
-
-T = TypeVar("T")
-JOIN_SECONDS: Final = 5.0
-
-
-class Portal:
-    """An event loop in a thread of its own, for calls from any other thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="forefill-client", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine, and return or raise what it does; it is cancelled if the wait is interrupted."""
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return running.result()
-        except BaseException:
-            running.cancel()
-            raise
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Call a function in the loop's thread."""
-
-        async def called() -> T:
-            return function()
-
-        return self.run(called())
-
-    def stop(self) -> None:
-        """End the loop and its thread."""
-        if self._loop.is_closed():
-            return
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(JOIN_SECONDS)
-        if not self._thread.is_alive():
-            self._loop.close()
 
 
 class Client:
@@ -66,7 +27,7 @@ class Client:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._portal = Portal()
+        self._portal = Portal("forefill-client")
 
     @classmethod
     def connect(

@@ -26,7 +26,12 @@ class FakeChat:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, below 2**31."""
-        return [zlib.crc32(token.encode()) >> 1 for token in self._TOKEN.findall(text)]
+        return [zlib.crc32(token.encode()) >> 1 for token in self.tokens(text)]
+
+    @classmethod
+    def tokens(cls, text: str) -> list[str]:
+        """Return the text of each token of a text."""
+        return cls._TOKEN.findall(text)
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
         """Return the ids of a text and the code points before the end of each."""
@@ -62,6 +67,17 @@ def answer_to(
         words.append(f"{'' if after_newline else ' '}w{state % 1000}")
         state, after_newline = _hash(FakeChat().encode(words[-1]), state), False
     return words, "stop" if rest <= max_tokens else "length"
+
+
+def rest_of(text: str, prompt_ids: Sequence[int], max_tokens: int) -> tuple[list[str], str]:
+    """Return the tokens of an answer with this text, and its finish reason.
+
+    A prompt that ends with the beginning of the text gets the rest: after all of it its end, which has no text.
+    """
+    words, ids = FakeChat.tokens(text), FakeChat().encode(text)
+    said = next(count for count in range(len(ids), -1, -1) if not count or prompt_ids[-count:] == ids[:count])
+    rest = words[said:]
+    return rest[:max_tokens] or [""], "stop" if len(rest) <= max_tokens else "length"
 
 
 def cut_at(words: list[str], reason: str, stops: Sequence[str]) -> tuple[list[str], str]:

@@ -11,24 +11,30 @@ Its speed is simple (`FakeSpeed`). Another model of an engine's scheduler plugs 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from ...cache.blocks import BlockName, CacheChange, chained
 from ...chat.generation import Output
+from ...errors import EngineUnavailable
 from ..base import EngineInfo, EngineLoad, Request
 from .block_pool import BlockPool
-from .chat import FakeChat, answer_to, cut_at
+from .chat import FakeChat, answer_to, cut_at, rest_of
 from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
+
+if TYPE_CHECKING:
+    from ...settings import Settings
 
 
 class FakeEngine:
     """An `Engine` without a model.
 
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
-    nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
-    in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
-    scheduler, which takes the place of `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise.
+    nothing stops earlier. `answer_text` is the text of every answer, if it is not empty: set it. `sleep` is awaited
+    with seconds of simulated work, and may be replaced. Every request is kept in `requests`, unless `keep_requests` is
+    false. `load` is what it reports: set it. `scheduler` makes the engine's scheduler, which takes the place of
+    `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class FakeEngine:
         self.requests: list[Request] = []
         self.aborted = 0
         self.answer_tokens = answer_tokens
+        self.answer_text = ""
         self.sleep = sleep
         self.pool = BlockPool(cache_blocks)
         self._keep_requests = keep_requests
@@ -62,16 +69,27 @@ class FakeEngine:
             else OnePrefillAtATime(self.pool, block_size, speed, self.faults, lambda seconds: self.sleep(seconds))
         )
 
+    @classmethod
+    def of(cls, settings: "Settings") -> "FakeEngine":
+        """Make the engine that the settings describe; it keeps no requests."""
+        fake = settings.fake
+        engine = cls(
+            context_tokens=settings.engine.context_tokens or 8192,
+            block_size=settings.engine.block_size or 16,
+            answer_tokens=fake.answer_tokens,
+            speed=FakeSpeed(fake.prefill_speed or None, fake.decode_speed or None),
+            keep_requests=False,
+        )
+        engine.answer_text = fake.answer
+        engine.faults.refuse_every, engine.faults.break_every = fake.refuse_every, fake.break_every
+        return engine
+
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request: prefill what is not cached, then decode word by word."""
         if self._keep_requests:
             self.requests.append(request)
-        self.faults.meet(request.priority)
-        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
-        sampling = request.sampling
-        words, reason = cut_at(
-            *answer_to(request.prompt_ids, self.answer_tokens, max_tokens, sampling.min_tokens), sampling.stop
-        )
+        breaks = self.faults.meet(request)
+        words, reason = cut_at(*self._answer(request), request.sampling.stop)
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
         job = Job(request.priority, self._blocks(ids, request.cache_salt), len(request.prompt_ids), len(words))
         ticks, finished = self._scheduler.ticks(job), False
@@ -79,11 +97,19 @@ class FakeEngine:
             async with aclosing(ticks):
                 async for answered in ticks:
                     self.faults.raise_if_lost()
+                    if breaks and 2 * answered > len(words):
+                        raise EngineUnavailable("the engine was lost")
                     word, last = words[answered - 1], answered == len(words)
                     yield Output(word, tuple(self.chat.encode(word)), job.cached or 0, reason if last else None)
             finished = True
         finally:
             self.aborted += not finished
+
+    def _answer(self, request: Request) -> tuple[list[str], str]:
+        max_tokens = self.info.answer_tokens(len(request.prompt_ids), request.sampling.max_tokens)
+        if self.answer_text:
+            return rest_of(self.answer_text, request.prompt_ids, max_tokens)
+        return answer_to(request.prompt_ids, self.answer_tokens, max_tokens, request.sampling.min_tokens)
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Report no changes."""
