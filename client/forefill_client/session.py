@@ -14,6 +14,7 @@ from .draft import smallest_replace
 from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
 from .options import ChatMessage, MessageLike, Resume, checked_text, message_to_wire
+from .positions import Change, changed
 from .report import FlushResult, Opened
 from .stream import Compose
 
@@ -121,6 +122,16 @@ class Session:
         self._check_usable()
         replacement = smallest_replace(self.draft, text)
         await self._exchange.send(*self._composition.replace(*replacement, composing=composing))
+
+    async def edit_utf16(self, changes: Iterable[Change], *, composing: bool = False) -> None:
+        """Carry out an editor's changes, each (start, end, text), whose positions count UTF-16 code units.
+
+        Each counts in the text that those before it have left, as in the Language Server Protocol and in Monaco. If all
+        count in the old text, as CodeMirror's do, give the last one first. If one cannot be carried out, none is. With
+        `composing`, what differs is under composition, as in `type`.
+        """
+        self._check_usable()
+        await self.set_draft(changed(self.draft, changes), composing=composing)
 
     async def flush(self, confirmed: int | None = None) -> int:
         """Have the server warm the first `confirmed` code points; default: all but what may still change.

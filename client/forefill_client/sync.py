@@ -18,6 +18,7 @@ from .errors import ForefillError
 from .exchange import OnState, SessionState
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .portal import Portal
+from .positions import Change
 from .report import FlushResult, Opened, Report
 from .session import Session
 
@@ -177,6 +178,10 @@ class SyncSession:
     def set_draft(self, text: str, *, composing: bool = False) -> None:
         """Replace the draft by `text`, sending only the difference. See `Session.set_draft`."""
         self._portal.run(self._session.set_draft(text, composing=composing))
+
+    def edit_utf16(self, changes: Iterable[Change], *, composing: bool = False) -> None:
+        """Carry out an editor's changes, whose positions count UTF-16 code units. See `Session.edit_utf16`."""
+        self._portal.run(self._session.edit_utf16(changes, composing=composing))
 
     def flush(self, confirmed: int | None = None) -> int:
         """Have the server warm the first `confirmed` code points. See `Session.flush`."""
