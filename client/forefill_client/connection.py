@@ -79,7 +79,11 @@ def checked_target(target: str) -> str:
 
 def checked_metadata(metadata: Metadata) -> tuple[tuple[str, str | bytes], ...]:
     """Return metadata as gRPC takes it, or raise InvalidRequest."""
-    pairs = tuple(metadata.items() if isinstance(metadata, Mapping) else metadata)
+    try:
+        listed = metadata.items() if isinstance(metadata, Mapping) else metadata
+        pairs = tuple((name, value) for name, value in listed)
+    except (TypeError, ValueError):
+        raise InvalidRequest(f"metadata must be a dict, or a list of (name, value), not {metadata!r:.80}") from None
     for name, value in pairs:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("grpc-"):
             raise InvalidRequest(f"metadata cannot have the name {name!r:.80}: use a-z 0-9 _ - . and not grpc-")

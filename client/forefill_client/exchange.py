@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import ForefillError, NotReachable, Unavailable
+from .errors import ForefillError, NotReachable, SessionEnded, Unavailable
 from .options import Resume
 from .stream import Compose, Stream
 
@@ -232,6 +232,8 @@ class Exchange:
     def _failure_from(self, ending: ForefillError) -> ForefillError:
         if not self._heard_something and type(ending) is Unavailable:
             return NotReachable(f"no server could be reached: {ending}")
+        if self._closing and type(ending) is SessionEnded:
+            return SessionEnded("the session has ended: open a new one")
         return ending
 
     def _fail(self, failure: ForefillError) -> None:

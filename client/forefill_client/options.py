@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .checks import checked_iterable
 from .errors import InvalidRequest, InvalidText
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
 """A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Sampling:
     """How answers are sampled. A value left out is the model's default (its generation_config), or else vLLM's."""
 
@@ -67,6 +68,10 @@ class Sampling:
     """Texts that the answer may not contain; at most 1024, none empty. A single text is one of them."""
     skip_special_tokens: bool = True
     """Whether special tokens are left out of the text."""
+
+    def __repr__(self) -> str:
+        given = ((field.name, getattr(self, field.name), field.default) for field in dataclasses.fields(self))
+        return f"Sampling({', '.join(f'{name}={value!r}' for name, value, default in given if value != default)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +148,7 @@ def open_request(
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
-        messages=[message_to_wire(message) for message in messages],
+        messages=[message_to_wire(message) for message in checked_iterable(messages, "messages")],
         sampling=_sampling(Sampling() if sampling is None else _checked(sampling, Sampling, "sampling")),
         draft=checked_text(draft, "draft"),
         warm_mode=_checked(warm_mode, WarmMode, "warm_mode").value,

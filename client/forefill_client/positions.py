@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from .checks import checked_int, checked_iterable
 from .errors import InvalidRequest
 
 __all__ = ["Change", "changed", "clusters", "from_line", "from_utf16", "to_utf16"]
@@ -40,7 +41,7 @@ def to_utf16(text: str, position: int) -> int:
 
     Raises InvalidRequest for a position outside the text.
     """
-    _check(0 <= position <= len(text), f"{position} is no position in {len(text)} code points")
+    _check(0 <= checked_int(position, "position") <= len(text), f"{position} is no position in {len(text)} code points")
     return _length(text[:position])
 
 
@@ -50,7 +51,7 @@ def from_utf16(text: str, position: int) -> int:
     Raises InvalidRequest for a position outside the text, or between the two units of one code point.
     """
     units = _length(text)
-    _check(0 <= position <= units, f"{position} is no position in {units} UTF-16 code units")
+    _check(0 <= checked_int(position, "position") <= units, f"{position} is no position in {units} UTF-16 code units")
     if units == len(text):
         return position
     code_points = before = 0
@@ -81,9 +82,8 @@ def changed(text: str, changes: Iterable[Change]) -> str:
     Each counts in the text that those before it have left. Halves of surrogate pairs that end up side by side are
     joined. Raises InvalidRequest for a position outside the text.
     """
-    _check(isinstance(changes, Iterable), f"changes must be a list of (start, end, text), not {changes!r:.80}")
     units = bytearray(text, "utf-16-le", "surrogatepass")
-    for change in changes:
+    for change in checked_iterable(changes, "changes"):
         start, end, new = _replacement(change)
         length = len(units) // 2
         _check(

@@ -8,6 +8,7 @@ from typing import Final, Self, cast
 from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
+from .checks import checked_int, checked_iterable
 from .composition import Events
 from .conversation import Conversation
 from .draft import smallest_replace
@@ -65,7 +66,7 @@ class Session:
     def opened(self) -> Opened:
         """The server's model, limits and block size, as it reported them when the stream opened."""
         if self._conversation.opened is None:
-            raise RuntimeError("the session is not open yet: enter it with `async with` first")
+            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
         return self._conversation.opened
 
     @property
@@ -186,11 +187,11 @@ class Session:
         """
         await self._settled()
         there = len(self.messages)
-        if not 0 <= keep_messages <= there:
+        if not 0 <= checked_int(keep_messages, "keep_messages") <= there:
             raise InvalidRequest(
                 f"cannot keep {keep_messages} of {there} messages: give 0 to {there}", session_continues=True
             )
-        added = [message_to_wire(message) for message in messages]
+        added = [message_to_wire(message) for message in checked_iterable(messages, "messages")]
         kept = self.messages[:keep_messages]
         self._conversation.messages = kept + tuple(ChatMessage(m.role, m.content) for m in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
@@ -269,7 +270,7 @@ class Session:
     def _check_usable(self) -> None:
         """Raise the error that ended the session, or the server's error about an earlier event."""
         if not self._exchange.started:
-            raise RuntimeError("the session is not open yet: enter it with `async with` first")
+            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
         if self._exchange.failure is not None:
             raise self._exchange.failure
         self._conversation.check()

@@ -5,6 +5,7 @@ the way. Each call waits for what the asynchronous one awaits, and raises the sa
 parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ import grpc
 from .answer import Answer
 from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
-from .errors import ForefillError
+from .errors import ForefillError, NotReachable
 from .exchange import OnState, SessionState
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .portal import Portal
@@ -23,12 +24,16 @@ from .report import FlushResult, Opened, Report
 from .session import Session
 
 
+def _closed() -> NotReachable:
+    return NotReachable("the client is closed: make a new one with Client.connect")
+
+
 class Client:
     """A connection to one forefill server, as `AsyncClient`, without await."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._portal = Portal("forefill-client")
+        self._portal = Portal("forefill-client", _closed)
 
     @classmethod
     def connect(
@@ -102,8 +107,9 @@ class Client:
         return SyncSession(self._portal, session)
 
     def close(self) -> None:
-        """Close the connection and cancel sessions that are still open."""
-        self._portal.run(self._client.close())
+        """Close the connection and cancel sessions that are still open; a second call does nothing."""
+        with contextlib.suppress(NotReachable):  # it is closed
+            self._portal.run(self._client.close())
         self._portal.stop()
 
     def __repr__(self) -> str:
@@ -209,18 +215,23 @@ class SyncSession:
 
     def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why. See `Session.wait_closed`."""
-        return self._portal.run(self._session.wait_closed())
+        try:
+            return self._portal.run(self._session.wait_closed())
+        except NotReachable as closed:  # the client is closed, and with it the session
+            return closed
 
     def end(self) -> None:
         """Close the session in good order, after a running answer; nothing can be sent afterwards."""
-        self._portal.run(self._session.end())
+        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+            self._portal.run(self._session.end())
 
     def __enter__(self) -> Self:
         self._portal.run(self._session.__aenter__())
         return self
 
     def __exit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
-        self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
+        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+            self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
 
 
 class SyncAnswer:
@@ -283,7 +294,8 @@ class SyncAnswer:
             while (delta := self._portal.run(step())) is not None:
                 yield delta
         finally:
-            self._portal.call(lambda: self._answer._cancel(keep_text=True))
+            with contextlib.suppress(NotReachable):  # the client is closed
+                self._portal.call(lambda: self._answer._cancel(keep_text=True))
 
     def cancel(self, *, keep_text: bool = True) -> None:
         """Stop the answer, and wait until the server has stopped. See `Answer.cancel`."""

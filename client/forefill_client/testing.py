@@ -130,7 +130,7 @@ class FakeServer:
         if self._running:
             raise RuntimeError("the server runs already")
         serve = _find_service()
-        self._portal = Portal("forefill-server")
+        self._portal = Portal("forefill-server", lambda: RuntimeError("the server does not run"))
         try:
             self._running = self._portal.run(self._stack.enter_async_context(serve(self._flags)))
         except BaseException:

@@ -159,7 +159,7 @@ def test_what_is_no_change_of_the_text_is_refused(change: Any) -> None:
 
 @pytest.mark.parametrize("changes", [None, 3])
 def test_what_is_no_list_of_changes_is_refused(changes: Any) -> None:
-    with pytest.raises(InvalidRequest, match="changes must be a list"):
+    with pytest.raises(InvalidRequest, match="changes must be a list, not"):
         changed("abc", changes)
 
 
