@@ -66,6 +66,11 @@ graph: ## draw the imports between the packages into CONTRIBUTING.md
 	@$(setup)
 	@$(python) deploy/dev/import_graph.py --write
 
+.PHONY: api
+api: ## write the reference of the Python client, client/API.md, from its docstrings
+	@$(setup)
+	@$(python) deploy/dev/api_reference.py --write
+
 lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 

@@ -1,18 +1,24 @@
 """The SDK of forefill: the model reads the prompt while it is typed, so that the answer starts at Enter.
 
-async with AsyncClient.connect("127.0.0.1:50051") as client:
-    async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
-        await session.type("Show me all ")
-        await session.type("patients")
-        answer = await session.submit()
-        async for delta in answer:
-            print(delta, end="")
-        print(answer.report)
+    async with AsyncClient.connect("127.0.0.1:50051") as client:
+        async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
+            await session.type("Show me all ")
+            await session.type("patients")
+            answer = await session.submit()
+            async for delta in answer:
+                print(delta, end="")
+            print(answer.report)
+
+`Client` is the same without await. Every error is a ForefillError. Further modules:
+
+    forefill_client.positions    positions and changes as editors count them
+    forefill_client.testing      a server in the process of your tests
+    forefill_client.keystrokes   a simulated user
 """
 
 from .answer import Answer
 from .client import AsyncClient
-from .connection import VERSION
+from .connection import VERSION, Metadata
 from .errors import (
     Aborted,
     ClientTooSlow,
@@ -37,7 +43,7 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .exchange import SessionState
+from .exchange import OnState, SessionState
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
@@ -83,7 +89,9 @@ __all__ = [
     "Ledger",
     "Limits",
     "MessageLike",
+    "Metadata",
     "NotReachable",
+    "OnState",
     "Opened",
     "PregenerationCount",
     "PregenerationMode",

@@ -40,6 +40,7 @@ check "format: ruff format" ruff format --check --quiet .
 check "lint: ruff check" ruff check --quiet .
 check "types: mypy --strict" mypy
 check "imports: order, and drawing in CONTRIBUTING" python deploy/dev/import_graph.py --check
+check "docs: client/API.md, and docstrings of public names" python deploy/dev/api_reference.py --check
 check "proto: buf lint" buf lint
 check "proto: buf format" buf format --diff --exit-code
 check "proto: buf breaking" wire_is_kept
