@@ -1,6 +1,11 @@
 """The fixture that an application's tests ask for, in runs of pytest as an application would start them."""
 
+import shutil
+from pathlib import Path
+
 import pytest
+
+EXAMPLES = Path(__file__).parents[3] / "client" / "examples"
 
 pytest_plugins = ["pytester"]
 
@@ -95,3 +100,9 @@ def test_the_fixture_and_the_marker_are_documented(pytester: pytest.Pytester) ->
     fixtures.stdout.fnmatch_lines(["forefill_server -- *", "*see forefill_client.testing*"])
     markers = pytester.runpytest_inprocess("--markers", *LOOPS)
     markers.stdout.fnmatch_lines(["@pytest.mark.forefill_server(*"])
+
+
+def test_the_example_passes(pytester: pytest.Pytester) -> None:
+    for name in ("text_to_sql.py", "test_text_to_sql.py"):
+        shutil.copy(EXAMPLES / name, pytester.path)
+    pytester.runpytest_inprocess(*OPTIONS, *LOOPS).assert_outcomes(passed=3)
