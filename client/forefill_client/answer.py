@@ -117,6 +117,8 @@ class Answer:
                 self._heard.append(response.generation_delta.text)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
+            case _:
+                pass
 
     def _finish(self, finished: pb.GenerationFinished, now: float) -> None:
         first_token_at = now if self._started_at is None else self._started_at

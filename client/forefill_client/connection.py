@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
@@ -163,9 +163,9 @@ class Connection:
 
 async def _complaint(channel: grpc.aio.Channel) -> str:
     """Return what gRPC says of a call that does not wait for a connection; "" if there is one after all."""
-    call: Any = channel.unary_unary(_PROBE)
+    probe = cast("Callable[..., Awaitable[bytes]]", channel.unary_unary(_PROBE))
     try:
-        await call(b"", timeout=PROBE_SECONDS)
+        await probe(b"", timeout=PROBE_SECONDS)
     except grpc.aio.AioRpcError as error:
         return " ".join((error.details() or "").split())
     return ""

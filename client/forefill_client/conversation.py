@@ -109,6 +109,8 @@ class Conversation:
                 return self._hear_error(from_session_error(response.session_error))
             case _ if self.answer is not None:
                 self._hear_answer(self.answer, response)
+            case _:
+                pass
         return []
 
     def _hear_opened(self, opened: pb.Opened) -> Events:

@@ -47,12 +47,15 @@ class Side(Protocol):
 
     def opening(self) -> pb.Open:
         """Return how a stream opens now."""
+        ...
 
     def number(self) -> int:
         """Return the number of the last event."""
+        ...
 
     def hear(self, response: pb.ComposeResponse) -> Iterable[pb.KeystrokeEvent]:
         """Take in a response, and return the events that follow on it."""
+        ...
 
 
 @dataclass(slots=True)

@@ -205,6 +205,8 @@ def _sampling(sampling: Sampling) -> pb.Sampling:
                     wire.logit_bias.update(value or {})
                 case _ if value is not None and value != field.default:
                     setattr(wire, name, value)
+                case _:
+                    pass
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"Sampling.{name} cannot be {value!r:.80}: {error}") from None
     return wire
