@@ -24,6 +24,11 @@ test-replicas: ## run the tests on two real vLLM servers and a router, which han
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
+.PHONY: test-pythons
+test-pythons: ## try the client, with its own dependencies alone, on each Python from 3.11 on that is installed
+	@$(setup)
+	@deploy/dev/pythons.sh $(TEST_ARGS)
+
 node_example = client/examples/node
 node_modules = $(node_example)/node_modules/.package-lock.json
 .PHONY: examples example-node
