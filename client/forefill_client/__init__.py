@@ -44,6 +44,7 @@ from .errors import (
     Unavailable,
 )
 from .exchange import OnState, SessionState
+from .field_docs import show_field_docs
 from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
@@ -113,3 +114,5 @@ __all__ = [
     "Unavailable",
     "WarmMode",
 ]
+
+show_field_docs(map(globals().get, __all__))

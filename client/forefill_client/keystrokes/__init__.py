@@ -14,6 +14,7 @@ LoggingConsumer, single keys by hand and `simulate_from_file`, is kept for the n
 It needs nothing but the standard library.
 """
 
+from ..field_docs import show_field_docs
 from .boundaries import CONFIRMATION_BOUNDARIES, find_last_boundary, get_confirmable_text
 from .consumers import DraftAnswer, DraftSession, EventConsumer, InferenceConsumer, LoggingConsumer
 from .events import EventType, KeystrokeEvent, StreamingSession
@@ -44,3 +45,5 @@ __all__ = [
     "simulate_from_file",
     "simulate_typing",
 ]
+
+show_field_docs(map(globals().get, __all__))
