@@ -17,6 +17,7 @@
 """
 
 from .answer import Answer
+from .answer_parts import AnswerPart, ToolCall, ToolCallPart
 from .client import AsyncClient
 from .connection import VERSION, Metadata
 from .errors import (
@@ -66,6 +67,7 @@ __version__ = VERSION
 __all__ = [
     "Aborted",
     "Answer",
+    "AnswerPart",
     "AsyncClient",
     "CacheScope",
     "ChatMessage",
@@ -111,6 +113,8 @@ __all__ = [
     "SyncSession",
     "TemplateRefused",
     "TooManySessions",
+    "ToolCall",
+    "ToolCallPart",
     "Unavailable",
     "WarmMode",
 ]

@@ -1,4 +1,4 @@
-"""One answer: its text as it arrives, then its report."""
+"""One answer: its parts as they arrive, then its report."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from typing import Self
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .answer_parts import AnswerPart, ToolCall, calls_in, part_from_wire
 from .errors import ForefillError
 from .report import FinishReason, Report, report_from_wire
 
@@ -17,6 +18,9 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 class Answer:
     """The answer to one submit: iterate over it once for its text deltas, then read `report`.
+
+    If the model thinks before it answers, or calls tools, and the server splits that off (`Opened.splits_answers`),
+    iterate over `parts()` instead, or read `reasoning` and `tool_calls` in the end.
 
     `cancel` stops it, from any task: the iteration ends, and the session goes on with the next turn. To break out of
     the iteration, or to cancel the task that iterates, stops it too; what came of it stays in the conversation.
@@ -38,8 +42,8 @@ class Answer:
         self._submitted_at = submitted_at
         self._started_at: float | None = None
         self._started = pb.GenerationStarted()
-        self._deltas: deque[str] = deque()
-        self._heard: list[str] = []
+        self._unread: deque[AnswerPart] = deque()
+        self._heard: list[AnswerPart] = []
         self._keeps_text: bool | None = None
         self._report: Report | None = None
         self._error: ForefillError | None = None
@@ -73,7 +77,11 @@ class Answer:
         return self._report
 
     def __aiter__(self) -> AsyncIterator[str]:
-        return _Deltas(self)
+        return _Texts(self)
+
+    def parts(self) -> AsyncIterator[AnswerPart]:
+        """Iterate over all of it, in place of its text alone: text, reasoning and calls of tools, as they come."""
+        return _Parts(self)
 
     async def cancel(self, *, keep_text: bool = True) -> None:
         """Stop the answer, and wait until the server has stopped: a step of the engine later.
@@ -88,16 +96,36 @@ class Answer:
     @property
     def text_so_far(self) -> str:
         """All of its text that has come, read or not."""
-        return "".join(self._heard)
+        return "".join(part.text for part in self._heard)
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, as far as it has come; "" if it does not, or the server does not split it off."""
+        return "".join(part.reasoning for part in self._heard)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of tools, as far as they have come; to call them is for you."""
+        return calls_in(self._heard)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether anything of it has come."""
+        return bool(self._heard)
+
+    @property
+    def _only_text(self) -> bool:
+        """Whether all that has come of it is text."""
+        return not any(part.reasoning or part.tool_calls for part in self._heard)
 
     async def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
 
-    async def _next(self) -> str:
-        await self._until(lambda: bool(self._deltas) or self.complete)
-        if self._deltas:
-            return self._deltas.popleft()
+    async def _next(self) -> AnswerPart:
+        await self._until(lambda: bool(self._unread) or self.complete)
+        if self._unread:
+            return self._unread.popleft()
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration
@@ -113,8 +141,9 @@ class Answer:
                 self._started = response.generation_started
                 self._started_at = now if self._started_at is None else self._started_at
             case "generation_delta":
-                self._deltas.append(response.generation_delta.text)
-                self._heard.append(response.generation_delta.text)
+                part = part_from_wire(response.generation_delta)
+                self._unread.append(part)
+                self._heard.append(part)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
             case _:
@@ -138,7 +167,7 @@ class Answer:
         self.resumed += 1
 
 
-class _Deltas:
+class _Parts:
     """One iteration over an answer: who leaves it before the end, or is cancelled in it, cancels the answer.
 
     It is no generator, since one that is left is closed only later: the next `submit` would find the answer running.
@@ -150,7 +179,7 @@ class _Deltas:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> AnswerPart:
         try:
             return await self._answer._next()
         except asyncio.CancelledError:
@@ -160,3 +189,18 @@ class _Deltas:
     def __del__(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._answer._cancel(keep_text=True)
+
+
+class _Texts:
+    """One iteration over the text of an answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._parts = _Parts(answer)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not (part := await anext(self._parts)).text:
+            pass
+        return part.text

@@ -35,6 +35,7 @@ class Conversation:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
         self.messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
         self.opened: Opened | None = None
+        self.resume_token = ""
         self.answer: Answer | None = None
         self._first_opening = opening
         self._on_flush = on_flush
@@ -76,6 +77,11 @@ class Conversation:
 
     # The streams.
 
+    @property
+    def can_move(self) -> bool:
+        """Whether another stream can go on with all that this one has: it is open, and no answer is running."""
+        return self.opened is not None and not self.answering and not self.composition.ended
+
     def number(self) -> int:
         """Return the number of the last event."""
         return self.composition.number
@@ -93,7 +99,7 @@ class Conversation:
         opening.messages.extend(message_to_wire(message) for message in self.messages)
         opening.draft = self.composition.draft.text
         opening.session_key = self.opened.session_id
-        opening.resume_token = self.opened.resume_token
+        opening.resume_token = self.resume_token
         return opening
 
     def hear(self, response: pb.ComposeResponse) -> Events:
@@ -101,6 +107,8 @@ class Conversation:
         match response.WhichOneof("response"):
             case "opened":
                 return self._hear_opened(response.opened)
+            case "go_away":
+                self.resume_token = response.go_away.resume_token
             case "flush_result":
                 for result in self.composition.flush_answered(response.flush_result):
                     if self._on_flush is not None:
@@ -115,6 +123,7 @@ class Conversation:
 
     def _hear_opened(self, opened: pb.Opened) -> Events:
         is_first, self.opened = self.opened is None, opened_from_wire(opened)
+        self.resume_token = opened.resume_token
         if is_first:
             return []
         again, self._again = self._again, None
@@ -137,7 +146,7 @@ class Conversation:
         if self.answer is not None and error.seq == self.answer.seq:
             if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
                 return []
-            broken_off = self.answer.resumed and self.answer.text_so_far
+            broken_off = self.answer.resumed and self.answer._begun
             self.answer._fail(_interrupted(self.answer, str(error)) if broken_off else error)
             return self.composition.submit_refused(self.answer.submitted_text)
         events = self.composition.refused(error)
@@ -152,7 +161,7 @@ class Conversation:
             return
         if answer.cancelled:
             self._end_cancelled(answer)
-        elif answer.text_so_far and not _continuable(self._first_opening.sampling):
+        elif answer._begun and not (answer._only_text and _continuable(self._first_opening.sampling)):
             answer._fail(_interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
 

@@ -56,7 +56,9 @@ async def local_server(
     server ends instead. The log goes to a file, which is named in a note on an error and removed otherwise.
     """
     if command[: len(COMMAND)] == COMMAND and importlib.util.find_spec("forefill_service") is None:
-        raise ServerNotStarted("the service is not installed here: install forefill with its extra 'cpu', or use --target")
+        raise ServerNotStarted(
+            "the service is not installed here: install forefill with its extra 'cpu', or use --target"
+        )
     log = _log_file()
     server = await _start(command, environment or {}, log)
     keep_log = listens = False

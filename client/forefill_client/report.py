@@ -79,6 +79,8 @@ class FinishReason(StrEnum):
     """Sampling.max_tokens or the model's context was reached."""
     CANCELLED = "cancelled"
     """It was stopped."""
+    TOOL_CALLS = "tool_calls"
+    """The model ended it with calls of tools."""
     UNKNOWN = "unknown"
     """The server is newer than this client."""
 
@@ -113,6 +115,7 @@ _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
+    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
 }
 
 
@@ -149,6 +152,8 @@ class Opened:
     resume_token: str = ""
     """Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there
     is only one, or if the server is older."""
+    splits_answers: bool = False
+    """Whether what the model thinks, and its calls of tools, come apart from the text of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +273,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         warming_inert_reason=opened.warming_inert_reason,
         accepts_hints=opened.accepts_hints,
         resume_token=opened.resume_token,
+        splits_answers=opened.splits_answers,
     )
 
 

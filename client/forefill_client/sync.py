@@ -6,13 +6,14 @@ parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
 from .answer import Answer
+from .answer_parts import AnswerPart, ToolCall
 from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
 from .errors import ForefillError, NotReachable
@@ -22,6 +23,8 @@ from .portal import Portal
 from .positions import Change
 from .report import FlushResult, Opened, Report
 from .session import Session
+
+T = TypeVar("T")
 
 
 def _closed() -> NotReachable:
@@ -285,14 +288,29 @@ class SyncAnswer:
         return self._answer.text_so_far
 
     def __iter__(self) -> Iterator[str]:
-        deltas = aiter(self._answer)
+        return self._iterated(aiter(self._answer))
 
-        async def step() -> str | None:
-            return await anext(deltas, None)
+    def parts(self) -> Iterator[AnswerPart]:
+        """Iterate over all of it, in place of its text alone. See `Answer.parts`."""
+        return self._iterated(self._answer.parts())
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, as far as it has come. See `Answer.reasoning`."""
+        return self._answer.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of tools, as far as they have come. See `Answer.tool_calls`."""
+        return self._answer.tool_calls
+
+    def _iterated(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def step() -> T | None:
+            return await anext(items, None)
 
         try:
-            while (delta := self._portal.run(step())) is not None:
-                yield delta
+            while (item := self._portal.run(step())) is not None:
+                yield item
         finally:
             with contextlib.suppress(NotReachable):  # the client is closed
                 self._portal.call(lambda: self._answer._cancel(keep_text=True))

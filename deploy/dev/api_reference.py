@@ -25,6 +25,7 @@ TITLES: Final = {
     "forefill_client.session": "Sessions",
     "forefill_client.exchange": "The state of a session",
     "forefill_client.answer": "Answers",
+    "forefill_client.answer_parts": "Parts of an answer",
     "forefill_client.options": "Options",
     "forefill_client.connection": "Connections",
     "forefill_client.report": "Reports",

@@ -41,9 +41,13 @@ class ServerSettings(Group):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
     )
-    stop_grace_seconds: float = Field(
-        10, ge=0, description="when the server stops, give running answers this long to finish"
+    go_away_seconds: float = Field(
+        3,
+        ge=0,
+        description="when the server stops, tell sessions (GoAway) so long before they end, so that clients can move "
+        "to another server while their users go on typing",
     )
+    stop_grace_seconds: float = Field(10, ge=0, description="after that, give running answers this long to finish")
 
 
 class EngineSettings(Group):
@@ -83,6 +87,12 @@ class EngineSettings(Group):
         description="follow what an embedded engine's cache stores and evicts, over a socket that only this user can "
         "open",
     )
+    reasoning_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off what the model thinks, by vLLM's name for it"
+    )
+    tool_call_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off calls of tools, by vLLM's name for it"
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
         alias="engine_args",
@@ -112,6 +122,9 @@ class FakeSettings(Group):
         ge=0,
         alias="fake_break_every",
         description="lose the engine in the middle of every Nth answer; 0 never loses it",
+    )
+    reasoning_tokens: int = Field(
+        0, ge=0, alias="fake_reasoning_tokens", description="tokens of an answer, from its first on, that are reasoning"
     )
 
 

@@ -67,6 +67,8 @@ async def right_calls(session: Session) -> str:
     answer: Answer = await session.submit()
     async for delta in answer:
         print(delta.upper())
+    async for part in (await session.regenerate()).parts():
+        print(part.text + part.reasoning, [call.name for call in part.tool_calls])
     await session.rewrite(len(session.messages) - 1, [("user", "x")])
     print(answer.report.ledger.used_tokens + answer.report.completion_tokens, answer.report.ttft_seconds)
     return await (await session.regenerate()).text()
@@ -131,6 +133,8 @@ async def wrong_calls(session: Session) -> None:
     session.draft = "x"  # type: ignore[misc]
     answer = await session.submit()
     list(answer)  # type: ignore[call-overload]
+    async for part in answer.parts():
+        print(part.upper())  # type: ignore[attr-defined]
     print(answer.report.tokens)  # type: ignore[attr-defined]
     print(session.opened.limits["context_tokens"])  # type: ignore[index]
     answer.text().upper()  # type: ignore[attr-defined]

@@ -31,6 +31,7 @@ class Answer:
     deltas: int
     started: pb.GenerationStarted
     finished: pb.GenerationFinished
+    reasoning: str = ""
 
     @property
     def cached_tokens(self) -> int:
@@ -110,7 +111,7 @@ class Typist:
 
     async def answer(self) -> Answer:
         """Wait for the answer to a SUBMIT that was sent, passing over results of FLUSHes."""
-        started, texts = pb.GenerationStarted(), []
+        started, texts, thoughts = pb.GenerationStarted(), [], []
         while True:
             response = await self.read()
             match response.WhichOneof("response"):
@@ -118,8 +119,10 @@ class Typist:
                     started = response.generation_started
                 case "generation_delta":
                     texts.append(response.generation_delta.text)
+                    thoughts.append(response.generation_delta.reasoning)
                 case "generation_finished":
-                    return Answer("".join(texts), len(texts), started, response.generation_finished)
+                    said, thought = "".join(texts), "".join(thoughts)
+                    return Answer(said, len(texts), started, response.generation_finished, thought)
                 case "session_error":
                     self.gets_back()
                     raise SubmitRefused(response.session_error)

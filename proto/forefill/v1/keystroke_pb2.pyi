@@ -225,6 +225,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The answer reached Sampling.max_tokens or the end of the model's context."""
     FINISH_REASON_CANCELLED: _FinishReason.ValueType  # 3
     """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 4
+    """The model ended the answer with calls of tools."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """FinishReason is why an answer ended."""
@@ -237,6 +239,8 @@ FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """The answer reached Sampling.max_tokens or the end of the model's context."""
 FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
 """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted."""
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 4
+"""The model ended the answer with calls of tools."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 class _PregenerationOutcome:
@@ -338,7 +342,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
-    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+    A stream that is open is told before, by GoAway.
+    """
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
     """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
     prompts. Open again later, or elsewhere.
@@ -422,7 +428,9 @@ reachable). SUBMIT again.
 ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
-"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+A stream that is open is told before, by GoAway.
+"""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
 """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
 prompts. Open again later, or elsewhere.
@@ -1119,6 +1127,7 @@ class ComposeResponse(_message.Message):
     GENERATION_DELTA_FIELD_NUMBER: _builtins.int
     GENERATION_FINISHED_FIELD_NUMBER: _builtins.int
     SESSION_ERROR_FIELD_NUMBER: _builtins.int
+    GO_AWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
         """Answers Open, once."""
@@ -1143,6 +1152,10 @@ class ComposeResponse(_message.Message):
     def session_error(self) -> Global___SessionError:
         """Reports an event that was not carried out. The session continues."""
 
+    @_builtins.property
+    def go_away(self) -> Global___GoAway:
+        """Announces that the server stops. Not sent before Opened."""
+
     def __init__(
         self,
         *,
@@ -1152,16 +1165,48 @@ class ComposeResponse(_message.Message):
         generation_delta: Global___GenerationDelta | None = ...,
         generation_finished: Global___GenerationFinished | None = ...,
         session_error: Global___SessionError | None = ...,
+        go_away: Global___GoAway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error"]  # noqa: Y015
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "go_away"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
 Global___ComposeResponse: _TypeAlias = ComposeResponse  # noqa: Y015
+
+@_typing.final
+class GoAway(_message.Message):
+    """GoAway announces that the server stops. The stream goes on for a while, and takes no notice of it: open another
+    stream with the draft, on another server if there is one, and END this one. New streams of this server end with
+    SERVER_STOPPING; so does this one in the end, after the answer that runs by then.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    within_ms: _builtins.float
+    """Time for which the stream is still served, in milliseconds; a running answer may take longer. Choose a moment within
+    it at random, so that not all clients come to the next server at once. Set by the server.
+    """
+    resume_token: _builtins.str
+    """The engine that has this session's cache now, for Open.resume_token. Set by the server; as in Opened."""
+    def __init__(
+        self,
+        *,
+        within_ms: _builtins.float = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoAway: _TypeAlias = GoAway  # noqa: Y015
 
 @_typing.final
 class Opened(_message.Message):
@@ -1177,6 +1222,7 @@ class Opened(_message.Message):
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
     ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SPLITS_ANSWERS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1197,6 +1243,11 @@ class Opened(_message.Message):
     """The engine that has this session's cache, for Open.resume_token after a broken stream. Opaque: it holds no address
     and grants nothing. Set by the server; empty if there is only one engine, or if a router chooses it.
     """
+    splits_answers: _builtins.bool
+    """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them.
+    If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
+    GenerationStarted.prompt_by_engine. Set by the server.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits of what the server accepts. Set by the server."""
@@ -1212,10 +1263,11 @@ class Opened(_message.Message):
         warming_inert_reason: _builtins.str = ...,
         accepts_hints: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
+        splits_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1352,29 +1404,77 @@ Global___GenerationStarted: _TypeAlias = GenerationStarted  # noqa: Y015
 
 @_typing.final
 class GenerationDelta(_message.Message):
-    """GenerationDelta is the next part of an answer."""
+    """GenerationDelta is the next part of an answer: of its text, mostly."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     text: _builtins.str
-    """Text that follows the text sent so far. Set by the server; not empty."""
+    """Text that follows the text sent so far. Set by the server; empty only if another part of the answer is there."""
+    reasoning: _builtins.str
+    """What the model thinks, which follows what it thought so far. It is no part of the text. Set by the server, only if
+    Opened.splits_answers is set, or the engine's own chat endpoint made the prompt.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCallDelta]:
+        """Parts of calls of tools, which follow those sent so far. Calling a tool is for the client. Set by the server, as
+        `reasoning`.
+        """
+
     def __init__(
         self,
         *,
         seq: _builtins.int = ...,
         text: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+        tool_calls: _abc.Iterable[Global___ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "seq", b"seq", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationDelta: _TypeAlias = GenerationDelta  # noqa: Y015
+
+@_typing.final
+class ToolCallDelta(_message.Message):
+    """ToolCallDelta is the next part of a call of a tool. The parts with one `index` make up one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of the call in its answer, from 0. Set by the server."""
+    id: _builtins.str
+    """Name of the call, for the message with its result. Set by the server, once for each call."""
+    name: _builtins.str
+    """Name of the function, or the next part of it. Set by the server."""
+    arguments: _builtins.str
+    """Next part of the arguments: JSON text, as the model wrote it. Set by the server."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
 
 @_typing.final
 class GenerationFinished(_message.Message):

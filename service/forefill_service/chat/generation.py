@@ -58,8 +58,21 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """The next part of a call of a tool, number `index`; `id` and `name` come once, `arguments` piece by piece."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
+    """The next part of an answer; `finish_reason` ("stop", "length", "tool_calls") is set on the last.
+
+    `text` is all that the model wrote, or, if the answer is split, what it says: then what it thinks is in `reasoning`,
+    and the tools that it calls in `tool_calls`.
 
     `cached_tokens` is the engine's own count of prompt tokens that it found cached; None if it does not report it, or
     reports it with the last part only. `prompt_ids` is set on the first part if the engine's own chat endpoint made the
@@ -71,3 +84,5 @@ class Output:
     cached_tokens: int | None
     finish_reason: str | None = None
     prompt_ids: tuple[int, ...] | None = None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()

@@ -1,6 +1,6 @@
 """The seam between forefill and the engine that runs the model: ids in, ids and text out."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from ..cache.blocks import CacheChange
 from ..chat.generation import Output, Sampling
 from ..chat.messages import Conversation
+from ..chat.parts import AnswerSplitter
 from ..chat.prompt import Chat
 from ..errors import EngineRefused
 
@@ -109,6 +110,16 @@ class ChatEndpoint(Protocol):
 
         Raises also Refusal(TEMPLATE_REFUSED) in the template's own words.
         """
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
+        """Return what splits the answer that the engine gives to these ids; None if it stays as the model writes it.
+
+        The ids are those of the conversation. What `generate` yields is split already.
+        """
+
+    @property
+    def splits(self) -> bool:
+        """Whether answers come with their parts apart, whichever way they are asked for."""
 
 
 class Engine(Protocol):

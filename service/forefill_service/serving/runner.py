@@ -17,7 +17,16 @@ from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Phase, Session
 from ..session.pregeneration import continuable
-from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
+from ..session.responses import (
+    CANCELLED,
+    FlushOutcome,
+    FlushResult,
+    GoAway,
+    Opened,
+    Response,
+    SessionError,
+    SessionLimits,
+)
 from .answer import Failed
 from .answerer import Answerer
 from .guesser import Guesser
@@ -61,6 +70,8 @@ class SessionRunner:
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks = SessionTasks()
         self._stopping = False
+        self._goes_away: float | None = None
+        self._is_open = False
 
     async def run(self, events: AsyncIterator[Event]) -> None:
         """Run the session on the events after its Open.
@@ -77,6 +88,12 @@ class SessionRunner:
             if self._turn is not None:
                 self._owner.book(self._turn.ledger.abandon())
 
+    def go_away(self, within_seconds: float) -> None:
+        """Tell the client that the server stops, and when; once, and not before it knows that the session is open."""
+        self._goes_away = within_seconds
+        if self._is_open:
+            self._tasks.spawn(partial(self._say_go_away, within_seconds))
+
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
@@ -87,6 +104,9 @@ class SessionRunner:
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
+        self._is_open = True
+        if self._goes_away is not None:
+            await self._say_go_away(self._goes_away)
         self._tasks.spawn(self._warmer.run)
         self._tasks.spawn(self._pauses.run)
         async for event in events:
@@ -151,6 +171,9 @@ class SessionRunner:
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
         return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
 
+    async def _say_go_away(self, within_seconds: float) -> None:
+        await self._send(GoAway(within_seconds, self._owner.route.resume_token))
+
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings
         limits = SessionLimits(
@@ -166,6 +189,7 @@ class SessionRunner:
             base_prompt_tokens,
             inert_reason,
             owner.route.resume_token,
+            splits_answers=owner.route.now.replica.engine.chat_endpoint.splits,
         )
 
     async def _defer(self, defer: Defer) -> None:

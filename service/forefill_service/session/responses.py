@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ..chat.generation import ToolCallPart
 from ..errors import Reason
 from .ledger import Balance
 
@@ -57,6 +58,7 @@ class Opened:
     base_prompt_tokens: int
     warming_inert_reason: str
     resume_token: str = ""
+    splits_answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,17 @@ class GenerationStarted:
 
 @dataclass(frozen=True, slots=True)
 class GenerationDelta:
-    """More of an answer."""
+    """More of an answer: of its text, its reasoning, or its calls of tools."""
 
     seq: int
     text: str
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
-    """An answer has ended; `reason` is the engine's, "stop" or "length", or CANCELLED.
+    """An answer has ended; `reason` is the engine's, "stop", "length" or "tool_calls", or CANCELLED.
 
     One that ended before its first token has a `ttft_seconds` of 0.
     """
@@ -121,4 +125,12 @@ class SessionError:
     sent_text: str = ""
 
 
-Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """The server stops; the session is served for so long, or until its answer has ended."""
+
+    within_seconds: float
+    resume_token: str = ""
+
+
+Response = GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | SessionError

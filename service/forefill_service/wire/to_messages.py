@@ -9,12 +9,17 @@ from ..session.responses import (
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    GoAway,
     Opened,
     Response,
     SessionError,
 )
 
-_FINISH_REASONS = {"length": pb.FINISH_REASON_LENGTH, CANCELLED: pb.FINISH_REASON_CANCELLED}
+_FINISH_REASONS = {
+    "length": pb.FINISH_REASON_LENGTH,
+    "tool_calls": pb.FINISH_REASON_TOOL_CALLS,
+    CANCELLED: pb.FINISH_REASON_CANCELLED,
+}
 
 
 def reason_to_message(reason: Reason) -> pb.ErrorReason.ValueType:
@@ -41,6 +46,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     warming_inert_reason=response.warming_inert_reason,
                     accepts_hints=True,
                     resume_token=response.resume_token,
+                    splits_answers=response.splits_answers,
                 )
             )
         case FlushResult():
@@ -67,9 +73,12 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                 )
             )
         case GenerationDelta():
-            return pb.ComposeResponse(generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text))
+            return pb.ComposeResponse(generation_delta=_delta(response))
         case GenerationFinished():
             return pb.ComposeResponse(generation_finished=_finished(response))
+        case GoAway():
+            go_away = pb.GoAway(within_ms=response.within_seconds * 1000, resume_token=response.resume_token)
+            return pb.ComposeResponse(go_away=go_away)
         case SessionError():
             return pb.ComposeResponse(
                 session_error=pb.SessionError(
@@ -122,3 +131,11 @@ def _finished(response: GenerationFinished) -> pb.GenerationFinished:
             ],
         ),
     )
+
+
+def _delta(delta: GenerationDelta) -> pb.GenerationDelta:
+    calls = [
+        pb.ToolCallDelta(index=part.index, id=part.id, name=part.name, arguments=part.arguments)
+        for part in delta.tool_calls
+    ]
+    return pb.GenerationDelta(seq=delta.seq, text=delta.text, reasoning=delta.reasoning, tool_calls=calls)

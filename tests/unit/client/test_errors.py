@@ -50,6 +50,7 @@ def test_the_public_names() -> None:
     assert forefill_client.__all__ == [
         "Aborted",
         "Answer",
+        "AnswerPart",
         "AsyncClient",
         "CacheScope",
         "ChatMessage",
@@ -95,6 +96,8 @@ def test_the_public_names() -> None:
         "SyncSession",
         "TemplateRefused",
         "TooManySessions",
+        "ToolCall",
+        "ToolCallPart",
         "Unavailable",
         "WarmMode",
     ]

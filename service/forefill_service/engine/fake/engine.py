@@ -22,6 +22,7 @@ from .chat import FakeChat, answer_to, cut_at, rest_of
 from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
+from .splitter import FakeSplitter
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -81,6 +82,8 @@ class FakeEngine:
             keep_requests=False,
         )
         engine.answer_text = fake.answer
+        if fake.reasoning_tokens:
+            engine.chat_endpoint.new_splitter = lambda: FakeSplitter(fake.reasoning_tokens)
         engine.faults.refuse_every, engine.faults.break_every = fake.refuse_every, fake.break_every
         return engine
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...chat.generation import Output
+from ...chat.generation import Output, ToolCallPart
 from ...chat.messages import Conversation
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import ChatRequest, Priority, Request
@@ -85,8 +85,7 @@ def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any
 class Completion:
     """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
-    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens. A chat completion may
-    come with reasoning beside the content: it is left out of the text, and counts as tokens all the same.
+    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens.
     """
 
     def __init__(self, cached_tokens_if_missing: int | None = None) -> None:
@@ -126,9 +125,16 @@ class Completion:
         return outputs[0] if outputs else None
 
     def _output(self, choice: Mapping[str, Any], prompt_ids: tuple[int, ...] | None) -> Output | None:
-        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
-        token_ids = tuple(choice.get("token_ids") or ())
-        output = Output(text, token_ids, None, choice.get("finish_reason"), prompt_ids)
+        delta = choice.get("delta") or {}
+        output = Output(
+            choice.get("text") or delta.get("content") or "",
+            tuple(choice.get("token_ids") or ()),
+            None,
+            choice.get("finish_reason"),
+            prompt_ids,
+            reasoning=delta.get("reasoning") or delta.get("reasoning_content") or "",
+            tool_calls=tuple(map(_call_part, delta.get("tool_calls") or ())),
+        )
         if output.finish_reason is None:
             return output
         self._last_part = output
@@ -139,6 +145,13 @@ class Completion:
             return None
         self.complete = True
         return replace(self._last_part, cached_tokens=self._cached_tokens)
+
+
+def _call_part(call: Mapping[str, Any]) -> ToolCallPart:
+    function = call.get("function") or {}
+    return ToolCallPart(
+        call.get("index") or 0, call.get("id") or "", function.get("name") or "", function.get("arguments") or ""
+    )
 
 
 def failure(status: int, said: object) -> EngineError:

@@ -15,12 +15,13 @@ from ...errors import EngineSlow
 from ..base import Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ...chat.generation import Output
     from ...chat.messages import Conversation
     from ..base import ChatRequest
     from .rendering import VllmRendering
+    from .splitter import VllmSplitter
 
 RENDER_SECONDS = 5.0
 """After this long a rendering is given up: it mostly takes milliseconds, and a tenth of a second for a long prompt."""
@@ -47,14 +48,25 @@ class VllmChatEndpoint:
         async with self._at_work:
             return await _on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds)
 
+    @property
+    def splits(self) -> bool:
+        """Whether vLLM's parsers split answers."""
+        return self._rendering.splits
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
+        """Return what splits the answer that the engine gives to these ids; None if vLLM would send it as it is."""
+        return self._rendering.splitter(conversation, prompt_ids)
+
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; errors are those of `ids` and of the engine."""
         ids = await self.ids(request.conversation)
+        splitter = self.splitter(request.conversation, ids)
         asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
         said: tuple[int, ...] | None = tuple(ids)
         async with aclosing(self._generate(asked)) as outputs:
             async for output in outputs:
-                yield replace(output, prompt_ids=said)
+                part = output if splitter is None else splitter.split(output)
+                yield replace(part, prompt_ids=said)
                 said = None
 
 

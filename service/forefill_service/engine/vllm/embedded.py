@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
-from ..base import Engine, EngineInfo, EngineLoad, Priority, Request
+from ..base import Engine, EngineInfo, EngineLoad, Request
 from ..one_line import one_line
 from .chat import check_chat, vllm_chat
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
-from .harmony import HarmonyText
 from .rank import EmbeddedRank
 from .rendering import VllmRendering
 from .sampling import ModelSampling
@@ -66,7 +65,7 @@ class EmbeddedEngine:
         started = start_vllm(settings.engine)
         try:
             chat = vllm_chat(started.vllm, settings.engine.chat_template)
-            rendering = VllmRendering(started.vllm, settings.engine.chat_template)
+            rendering = VllmRendering(started.vllm, settings.engine.chat_template, settings.engine.tool_call_parser)
             check_chat(chat, rendering)
             return cls(started, chat, rendering)
         except Refusal as refusal:
@@ -127,12 +126,10 @@ class EmbeddedEngine:
             priority=int(request.priority),
             data_parallel_rank=rank,
         )
-        harmony = self._harmony_text(request)
         try:
             async for output in outputs:
                 part = output.outputs[0]
-                text = part.text if harmony is None else harmony.of(part.token_ids)
-                yield Output(text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
+                yield Output(part.text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process has died") from error
         except (VLLMClientError, VLLMError, ValueError) as error:
@@ -151,12 +148,6 @@ class EmbeddedEngine:
                 self._cache_events.close()
             # Its __del__ shuts down once more, when the exiting interpreter has already torn down its module.
             self.vllm.shutdown = lambda timeout=None: None
-
-    def _harmony_text(self, request: Request) -> HarmonyText | None:
-        """Return what splits the answer; None if the model does not speak Harmony, or nobody reads the answer."""
-        if not self.rendering.harmony or request.priority is Priority.WARM:
-            return None
-        return HarmonyText(self.rendering.parser(), request.prompt_ids)
 
     def _sampling_params(self, sampling: Sampling) -> SamplingParams:
         from vllm import SamplingParams

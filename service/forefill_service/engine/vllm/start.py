@@ -141,6 +141,8 @@ def _arguments(settings: EngineSettings, model: str, *, on_cpu: bool) -> dict[st
         arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
     if settings.block_size is not None:
         arguments["block_size"] = settings.block_size
+    if settings.reasoning_parser:
+        arguments["reasoning_parser"] = settings.reasoning_parser
     if settings.context_tokens is not None:
         arguments["max_model_len"] = settings.context_tokens
     return arguments

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from forefill_service.chat.generation import Sampling
+from forefill_service.chat.generation import Sampling, ToolCallPart
 from forefill_service.engine import Output, Priority, Request
 from forefill_service.engine.http.completions import Completion, NotOffered, NotServed, body, failure
 from forefill_service.errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
@@ -110,11 +110,32 @@ def test_a_chat_completion_says_the_ids_of_its_prompt_first_and_keeps_reasoning_
     outputs, complete = read(*told, b"data: [DONE]")
     assert outputs == [
         Output("", (), None, None, tuple(IDS)),
-        Output("", (5,), None),
+        Output("", (5,), None, reasoning="hm"),
         Output("a", (6,), None),
         Output("", (7,), 2, "stop"),
     ]
     assert complete
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_is_found_under_the_names_that_releases_give_it(field: str) -> None:
+    told = lines({"choices": [{"delta": {field: "hm"}, "token_ids": [5]}]})
+    assert read(*told)[0] == [Output("", (5,), None, reasoning="hm")]
+
+
+def test_calls_of_tools_come_in_parts() -> None:
+    def event(finish_reason: str | None = None, **call: Any) -> dict[str, Any]:
+        return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish_reason}]}
+
+    told = lines(
+        event(index=1, id="call-1", type="function", function={"name": "beds", "arguments": ""}),
+        event("tool_calls", index=1, function={"arguments": "{}"}),
+        usage(2),
+    )
+    assert read(*told, b"data: [DONE]")[0] == [
+        Output("", (), None, tool_calls=(ToolCallPart(1, "call-1", "beds"),)),
+        Output("", (), 2, "tool_calls", tool_calls=(ToolCallPart(1, arguments="{}"),)),
+    ]
 
 
 @pytest.mark.parametrize(

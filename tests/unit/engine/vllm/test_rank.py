@@ -24,7 +24,7 @@ class Whole:
 
     name, up = "embedded", True
     info, chat = EngineInfo("model", 16, 8192), FakeEngine().chat
-    rendering = SimpleNamespace(ids=lambda _: [1, 2, 3])
+    rendering = SimpleNamespace(ids=lambda _: [1, 2, 3], splitter=lambda *_: None)
 
     def __init__(self) -> None:
         self.asked: list[int] = []
