@@ -1,19 +1,25 @@
 """The SDK of forefill: the model reads the prompt while it is typed, so that the answer starts at Enter.
 
-async with AsyncClient.connect("127.0.0.1:50051") as client:
-    async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
-        await session.type("Show me all ")
-        await session.type("patients")
-        answer = await session.submit()
-        async for delta in answer:
-            print(delta, end="")
-        print(answer.report)
+    async with AsyncClient.connect("127.0.0.1:50051") as client:
+        async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
+            await session.type("Show me all ")
+            await session.type("patients")
+            answer = await session.submit()
+            async for delta in answer:
+                print(delta, end="")
+            print(answer.report)
+
+`Client` is the same without await. Every error is a ForefillError. Further modules:
+
+    forefill_client.positions    positions and changes as editors count them
+    forefill_client.testing      a server in the process of your tests
+    forefill_client.keystrokes   a simulated user
 """
 
 from .answer import Answer
 from .answer_parts import AnswerPart, ToolCallPart
 from .client import AsyncClient
-from .connection import VERSION
+from .connection import VERSION, Metadata
 from .errors import (
     Aborted,
     AdapterNotFound,
@@ -40,7 +46,8 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .exchange import SessionState
+from .exchange import OnState, SessionState
+from .field_docs import show_field_docs
 from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
 from .logprobs import TokenLogprob, TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
@@ -95,7 +102,9 @@ __all__ = [
     "Ledger",
     "Limits",
     "MessageLike",
+    "Metadata",
     "NotReachable",
+    "OnState",
     "Opened",
     "PregenerationCount",
     "PregenerationMode",
@@ -123,3 +132,5 @@ __all__ = [
     "UsageLike",
     "WarmMode",
 ]
+
+show_field_docs(map(globals().get, __all__))

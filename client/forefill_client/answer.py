@@ -28,12 +28,16 @@ class Answer:
     the iteration, or to cancel the task that iterates, stops it too; what came of it stays in the conversation.
     """
 
+    seq: int
+    """Number of the SUBMIT event."""
+    submitted_text: str
+    """The text that was submitted."""
+    resumed: int
+    """How often it went on on another stream."""
+
     def __init__(self, until: Until, cancel: Callable[[bool], None], seq: int, text: str, submitted_at: float) -> None:
-        #: Number of the SUBMIT event.
         self.seq = seq
-        #: The text that was submitted.
         self.submitted_text = text
-        #: How often it went on on another stream.
         self.resumed = 0
         self._until = until
         self._send_cancel = cancel
@@ -156,6 +160,8 @@ class Answer:
                     self._heard.append(part)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
+            case _:
+                pass
 
     def _finish(self, finished: pb.GenerationFinished, now: float) -> None:
         first_token_at = now if self._started_at is None else self._started_at

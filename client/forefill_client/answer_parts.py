@@ -31,6 +31,7 @@ class AnswerPart:
     reasoning: str = ""
     """What the model thinks; it is no part of the text."""
     tool_calls: tuple[ToolCallPart, ...] = ()
+    """The next parts of calls of tools."""
 
 
 def part_from_wire(delta: pb.GenerationDelta) -> AnswerPart:

@@ -92,7 +92,7 @@ def comma_separated(known: Any) -> Any:
     return names
 
 
-def _number(value: str, is_valid: Any, wanted: str) -> float:
+def _number(value: str, is_valid: Callable[[float], bool], wanted: str) -> float:
     try:
         number = float(value)
         if is_valid(number):

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 import grpc
 
+from .checks import checked_callback, checked_seconds, checked_type
 from .connection import Connection, Metadata, checked_metadata
 from .errors import InvalidRequest
 from .exchange import OnState
@@ -60,6 +61,11 @@ class AsyncClient:
         Raises:
             InvalidRequest: The address or a value cannot be used.
         """
+        checked_seconds(connect_timeout_seconds, "connect_timeout_seconds")
+        checked_type(resume, (Resume, type(None)), "resume")
+        checked_type(tls, (bool, bytes), "tls")
+        checked_type(api_key, str, "api_key")
+        checked_type(credentials, (grpc.ChannelCredentials, type(None)), "credentials")
         if tls and credentials is not None:
             raise InvalidRequest("give either tls or credentials")
         if tls:
@@ -136,7 +142,8 @@ class AsyncClient:
                 apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
                 a long word, hex or base64 too, flush after every few characters. A call that ends several words, such
                 as a paste, flushes once. False: flush only when `flush` is called.
-            on_flush: Called with the result of each flush, in the event loop: it must be quick.
+            on_flush: Called with the result of each flush, in the event loop: it must be quick. What it raises ends the
+                session.
             on_state: Called with each new SessionState, and with the reason if it is not OPEN: what broke the stream,
                 or why the session has ended. Also in the event loop.
 
@@ -144,6 +151,8 @@ class AsyncClient:
             InvalidRequest: A value cannot be sent. Values that only the server can check are raised when the session is
                 entered.
         """
+        checked_callback(on_flush, "on_flush")
+        checked_callback(on_state, "on_state")
         opening = open_request(
             messages,
             sampling,

@@ -203,6 +203,8 @@ class Conversation:
                 self._hear_settled(hand_off, response.generation_finished)
             case _ if self.answer is not None:
                 self._hear_answer(self.answer, response)
+            case _:
+                pass
         return []
 
     def _hear_opened(self, opened: pb.Opened) -> Events:

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import ForefillError, NotReachable, Unavailable
+from .errors import ForefillError, NotReachable, SessionEnded, Unavailable
 from .options import Resume
 from .stream import Compose, Stream
 
@@ -52,16 +52,20 @@ class Side(Protocol):
 
     def opening(self) -> pb.Open:
         """Return how a stream opens now."""
+        ...
 
     def number(self) -> int:
         """Return the number of the last event."""
+        ...
 
     def hear(self, response: pb.ComposeResponse) -> Iterable[pb.KeystrokeEvent]:
         """Take in a response, and return the events that follow on it."""
+        ...
 
     @property
     def can_move(self) -> bool:
         """Whether another stream can go on with all that this one has."""
+        ...
 
 
 @dataclass(slots=True)
@@ -269,6 +273,8 @@ class Exchange:
     def _failure_from(self, ending: ForefillError) -> ForefillError:
         if not self._heard_something and type(ending) is Unavailable:
             return NotReachable(f"no server could be reached: {ending}")
+        if self._closing and type(ending) is SessionEnded:
+            return SessionEnded("the session has ended: open a new one")
         return ending
 
     def _fail(self, failure: ForefillError) -> None:

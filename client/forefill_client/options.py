@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .checks import checked_iterable
 from .errors import InvalidRequest
 from .messages import MessageLike, json_texts, message_to_wire
 from .texts import checked_text
@@ -16,7 +17,7 @@ from .texts import checked_text
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Sampling:
     """How answers are sampled. A value left out is the model's default (its generation_config), or else vLLM's."""
 
@@ -71,6 +72,10 @@ class Sampling:
     logprobs: int | None = None
     """Number of the likeliest tokens that `Answer.logprobs` reports beside each token; 0 to 20, and at most what the
     engine allows; 0 reports the tokens alone; None: no logprobs."""
+
+    def __repr__(self) -> str:
+        given = ((field.name, getattr(self, field.name), field.default) for field in dataclasses.fields(self))
+        return f"Sampling({', '.join(f'{name}={value!r}' for name, value, default in given if value != default)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +143,7 @@ def open_request(
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
-        messages=[message_to_wire(message) for message in messages],
+        messages=[message_to_wire(message) for message in checked_iterable(messages, "messages")],
         sampling=_sampling(Sampling() if sampling is None else _checked(sampling, Sampling, "sampling")),
         draft=checked_text(draft, "draft"),
         warm_mode=_checked(warm_mode, WarmMode, "warm_mode").value,
@@ -192,6 +197,8 @@ def _sampling(sampling: Sampling) -> pb.Sampling:
                     wire.json_schema = value if isinstance(value, str) else _json(value)
                 case _ if value is not None and value != field.default:
                     setattr(wire, name, value)
+                case _:
+                    pass
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"Sampling.{name} cannot be {value!r:.80}: {error}") from None
     return wire

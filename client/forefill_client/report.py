@@ -145,6 +145,7 @@ class Opened:
     block_size: int
     """Length of a cached block, vLLM's unit of caching, in tokens."""
     limits: Limits
+    """The server's limits."""
     base_prompt_tokens: int
     """Tokens of everything before the draft."""
     warming_inert_reason: str
@@ -173,6 +174,7 @@ class FlushResult:
     computed_tokens: int
     """Tokens that the engine computed for this flush."""
     outcome: FlushOutcome
+    """What became of it."""
     shed_reason: ShedReason = ShedReason.NONE
     """Why it was shed."""
 
@@ -182,6 +184,7 @@ class PregenerationCount:
     """The answers that were begun before submit and had one outcome."""
 
     outcome: PregenerationOutcome
+    """What became of them."""
     count: int
     """How many."""
     tokens: int
@@ -201,6 +204,7 @@ class Ledger:
     warms: int
     """Warming requests sent to the engine."""
     computed_tokens: int
+    """Computed by warms, and for the prompts of answers begun before submit."""
     used_tokens: int
     """Found in the cache by the answer's prompt."""
     edited_away_tokens: int
@@ -241,13 +245,17 @@ class Report:
     total_seconds: float
     """From the call of `submit` to the end of the answer, by the client's clock."""
     prompt_tokens: int
-    """0 if the engine's own chat endpoint made the prompt and does not say of which tokens."""
+    """Tokens of the prompt; 0 if the engine's own chat endpoint made the prompt and does not say of which tokens."""
     cached_tokens: int
     """Tokens of the prompt that the engine found in its cache."""
     completion_tokens: int
+    """Tokens of the answer."""
     source: GenerationSource
+    """Where its first token came from."""
     finish_reason: FinishReason
+    """Why it ended."""
     ledger: Ledger
+    """What was computed ahead for this turn, and what use was made of it."""
     prompt_by_engine: bool = False
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives
     others in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is

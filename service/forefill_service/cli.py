@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
-from .engine import Engine, FakeEngine, FakeSpeed, FakeSplitter
+from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
@@ -111,27 +111,12 @@ def start_engines(settings: Settings) -> Sequence[Engine]:
     Raises EngineStartError with one line of cause.
     """
     if settings.engine.kind == "fake":
-        return [fake_engine(settings)]
+        return [FakeEngine.of(settings)]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
     log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
     return EmbeddedEngine.start(settings).engines()
-
-
-def fake_engine(settings: Settings) -> FakeEngine:
-    """Return a fake engine that answers as the settings say."""
-    engine = FakeEngine(
-        context_tokens=settings.engine.context_tokens or 8192,
-        block_size=settings.engine.block_size or 16,
-        answer_tokens=settings.fake.answer_tokens,
-        speed=FakeSpeed(settings.fake.prefill_speed or None, settings.fake.decode_speed or None),
-        adapters=settings.engine.adapters,
-        keep_requests=False,
-    )
-    if tokens := settings.fake.reasoning_tokens:
-        engine.chat_endpoint.new_splitter = lambda: FakeSplitter(tokens)
-    return engine
 
 
 def _terminate(number: int, _: Any) -> None:

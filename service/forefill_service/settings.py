@@ -109,6 +109,9 @@ class EngineSettings(Group):
 class FakeSettings(Group):
     """With --engine fake: how it answers, to try a client against."""
 
+    answer: str = Field(
+        "", alias="fake_answer", description="text of every answer (default: made-up words that depend on the prompt)"
+    )
     answer_tokens: int = Field(
         8, ge=1, alias="fake_answer_tokens", description="length of an answer that nothing ends earlier, in tokens"
     )
@@ -117,6 +120,13 @@ class FakeSettings(Group):
     )
     prefill_speed: float = Field(
         0, ge=0, alias="fake_prefill_speed", description="tokens of a prompt a second; 0 takes no time"
+    )
+    refuse_every: int = Field(0, ge=0, alias="fake_refuse_every", description="refuse every Nth answer; 0 refuses none")
+    break_every: int = Field(
+        0,
+        ge=0,
+        alias="fake_break_every",
+        description="lose the engine in the middle of every Nth answer; 0 never loses it",
     )
     reasoning_tokens: int = Field(
         0, ge=0, alias="fake_reasoning_tokens", description="tokens of an answer, from its first on, that are reasoning"

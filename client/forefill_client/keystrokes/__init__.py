@@ -23,6 +23,7 @@ on a queue, with the gaps of a normal distribution (`TypingModel`); `replay_to_q
 It needs nothing but the standard library.
 """
 
+from ..field_docs import show_field_docs
 from .boundaries import CONFIRMATION_BOUNDARIES, find_last_boundary, get_confirmable_text
 from .consumers import DraftAnswer, DraftSession, EventConsumer, InferenceConsumer, LoggingConsumer
 from .events import EventType, KeystrokeEvent, StreamingSession
@@ -94,3 +95,5 @@ __all__ = [
     "typed_by",
     "write_trace",
 ]
+
+show_field_docs(map(globals().get, __all__))

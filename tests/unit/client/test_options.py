@@ -30,6 +30,12 @@ async def client() -> AsyncIterator[AsyncClient]:
         {"cache_scope": None},
         {"pregeneration": False},
         {"sampling": {"temperature": 0}},
+        {"messages": None},
+        {"metadata": 3},
+        {"metadata": ["x"]},
+        {"on_flush": 3},
+        {"on_flush": drain_opened},
+        {"on_state": "x"},
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -39,6 +45,24 @@ async def test_a_value_of_another_type_is_refused_by_name(client: AsyncClient, o
 
 
 CALL = {"id": "1", "type": "function", "function": {"name": "beds", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"connect_timeout_seconds": "1"},
+        {"connect_timeout_seconds": -1},
+        {"resume": {"seconds": 1}},
+        {"tls": "pem"},
+        {"api_key": None},
+        {"credentials": "token"},
+        {"metadata": None},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_a_connection_refuses_a_value_of_another_type_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=f"{next(iter(options))} must be"):
+        AsyncClient.connect("127.0.0.1:1", **options)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +189,7 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
 
 async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncClient) -> None:
     wrong: Any = 3
+    wrong_number: Any = "x"
     async with client.session(draft="Show") as session:
         for call in (
             session.type(wrong),
@@ -174,6 +199,18 @@ async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncCl
         ):
             with pytest.raises(InvalidRequest, match="must be a str"):
                 await call
+        for position in (
+            session.delete(wrong_number),
+            session.replace(wrong_number, 1, ""),
+            session.replace(0, wrong_number, ""),
+            session.flush(wrong_number),
+            session.rewrite(wrong_number),
+        ):
+            with pytest.raises(InvalidRequest, match="must be an int, not 'x'") as caught:
+                await position
+            assert caught.value.session_continues
+        with pytest.raises(InvalidRequest, match="messages must be a list"):
+            await session.rewrite(0, wrong)
         with pytest.raises(InvalidText):
             await session.type("\ud83d")
         with pytest.raises(InvalidRequest, match="cannot confirm 99"):

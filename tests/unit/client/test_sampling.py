@@ -30,6 +30,13 @@ def test_a_value_that_is_the_servers_default_is_said_if_it_is_given() -> None:
     assert on_the_wire(Sampling(temperature=0, min_tokens=0)) == pb.Sampling(temperature=0, min_tokens=0)
 
 
+def test_its_repr_shows_what_was_given() -> None:
+    assert repr(Sampling()) == "Sampling()"
+    assert (
+        repr(Sampling(max_tokens=3, stop="END", temperature=0)) == "Sampling(max_tokens=3, temperature=0, stop='END')"
+    )
+
+
 def test_everything_is_said() -> None:
     sampling = Sampling(
         max_tokens=9,

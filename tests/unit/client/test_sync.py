@@ -197,3 +197,29 @@ def test_threads_can_share_a_client(address: str) -> None:
         for thread in threads:
             thread.join(10)
     assert sorted(got) == ["t0!", "t1!", "t2!", "t3!"]
+
+
+def test_what_comes_after_close_says_so(address: str) -> None:
+    client = Client.connect(address)
+    session = client.session()
+    with session:
+        deltas = iter(session.submit("long"))
+        assert next(deltas) == "SEL"
+        client.close()
+        deltas.close()  # type: ignore[attr-defined]
+        for late in (lambda: session.type("x"), lambda: client.session().__enter__(), client.__enter__):
+            with pytest.raises(NotReachable, match=r"the client is closed: make a new one with Client\.connect"):
+                late()
+        client.close()
+
+
+def test_close_wakes_a_thread_that_waits(address: str) -> None:
+    client = Client.connect(address)
+    ended: list[object] = []
+    with client.session() as session:
+        waits = threading.Thread(target=lambda: ended.append(session.wait_closed()))
+        waits.start()
+        client.close()
+        waits.join(10)
+        [why] = ended
+        assert isinstance(why, SessionEnded | NotReachable)

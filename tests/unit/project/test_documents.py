@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
+    "client/examples/README.md",
     "deploy/vllm-servers.md",
     "deploy/chat-completions.md",
     "tests/benchmarks/README.md",

@@ -108,6 +108,17 @@ def choose(prompt_ids: Sequence[int], texts: Sequence[str], max_tokens: int) -> 
     return words[:max_tokens], "stop" if len(words) <= max_tokens else "length"
 
 
+def rest_of(text: str, prompt_ids: Sequence[int], max_tokens: int) -> tuple[list[str], str]:
+    """Return the tokens of an answer with this text, and its finish reason.
+
+    A prompt that ends with the beginning of the text gets the rest: after all of it its end, which has no text.
+    """
+    words, ids = FakeChat().words_of(text), FakeChat().encode(text)
+    said = next(count for count in range(len(ids), -1, -1) if not count or prompt_ids[-count:] == ids[:count])
+    rest = words[said:]
+    return rest[:max_tokens] or [""], "stop" if len(rest) <= max_tokens else "length"
+
+
 def cut_at(words: list[str], reason: str, stops: Sequence[str]) -> tuple[list[str], str]:
     """Return the words of an answer up to the first of these texts, and its finish reason."""
     text = "".join(words)

@@ -15,26 +15,32 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from ...cache.blocks import BlockName, CacheChange, chained, root_of
 from ...chat.generation import Output, Sampling, TokenLogprob, TokenLogprobs
-from ...errors import Reason, Refusal
+from ...errors import EngineUnavailable, Reason, Refusal
 from ..base import EngineInfo, EngineLoad, Request
 from .block_pool import BlockPool
-from .chat import VOCABULARY, FakeChat, answer_to, choose, cut_at
+from .chat import VOCABULARY, FakeChat, answer_to, choose, cut_at, rest_of
 from .chat_endpoint import FakeChatEndpoint
 from .faults import FakeFaults
 from .scheduler import INSTANT, FakeSpeed, Job, OnePrefillAtATime, Scheduler
+from .splitter import FakeSplitter
+
+if TYPE_CHECKING:
+    from ...settings import Settings
 
 
 class FakeEngine:
     """An `Engine` without a model.
 
     `cache_blocks` bounds the cache (0 turns prefix caching off), `answer_tokens` is the length of an answer that
-    nothing stops earlier. `sleep` is awaited with seconds of simulated work, and may be replaced. Every request is kept
-    in `requests`, unless `keep_requests` is false. `load` is what it reports: set it. `scheduler` makes the engine's
-    scheduler, which takes the place of `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise.
-    `adapters` are the versions of those that it has, by name.
+    nothing stops earlier. `answer_text` is the text of every answer, if it is not empty: set it. `sleep` is awaited
+    with seconds of simulated work, and may be replaced. Every request is kept in `requests`, unless `keep_requests` is
+    false. `load` is what it reports: set it. `scheduler` makes the engine's scheduler, which takes the place of
+    `speed`. Its `chat_endpoint` renders as its `chat` does until told otherwise. `adapters` are the versions of those
+    that it has, by name.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class FakeEngine:
         self.requests: list[Request] = []
         self.aborted = 0
         self.answer_tokens = answer_tokens
+        self.answer_text = ""
         self.sleep = sleep
         self.pool = BlockPool(cache_blocks)
         self._keep_requests = keep_requests
@@ -69,6 +76,24 @@ class FakeEngine:
             if scheduler
             else OnePrefillAtATime(self.pool, block_size, speed, self.faults, lambda seconds: self.sleep(seconds))
         )
+
+    @classmethod
+    def of(cls, settings: "Settings") -> "FakeEngine":
+        """Make the engine that the settings describe; it keeps no requests."""
+        fake = settings.fake
+        engine = cls(
+            context_tokens=settings.engine.context_tokens or 8192,
+            block_size=settings.engine.block_size or 16,
+            answer_tokens=fake.answer_tokens,
+            speed=FakeSpeed(fake.prefill_speed or None, fake.decode_speed or None),
+            adapters=settings.engine.adapters,
+            keep_requests=False,
+        )
+        engine.answer_text = fake.answer
+        if fake.reasoning_tokens:
+            engine.chat_endpoint.new_splitter = lambda: FakeSplitter(fake.reasoning_tokens)
+        engine.faults.refuse_every, engine.faults.break_every = fake.refuse_every, fake.break_every
+        return engine
 
     async def check(self, sampling: Sampling, adapter: str) -> str:
         """Refuse what it cannot do: an adapter that it does not have, and all structures but `choice`."""
@@ -84,7 +109,7 @@ class FakeEngine:
         """Run one request: prefill what is not cached, then decode word by word."""
         if self._keep_requests:
             self.requests.append(request)
-        self.faults.meet(request.priority)
+        breaks = self.faults.meet(request)
         sampling = request.sampling
         words, reason = self._answer(request)
         ids = [*request.prompt_ids, *(token for word in words[:-1] for token in self.chat.encode(word))]
@@ -95,6 +120,8 @@ class FakeEngine:
             async with aclosing(ticks):
                 async for answered in ticks:
                     self.faults.raise_if_lost()
+                    if breaks and 2 * answered > len(words):
+                        raise EngineUnavailable("the engine was lost")
                     word, last = words[answered - 1], answered == len(words)
                     tokens = tuple(self.chat.encode(word))
                     logprobs = () if sampling.logprobs is None else _logprobs(word, tokens, sampling.logprobs)
@@ -139,6 +166,8 @@ class FakeEngine:
         max_tokens = self.info.answer_tokens(len(request.prompt_ids), sampling.max_tokens)
         if sampling.structure is not None and isinstance(sampling.structure.value, tuple):
             return choose(request.prompt_ids, sampling.structure.value, max_tokens)
+        if self.answer_text:
+            return cut_at(*rest_of(self.answer_text, request.prompt_ids, max_tokens), sampling.stop)
         words, reason = answer_to(
             request.prompt_ids, self.answer_tokens, max_tokens, sampling.min_tokens, request.adapter
         )
