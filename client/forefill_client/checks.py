@@ -1,8 +1,8 @@
 """Checks of arguments where they enter the SDK, by their names: what is of another kind raises InvalidRequest."""
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 from .errors import InvalidRequest
 
@@ -36,6 +36,11 @@ def checked_iterable(values: Iterable[T], name: str) -> Iterable[T]:
     if not isinstance(values, Iterable):
         raise _wrong(name, "a list", values)
     return values
+
+
+def as_mapping(value: object) -> Mapping[str, Any] | None:
+    """Return a value that is a mapping, None for any other."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
 
 
 def checked_callback(function: Callable[..., Any] | None, name: str) -> None:

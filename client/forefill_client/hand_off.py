@@ -19,6 +19,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
+from .checks import as_mapping
 from .errors import ForefillError, InvalidRequest
 from .messages import ChatMessage, MessageLike, message_for_openai, message_to_wire
 from .report import Ledger
@@ -30,10 +31,12 @@ class CompletionUsage(Protocol):
     @property
     def prompt_tokens(self) -> int:
         """Tokens of the prompt."""
+        ...
 
     @property
     def completion_tokens(self) -> int:
         """Tokens of the answer."""
+        ...
 
 
 UsageLike = CompletionUsage | Mapping[str, Any]
@@ -189,7 +192,8 @@ def _counts(usage: UsageLike | None) -> dict[str, int]:
 
 
 def _read(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    given = as_mapping(value)
+    return getattr(value, name, None) if given is None else given.get(name)
 
 
 def prompt_fields(opening: pb.Open) -> dict[str, Any]:
@@ -213,9 +217,10 @@ def plain_json(struct: Struct) -> dict[str, Any]:
 def _with_integers(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _with_integers(item) for key, item in value.items()}
+            return {key: _with_integers(item) for key, item in cast("dict[str, Any]", value).items()}
         case list():
-            return [_with_integers(item) for item in value]
+            items: list[Any] = value
+            return [_with_integers(item) for item in items]
         case float() if value.is_integer():
             return int(value)
         case _:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .checks import as_mapping
 from .errors import InvalidRequest
 from .texts import checked_text
 
@@ -153,7 +154,7 @@ def _text_of(content: object, role: str) -> str:
         return content
     if not isinstance(content, Sequence):
         raise InvalidRequest(f"{_FORMS}, and its content a text, not {content!r:.80}")
-    texts = [_text_of_part(part) for part in content]
+    texts = [_text_of_part(part) for part in cast("Sequence[object]", content)]
     if len(texts) != 1 and role != "tool":  # vLLM joins the parts of a tool's result, for every template
         raise InvalidRequest(
             f"content has {len(texts)} parts, which some templates join and others do not: give one text"
@@ -164,14 +165,15 @@ def _text_of(content: object, role: str) -> str:
 def _text_of_part(part: object) -> str:
     if isinstance(part, str):
         return part
-    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    if not isinstance(part, Mapping) or kind != "text" or not isinstance(part.get("text"), str):
+    given = as_mapping(part)
+    kind = type(part).__name__ if given is None else given.get("type")
+    if given is None or kind != "text" or not isinstance(given.get("text"), str):
         raise InvalidRequest(
             f"content cannot carry a part of type {kind!r}, only text: call the engine's own chat endpoint for the rest"
         )
-    if more := sorted(part.keys() - {"type", "text"}):
+    if more := sorted(given.keys() - {"type", "text"}):
         raise InvalidRequest(f"a part of content cannot carry {', '.join(map(repr, more))}")
-    return str(part["text"])
+    return str(given["text"])
 
 
 def _tool_calls(calls: object) -> tuple[ToolCall, ...]:
@@ -179,23 +181,24 @@ def _tool_calls(calls: object) -> tuple[ToolCall, ...]:
         return ()
     if isinstance(calls, str) or not isinstance(calls, Iterable):
         raise InvalidRequest(f"tool_calls must be a list, not {calls!r:.80}")
-    return tuple(_tool_call(call) for call in calls)
+    return tuple(_tool_call(call) for call in cast("Iterable[object]", calls))
 
 
 def _tool_call(call: object) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
+    given = as_mapping(call)
+    function = None if given is None else as_mapping(given.get("function"))
+    if given is None or function is None:
         raise InvalidRequest(
             f'tool_calls must be [{{"id", "type": "function", "function": {{...}}}}], not {call!r:.80}'
         )
-    if (kind := call.get("type", "function")) != "function":
+    if (kind := given.get("type", "function")) != "function":
         raise InvalidRequest(f"tool_calls cannot carry a call of type {kind!r}, only of functions")
-    more = sorted(call.keys() - {"id", "type", "function"}) + sorted(function.keys() - {"name", "arguments"})
+    more = sorted(given.keys() - {"id", "type", "function"}) + sorted(function.keys() - {"name", "arguments"})
     if more:
         raise InvalidRequest(f"a call in tool_calls cannot carry {', '.join(map(repr, more))}")
-    return ToolCall(call.get("id", ""), function.get("name", ""), function.get("arguments", ""))
+    return ToolCall(given.get("id", ""), function.get("name", ""), function.get("arguments", ""))
 
 
 def _tool_call_to_wire(call: ToolCall) -> pb.ToolCall:

@@ -17,7 +17,7 @@ from .keystrokes import (
     transcribing_at,
     typed_by,
 )
-from .keystrokes.replay import OnStroke
+from .keystrokes.playback import OnStroke
 from .report import Report
 from .session import Session
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
 from forefill_client.keystrokes import Stroke, StrokeKind, find_last_boundary
-from forefill_client.keystrokes.replay import at_instants, edit
+from forefill_client.keystrokes.playback import at_instants, edit
 from forefill_client.options import CacheScope, Sampling
 from forefill_client.session import Session
 

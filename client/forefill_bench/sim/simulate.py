@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from forefill_client.keystrokes import Stroke, StrokeKind
-from forefill_client.keystrokes.replay import at_instants
+from forefill_client.keystrokes.playback import at_instants
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt

@@ -39,8 +39,8 @@ from .human import (
 )
 from .keyboard import QWERTY, Keyboard
 from .plan import plan_typing
+from .playback import EditedSession, TypedSession, paced, replay, replay_to_queue
 from .recorder import TraceRecorder
-from .replay import EditedSession, TypedSession, paced, replay, replay_to_queue
 from .samples import SAMPLE_QUERIES, SAMPLE_SCHEMA, sample_queries_path
 from .simulator import KeystrokeSimulator, simulate_from_file, simulate_typing
 from .strokes import Stroke, StrokeKind, Trace, stroke_of

@@ -32,6 +32,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TextIO
 
+from ..checks import as_mapping
 from .strokes import Stroke, StrokeKind, Trace
 
 FORMAT: Final = "forefill-trace"
@@ -102,10 +103,10 @@ def parse_trace(lines: Iterable[str]) -> Trace:
 def _check_header(number: int, line: str) -> None:
     wanted = f'{{"format": "{FORMAT}", "version": {VERSION}}}'
     try:
-        header = json.loads(line)
+        header = as_mapping(json.loads(line))
     except (ValueError, RecursionError):
         header = None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if header is None or header.get("format") != FORMAT:
         raise TraceError(number, f"this is not a trace: its first line must be {wanted}")
     if header.get("version") != VERSION:
         raise TraceError(number, f"version {header.get('version')!r} is not known: it must be {VERSION}")
@@ -148,12 +149,12 @@ def _after(kind: StrokeKind, draft: str, members: Mapping[str, Any]) -> str:
             return draft
 
 
-def _object(line: str) -> dict[str, Any]:
+def _object(line: str) -> Mapping[str, Any]:
     try:
-        members = json.loads(line)
+        members = as_mapping(json.loads(line))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {error}") from None
-    if not isinstance(members, dict):
+    if members is None:
         raise ValueError("give a JSON object for each stroke")
     return members
 

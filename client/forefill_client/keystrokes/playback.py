@@ -101,6 +101,8 @@ async def edit(stroke: Stroke, session: EditedSession) -> None:
             await session.delete()
         case StrokeKind.REPLACE:
             await session.replace(stroke.start, stroke.end, stroke.text)
+        case StrokeKind.FLUSH | StrokeKind.SUBMIT:
+            pass
 
 
 async def replay_to_queue(trace: Trace, queue: asyncio.Queue[KeystrokeEvent], *, speed: float = 1.0) -> None:
