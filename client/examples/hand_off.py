@@ -18,15 +18,14 @@ from openai import AsyncOpenAI, OpenAIError
 SYSTEM = ("system", "You write SQL for a clinic. Answer with one statement.")
 SCHEMA = {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}
 FUNCTION = {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA}
-TOOL = {
-    "tools": [{"type": "function", "function": FUNCTION}],
-    "tool_choice": {"type": "function", "function": {"name": "run_sql"}},
-}
+TOOLS = [{"type": "function", "function": FUNCTION}]
+CALL = {"tool_choice": {"type": "function", "function": {"name": "run_sql"}}}
 JSON_ANSWER = {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}}
 
 
 async def ask(address: str, question: str, image: str, **more: Any) -> None:
-    async with AsyncClient.connect(address) as client, client.session([SYSTEM]) as session:
+    tools = TOOLS if "tool_choice" in more else []  # they are part of the prompt, so they are warmed, too
+    async with AsyncClient.connect(address) as client, client.session([SYSTEM], tools=tools) as session:
         for char in question:  # a text box does this at each key
             await session.type(char)
         handed = await session.hand_off()
@@ -57,7 +56,7 @@ if __name__ == "__main__":
     parser.add_argument("address")
     parser.add_argument("question")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--tool", dest="more", action="store_const", const=TOOL, default={})
+    how.add_argument("--tool", dest="more", action="store_const", const=CALL, default={})
     how.add_argument("--schema", dest="more", action="store_const", const=JSON_ANSWER)
     parser.add_argument("--image", default="")
     given = parser.parse_args()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from forefill_client.client import AsyncClient
+from forefill_client.keystrokes import Stroke, StrokeKind
 from forefill_client.terminal import Terminal, one_line, write_result
 
 from .demo_arms import DEMO_ARMS, Question, ask, read
@@ -16,7 +17,6 @@ from .demo_table import Row, as_json, table, ttft_ms
 from .live.clock import Clock
 from .live.servers import forefill_server
 from .report.results import Served
-from .typing.script import Kind, Stroke
 from .typing.texts import READY, SCHEMA_SYSTEM
 
 SLOW_MS: Final = 5000.0
@@ -25,7 +25,7 @@ QUERIES: Final = 5
 QUERIES_IF_SLOW: Final = 3
 """Questions for a slow engine: `make demo` is over within four minutes."""
 WAKE_UP: Final = Question(
-    (Stroke(0.0, Kind.SUBMIT, READY),), (("system", f"Only wake up. {SCHEMA_SYSTEM}"),), max_tokens=8
+    (Stroke(0.0, StrokeKind.SUBMIT, READY),), (("system", f"Only wake up. {SCHEMA_SYSTEM}"),), max_tokens=8
 )
 
 

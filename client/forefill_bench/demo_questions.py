@@ -1,13 +1,14 @@
 """The questions of the demo, and the people who type them: another person for each, drawn by the seed.
 
 The questions are about as long as the messages of the public log (median 24 characters). Their typists end them with a
-mark of punctuation or with none. See `typing/human.py` for how people type.
+mark of punctuation or with none. See `typing/human.py` for who they are.
 """
 
 from typing import Final
 
+from forefill_client.keystrokes import as_typist_ends, typed_by
+
 from .typing.human import copying_at
-from .typing.human_script import as_typist_ends, typed_by
 from .typing.schedule import seeded
 from .typing.script import Script
 

@@ -12,4 +12,4 @@ PACKAGES: Final = ("aiohttp", "matplotlib", "numpy", "rich", "scipy")
 def check_extra() -> None:
     """Raise ForefillError, which says what to install, if a package of the extra `bench` is missing."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise ForefillError(f"{', '.join(missing)} not installed here: pip install 'forefill[bench]'")
+        raise ForefillError(f"{', '.join(missing)} not installed here: install forefill with its extra 'bench'")

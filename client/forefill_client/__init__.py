@@ -1,20 +1,28 @@
 """The SDK of forefill: the model reads the prompt while it is typed, so that the answer starts at Enter.
 
-async with AsyncClient.connect("127.0.0.1:50051") as client:
-    async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
-        await session.type("Show me all ")
-        await session.type("patients")
-        answer = await session.submit()
-        async for delta in answer:
-            print(delta, end="")
-        print(answer.report)
+    async with AsyncClient.connect("127.0.0.1:50051") as client:
+        async with client.session([("system", schema)], sampling=Sampling(max_tokens=64)) as session:
+            await session.type("Show me all ")
+            await session.type("patients")
+            answer = await session.submit()
+            async for delta in answer:
+                print(delta, end="")
+            print(answer.report)
+
+`Client` is the same without await. Every error is a ForefillError. Further modules:
+
+    forefill_client.positions    positions and changes as editors count them
+    forefill_client.testing      a server in the process of your tests
+    forefill_client.keystrokes   a simulated user
 """
 
 from .answer import Answer
+from .answer_parts import AnswerPart, ToolCallPart
 from .client import AsyncClient
-from .connection import VERSION
+from .connection import VERSION, Metadata
 from .errors import (
     Aborted,
+    AdapterNotFound,
     ClientTooSlow,
     DraftDiverged,
     DraftTooLong,
@@ -38,9 +46,12 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .exchange import SessionState
+from .exchange import OnState, SessionState
+from .field_docs import show_field_docs
 from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .logprobs import TokenLogprob, TokenLogprobs
+from .messages import ChatMessage, MessageLike, ToolCall
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import (
     FinishReason,
     FlushOutcome,
@@ -60,7 +71,9 @@ from .sync import Client, SyncAnswer, SyncHandedOff, SyncSession
 __version__ = VERSION
 __all__ = [
     "Aborted",
+    "AdapterNotFound",
     "Answer",
+    "AnswerPart",
     "AsyncClient",
     "CacheScope",
     "ChatMessage",
@@ -89,7 +102,9 @@ __all__ = [
     "Ledger",
     "Limits",
     "MessageLike",
+    "Metadata",
     "NotReachable",
+    "OnState",
     "Opened",
     "PregenerationCount",
     "PregenerationMode",
@@ -108,8 +123,14 @@ __all__ = [
     "SyncHandedOff",
     "SyncSession",
     "TemplateRefused",
+    "TokenLogprob",
+    "TokenLogprobs",
     "TooManySessions",
+    "ToolCall",
+    "ToolCallPart",
     "Unavailable",
     "UsageLike",
     "WarmMode",
 ]
+
+show_field_docs(map(globals().get, __all__))

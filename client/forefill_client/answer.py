@@ -1,4 +1,4 @@
-"""One answer: its text as it arrives, then its report."""
+"""One answer: its parts as they arrive, then its report."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,10 @@ from typing import Self
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .answer_parts import AnswerPart, calls_in, part_from_wire
 from .errors import ForefillError
+from .logprobs import TokenLogprobs, logprobs_from_wire
+from .messages import ToolCall
 from .report import FinishReason, Report, report_from_wire
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -18,24 +21,32 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 class Answer:
     """The answer to one submit: iterate over it once for its text deltas, then read `report`.
 
+    If the model thinks before it answers, or calls tools, and the server splits that off (`Opened.splits_answers`),
+    iterate over `parts()` instead, or read `reasoning` and `tool_calls` in the end.
+
     `cancel` stops it, from any task: the iteration ends, and the session goes on with the next turn. To break out of
     the iteration, or to cancel the task that iterates, stops it too; what came of it stays in the conversation.
     """
 
+    seq: int
+    """Number of the SUBMIT event."""
+    submitted_text: str
+    """The text that was submitted."""
+    resumed: int
+    """How often it went on on another stream."""
+
     def __init__(self, until: Until, cancel: Callable[[bool], None], seq: int, text: str, submitted_at: float) -> None:
-        #: Number of the SUBMIT event.
         self.seq = seq
-        #: The text that was submitted.
         self.submitted_text = text
-        #: How often it went on on another stream.
         self.resumed = 0
         self._until = until
         self._send_cancel = cancel
         self._submitted_at = submitted_at
         self._started_at: float | None = None
         self._started = pb.GenerationStarted()
-        self._deltas: deque[str] = deque()
-        self._heard: list[str] = []
+        self._unread: deque[AnswerPart] = deque()
+        self._heard: list[AnswerPart] = []
+        self._logprobs: list[TokenLogprobs] = []
         self._keeps_text: bool | None = None
         self._report: Report | None = None
         self._error: ForefillError | None = None
@@ -59,7 +70,7 @@ class Answer:
         """Whether it is part of the conversation: it is complete, or was cancelled and what came of it is kept."""
         if self._report is None:
             return False
-        return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self._heard)
+        return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self.text_so_far)
 
     @property
     def report(self) -> Report:
@@ -69,7 +80,11 @@ class Answer:
         return self._report
 
     def __aiter__(self) -> AsyncIterator[str]:
-        return _Deltas(self)
+        return _Texts(self)
+
+    def parts(self) -> AsyncIterator[AnswerPart]:
+        """Iterate over all of it, in place of its text alone: text, reasoning and calls of tools, as they come."""
+        return _Parts(self)
 
     async def cancel(self, *, keep_text: bool = True) -> None:
         """Stop the answer, and wait until the server has stopped: a step of the engine later.
@@ -84,16 +99,45 @@ class Answer:
     @property
     def text_so_far(self) -> str:
         """All of its text that has come, read or not."""
-        return "".join(self._heard)
+        return "".join(part.text for part in self._heard)
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, as far as it has come; "" if it does not, or the server does not split it off."""
+        return "".join(part.reasoning for part in self._heard)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of tools, as far as they have come; to call them is for you."""
+        return calls_in(self._heard)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether anything of it has come."""
+        return bool(self._heard)
+
+    @property
+    def _only_text(self) -> bool:
+        """Whether all that has come of it is text."""
+        return not any(part.reasoning or part.tool_calls for part in self._heard)
+
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities; none unless `Sampling.logprobs` asks for them.
+
+        A token may come before its text, if that is held back. If the answer went on on another stream, a token
+        may be split there.
+        """
+        return tuple(self._logprobs)
 
     async def text(self) -> str:
         """Wait for the end of the answer and return its remaining text."""
         return "".join([delta async for delta in self])
 
-    async def _next(self) -> str:
-        await self._until(lambda: bool(self._deltas) or self.complete)
-        if self._deltas:
-            return self._deltas.popleft()
+    async def _next(self) -> AnswerPart:
+        await self._until(lambda: bool(self._unread) or self.complete)
+        if self._unread:
+            return self._unread.popleft()
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration
@@ -109,10 +153,15 @@ class Answer:
                 self._started = response.generation_started
                 self._started_at = now if self._started_at is None else self._started_at
             case "generation_delta":
-                self._deltas.append(response.generation_delta.text)
-                self._heard.append(response.generation_delta.text)
+                self._logprobs.extend(logprobs_from_wire(response.generation_delta))
+                part = part_from_wire(response.generation_delta)
+                if part != AnswerPart():
+                    self._unread.append(part)
+                    self._heard.append(part)
             case "generation_finished":
                 self._finish(response.generation_finished, now)
+            case _:
+                pass
 
     def _finish(self, finished: pb.GenerationFinished, now: float) -> None:
         first_token_at = now if self._started_at is None else self._started_at
@@ -132,7 +181,7 @@ class Answer:
         self.resumed += 1
 
 
-class _Deltas:
+class _Parts:
     """One iteration over an answer: who leaves it before the end, or is cancelled in it, cancels the answer.
 
     It is no generator, since one that is left is closed only later: the next `submit` would find the answer running.
@@ -144,7 +193,7 @@ class _Deltas:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> AnswerPart:
         try:
             return await self._answer._next()
         except asyncio.CancelledError:
@@ -154,3 +203,18 @@ class _Deltas:
     def __del__(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._answer._cancel(keep_text=True)
+
+
+class _Texts:
+    """One iteration over the text of an answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._parts = _Parts(answer)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not (part := await anext(self._parts)).text:
+            pass
+        return part.text

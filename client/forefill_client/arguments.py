@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .keystrokes import StrokeKind, Trace, read_trace
+
 
 def text(value: str) -> str:
     """Accept a text that is not empty."""
@@ -21,6 +23,21 @@ def text_or_file(value: str) -> str:
         return Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"cannot read {value[1:]}: {error}") from None
+
+
+def trace(value: str) -> Trace:
+    """Accept the name of a trace file whose trace ends with SUBMIT."""
+    try:
+        read = read_trace(value)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {value}: {error.strerror}") from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{value}: {error}") from None
+    if not read or read[-1].kind is not StrokeKind.SUBMIT:
+        raise argparse.ArgumentTypeError(f'{value}: it has no submit: add the line {{"at_ms": MS, "kind": "submit"}}')
+    if not read[-1].draft:
+        raise argparse.ArgumentTypeError(f"{value}: it submits an empty draft: give a trace that types something")
+    return read
 
 
 def positive(value: str) -> float:
@@ -75,7 +92,7 @@ def comma_separated(known: Any) -> Any:
     return names
 
 
-def _number(value: str, is_valid: Any, wanted: str) -> float:
+def _number(value: str, is_valid: Callable[[float], bool], wanted: str) -> float:
     try:
         number = float(value)
         if is_valid(number):

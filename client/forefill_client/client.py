@@ -7,10 +7,12 @@ from typing import Any, Final, Self
 
 import grpc
 
+from .checks import checked_callback, checked_seconds, checked_type
 from .connection import Connection, Metadata, checked_metadata
 from .errors import InvalidRequest
 from .exchange import OnState
-from .options import CacheScope, MessageLike, PregenerationMode, Resume, Sampling, WarmMode, open_request
+from .messages import MessageLike
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
 
@@ -59,6 +61,11 @@ class AsyncClient:
         Raises:
             InvalidRequest: The address or a value cannot be used.
         """
+        checked_seconds(connect_timeout_seconds, "connect_timeout_seconds")
+        checked_type(resume, (Resume, type(None)), "resume")
+        checked_type(tls, (bool, bytes), "tls")
+        checked_type(api_key, str, "api_key")
+        checked_type(credentials, (grpc.ChannelCredentials, type(None)), "credentials")
         if tls and credentials is not None:
             raise InvalidRequest("give either tls or credentials")
         if tls:
@@ -91,8 +98,13 @@ class AsyncClient:
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        documents: Iterable[Mapping[str, str]] | None = None,
+        reasoning_effort: str | None = None,
+        continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -101,7 +113,8 @@ class AsyncClient:
         """Make a session; `async with` opens it.
 
         Args:
-            messages: The conversation before the draft, oldest first.
+            messages: The conversation before the draft, oldest first. Dicts may have what those of OpenAI's chat
+                completions have: `name`, `tool_calls`, `tool_call_id`, and vLLM's `reasoning`.
             sampling: How answers are sampled; default: the model's own defaults.
             draft: Text that is already in the user's box.
             warm_mode: WarmMode.OFF answers as plain vLLM would.
@@ -113,15 +126,24 @@ class AsyncClient:
             resume_token: `Session.opened.resume_token` of the session that this one continues, after a broken stream or
                 at another copy of the server. With it, and with the same session_key and messages, the session finds
                 what it has cached. The key is `Session.opened.session_id` if the server made it.
+            tools: Functions that the model may call, as in OpenAI's chat completions: {"type": "function", "function":
+                {"name": ..., "parameters": {...}}}. A call is text of the answer; nothing is run.
+            documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
+            reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
+            continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;
+                the two are then one message of the conversation. Default: drafts are messages of the user.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
+            adapter: Name of the LoRA adapter that answers, as the engine knows it; default: none. Entering the session
+                raises AdapterNotFound if the engine does not have it.
             metadata: Sent with this session, beside the client's.
             auto_flush: Flush after each call that ends a word: with white space, with punctuation other than
                 apostrophes and underscores, or with a character of a script without spaces, as Chinese and Thai. Within
                 a long word, hex or base64 too, flush after every few characters. A call that ends several words, such
                 as a paste, flushes once. False: flush only when `flush` is called.
-            on_flush: Called with the result of each flush, in the event loop: it must be quick.
+            on_flush: Called with the result of each flush, in the event loop: it must be quick. What it raises ends the
+                session.
             on_state: Called with each new SessionState, and with the reason if it is not OPEN: what broke the stream,
                 or why the session has ended. Also in the event loop.
 
@@ -129,6 +151,8 @@ class AsyncClient:
             InvalidRequest: A value cannot be sent. Values that only the server can check are raised when the session is
                 entered.
         """
+        checked_callback(on_flush, "on_flush")
+        checked_callback(on_state, "on_state")
         opening = open_request(
             messages,
             sampling,
@@ -140,6 +164,11 @@ class AsyncClient:
             pregeneration,
             resume_token,
             cache_secret,
+            tools,
+            documents,
+            reasoning_effort,
+            continue_final_message,
+            adapter,
         )
         return Session(
             partial(self._connection.compose, metadata=checked_metadata(metadata)),

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from .checks import checked_int
 from .draft import Draft
 from .errors import REASONS, DraftTooLong, EmptySubmit, ForefillError
 from .flushes import Flush, Flushes, superseded
-from .options import checked_text
 from .report import FlushResult
+from .texts import checked_text
 from .word_ends import confirmable
 
 MAX_REPAIRS_IN_A_ROW: Final = 3
@@ -97,7 +98,8 @@ class Composition:
 
     def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> Events:
         """Put `text` in place of the code points from `start` to before `end`."""
-        self._check_length(len(self.draft.text) + len(checked_text(text)) - max(0, end - start))
+        removed = checked_int(end, "end") - checked_int(start, "start")
+        self._check_length(len(self.draft.text) + len(checked_text(text)) - max(0, removed))
         same = self.draft.text[start:end] == text
         self.draft.replace(start, end, text, composing=composing)
         self._composes |= composing

@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
@@ -79,7 +79,11 @@ def checked_target(target: str) -> str:
 
 def checked_metadata(metadata: Metadata) -> tuple[tuple[str, str | bytes], ...]:
     """Return metadata as gRPC takes it, or raise InvalidRequest."""
-    pairs = tuple(metadata.items() if isinstance(metadata, Mapping) else metadata)
+    try:
+        listed = metadata.items() if isinstance(metadata, Mapping) else metadata
+        pairs = tuple((name, value) for name, value in listed)
+    except (TypeError, ValueError):
+        raise InvalidRequest(f"metadata must be a dict, or a list of (name, value), not {metadata!r:.80}") from None
     for name, value in pairs:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("grpc-"):
             raise InvalidRequest(f"metadata cannot have the name {name!r:.80}: use a-z 0-9 _ - . and not grpc-")
@@ -159,9 +163,9 @@ class Connection:
 
 async def _complaint(channel: grpc.aio.Channel) -> str:
     """Return what gRPC says of a call that does not wait for a connection; "" if there is one after all."""
-    call: Any = channel.unary_unary(_PROBE)
+    probe = cast("Callable[..., Awaitable[bytes]]", channel.unary_unary(_PROBE))
     try:
-        await call(b"", timeout=PROBE_SECONDS)
+        await probe(b"", timeout=PROBE_SECONDS)
     except grpc.aio.AioRpcError as error:
         return " ".join((error.details() or "").split())
     return ""

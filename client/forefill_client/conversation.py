@@ -18,9 +18,9 @@ from forefill.v1 import keystroke_pb2 as pb
 from .answer import Answer, Until
 from .composition import Composition, Events
 from .errors import ForefillError, GenerationInterrupted, SessionEnded, from_session_error
-from .hand_off import EndHandOff, HandedOff, HandOff, Stage, plain_json
-from .options import ChatMessage, message_to_wire
-from .report import FlushResult, Opened, ledger_from_wire, opened_from_wire
+from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
+from .messages import ChatMessage, message_from_wire, message_to_wire
+from .report import FinishReason, FlushResult, Opened, ledger_from_wire, opened_from_wire
 
 
 class Conversation:
@@ -35,8 +35,9 @@ class Conversation:
         clock: Callable[[], float],
     ) -> None:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
-        self.messages = tuple(ChatMessage(message.role, message.content) for message in opening.messages)
+        self.messages = tuple(message_from_wire(message) for message in opening.messages)
         self.opened: Opened | None = None
+        self.resume_token = ""
         self.answer: Answer | None = None
         self.hand_off: HandOff | None = None
         self._first_opening = opening
@@ -82,30 +83,62 @@ class Conversation:
         self._cancels.add(event.seq)
         return [event]
 
+    @property
+    def last_question(self) -> str | None:
+        """The text that was submitted for the last answer; None if the conversation does not end with one."""
+        if self._continues:
+            known = self.answer is not None and self.answer.stays and self.messages[-1:] == self._turn(self.answer)
+            return self.answer.submitted_text if known and self.answer is not None else None
+        match self.messages[-2:]:
+            case (ChatMessage("user", text) as question, ChatMessage("assistant")) if question == _asked(text):
+                return text
+            case _:
+                return None
+
+    @property
+    def turn_messages(self) -> int:
+        """Number of messages that a turn adds to the conversation."""
+        return 1 if self._continues else 2
+
+    @property
+    def _continues(self) -> bool:
+        return self._first_opening.continue_final_message
+
+    def _turn(self, answer: Answer) -> tuple[ChatMessage, ...]:
+        """Return what an answer and its question add to the conversation."""
+        if self._continues:
+            return (ChatMessage("assistant", answer.submitted_text + answer.text_so_far),)
+        calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
+        return (_asked(answer.submitted_text), ChatMessage("assistant", answer.text_so_far, tool_calls=calls))
+
     def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
         """Return the hand-off that an event begins."""
         self.hand_off = HandOff(event.hand_off.text, event.seq)
         return self.hand_off
+
+    def _last_message(self, text: str) -> ChatMessage:
+        """Return what a draft is in the conversation: the user's message, or the beginning of the assistant's."""
+        return ChatMessage("assistant", text) if self._continues else _asked(text)
 
     def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
         """Return what the application is told of a hand-off that the server has answered."""
         told = hand_off.told
         return HandedOff(
             text=hand_off.text,
-            messages=(*self.messages, ChatMessage("user", hand_off.text)),
+            messages=(*self.messages, self._last_message(hand_off.text)),
             base_url=told.base_url,
             headers=dict(told.headers),
             cache_salt=told.cache_salt,
             model=told.model,
             prompt_tokens=told.prompt_tokens,
             cached_tokens=told.cached_tokens,
-            chat_template_kwargs=plain_json(self._first_opening.chat_template_kwargs),
+            **prompt_fields(self._first_opening),
             _end=end,
         )
 
     def end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Events:
         """Have a hand-off ended by what came of it; None: it is taken back."""
-        hand_off.gets = None if finished is None else tuple(ChatMessage(m.role, m.content) for m in finished.messages)
+        hand_off.gets = None if finished is None else tuple(map(message_from_wire, finished.messages))
         if hand_off.seq is None:
             return self._end_unknown(hand_off)
         hand_off.stage = Stage.ENDING
@@ -125,6 +158,11 @@ class Conversation:
 
     # The streams.
 
+    @property
+    def can_move(self) -> bool:
+        """Whether another stream can go on with all that this one has: it is open, and no answer is running."""
+        return self.opened is not None and not self.answering and not self.composition.ended
+
     def number(self) -> int:
         """Return the number of the last event."""
         return self.composition.number
@@ -143,7 +181,7 @@ class Conversation:
         opening.messages.extend(message_to_wire(message) for message in self.messages)
         opening.draft = self.composition.draft.text
         opening.session_key = self.opened.session_id
-        opening.resume_token = self.opened.resume_token
+        opening.resume_token = self.resume_token
         return opening
 
     def hear(self, response: pb.ComposeResponse) -> Events:
@@ -151,6 +189,8 @@ class Conversation:
         match response.WhichOneof("response"):
             case "opened":
                 return self._hear_opened(response.opened)
+            case "go_away":
+                self.resume_token = response.go_away.resume_token
             case "flush_result":
                 for result in self.composition.flush_answered(response.flush_result):
                     if self._on_flush is not None:
@@ -163,10 +203,13 @@ class Conversation:
                 self._hear_settled(hand_off, response.generation_finished)
             case _ if self.answer is not None:
                 self._hear_answer(self.answer, response)
+            case _:
+                pass
         return []
 
     def _hear_opened(self, opened: pb.Opened) -> Events:
         is_first, self.opened = self.opened is None, opened_from_wire(opened)
+        self.resume_token = opened.resume_token
         if is_first:
             return []
         again, self._again = self._again, None
@@ -185,7 +228,7 @@ class Conversation:
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
         if answer.stays and response.HasField("generation_finished"):
-            self.messages += (ChatMessage("user", answer.submitted_text), ChatMessage("assistant", answer.text_so_far))
+            self.messages += self._turn(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
         if (hand_off := self.handing_off) is not None and error.seq in (hand_off.seq, hand_off.ending):
@@ -195,7 +238,7 @@ class Conversation:
         if self.answer is not None and error.seq == self.answer.seq:
             if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
                 return []
-            broken_off = self.answer.resumed and self.answer.text_so_far
+            broken_off = self.answer.resumed and self.answer._begun
             self.answer._fail(_interrupted(self.answer, str(error)) if broken_off else error)
             return self.composition.submit_refused(self.answer.submitted_text)
         events = self.composition.refused(error)
@@ -259,13 +302,18 @@ class Conversation:
             return
         if answer.cancelled:
             self._end_cancelled(answer)
-        elif answer.text_so_far and not _continuable(self._first_opening.sampling):
+        elif answer._begun and not (answer._only_text and _continuable(self._first_opening.sampling)):
             answer._fail(_interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
 
     def _end_cancelled(self, answer: Answer) -> None:
         ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
         self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
+
+
+def _asked(text: str) -> ChatMessage:
+    """Return what a draft becomes: a message of the user, who has no name."""
+    return ChatMessage("user", text)
 
 
 def _interrupted(answer: Answer, cause: str) -> ForefillError:
@@ -282,4 +330,5 @@ def _continuable(sampling: pb.Sampling) -> bool:
     """Tell whether a second request can continue an answer as the first one would have."""
     greedy = sampling.HasField("temperature") and sampling.temperature == 0
     penalized = sampling.presence_penalty or sampling.frequency_penalty
-    return not (penalized or sampling.stop or sampling.bad_words or (sampling.HasField("seed") and not greedy))
+    seeded = sampling.HasField("seed") and not greedy
+    return not (penalized or sampling.stop or sampling.bad_words or seeded or sampling.WhichOneof("structure"))

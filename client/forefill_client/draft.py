@@ -2,8 +2,9 @@
 
 import zlib
 
+from .checks import checked_int
 from .errors import InvalidRequest
-from .options import checked_text
+from .texts import checked_text
 from .word_ends import RUN, confirmable, ends_word
 
 
@@ -29,7 +30,7 @@ class Draft:
 
     def delete(self, count: int) -> int:
         """Remove up to `count` code points from the end, and return how many were removed."""
-        if count < 0:
+        if checked_int(count, "count") < 0:
             raise InvalidRequest(f"cannot delete {count} code points: give 0 or more", session_continues=True)
         count = min(count, len(self.text))
         self.text = self.text[: len(self.text) - count]
@@ -39,7 +40,7 @@ class Draft:
 
     def replace(self, start: int, end: int, text: str, *, composing: bool = False) -> None:
         """Put `text` in place of the code points from `start` to before `end`."""
-        if not 0 <= start <= end <= len(self.text):
+        if not 0 <= checked_int(start, "start") <= checked_int(end, "end") <= len(self.text):
             raise InvalidRequest(
                 f"cannot replace {start} to {end} of {len(self.text)} code points: keep 0 <= start <= end <= length",
                 session_continues=True,
@@ -62,7 +63,7 @@ class Draft:
 
     def confirm(self, code_points: int | None) -> None:
         """Record that a flush confirms the first `code_points`; None: as many as the server finds in the whole text."""
-        if code_points is not None and not 0 <= code_points <= len(self.text):
+        if code_points is not None and not 0 <= checked_int(code_points, "confirmed") <= len(self.text):
             raise InvalidRequest(
                 f"cannot confirm {code_points} code points of a draft of {len(self.text)}", session_continues=True
             )

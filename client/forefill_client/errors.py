@@ -1,28 +1,29 @@
 """Every error of the SDK, as one tree.
 
-ForefillError
-├── Unavailable               try again, here or elsewhere
-│   ├── NotReachable          no server answers at the address
-│   ├── EngineUnavailable     the server's engine has died
-│   ├── ServerStopping        the server is shutting down
-│   └── TooManySessions       the server is full
-├── InvalidRequest            correct the request (also a ValueError)
-│   ├── InvalidText           text that has no UTF-8
-│   ├── InvalidSampling       a sampling value is out of range
-│   ├── TemplateRefused       the chat template refused the messages
-│   ├── PromptTooLong         no room left in the model's context
-│   ├── DraftTooLong          longer than the server accepts
-│   └── EmptySubmit           nothing to submit
-├── GenerationRunning         an answer is still running, or a hand-off is not finished
-├── GenerationFailed          the engine did not generate
-├── GenerationInterrupted     the engine was lost in mid-answer; `text` is the part that came
-├── HandOffNotOffered         the server does not say where its engine is
-├── DraftDiverged             the server's draft could not be repaired
-├── ClientTooSlow             answers were not read in time
-├── ProtocolError             client and server do not speak the same protocol
-├── InternalError             a defect in the server; its log has it under `error_id`
-└── SessionEnded              the session is over
-    └── Aborted               it was cancelled
+    ForefillError
+    ├── Unavailable               try again, here or elsewhere
+    │   ├── NotReachable          no server answers at the address
+    │   ├── EngineUnavailable     the server's engine has died
+    │   ├── ServerStopping        the server is shutting down
+    │   └── TooManySessions       the server is full
+    ├── InvalidRequest            correct the request (also a ValueError)
+    │   ├── InvalidText           text that has no UTF-8
+    │   ├── InvalidSampling       a sampling value cannot be used
+    │   ├── AdapterNotFound       the engine does not have the adapter
+    │   ├── TemplateRefused       the chat template refused the messages
+    │   ├── PromptTooLong         no room left in the model's context
+    │   ├── DraftTooLong          longer than the server accepts
+    │   └── EmptySubmit           nothing to submit
+    ├── GenerationRunning         an answer is still running, or a hand-off is not finished
+    ├── GenerationFailed          the engine did not generate
+    ├── GenerationInterrupted     the engine was lost in mid-answer; `text` is the part that came
+    ├── HandOffNotOffered         the server does not say where its engine is
+    ├── DraftDiverged             the server's draft could not be repaired
+    ├── ClientTooSlow             answers were not read in time
+    ├── ProtocolError             client and server do not speak the same protocol
+    ├── InternalError             a defect in the server; its log has it under `error_id`
+    └── SessionEnded              the session is over
+        └── Aborted               it was cancelled
 
 An error that arrives as a SessionError leaves the session usable; one that arrives as the status of the stream ends it.
 `session_continues` says which it was. The table `REASONS` maps the wire's ErrorReason to these classes.
@@ -44,6 +45,14 @@ class ForefillError(Exception):
 
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed a little later."""
+    reason: str
+    """Name of the wire's ErrorReason without its prefix, such as "PROMPT_TOO_LONG"; empty if there is none."""
+    seq: int | None
+    """Number of the event that was refused; None if the error is about none."""
+    session_continues: bool
+    """Whether the session can still be used."""
+    retry_after_seconds: float
+    """For how many seconds the server wants not to be asked again; 0 if it says nothing."""
 
     def __init__(
         self,
@@ -54,13 +63,9 @@ class ForefillError(Exception):
         session_continues: bool = False,
     ) -> None:
         super().__init__(message)
-        #: Name of the wire's ErrorReason without its prefix, such as "PROMPT_TOO_LONG"; empty if there is none.
         self.reason = reason
-        #: Number of the event that was refused; None if the error is about none.
         self.seq = seq
-        #: Whether the session can still be used.
         self.session_continues = session_continues
-        #: For how many seconds the server wants not to be asked again; 0 if it says nothing.
         self.retry_after_seconds = 0.0
 
 
@@ -95,7 +100,11 @@ class InvalidText(InvalidRequest):
 
 
 class InvalidSampling(InvalidRequest):
-    """Raised when a sampling value is out of range."""
+    """Raised when a sampling value is out of range, or when the engine refuses it: the message has its words."""
+
+
+class AdapterNotFound(InvalidRequest):
+    """Raised when the engine does not have the LoRA adapter, or cannot load it; open with another, or without."""
 
 
 class TemplateRefused(InvalidRequest):
@@ -156,6 +165,8 @@ class InternalError(ForefillError):
     """Raised when the server has a defect; its log has the details under `error_id`."""
 
     retryable = True
+    error_id: str
+    """Names the error in the server's log; "" if the server gave no name."""
 
     def __init__(self, message: str, *, error_id: str = "", reason: str = "INTERNAL", seq: int | None = None) -> None:
         super().__init__(f"{message} (error id {error_id})" if error_id else message, reason=reason, seq=seq)
@@ -193,12 +204,14 @@ REASONS: dict[str, Handling] = {
     "PROMPT_TOO_LONG": Handling(PromptTooLong),
     "INVALID_SAMPLING": Handling(InvalidSampling),
     "TEMPLATE_REFUSED": Handling(TemplateRefused),
+    "INVALID_TOOLS": Handling(InvalidRequest),
     "INVALID_OPEN": Handling(InvalidRequest),
     "SESSION_ENDED": Handling(SessionEnded),
     "GENERATION_FAILED": Handling(GenerationFailed),
     "GENERATION_INTERRUPTED": Handling(GenerationInterrupted),
     "NOTHING_TO_CANCEL": Handling(ForefillError),
     "INVALID_REWRITE": Handling(InvalidRequest),
+    "ADAPTER_NOT_FOUND": Handling(AdapterNotFound),
     "HAND_OFF_NOT_OFFERED": Handling(HandOffNotOffered),
     "NOTHING_HANDED_OFF": Handling(ForefillError),
     "INVALID_HAND_OFF": Handling(InvalidRequest),

@@ -7,6 +7,9 @@ callers that wait. All waiting is done in `until`, which ends when its condition
 If a stream breaks that had been opened, the session goes on on another one, as `Resume` says. The `Side` then says how
 it opens: its draft and its conversation are the caller's, so what was on its way, and what is put meanwhile, needs not
 be sent again. Each stream numbers its events from 1; the session's numbers go on, and `_base` is the difference.
+
+A server that stops says so before (GoAway). The session then moves: as soon as a server takes a new connection and no
+answer is running, it opens a stream there and ends the old one. If it cannot in time, the old stream breaks, as above.
 """
 
 import asyncio
@@ -19,12 +22,14 @@ from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import ForefillError, NotReachable, Unavailable
+from .errors import ForefillError, NotReachable, SessionEnded, Unavailable
 from .options import Resume
 from .stream import Compose, Stream
 
 MAX_UNSENT_EVENTS: Final = 64
 """Calls wait while more events than this are unsent, so that a slow connection slows its caller."""
+END_SECONDS: Final = 1.0
+"""How long a stream that another has replaced may take to end."""
 
 
 class SessionState(Enum):
@@ -47,12 +52,20 @@ class Side(Protocol):
 
     def opening(self) -> pb.Open:
         """Return how a stream opens now."""
+        ...
 
     def number(self) -> int:
         """Return the number of the last event."""
+        ...
 
     def hear(self, response: pb.ComposeResponse) -> Iterable[pb.KeystrokeEvent]:
         """Take in a response, and return the events that follow on it."""
+        ...
+
+    @property
+    def can_move(self) -> bool:
+        """Whether another stream can go on with all that this one has."""
+        ...
 
 
 @dataclass(slots=True)
@@ -92,6 +105,7 @@ class Exchange:
         self._changed = asyncio.Event()
         self._stream: Stream | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._mover: asyncio.Task[None] | None = None
 
     @property
     def started(self) -> bool:
@@ -162,11 +176,11 @@ class Exchange:
     async def _requests(self, opening: pb.Open, outbox: deque[pb.KeystrokeEvent]) -> AsyncIterator[pb.ComposeRequest]:
         """Yield the requests of one stream; when they end, gRPC closes our side of it."""
         yield pb.ComposeRequest(open=opening)
-        while outbox is self._outbox:
+        while True:
             while outbox:
                 yield pb.ComposeRequest(event=outbox.popleft())
                 self._wake()
-            if self._all_said:
+            if self._all_said or outbox is not self._outbox:
                 return
             await self.until(lambda: bool(outbox) or self._all_said or outbox is not self._outbox)
 
@@ -180,6 +194,9 @@ class Exchange:
         try:
             while True:
                 await self._read(stream)
+                if self._stream not in (stream, None):  # it has moved
+                    stream = self._stream
+                    continue
                 ending = self._failure_from(stream.ending)
                 self._stream = None
                 if self.failure is not None or not self._goes_on_after(ending):
@@ -196,14 +213,38 @@ class Exchange:
     async def _read(self, stream: Stream) -> None:
         try:
             async for response in stream.responses():
+                if stream is not self._stream:  # it has moved
+                    continue
                 self._heard_something = True
                 self.put(self._side.hear(_renumbered(response, self._base)))
                 if response.HasField("opened"):
                     self._was_open, self._outage = True, None
                     self._tell(SessionState.OPEN, None)
                     self._wake()
+                elif response.HasField("go_away") and self._resume is not None and self._mover is None:
+                    moving = self._move(stream, response.go_away.within_ms / 1000)
+                    self._mover = asyncio.create_task(moving, name="forefill-session-mover")
         finally:
             stream.cancel()
+            if self._mover is not None:
+                self._mover.cancel()
+                self._mover = None
+
+    async def _move(self, stream: Stream, within_seconds: float) -> None:
+        """Open another stream while the server of this one still serves it; not all clients at the same moment."""
+        await asyncio.sleep(random.uniform(0, within_seconds / 2))  # noqa: S311 - no secret
+        try:
+            await self._ready()
+            await self.until(lambda: self._side.can_move)
+        except ForefillError:
+            return  # this stream then ends as any stream does
+        left, unsent = self._outbox, len(self._outbox)
+        last_seq = self._side.number() - self._base - unsent
+        left.clear()
+        left.append(pb.KeystrokeEvent(seq=last_seq + 1, end=pb.End()))
+        self._open_stream()
+        self._wake()
+        asyncio.get_running_loop().call_later(END_SECONDS, stream.cancel)
 
     def _goes_on_after(self, ending: ForefillError) -> bool:
         return self._resume is not None and self._was_open and isinstance(ending, Unavailable)
@@ -232,6 +273,8 @@ class Exchange:
     def _failure_from(self, ending: ForefillError) -> ForefillError:
         if not self._heard_something and type(ending) is Unavailable:
             return NotReachable(f"no server could be reached: {ending}")
+        if self._closing and type(ending) is SessionEnded:
+            return SessionEnded("the session has ended: open a new one")
         return ending
 
     def _fail(self, failure: ForefillError) -> None:
@@ -253,6 +296,6 @@ class Exchange:
 def _renumbered(response: pb.ComposeResponse, base: int) -> pb.ComposeResponse:
     """Return a response to an event of this stream as one to an event of the session."""
     kind = response.WhichOneof("response")
-    if base and kind not in (None, "opened") and getattr(response, kind).seq:
+    if base and kind not in (None, "opened", "go_away") and getattr(response, kind).seq:
         getattr(response, kind).seq += base
     return response

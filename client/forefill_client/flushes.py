@@ -60,7 +60,7 @@ class Flushes:
 
     def answered(self, result: pb.FlushResult) -> list[FlushResult]:
         """Give a result to the flushes that a flush on the wire stood for, and return these results."""
-        results = []
+        results: list[FlushResult] = []
         for flush in self.taken(result.seq):
             flush.result = flush_result_from_wire(result, flush.seq)
             results.append(flush.result)

@@ -9,8 +9,9 @@ application was told before stays valid. If that server refuses, or does not kno
 conversation by a Rewrite, and nobody tells what became of the tokens.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol, cast
 
@@ -18,8 +19,9 @@ from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
+from .checks import as_mapping
 from .errors import ForefillError, InvalidRequest
-from .options import ChatMessage, MessageLike, message_to_wire
+from .messages import ChatMessage, MessageLike, message_for_openai, message_to_wire
 from .report import Ledger
 
 
@@ -29,10 +31,12 @@ class CompletionUsage(Protocol):
     @property
     def prompt_tokens(self) -> int:
         """Tokens of the prompt."""
+        ...
 
     @property
     def completion_tokens(self) -> int:
         """Tokens of the answer."""
+        ...
 
 
 UsageLike = CompletionUsage | Mapping[str, Any]
@@ -63,24 +67,28 @@ class HandedOffRequest:
     """Tokens of the prompt that the engine makes of `messages`; 0 if only the engine knows."""
     cached_tokens: int
     """Leading tokens of exactly that prompt that are believed to be cached, in whole blocks."""
-    chat_template_kwargs: Mapping[str, Any] = field(repr=False)
-    """The field `chat_template_kwargs` of the body: what the session was opened with."""
+    tools: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """The field `tools` of the body: those that the session was opened with."""
+    prompt_fields: Mapping[str, Any] = field(repr=False)
+    """The other fields of the body that decide the prompt, such as `chat_template_kwargs`, as the session has them."""
 
     @property
     def extra_body(self) -> dict[str, Any]:
         """What the body carries beside the fields that OpenAI knows: `extra_body` of openai-python."""
-        body: dict[str, Any] = {"cache_salt": self.cache_salt} if self.cache_salt else {}
-        return body | ({"chat_template_kwargs": dict(self.chat_template_kwargs)} if self.chat_template_kwargs else {})
+        salt = {"cache_salt": self.cache_salt} if self.cache_salt else {}
+        return {**salt, **self.prompt_fields}
 
     def for_openai(self) -> dict[str, Any]:
         """Return the arguments of `client.chat.completions.create` of openai-python: `create(**handed.for_openai())`.
 
-        They are model, messages, extra_headers and extra_body. Add what else you want: stream, tools, response_format.
-        For a request with messages of your own, take `headers` and `extra_body`.
+        They are model, messages, tools if there are any, extra_headers and extra_body. Add what else you want: stream,
+        tool_choice, response_format. For a request with messages of your own, take `headers` and `extra_body`.
         """
+        tools = {"tools": [dict(tool) for tool in self.tools]} if self.tools else {}
         return {
             "model": self.model,
-            "messages": [_message_for_openai(message) for message in self.messages],
+            "messages": [message_for_openai(message) for message in self.messages],
+            **tools,
             "extra_headers": dict(self.headers),
             "extra_body": self.extra_body,
         }
@@ -184,7 +192,21 @@ def _counts(usage: UsageLike | None) -> dict[str, int]:
 
 
 def _read(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    given = as_mapping(value)
+    return getattr(value, name, None) if given is None else given.get(name)
+
+
+def prompt_fields(opening: pb.Open) -> dict[str, Any]:
+    """Return the fields of a `HandedOffRequest` that say how a session was opened."""
+    given = {
+        "documents": [json.loads(document) for document in opening.documents],
+        "reasoning_effort": opening.reasoning_effort,
+        "chat_template_kwargs": plain_json(opening.chat_template_kwargs),
+    }
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if opening.continue_final_message:
+        fields |= {"continue_final_message": True, "add_generation_prompt": False}
+    return {"tools": tuple(json.loads(tool) for tool in opening.tools), "prompt_fields": fields}
 
 
 def plain_json(struct: Struct) -> dict[str, Any]:
@@ -195,15 +217,11 @@ def plain_json(struct: Struct) -> dict[str, Any]:
 def _with_integers(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _with_integers(item) for key, item in value.items()}
+            return {key: _with_integers(item) for key, item in cast("dict[str, Any]", value).items()}
         case list():
-            return [_with_integers(item) for item in value]
+            items: list[Any] = value
+            return [_with_integers(item) for item in items]
         case float() if value.is_integer():
             return int(value)
         case _:
             return value
-
-
-def _message_for_openai(message: ChatMessage) -> dict[str, Any]:
-    said = asdict(message)
-    return {name: value for name, value in said.items() if name in ("role", "content") or value}

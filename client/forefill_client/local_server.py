@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -49,14 +49,16 @@ async def local_server(
     environment: Mapping[str, str] | None = None,
     listening: Callable[[Process], Awaitable[str]] = read_listening_address,
     start_timeout_seconds: float = START_TIMEOUT_SECONDS,
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Start a server and yield its address once it listens; `waiting` is called every second with the seconds so far.
 
     `environment` is added to ours. `listening` waits until the server listens, and returns its address, or "" if the
     server ends instead. The log goes to a file, which is named in a note on an error and removed otherwise.
     """
     if command[: len(COMMAND)] == COMMAND and importlib.util.find_spec("forefill_service") is None:
-        raise ServerNotStarted("the service is not installed here: install forefill[cpu], or use --target")
+        raise ServerNotStarted(
+            "the service is not installed here: install forefill with its extra 'cpu', or use --target"
+        )
     log = _log_file()
     server = await _start(command, environment or {}, log)
     keep_log = listens = False
@@ -117,7 +119,7 @@ async def _address(
 
 
 @asynccontextmanager
-async def _drained(server: Process) -> AsyncIterator[None]:
+async def _drained(server: Process) -> AsyncGenerator[None, None]:
     """Read and forget what else the server prints, so that it never waits for us."""
 
     async def drain() -> None:

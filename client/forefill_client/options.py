@@ -1,6 +1,7 @@
 """The options of a session, and the Open message made from them."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -8,26 +9,15 @@ from typing import Any, TypeVar
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import InvalidRequest, InvalidText
+from .checks import checked_iterable
+from .errors import InvalidRequest
+from .messages import MessageLike, json_texts, message_to_wire
+from .texts import checked_text
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One message of the conversation before the draft."""
-
-    role: str
-    """The speaker: "system", "user", "assistant", or any other role that the model's template knows."""
-    content: str
-    """The text."""
-
-
-MessageLike = ChatMessage | tuple[str, str] | Mapping[str, str]
-"""A message in any of three forms: a ChatMessage, (role, content), or {"role": ..., "content": ...}."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Sampling:
     """How answers are sampled. A value left out is the model's default (its generation_config), or else vLLM's."""
 
@@ -67,6 +57,25 @@ class Sampling:
     """Texts that the answer may not contain; at most 1024, none empty. A single text is one of them."""
     skip_special_tokens: bool = True
     """Whether special tokens are left out of the text."""
+    json_schema: str | Mapping[str, Any] | None = None
+    """A JSON Schema that the answer keeps to: a mapping, such as `Model.model_json_schema()` of Pydantic, or its text.
+    The answer has the keys in this order. At most 65,536 bytes. Of `json_schema`, `regex`, `choice`, `grammar` and
+    `json_object`, only one can be given. What the engine refuses raises InvalidSampling when the session is entered."""
+    regex: str | None = None
+    """A regular expression that the whole answer matches; at most 4,096 bytes."""
+    choice: str | Sequence[str] | None = None
+    """Texts, one of which is the answer; at most 1024, none empty. A single text is one of them."""
+    grammar: str | None = None
+    """A grammar of the whole answer, in EBNF or Lark, as the engine takes it; at most 65,536 bytes."""
+    json_object: bool = False
+    """Whether the answer is a JSON object, whatever its keys."""
+    logprobs: int | None = None
+    """Number of the likeliest tokens that `Answer.logprobs` reports beside each token; 0 to 20, and at most what the
+    engine allows; 0 reports the tokens alone; None: no logprobs."""
+
+    def __repr__(self) -> str:
+        given = ((field.name, getattr(self, field.name), field.default) for field in dataclasses.fields(self))
+        return f"Sampling({', '.join(f'{name}={value!r}' for name, value, default in given if value != default)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,20 +124,6 @@ class CacheScope(Enum):
     """This session alone, or those that bring the same `cache_secret`."""
 
 
-def checked_text(text: str, name: str = "the text") -> str:
-    """Return `text`; raise InvalidText if it cannot be encoded as UTF-8, InvalidRequest if it is none."""
-    if not isinstance(text, str):
-        raise InvalidRequest(f"{name} must be a str, not {text!r:.80}", session_continues=True)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidText(
-            f"{name} holds a lone surrogate at position {error.start}: join surrogate pairs, or replace it",
-            session_continues=True,
-        ) from None
-    return text
-
-
 def open_request(
     messages: Iterable[MessageLike],
     sampling: Sampling | None,
@@ -140,10 +135,15 @@ def open_request(
     pregeneration: PregenerationMode,
     resume_token: str,
     cache_secret: bytes,
+    tools: Iterable[Mapping[str, Any]] | None = None,
+    documents: Iterable[Mapping[str, str]] | None = None,
+    reasoning_effort: str | None = None,
+    continue_final_message: bool = False,
+    adapter: str = "",
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
-        messages=[message_to_wire(message) for message in messages],
+        messages=[message_to_wire(message) for message in checked_iterable(messages, "messages")],
         sampling=_sampling(Sampling() if sampling is None else _checked(sampling, Sampling, "sampling")),
         draft=checked_text(draft, "draft"),
         warm_mode=_checked(warm_mode, WarmMode, "warm_mode").value,
@@ -152,6 +152,11 @@ def open_request(
         pregeneration_mode=_checked(pregeneration, PregenerationMode, "pregeneration").value,
         resume_token=checked_text(resume_token, "resume_token"),
         cache_secret=_checked(cache_secret, bytes, "cache_secret"),
+        tools=json_texts("tools", tools),
+        documents=json_texts("documents", documents),
+        reasoning_effort=checked_text(reasoning_effort or "", "reasoning_effort"),
+        continue_final_message=_checked(continue_final_message, bool, "continue_final_message"),
+        adapter=checked_text(adapter, "adapter"),
     )
     if chat_template_kwargs is not None:
         try:
@@ -167,26 +172,13 @@ def _checked(value: T, kind: type[T], name: str) -> T:
     return value
 
 
-def message_to_wire(message: MessageLike) -> pb.ChatMessage:
-    """Return a message of the wire, or raise InvalidRequest if it cannot hold it."""
-    if isinstance(message, Mapping):
-        role, content = message.get("role"), message.get("content")
-        if more := [key for key, value in message.items() if key not in ("role", "content") and value is not None]:
-            raise InvalidRequest(f"a message cannot carry {', '.join(map(repr, more))}: only its role and its content")
-    elif isinstance(message, ChatMessage):
-        role, content = message.role, message.content
-    else:
-        try:
-            role, content = (None, None) if isinstance(message, str) else message
-        except (TypeError, ValueError):
-            role = content = None
-    if not isinstance(role, str) or not isinstance(content, str):
-        raise InvalidRequest(f'a message is (role, content), ChatMessage or {{"role", "content"}}, not {message!r:.80}')
-    return pb.ChatMessage(role=checked_text(role), content=checked_text(content))
+_STRUCTURES = ("json_schema", "regex", "choice", "grammar", "json_object")
 
 
 def _sampling(sampling: Sampling) -> pb.Sampling:
     wire = pb.Sampling()
+    if len(given := [name for name in _STRUCTURES if getattr(sampling, name) not in (None, False)]) > 1:
+        raise InvalidRequest(f"Sampling takes one of {', '.join(_STRUCTURES)}, not {' and '.join(given)}")
     for field in dataclasses.fields(sampling):
         name, value = field.name, getattr(sampling, field.name)
         try:
@@ -198,8 +190,19 @@ def _sampling(sampling: Sampling) -> pb.Sampling:
                     getattr(wire, name).extend(value or ())
                 case "logit_bias":
                     wire.logit_bias.update(value or {})
+                case "choice" if value is not None:
+                    texts = [value] if isinstance(value, str) else value
+                    wire.choice.CopyFrom(pb.Choice(texts=map(checked_text, texts)))
+                case "json_schema" if value is not None:
+                    wire.json_schema = value if isinstance(value, str) else _json(value)
                 case _ if value is not None and value != field.default:
                     setattr(wire, name, value)
+                case _:
+                    pass
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidRequest(f"Sampling.{name} cannot be {value!r:.80}: {error}") from None
     return wire
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, allow_nan=False)

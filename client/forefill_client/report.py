@@ -79,6 +79,8 @@ class FinishReason(StrEnum):
     """Sampling.max_tokens or the model's context was reached."""
     CANCELLED = "cancelled"
     """It was stopped."""
+    TOOL_CALLS = "tool_calls"
+    """The model ended it with calls of tools."""
     UNKNOWN = "unknown"
     """The server is newer than this client."""
 
@@ -113,6 +115,7 @@ _FINISH_REASONS = {
     pb.FINISH_REASON_STOP: FinishReason.STOP,
     pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
     pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
+    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
 }
 
 
@@ -139,6 +142,7 @@ class Opened:
     block_size: int
     """Length of a cached block, vLLM's unit of caching, in tokens."""
     limits: Limits
+    """The server's limits."""
     base_prompt_tokens: int
     """Tokens of everything before the draft."""
     warming_inert_reason: str
@@ -148,6 +152,8 @@ class Opened:
     resume_token: str = ""
     """Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there
     is only one, or if the server is older."""
+    splits_answers: bool = False
+    """Whether what the model thinks, and its calls of tools, come apart from the text of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,7 @@ class FlushResult:
     computed_tokens: int
     """Tokens that the engine computed for this flush."""
     outcome: FlushOutcome
+    """What became of it."""
     shed_reason: ShedReason = ShedReason.NONE
     """Why it was shed."""
 
@@ -174,6 +181,7 @@ class PregenerationCount:
     """The answers that were begun before submit and had one outcome."""
 
     outcome: PregenerationOutcome
+    """What became of them."""
     count: int
     """How many."""
     tokens: int
@@ -193,6 +201,7 @@ class Ledger:
     warms: int
     """Warming requests sent to the engine."""
     computed_tokens: int
+    """Computed by warms, and for the prompts of answers begun before submit."""
     used_tokens: int
     """Found in the cache by the answer's prompt."""
     edited_away_tokens: int
@@ -233,13 +242,17 @@ class Report:
     total_seconds: float
     """From the call of `submit` to the end of the answer, by the client's clock."""
     prompt_tokens: int
-    """0 if the engine's own chat endpoint made the prompt and does not say of which tokens."""
+    """Tokens of the prompt; 0 if the engine's own chat endpoint made the prompt and does not say of which tokens."""
     cached_tokens: int
     """Tokens of the prompt that the engine found in its cache."""
     completion_tokens: int
+    """Tokens of the answer."""
     source: GenerationSource
+    """Where its first token came from."""
     finish_reason: FinishReason
+    """Why it ended."""
     ledger: Ledger
+    """What was computed ahead for this turn, and what use was made of it."""
     prompt_by_engine: bool = False
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives
     others in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is
@@ -260,6 +273,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         warming_inert_reason=opened.warming_inert_reason,
         accepts_hints=opened.accepts_hints,
         resume_token=opened.resume_token,
+        splits_answers=opened.splits_answers,
     )
 
 

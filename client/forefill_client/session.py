@@ -9,15 +9,19 @@ from typing import Final, Self, cast
 from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
+from .checks import checked_int, checked_iterable
 from .composition import Events
 from .conversation import Conversation
 from .draft import smallest_replace
 from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
 from .hand_off import HandedOff, HandOff, Stage
-from .options import ChatMessage, MessageLike, Resume, checked_text, message_to_wire
+from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
+from .options import Resume
+from .positions import Change, changed
 from .report import FlushResult, Ledger, Opened
 from .stream import Compose
+from .texts import checked_text
 
 END_TIMEOUT_SECONDS: Final = 5.0
 """How long a server may take to close the stream after END."""
@@ -66,13 +70,14 @@ class Session:
     def opened(self) -> Opened:
         """The server's model, limits and block size, as it reported them when the stream opened."""
         if self._conversation.opened is None:
-            raise RuntimeError("the session is not open yet: enter it with `async with` first")
+            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
         return self._conversation.opened
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
         """The conversation before the draft: the messages of the opening, then question and answer of each turn.
 
+        With `continue_final_message`, a turn is one message: what was submitted, and the answer that continues it.
         A running answer and its question are not part of it yet.
         """
         return self._conversation.messages
@@ -123,6 +128,16 @@ class Session:
         self._check_usable()
         replacement = smallest_replace(self.draft, text)
         await self._exchange.send(*self._composition.replace(*replacement, composing=composing))
+
+    async def edit_utf16(self, changes: Iterable[Change], *, composing: bool = False) -> None:
+        """Carry out an editor's changes, each (start, end, text), whose positions count UTF-16 code units.
+
+        Each counts in the text that those before it have left, as in the Language Server Protocol and in Monaco. If all
+        count in the old text, as CodeMirror's do, give the last one first. If one cannot be carried out, none is. With
+        `composing`, what differs is under composition, as in `type`.
+        """
+        self._check_usable()
+        await self.set_draft(changed(self.draft, changes), composing=composing)
 
     async def flush(self, confirmed: int | None = None) -> int:
         """Have the server warm the first `confirmed` code points; default: all but what may still change.
@@ -177,13 +192,13 @@ class Session:
         """
         await self._settled()
         there = len(self.messages)
-        if not 0 <= keep_messages <= there:
+        if not 0 <= checked_int(keep_messages, "keep_messages") <= there:
             raise InvalidRequest(
                 f"cannot keep {keep_messages} of {there} messages: give 0 to {there}", session_continues=True
             )
-        added = [message_to_wire(message) for message in messages]
+        added = [message_to_wire(message) for message in checked_iterable(messages, "messages")]
         kept = self.messages[:keep_messages]
-        self._conversation.messages = kept + tuple(ChatMessage(m.role, m.content) for m in added)
+        self._conversation.messages = kept + tuple(message_from_wire(message) for message in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
     async def regenerate(self) -> Answer:
@@ -192,10 +207,9 @@ class Session:
         The draft stays as it is.
         """
         await self._settled()
-        if [message.role for message in self.messages[-2:]] != ["user", "assistant"]:
+        if (text := self._conversation.last_question) is None:
             raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
-        text = self.messages[-2].content
-        await self.rewrite(len(self.messages) - 2)
+        await self.rewrite(len(self.messages) - self._conversation.turn_messages)
         return await self._ask(self._composition.submit_beside(text))
 
     async def hand_off(self, text: str | None = None) -> HandedOff:
@@ -304,7 +318,7 @@ class Session:
     def _check_usable(self) -> None:
         """Raise the error that ended the session, or the server's error about an earlier event."""
         if not self._exchange.started:
-            raise RuntimeError("the session is not open yet: enter it with `async with` first")
+            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
         if self._exchange.failure is not None:
             raise self._exchange.failure
         self._conversation.check()

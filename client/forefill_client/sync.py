@@ -5,62 +5,34 @@ the way. Each call waits for what the asynchronous one awaits, and raises the sa
 parameters and meaning as those of `AsyncClient`, `Session` and `Answer`.
 """
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
 from .answer import Answer
+from .answer_parts import AnswerPart
 from .client import DEFAULT_RESUME, AsyncClient
 from .connection import Metadata
-from .errors import ForefillError
+from .errors import ForefillError, NotReachable
 from .exchange import OnState, SessionState
 from .hand_off import HandedOff, HandedOffRequest, UsageLike
-from .options import CacheScope, ChatMessage, MessageLike, PregenerationMode, Resume, Sampling, WarmMode
+from .logprobs import TokenLogprobs
+from .messages import ChatMessage, MessageLike, ToolCall
+from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
+from .portal import Portal
+from .positions import Change
 from .report import FlushResult, Ledger, Opened, Report
 from .session import Session
 
 T = TypeVar("T")
-JOIN_SECONDS: Final = 5.0
 
 
-class Portal:
-    """An event loop in a thread of its own, for calls from any other thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="forefill-client", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine, and return or raise what it does; it is cancelled if the wait is interrupted."""
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return running.result()
-        except BaseException:
-            running.cancel()
-            raise
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Call a function in the loop's thread."""
-
-        async def called() -> T:
-            return function()
-
-        return self.run(called())
-
-    def stop(self) -> None:
-        """End the loop and its thread."""
-        if self._loop.is_closed():
-            return
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(JOIN_SECONDS)
-        if not self._thread.is_alive():
-            self._loop.close()
+def _closed() -> NotReachable:
+    return NotReachable("the client is closed: make a new one with Client.connect")
 
 
 class Client:
@@ -68,7 +40,7 @@ class Client:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._portal = Portal()
+        self._portal = Portal("forefill-client", _closed)
 
     @classmethod
     def connect(
@@ -115,8 +87,13 @@ class Client:
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
+        tools: Iterable[Mapping[str, Any]] | None = None,
+        documents: Iterable[Mapping[str, str]] | None = None,
+        reasoning_effort: str | None = None,
+        continue_final_message: bool = False,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
+        adapter: str = "",
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
@@ -132,8 +109,13 @@ class Client:
             cache_secret=cache_secret,
             session_key=session_key,
             resume_token=resume_token,
+            tools=tools,
+            documents=documents,
+            reasoning_effort=reasoning_effort,
+            continue_final_message=continue_final_message,
             chat_template_kwargs=chat_template_kwargs,
             pregeneration=pregeneration,
+            adapter=adapter,
             metadata=metadata,
             auto_flush=auto_flush,
             on_flush=on_flush,
@@ -142,8 +124,9 @@ class Client:
         return SyncSession(self._portal, session)
 
     def close(self) -> None:
-        """Close the connection and cancel sessions that are still open."""
-        self._portal.run(self._client.close())
+        """Close the connection and cancel sessions that are still open; a second call does nothing."""
+        with contextlib.suppress(NotReachable):  # it is closed
+            self._portal.run(self._client.close())
         self._portal.stop()
 
     def __repr__(self) -> str:
@@ -219,6 +202,10 @@ class SyncSession:
         """Replace the draft by `text`, sending only the difference. See `Session.set_draft`."""
         self._portal.run(self._session.set_draft(text, composing=composing))
 
+    def edit_utf16(self, changes: Iterable[Change], *, composing: bool = False) -> None:
+        """Carry out an editor's changes, whose positions count UTF-16 code units. See `Session.edit_utf16`."""
+        self._portal.run(self._session.edit_utf16(changes, composing=composing))
+
     def flush(self, confirmed: int | None = None) -> int:
         """Have the server warm the first `confirmed` code points. See `Session.flush`."""
         return self._portal.run(self._session.flush(confirmed))
@@ -251,18 +238,23 @@ class SyncSession:
 
     def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why. See `Session.wait_closed`."""
-        return self._portal.run(self._session.wait_closed())
+        try:
+            return self._portal.run(self._session.wait_closed())
+        except NotReachable as closed:  # the client is closed, and with it the session
+            return closed
 
     def end(self) -> None:
         """Close the session in good order, after a running answer; nothing can be sent afterwards."""
-        self._portal.run(self._session.end())
+        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+            self._portal.run(self._session.end())
 
     def __enter__(self) -> Self:
         self._portal.run(self._session.__aenter__())
         return self
 
     def __exit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
-        self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
+        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+            self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
 
 
 class SyncAnswer:
@@ -315,17 +307,38 @@ class SyncAnswer:
         """All of its text that has come, read or not."""
         return self._answer.text_so_far
 
-    def __iter__(self) -> Iterator[str]:
-        deltas = aiter(self._answer)
+    @property
+    def logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """All of its tokens that have come, with their probabilities. See `Answer.logprobs`."""
+        return self._answer.logprobs
 
-        async def step() -> str | None:
-            return await anext(deltas, None)
+    def __iter__(self) -> Iterator[str]:
+        return self._iterated(aiter(self._answer))
+
+    def parts(self) -> Iterator[AnswerPart]:
+        """Iterate over all of it, in place of its text alone. See `Answer.parts`."""
+        return self._iterated(self._answer.parts())
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, as far as it has come. See `Answer.reasoning`."""
+        return self._answer.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls of tools, as far as they have come. See `Answer.tool_calls`."""
+        return self._answer.tool_calls
+
+    def _iterated(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def step() -> T | None:
+            return await anext(items, None)
 
         try:
-            while (delta := self._portal.run(step())) is not None:
-                yield delta
+            while (item := self._portal.run(step())) is not None:
+                yield item
         finally:
-            self._portal.call(lambda: self._answer._cancel(keep_text=True))
+            with contextlib.suppress(NotReachable):  # the client is closed
+                self._portal.call(lambda: self._answer._cancel(keep_text=True))
 
     def cancel(self, *, keep_text: bool = True) -> None:
         """Stop the answer, and wait until the server has stopped. See `Answer.cancel`."""

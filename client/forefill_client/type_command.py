@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .client import AsyncClient
-from .keystrokes import KeystrokeEvent
+from .keystrokes import Stroke, StrokeKind, Trace, TraceWriter
 from .options import Sampling
 from .report import FinishReason, FlushResult, Ledger, Report
 from .session import Session
@@ -18,25 +20,35 @@ CONNECT_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class TypeCommand:
-    """The arguments of `forefill type`."""
+    """What `forefill type` does."""
 
-    text: str
+    trace: Trace
+    """What is typed; it ends with SUBMIT."""
+    speed: float
+    """How many times as fast."""
+    record: Path | None
+    """The file for a trace of what was typed."""
     target: str
     system: str | None
     sampling: Sampling
-    mean_delay_ms: float
-    typo_rate: float
-    seed: int | None
     as_json: bool
 
 
 async def run(command: TypeCommand) -> int:
     """Run the command and return its exit status."""
-    with Terminal() as terminal:
-        return await _run(command, _View(terminal, quiet=command.as_json))
+    with Terminal() as terminal, ExitStack() as files:
+        record = None
+        if command.record is not None:
+            record = TraceWriter(files.enter_context(command.record.open("w", encoding="utf-8")))
+        return await _run(command, _View(terminal, quiet=command.as_json), record)
 
 
-async def _run(command: TypeCommand, view: "_View") -> int:
+async def _run(command: TypeCommand, view: "_View", record: TraceWriter | None) -> int:
+    async def typed(stroke: Stroke) -> None:
+        view.typed(stroke)
+        if record is not None:
+            record.write(stroke)
+
     messages = [("system", command.system)] if command.system is not None else []
     async with AsyncClient.connect(
         command.target, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS, resume=None
@@ -45,14 +57,7 @@ async def _run(command: TypeCommand, view: "_View") -> int:
         async with session:
             view.opened(session)
             answer, report = await type_and_submit(
-                session,
-                command.text,
-                mean_delay_ms=command.mean_delay_ms,
-                std_delay_ms=command.mean_delay_ms / 3,
-                typo_rate=command.typo_rate,
-                seed=command.seed,
-                on_event=view.typed,
-                on_delta=view.delta,
+                session, command.trace, speed=command.speed, on_stroke=typed, on_delta=view.delta
             )
     if command.as_json:
         write_result(json.dumps(_as_json(command, session, answer, report, view.results)) + "\n")
@@ -88,10 +93,14 @@ class _View:
         if opened.warming_inert_reason:
             self._terminal.say(f"warming has no effect here: {opened.warming_inert_reason}")
 
-    async def typed(self, event: KeystrokeEvent) -> None:
-        if not self._answering:
-            self._draft, self._confirmed = event.current_text, len(event.confirmed_text)
-            self._draw()
+    def typed(self, stroke: Stroke) -> None:
+        self._draft = stroke.draft
+        if stroke.kind is StrokeKind.FLUSH:
+            self._confirmed = stroke.confirmed
+        elif stroke.kind is StrokeKind.REPLACE:
+            self._confirmed = min(self._confirmed, stroke.start)
+        self._confirmed = min(self._confirmed, len(stroke.draft))
+        self._draw()
 
     def flushed(self, result: FlushResult) -> None:
         self.results.append(result)
@@ -152,7 +161,7 @@ def _as_json(
     command: TypeCommand, session: Session, answer: str, report: Report, flushes: list[FlushResult]
 ) -> dict[str, Any]:
     return {
-        "text": command.text,
+        "text": command.trace[-1].draft,
         "answer": answer,
         "model": session.opened.model,
         "session_id": session.opened.session_id,

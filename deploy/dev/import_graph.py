@@ -43,11 +43,13 @@ def _service_package_of(module: str) -> str | None:
 
 
 # `forefill` holds the modules that are generated from proto/.
-PROGRAMS = Order((("forefill_bench",), ("forefill_client", "forefill_service"), ("forefill",)), _program_of)
+PROGRAMS = Order(
+    (("forefill_bench", "forefill_pytest"), ("forefill_client", "forefill_service"), ("forefill",)), _program_of
+)
 SERVICE = Order(
     (
         ("__main__",),
-        ("cli",),
+        ("cli", "testing"),
         ("server",),
         ("wire",),
         ("serving",),

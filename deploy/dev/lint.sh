@@ -30,6 +30,16 @@ wire_is_kept() {
     return "$status"
 }
 
+# pyright is a program of Node's: npm ci gets the version that is locked beside it.
+client_is_typed_strictly() {
+    local pyright=deploy/dev/pyright
+    command -v npm >/dev/null || { say "  skipped: npm is not installed"; return; }
+    if [ ! $pyright/node_modules/.package-lock.json -nt $pyright/package-lock.json ]; then
+        npm ci --prefix $pyright --ignore-scripts --no-audit --no-fund --silent || return
+    fi
+    node $pyright/node_modules/pyright/index.js --pythonpath .venv/bin/python
+}
+
 scripts_are_clean() {
     # The shellcheck package is not built for every processor.
     command -v shellcheck >/dev/null || { say "  skipped: shellcheck is not installed"; return; }
@@ -39,7 +49,9 @@ scripts_are_clean() {
 check "format: ruff format" ruff format --check --quiet .
 check "lint: ruff check" ruff check --quiet .
 check "types: mypy --strict" mypy
+check "types: pyright, strict, for the client" client_is_typed_strictly
 check "imports: order, and drawing in CONTRIBUTING" python deploy/dev/import_graph.py --check
+check "docs: client/API.md, and docstrings of public names" python deploy/dev/api_reference.py --check
 check "proto: buf lint" buf lint
 check "proto: buf format" buf format --diff --exit-code
 check "proto: buf breaking" wire_is_kept

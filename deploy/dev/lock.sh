@@ -15,7 +15,7 @@ if ! "$tools/bin/uv" --version 2>/dev/null | grep -qF "${uv[0]#uv==}"; then
 fi
 
 "$tools/bin/uv" pip compile pyproject.toml ${UPGRADE:+--upgrade} \
-    --extra cpu --extra bench --group model --group torch --group dev \
+    --extra cpu --extra bench --extra graphemes --group model --group torch --group dev \
     --universal --python-version 3.11 --python "$tools/bin/python" \
     --generate-hashes --no-annotate --custom-compile-command "make lock" \
     --quiet --output-file requirements.lock >/dev/null

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
-from .engine import Engine, FakeEngine, FakeSpeed
+from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
@@ -111,15 +111,7 @@ def start_engines(settings: Settings) -> Sequence[Engine]:
     Raises EngineStartError with one line of cause.
     """
     if settings.engine.kind == "fake":
-        return [
-            FakeEngine(
-                context_tokens=settings.engine.context_tokens or 8192,
-                block_size=settings.engine.block_size or 16,
-                answer_tokens=settings.fake.answer_tokens,
-                speed=FakeSpeed(settings.fake.prefill_speed or None, settings.fake.decode_speed or None),
-                keep_requests=False,
-            )
-        ]
+        return [FakeEngine.of(settings)]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")

@@ -35,8 +35,9 @@ class Reason(Enum):
         "an answer is still running, or a hand-off is open; wait for its end, or send HandOffFinished, or Cancel"
     )
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
-    INVALID_SAMPLING = "a sampling value is out of range"
+    INVALID_SAMPLING = "a sampling value cannot be used; correct it, or leave it out"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
+    INVALID_TOOLS = "a tool has not the form that a chat completion has for it; mend it, and open again"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
     GENERATION_FAILED = "the engine could not generate an answer; SUBMIT again"
@@ -44,6 +45,7 @@ class Reason(Enum):
         "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
     )
     NOTHING_TO_CANCEL = "no answer runs that could be stopped; go on, it may just have ended"
+    ADAPTER_NOT_FOUND = "the engine does not have this adapter; open with one that it has, or without"
     INVALID_REWRITE = "the Rewrite does not fit the conversation, which stays as it is; send one that does"
     HAND_OFF_NOT_OFFERED = "this server does not say where its engine is reached, and the draft stays; use SUBMIT"
     NOTHING_HANDED_OFF = "no hand-off is open that could be finished; if the answer is missing, send it with Rewrite"

@@ -97,8 +97,7 @@ async def _compose_api(
             finally:
                 openai.stop()
                 healthy.stop()
-                servicer.stop()
-                await server.stop(settings.server.stop_grace_seconds)
+                await _stop(server, servicer, settings)
                 await pool.close()
 
 
@@ -126,6 +125,18 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
             return 1
     finally:
         await asyncio.gather(*(engine.close() for engine in engines))
+
+
+async def _stop(server: grpc.aio.Server, servicer: KeystrokeServicer, settings: Settings) -> None:
+    """Take no new streams, tell those that are open, end those that are still there, and wait for their answers."""
+    go_away, grace = settings.server.go_away_seconds, settings.server.stop_grace_seconds
+    stopped = asyncio.create_task(server.stop(go_away + grace))
+    try:
+        if not servicer.engine_died.is_set():
+            await servicer.drain(go_away)
+    finally:
+        servicer.stop()
+        await stopped
 
 
 @asynccontextmanager

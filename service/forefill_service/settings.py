@@ -41,9 +41,13 @@ class ServerSettings(Group):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
     )
-    stop_grace_seconds: float = Field(
-        10, ge=0, description="when the server stops, give running answers this long to finish"
+    go_away_seconds: float = Field(
+        3,
+        ge=0,
+        description="when the server stops, tell sessions (GoAway) so long before they end, so that clients can move "
+        "to another server while their users go on typing",
     )
+    stop_grace_seconds: float = Field(10, ge=0, description="after that, give running answers this long to finish")
 
 
 class EngineSettings(Group):
@@ -83,6 +87,17 @@ class EngineSettings(Group):
         description="follow what an embedded engine's cache stores and evicts, over a socket that only this user can "
         "open",
     )
+    reasoning_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off what the model thinks, by vLLM's name for it"
+    )
+    tool_call_parser: str = Field(
+        "", description="parser of an embedded vLLM that splits off calls of tools, by vLLM's name for it"
+    )
+    adapters: dict[str, str] = Field(
+        default_factory=dict,
+        description="LoRA adapters that an embedded engine answers with if a client names one, as JSON: "
+        '\'{"NAME": "DIRECTORY"}\'; servers at --engine-url have their own',
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
         alias="engine_args",
@@ -94,6 +109,9 @@ class EngineSettings(Group):
 class FakeSettings(Group):
     """With --engine fake: how it answers, to try a client against."""
 
+    answer: str = Field(
+        "", alias="fake_answer", description="text of every answer (default: made-up words that depend on the prompt)"
+    )
     answer_tokens: int = Field(
         8, ge=1, alias="fake_answer_tokens", description="length of an answer that nothing ends earlier, in tokens"
     )
@@ -102,6 +120,16 @@ class FakeSettings(Group):
     )
     prefill_speed: float = Field(
         0, ge=0, alias="fake_prefill_speed", description="tokens of a prompt a second; 0 takes no time"
+    )
+    refuse_every: int = Field(0, ge=0, alias="fake_refuse_every", description="refuse every Nth answer; 0 refuses none")
+    break_every: int = Field(
+        0,
+        ge=0,
+        alias="fake_break_every",
+        description="lose the engine in the middle of every Nth answer; 0 never loses it",
+    )
+    reasoning_tokens: int = Field(
+        0, ge=0, alias="fake_reasoning_tokens", description="tokens of an answer, from its first on, that are reasoning"
     )
 
 
@@ -386,6 +414,8 @@ class Settings(BaseModel):
         engine, remote = self.engine, self.remote
         if (engine.kind == "remote") is not bool(remote.urls):
             raise ValueError("--engine remote and --engine-url belong together")
+        if engine.adapters and engine.kind == "remote":
+            raise ValueError("--adapters are those of an embedded engine; start the servers with --lora-modules")
         if not all(map(_is_address, remote.urls)):
             raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
         if remote.router and (len(remote.urls) != 1 or remote.data_parallel_size > 1):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from forefill_service.cache.blocks import CachedBlocks
 from forefill_service.cache.view import CacheView
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from forefill_service.engine.packaged_model import packaged_model_path
@@ -40,7 +40,7 @@ class Typist:
 
     def __post_init__(self) -> None:
         system = ChatMessage("system", LINE * (self.base_tokens // len(self.chat.encode(LINE))))
-        self.turn = TurnPrompt(self.chat, [system], self.today, context_tokens=10**6)
+        self.turn = TurnPrompt(self.chat, Conversation((system,), self.today), context_tokens=10**6)
         self.view = CacheView(CachedBlocks(keep_seconds=3600), block_size=32, context_tokens=10**6)
         self.texts = self._typed()
         self.warmed()

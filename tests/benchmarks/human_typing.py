@@ -5,7 +5,7 @@ figure shows the simulation beside the users kept for judging, of whom nothing w
 
     python -m tests.benchmarks.human_typing [--people-log FILE] [--plot tests/benchmarks/figures/human-typing]
 
-Prints the figures of `forefill_bench/typing/human.py`, then simulated and measured shares and percentiles.
+Prints the figures of `forefill_client/keystrokes/human.py`, then simulated and measured shares and percentiles.
 """
 
 import argparse
@@ -19,10 +19,19 @@ from typing import Any
 
 import numpy as np
 from forefill_bench.report.plots import label_axes, new_figure
-from forefill_bench.typing.human import COPIED_MEAN_MS, COPYING, LOGGED, LONGEST_GAP, Gap, HumanTyping, Move
-from forefill_bench.typing.human_script import as_typist_ends, drafts_by, move_of
+from forefill_bench.typing.human import COPYING, LOGGED
 from forefill_bench.typing.people_log import LoggedMessage, find_log, is_for_judging, read_log
 from forefill_bench.typing.texts import WORDS
+from forefill_client.keystrokes import (
+    COMPOSING,
+    TRANSCRIBING,
+    HumanTypingModel,
+    InterKeyInterval,
+    KeyRole,
+    as_typist_ends,
+)
+from forefill_client.keystrokes.hands import drafts_by, role_of
+from forefill_client.keystrokes.human import LONGEST_INTERVAL, PUBLISHED_MEAN_MS
 
 SHORTEST = 0.05
 """A multiple of the pace: shorter gaps, of overlapping keys, count as this."""
@@ -30,7 +39,7 @@ PAUSE_MS = 600.0
 COPIED_PAUSES = 3.3 / 47
 """The share of gaps of PAUSE_MS and more in copied sentences; gaps above LONGEST_COPIED_MS are left out."""
 LONGEST_COPIED_MS = 5000.0
-MESSAGES_OF_A_TYPIST = 20
+MESSAGES_OF_A_TYPIST = 5
 SHARES = (5, 25, 50, 75, 90)
 
 
@@ -40,27 +49,27 @@ class Key:
 
     user: str
     message: int
-    move: Move
+    role: KeyRole
     gap_ms: float
 
 
 def keys_of(messages: Sequence[LoggedMessage]) -> Iterator[Key]:
     """Yield every key of messages but the first ones, Enter included."""
     for index, message in enumerate(messages):
-        last = Move.LETTER
+        last = KeyRole.LETTER
         for (before_ms, before), (at_ms, draft) in pairwise(message.changes):
-            move = move_of(before, draft, last)
+            role = role_of(before, draft, last)
             if draft.startswith(before) or before.startswith(draft):  # at the end, as the model types
-                yield Key(message.user, index, move, at_ms - before_ms)
-            last = move
-        yield Key(message.user, index, Move.ENTER, message.sent_ms - message.changes[-1][0])
+                yield Key(message.user, index, role, at_ms - before_ms)
+            last = role
+        yield Key(message.user, index, KeyRole.ENTER, message.sent_ms - message.changes[-1][0])
 
 
 def paces_of(keys: Sequence[Key]) -> dict[str, float]:
     """Return the median gap between letters of every user."""
     letters = defaultdict(list)
     for key in keys:
-        if key.move is Move.LETTER:
+        if key.role is KeyRole.LETTER:
             letters[key.user].append(key.gap_ms)
     return {user: float(np.median(gaps)) for user, gaps in letters.items()}
 
@@ -78,18 +87,18 @@ def mixture(values: "np.ndarray[Any, Any]", rounds: int = 400) -> tuple[Any, Any
     return share[order], mean[order], spread[order]
 
 
-def fitted(messages: Sequence[LoggedMessage]) -> HumanTyping:
+def fitted(messages: Sequence[LoggedMessage]) -> HumanTypingModel:
     """Fit the model on messages."""
     keys = list(keys_of(messages))
     paces = paces_of(keys)
     keys = [key for key in keys if key.user in paces]
     ratio = {key: max(SHORTEST, key.gap_ms / paces[key.user]) for key in keys}
-    keys = [key for key in keys if ratio[key] <= LONGEST_GAP]
+    keys = [key for key in keys if ratio[key] <= LONGEST_INTERVAL]
     gaps = {}
-    for move in Move:
-        values = np.log([ratio[key] for key in keys if key.move is move])
+    for role in set(KeyRole) - {KeyRole.PASTE}:  # the log has none
+        values = np.log([ratio[key] for key in keys if key.role is role])
         share, mean, spread = mixture(values)
-        gaps[move] = Gap(
+        gaps[role] = InterKeyInterval(
             *(round(float(value), 3) for value in (np.exp(mean[0]), spread[0], share[1], np.exp(mean[1]), spread[1]))
         )
     marks = _mark_shares(messages)
@@ -98,8 +107,8 @@ def fitted(messages: Sequence[LoggedMessage]) -> HumanTyping:
     deleted = np.array(runs)
     logs = np.log(list(paces.values()))
     return replace(
-        LOGGED,
-        gaps=gaps,
+        COMPOSING,
+        intervals={**COMPOSING.intervals, **gaps},
         pace_ms=round(float(np.exp(logs.mean())), 0),
         pace_spread=round(float(logs.std()), 2),
         burst_spread=round(_burst_spread(keys, ratio, gaps), 2),
@@ -111,17 +120,17 @@ def fitted(messages: Sequence[LoggedMessage]) -> HumanTyping:
     )
 
 
-def _burst_spread(keys: Sequence[Key], ratio: dict[Key, float], gaps: dict[Move, Gap]) -> float:
+def _burst_spread(keys: Sequence[Key], ratio: dict[Key, float], gaps: dict[KeyRole, InterKeyInterval]) -> float:
     """Return the deviation that neighbouring keys have in common: the root of their residuals' covariance."""
     products = []
     for one, two in pairwise(keys):
         if one.message != two.message:
             continue
         left, right = (
-            (np.log(ratio[key]) - np.log(gaps[key.move].median)) / gaps[key.move].spread for key in (one, two)
+            (np.log(ratio[key]) - np.log(gaps[key.role].median)) / gaps[key.role].spread for key in (one, two)
         )
         if abs(left) < 2 and abs(right) < 2:  # neither is a thinking pause
-            products.append(left * right * gaps[one.move].spread * gaps[two.move].spread)
+            products.append(left * right * gaps[one.role].spread * gaps[two.role].spread)
     return float(np.sqrt(max(0.0, np.mean(products))))
 
 
@@ -159,46 +168,56 @@ def _deleted_spread(deleted: "np.ndarray[Any, Any]") -> float:
     return float(np.mean([np.log(most) / norm.isf((deleted > most).mean()) for most in range(2, 7)]))
 
 
-def simulated(typing: HumanTyping, messages: int, seed: int = 1) -> list[LoggedMessage]:
+def simulated(people: HumanTypingModel, messages: int, seed: int = 1) -> list[LoggedMessage]:
     """Type made-up texts of the sample questions' words, as long as the log's, in the form of logged messages."""
     rng, made = Random(seed), []
     for index in range(messages):
         if index % MESSAGES_OF_A_TYPIST == 0:
-            typist = typing.typist(rng)
+            typist = people.typist(rng)
         text = as_typist_ends(typist, " ".join(rng.choices(WORDS, k=rng.randint(2, 7))), rng)
         drafts, enter_ms = drafts_by(typist, text, rng)
         made.append(LoggedMessage(f"typist {index // MESSAGES_OF_A_TYPIST}", "", tuple(drafts), enter_ms))
     return made
 
 
-def copying(typing: HumanTyping) -> tuple[float, float]:
+def copying(people: HumanTypingModel) -> tuple[float, float]:
     """Find the pace and the hesitation with which copied sentences have their published mean and pauses."""
     low, high = 0.0, 1.0
     for _ in range(12):
         middle = (low + high) / 2
-        pace_ms = _pace_for_mean(replace(typing, hesitation=middle))
-        gaps = _inner_gaps(replace(typing, hesitation=middle, pace_ms=pace_ms))
+        pace_ms = _pace_for_mean(replace(people, hesitation=middle))
+        gaps = _inner_gaps(replace(people, hesitation=middle, pace_ms=pace_ms))
         low, high = (middle, high) if (gaps >= PAUSE_MS).mean() < COPIED_PAUSES else (low, middle)
     return round(pace_ms, 0), round(middle, 2)
 
 
-def _pace_for_mean(typing: HumanTyping) -> float:
-    pace_ms = typing.pace_ms
+def _pace_for_mean(people: HumanTypingModel) -> float:
+    pace_ms = people.pace_ms
     for _ in range(6):
-        pace_ms *= COPIED_MEAN_MS / _inner_gaps(replace(typing, pace_ms=pace_ms)).mean()
+        pace_ms *= PUBLISHED_MEAN_MS / _inner_gaps(replace(people, pace_ms=pace_ms)).mean()
     return float(pace_ms)
 
 
-def _inner_gaps(typing: HumanTyping) -> "np.ndarray[Any, Any]":
-    gaps = np.array([key.gap_ms for key in keys_of(simulated(typing, 3000)) if key.move is not Move.ENTER])
+def _inner_gaps(people: HumanTypingModel) -> "np.ndarray[Any, Any]":
+    gaps = np.array([key.gap_ms for key in keys_of(simulated(people, 3000)) if key.role is not KeyRole.ENTER])
     return gaps[gaps <= LONGEST_COPIED_MS]
+
+
+def rollover(people: HumanTypingModel, typists: int = 1000, seed: int = 1) -> tuple[float, float, float]:
+    """Return the share of keys that overlap: its mean, its deviation between typists, and that of fast ones (p90)."""
+    rng, shares = Random(seed), []
+    for _ in range(typists):
+        typist = people.typist(rng)
+        drafts, _ = drafts_by(typist, " ".join(rng.choices(WORDS, k=15)), rng)
+        shares.append(np.mean([later - earlier < typist.hold_ms for (earlier, _), (later, _) in pairwise(drafts)]))
+    return float(np.mean(shares)), float(np.std(shares)), float(np.percentile(shares, 90))
 
 
 def compare(name: str, messages: Sequence[LoggedMessage]) -> None:
     """Print the shares and percentiles of messages."""
     keys = list(keys_of(messages))
-    inner = np.array([key.gap_ms for key in keys if key.move is not Move.ENTER])
-    enter = np.array([key.gap_ms for key in keys if key.move is Move.ENTER])
+    inner = np.array([key.gap_ms for key in keys if key.role is not KeyRole.ENTER])
+    enter = np.array([key.gap_ms for key in keys if key.role is KeyRole.ENTER])
     runs, characters = _corrections(messages)
     marks = np.mean([message.text.rstrip()[-1:] in tuple(".?!") for message in messages])
     print(f"\n{name}: {len(messages)} messages, {np.mean([len(one.text) for one in messages]):.0f} characters each")
@@ -219,13 +238,21 @@ def _percentiles(values: "np.ndarray[Any, Any]") -> str:
 
 def draw(groups: Mapping[str, Sequence[LoggedMessage]], prefix: Path) -> None:
     """Draw the distributions of gaps by the use of the key, as PREFIX.png and PREFIX.svg."""
-    panels = {"within words": [Move.LETTER], "first letter of a word": [Move.WORD], "last key to Enter": [Move.ENTER]}
-    panels |= {"first deletion": [Move.FIRST_DELETE]}
+    panels = {
+        "within words": [KeyRole.LETTER],
+        "first letter of a word": [KeyRole.WORD],
+        "last key to Enter": [KeyRole.ENTER],
+    }
+    panels |= {"first deletion": [KeyRole.FIRST_DELETE]}
     figure, axes = new_figure(15.0, 4.2, len(panels))
-    styles = {"log": ("#000000", "-"), "simulated": ("#D55E00", "--"), "simulated, copying": ("#0072B2", ":")}
-    for panel, (title, moves) in zip(axes, panels.items(), strict=True):
+    styles = {
+        "log": ("#000000", "-"),
+        "simulated, composing": ("#D55E00", "--"),
+        "simulated, transcribing": ("#0072B2", ":"),
+    }
+    for panel, (title, roles) in zip(axes, panels.items(), strict=True):
         for name, messages in groups.items():
-            gaps = np.sort([key.gap_ms for key in keys_of(messages) if key.move in moves])
+            gaps = np.sort([key.gap_ms for key in keys_of(messages) if key.role in roles])
             colour, line = next(style for start, style in reversed(styles.items()) if name.startswith(start))
             panel.plot(gaps, np.arange(1, len(gaps) + 1) / len(gaps), line, color=colour, label=name)
         panel.set_xscale("log")
@@ -247,17 +274,20 @@ def main() -> None:
     tuning = [message for message in messages if not is_for_judging(message.user)]
     judging = [message for message in messages if is_for_judging(message.user)]
     found = fitted(tuning)
-    for move, gap in found.gaps.items():
-        print(f"{move}: {gap},")
-    print(replace(found, gaps={}))
-    print("copying: pace and hesitation", copying(replace(COPYING, gaps=found.gaps)))
+    for role, interval in found.intervals.items():
+        print(f"{role}: {interval},")
+    print(replace(found, intervals={}))
+    print("transcribing: pace and hesitation", copying(replace(COPYING, intervals=found.intervals)))
     compare("log, users for tuning", tuning)
     compare("log, users for judging", judging)
-    compare("simulated as in the log", simulated(LOGGED, 8000))
-    compare("simulated, copying", simulated(COPYING, 8000))
+    simulations = {"composing": COMPOSING, "transcribing": TRANSCRIBING}
+    for name, people in (simulations | {"the benchmarks' logged": LOGGED, "their copying": COPYING}).items():
+        compare(f"simulated, {name}", simulated(people, 8000))
+    mean, deviation, fast = rollover(TRANSCRIBING)
+    print(f"\nkeys that overlap, transcribing: {mean:.0%}, between people {deviation:.0%}, at p90 {fast:.0%}")
     if options.plot:
-        groups = {"log, users for judging": judging, "simulated": simulated(LOGGED, 8000)}
-        draw(groups | {"simulated, copying": simulated(COPYING, 8000)}, options.plot)
+        drawn = {f"simulated, {name}": simulated(people, 8000) for name, people in simulations.items()}
+        draw({"log, users for judging": judging} | drawn, options.plot)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from forefill_bench.sim.scenario import SIMULATED_ARMS, ReplicaSpec, Use
 from forefill_bench.sim.simulate import simulate
 from forefill_bench.typing.arms import ARMS
 from forefill_bench.typing.schedule import Pace, Window, plan_load
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeChat
 
 HEAD: Final = (
@@ -118,7 +118,9 @@ def measured_of(results: dict[str, Any], arm: str, typists: int) -> Measured:
 def asked_tokens(query: str) -> int:
     """Return how many tokens of the simulated prompt are the question and the template's end."""
     chat = FakeChat()
-    return len(chat.encode(chat.render([ChatMessage("user", query)], {}))) - len(chat.encode("<|start|>user\n"))
+    return len(chat.encode(chat.render(Conversation((ChatMessage("user", query),))))) - len(
+        chat.encode("<|start|>user\n")
+    )
 
 
 def line(typists: int, arm: str, measured: Measured, *speeds: Sequence[SimulatedOutcome]) -> str:

@@ -37,7 +37,7 @@ from typing import Any, Final
 
 from forefill_bench.typing.texts import INSTRUCTIONS, question
 from forefill_client.keystrokes import SAMPLE_SCHEMA
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.token_ids import common_length
 from forefill_service.engine import warm
 from forefill_service.engine.vllm import EmbeddedEngine
@@ -170,7 +170,7 @@ class Bench:
 
     def _ids(self, schema: str, draft: str) -> list[int]:
         messages = (ChatMessage("system", f"{INSTRUCTIONS} The schema:\n\n{schema}"), ChatMessage("user", draft))
-        return self._engine.chat.encode(self._engine.chat.render(messages, {}))
+        return self._engine.chat.encode(self._engine.chat.render(Conversation(messages)))
 
     def _salt(self) -> str:
         return f"{time.time_ns()}-{self._next()}"

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from transformers import AutoTokenizer
@@ -102,7 +102,7 @@ def measured(families: Sequence[str]) -> Table:
     rule = default_rule()
     for family in families:
         try:
-            turn = TurnPrompt(chat_of(family), CONVERSATION, {}, 10**6)
+            turn = TurnPrompt(chat_of(family), Conversation(CONVERSATION), 10**6)
         except NoTokenizer as reason:
             raise SystemExit(f"no tokenizer of {family}: {reason}") from None
         for script, texts in QUESTIONS.items():

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_bench.typing.playing import at_instants
+from forefill_client.keystrokes.playback import at_instants
 from forefill_service.wire.servicer import SERVICE_NAME
 
 SENTENCE = "Which of these patients saw a doctor twice since last March "

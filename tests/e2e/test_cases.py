@@ -5,7 +5,7 @@ Those that are about the ids of SUBMIT are in test_cases_of_ids.py.
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_client import AsyncClient, InvalidText
 from forefill_client.draft import Draft, smallest_replace
 from forefill_service import server
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from forefill_service.engine import FakeEngine
@@ -59,7 +59,7 @@ MOST_WRONG = 2.0
 @pytest.fixture(scope="module", params=[*FAMILIES, "packaged model"])
 def turn(request: pytest.FixtureRequest) -> TurnPrompt:
     """A turn on a tokenizer."""
-    return TurnPrompt(_chat(request.param), CONVERSATION, {}, 10**6)
+    return TurnPrompt(_chat(request.param), Conversation(CONVERSATION), 10**6)
 
 
 def _chat(name: str) -> HfChat:
@@ -172,8 +172,10 @@ async def test_every_state_of_a_dictation_reaches_the_server(case: Case) -> None
         assert session.repairs == 0
         await (await session.submit()).text()
         chat = running.engine.chat
-        said = [ChatMessage(*SYSTEM), user(case["states"][-1])]
-        assert chat.encode(chat.render(said, {})) in [request.prompt_ids for request in running.engine.requests]
+        said = (ChatMessage(*SYSTEM), user(case["states"][-1]))
+        assert chat.encode(chat.render(Conversation(said))) in [
+            request.prompt_ids for request in running.engine.requests
+        ]
 
 
 # --- a date in the template
@@ -187,9 +189,9 @@ class Counting(HfChat):
 
     work = (0, 0)
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         self.work = (self.work[0] + 1, self.work[1])
-        return super().render(messages, kwargs)
+        return super().render(conversation)
 
     def encode(self, text: str) -> list[int]:
         self.work = (self.work[0], self.work[1] + len(text))
@@ -237,12 +239,12 @@ def test_after_midnight_a_flush_renders_and_tokenizes_as_much_as_before(
 ) -> None:
     monkeypatch.setattr(transformers.utils.chat_template_utils, "datetime", Stopped)
     monkeypatch.setattr(Stopped, "at", datetime.fromisoformat(case["before"]))
-    turn = TurnPrompt(llama_32, [ChatMessage("system", 4000 * LINE)], {}, 10**6)
+    turn = TurnPrompt(llama_32, Conversation((ChatMessage("system", 4000 * LINE),)), 10**6)
     texts = [case["draft"] + more for more in ("are ", "are free ", "are free on ", "are free on each ")]
     work_of_flush(turn, llama_32, case["draft"])
     before = [work_of_flush(turn, llama_32, text) for text in texts]
     monkeypatch.setattr(Stopped, "at", datetime.fromisoformat(case["after"]))
-    assert "02 Mar 2026" in llama_32.render([user("x")], {})
+    assert "02 Mar 2026" in llama_32.render(Conversation((user("x"),)))
     _, renewal = work_of_flush(turn, llama_32, case["draft"])
     assert renewal > 4000 * len(LINE)
     assert [work_of_flush(turn, llama_32, text) for text in texts] == before

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import Engine, FakeEngine, Output, Priority, Request, warm
 from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.self_test import warming_inert_reason as self_test
@@ -92,7 +92,7 @@ async def test_an_answer_comes_in_parts_and_the_last_says_why_it_ended(bench: Be
 
 
 async def test_an_answer_that_ends_by_itself_stops(bench: Bench) -> None:
-    prompt = bench.engine.chat.encode(bench.engine.chat.render([ChatMessage("user", "Hi")], {}))
+    prompt = bench.engine.chat.encode(bench.engine.chat.render(Conversation((ChatMessage("user", "Hi"),))))
     outputs = await bench.run(prompt, Sampling(max_tokens=200, temperature=0.0))
     assert outputs[-1].finish_reason == "stop"
     assert 0 < sum(len(output.token_ids) for output in outputs) < 200

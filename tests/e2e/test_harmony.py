@@ -6,16 +6,17 @@ An engine is not needed for that: ids are made before it, and its answers are wr
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.chat.generation import Output
 from forefill_service.chat.messages import ChatMessage, Conversation
+from forefill_service.chat.openai_form import chat_fields
 from forefill_service.engine.probes import CONVERSATIONS
 from forefill_service.engine.vllm.chat import check_chat
-from forefill_service.engine.vllm.harmony import HarmonyText
 from forefill_service.engine.vllm.rendering import VllmRendering
 from forefill_service.errors import Reason, Refusal
 from forefill_service.server import RunningServer, running_server
@@ -37,6 +38,7 @@ ANSWER = (
     "<|start|>assistant<|channel|>commentary<|message|>I count. <|end|>"
     "<|start|>assistant<|channel|>final<|message|>Twelve 🛏️ beds; 的 <|return|>"
 )
+THOUGHT = "They ask for beds."
 TEXT = "I count. Twelve 🛏️ beds; 的 "
 
 
@@ -51,7 +53,16 @@ def theirs(gpt_oss: ModelChats) -> VllmChat:
 
 
 def conversation(messages: Messages) -> Conversation:
-    return Conversation(tuple(ChatMessage(role, content) for role, content in messages), {})
+    return Conversation(tuple(ChatMessage(role, content) for role, content in messages))
+
+
+def split(authority: VllmRendering, parts: Sequence[Sequence[int]]) -> list[Output]:
+    asked = conversation([("user", "How many beds are free?")])
+    splitter = authority.splitter(asked, authority.ids(asked))
+    assert splitter is not None
+    last = len(parts) - 1
+    outputs = [Output("?", tuple(ids), 0, "stop" if at == last else None) for at, ids in enumerate(parts)]
+    return [splitter.split(output) for output in outputs]
 
 
 def tokens(text: str) -> list[int]:
@@ -62,8 +73,8 @@ def tokens(text: str) -> list[int]:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_ids_are_the_endpoints_for_every_conversation(authority: VllmRendering, theirs: VllmChat, name: str) -> None:
     for text in AWKWARD_TEXTS.values():
-        said = [*((m.role, m.content) for m in CONVERSATIONS[name]), ("user", text)]
-        assert authority.ids(conversation(said)) == theirs.ids(said)
+        asked = CONVERSATIONS[name].drafted(text)
+        assert authority.ids(asked) == theirs.ids_of(chat_fields(asked))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.stem for case in CASES])
@@ -86,31 +97,21 @@ def test_the_start_says_in_one_line_that_the_fast_path_differs(
     with caplog.at_level(logging.WARNING, logger="forefill_service"):
         check_chat(gpt_oss.ours(template), authority)
     [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "13 of 13" in record.getMessage()
+    assert "15 of 15" in record.getMessage()
     assert "the first with a question" in record.getMessage()
     assert "\n" not in record.getMessage()
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 7, 1000])
 def test_the_text_is_the_content_that_vllm_parses(authority: VllmRendering, at_a_time: int) -> None:
-    prompt = authority.ids(conversation([("user", "How many beds are free?")]))
-    answer, text = tokens(ANSWER), HarmonyText(authority.parser(), prompt)
-    parts = [text.of(answer[at : at + at_a_time]) for at in range(0, len(answer), at_a_time)]
-    assert "".join(parts) == TEXT
-    _, content, _ = authority.parser().parse("", None, model_output_token_ids=answer)
-    assert content.replace("\n", "") == TEXT, "the endpoint's, which joins messages by a line break if nothing streams"
-
-
-def test_an_answer_that_another_request_continues_has_the_rest_of_its_text(authority: VllmRendering) -> None:
-    prompt = authority.ids(conversation([("user", "How many beds are free?")]))
     answer = tokens(ANSWER)
-    whole = HarmonyText(authority.parser(), prompt)
-    texts = [whole.of([token]) for token in answer]
-    for cut in range(len(answer)):
-        if cut and not texts[cut - 1] and texts[cut]:
-            continue  # within a character, where no answer is continued
-        rest = HarmonyText(authority.parser(), [*prompt, *answer[:cut]])
-        assert rest.of(answer[cut:]) == "".join(texts[cut:]), cut
+    said = split(authority, [answer[at : at + at_a_time] for at in range(0, len(answer), at_a_time)])
+    assert "".join(part.text for part in said) == TEXT
+    assert "".join(part.reasoning for part in said) == THOUGHT
+    parser = authority._online.parser(authority._online.renderer.get_tokenizer())
+    thought, content, _ = parser.parse("", None, model_output_token_ids=answer)
+    assert content.replace("\n", "") == TEXT, "the endpoint's, which joins messages by a line break if nothing streams"
+    assert thought == THOUGHT
 
 
 @pytest_asyncio.fixture
@@ -142,6 +143,7 @@ async def test_a_session_asks_for_the_endpoints_ids_and_sends_the_final_channel(
         expected = await asyncio.to_thread(theirs.ids, first)
         assert engine.generations[-1].prompt_ids == expected
         assert (answer.text, answer.finished.usage.prompt_tokens) == (TEXT, len(expected))
+        assert answer.reasoning == THOUGHT
         assert len(await asyncio.to_thread(theirs.ids, [*before, ("user", "")])) < flushed.stable_tokens < len(expected)
         second = [*first, ("assistant", TEXT), ("user", "And now? ")]
         await typist.submit("And now? ")
@@ -150,4 +152,5 @@ async def test_a_session_asks_for_the_endpoints_ids_and_sends_the_final_channel(
 
 def test_an_answer_that_ends_within_a_header_shows_no_markup(authority: VllmRendering) -> None:
     answer = tokens("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>fin")
-    assert HarmonyText(authority.parser(), tokens("<|start|>assistant")).of(answer) == ""
+    said = split(authority, [answer[:-1], answer[-1:]])
+    assert [(part.text, part.reasoning) for part in said] == [("", "Hm."), ("", "")]

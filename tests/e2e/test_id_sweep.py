@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from forefill_service.chat.messages import Conversation
 from forefill_service.chat.prompt import TurnPrompt
 
 from tests.benchmarks.stable_sweep import CONVERSATION, chat_of, default_rule, flushes
@@ -75,7 +76,7 @@ def test_special_tokens_in_a_draft_are_what_harmony_takes_them_for(gpt_oss: Mode
 def turn(request: pytest.FixtureRequest) -> TurnPrompt:
     """A turn on a family's own tokenizer and template."""
     try:
-        return TurnPrompt(chat_of(request.param), CONVERSATION, {}, 10**6)
+        return TurnPrompt(chat_of(request.param), Conversation(CONVERSATION), 10**6)
     except NoTokenizer as reason:
         pytest.skip(f"no tokenizer of {request.param}: {reason}")
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,8 @@ from forefill_service.scheduling import guess_price
 from forefill_service.server import running_server
 from forefill_service.serving import guesser
 from forefill_service.session import guesses
-from forefill_service.session.pregeneration import Pregeneration, continuable
+from forefill_service.session.continuation import continuable
+from forefill_service.session.pregeneration import Pregeneration
 from forefill_service.settings import Settings
 
 from tests.support.embedded import started
@@ -140,6 +142,51 @@ async def test_a_fixed_seed_gives_the_plain_answer(side: Side, text: str, max_to
     assert adopted.text == plain.text
     given_up = await side.pregenerated(text, sampling, CAP)
     assert given_up.text == plain.text
+
+
+SCHEMA = """{"type": "object", "properties": {"place": {"enum": ["a café", "a bar"]},
+    "stars": {"type": "integer", "minimum": 1, "maximum": 5}}, "required": ["place", "stars"],
+    "additionalProperties": false}"""
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        {"json_schema": SCHEMA},
+        {"regex": "(yes|no), [a-z ]{20,30}\\."},
+        {"choice": pb.Choice(texts=["in the old town", "by the river, near the bridge"])},
+        {"grammar": 'root ::= ("go " | "walk ") ("left" | "right") (" and " root | ".")'},
+    ],
+    ids=lambda structure: next(iter(structure)),
+)
+@pytest.mark.parametrize("tokens", [2, CAP])
+async def test_an_answer_with_a_structure_is_the_plain_one_whether_adopted_or_given_up_at_the_cap(
+    side: Side, structure: dict[str, Any], tokens: int
+) -> None:
+    sampling = pb.Sampling(temperature=0, max_tokens=40, **structure)
+    plain = await side.plain(QUESTIONS[0], sampling)
+    begun = await side.pregenerated(QUESTIONS[0], sampling, min(tokens, plain.finished.usage.completion_tokens))
+    assert plain.text
+    assert begun.text == plain.text
+    assert begun.finished.reason == plain.finished.reason
+    assert begun.finished.usage.completion_tokens == plain.finished.usage.completion_tokens
+
+
+@pytest.mark.parametrize("text", QUESTIONS)
+@pytest.mark.parametrize("tokens", [1, 5, CAP])
+async def test_an_adopted_answer_has_the_logprobs_of_the_plain_one(side: Side, text: str, tokens: int) -> None:
+    sampling = pb.Sampling(temperature=0, max_tokens=30, logprobs=3)
+    plain = await side.plain(text, sampling)
+    adopted = await side.pregenerated(text, sampling, tokens)
+    assert adopted.started.source == pb.GENERATION_SOURCE_PREGENERATED
+    assert adopted.text == plain.text
+    assert len(plain.logprobs) == plain.finished.usage.completion_tokens
+    assert [place.token.id for place in adopted.logprobs] == [place.token.id for place in plain.logprobs]
+    for ours, theirs in zip(adopted.logprobs, plain.logprobs, strict=True):
+        assert [one.id for one in ours.likeliest] == [one.id for one in theirs.likeliest]
+        assert [one.logprob for one in ours.likeliest] == pytest.approx(
+            [one.logprob for one in theirs.likeliest], abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("text", QUESTIONS)

@@ -84,7 +84,7 @@ async def test_what_a_server_does_not_need_to_be_told_is_asked_of_it(front: Fron
 async def test_the_ids_sent_are_those_of_that_very_server(front: Front, two_servers: Servers, name: str) -> None:
     text = AWKWARD_TEXTS[name]
     chat = front.running.backend.replicas.chat
-    prompt = TurnPrompt(chat, [ChatMessage(role, content) for role, content in TALK], {}, 8192)
+    prompt = TurnPrompt(chat, Conversation(tuple(ChatMessage(role, content) for role, content in TALK)), 8192)
     assert prompt.final(text).to_list() == await their_ids(two_servers[0], [*TALK, ("user", text)])
 
 
@@ -223,9 +223,9 @@ async def test_submit_is_the_chat_endpoints_whatever_the_defaults_of_the_server(
     theirs = await completed_by(server, said, max_tokens=12)
     async with forefill_in_front_of(server, chat_template=template) as front:
         [engine] = front.engines.values()
-        conversation = Conversation(tuple(ChatMessage(*message) for message in said), {})
+        conversation = Conversation(tuple(ChatMessage(*message) for message in said))
         assert await engine.chat_endpoint.ids(conversation) == theirs["prompt_token_ids"]
-        fast = engine.chat.encode(engine.chat.render(conversation.messages, {}))
+        fast = engine.chat.encode(engine.chat.render(conversation))
         assert (fast == theirs["prompt_token_ids"]) is alike
         async with typing_at(front.address, talk, sampling=pb.Sampling(temperature=0, max_tokens=12)) as typist:
             await typist.type(QUESTION)
@@ -240,6 +240,6 @@ async def test_the_servers_own_renderer_is_asked_where_it_is_offered(front: Fron
     engine = front.engines[two_servers[0].url]
     said = [*REASONED, ("user", QUESTION)]
     theirs = await completed_by(two_servers[0], said, max_tokens=1)
-    conversation = Conversation(tuple(ChatMessage(*message) for message in said), {})
+    conversation = Conversation(tuple(ChatMessage(*message) for message in said))
     asked = ChatIds(engine.client.endpoint, engine.info.model, harmony=True)  # so that /tokenize is not asked
     assert await asked.of(conversation) == theirs["prompt_token_ids"]

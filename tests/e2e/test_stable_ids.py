@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from forefill_service.chat.growing import GrowingText
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.samples import SAMPLES
 from forefill_service.chat.template import HfChat
@@ -49,7 +49,7 @@ def chat(request: pytest.FixtureRequest) -> Iterator[HfChat]:
 
 def lost_tokens(chat: HfChat, draft: str) -> list[int]:
     """Confirm a draft at every code point, and return how many stable ids do not lead the final ones each time."""
-    turn = TurnPrompt(chat, [ChatMessage("user", "Hi"), ChatMessage("assistant", "Hello!")], {}, 100_000)
+    turn = TurnPrompt(chat, Conversation((ChatMessage("user", "Hi"), ChatMessage("assistant", "Hello!"))), 100_000)
     final = turn.final(draft)
     stable = [turn.stable(draft[:end]) for end in range(1, len(draft))]
     return [len(ids) - ids.common(final) for ids in stable]
@@ -65,7 +65,7 @@ def test_few_flushes_in_every_script_and_in_code_have_wrong_ids_and_they_lose_th
 
 
 def test_little_is_held_back(chat: HfChat) -> None:
-    turn = TurnPrompt(chat, [], {}, 100_000)
+    turn = TurnPrompt(chat, Conversation(), 100_000)
     for draft in (draft for drafts in DRAFTS.values() for draft in drafts):
         for end in range(1, len(draft)):
             body = len(turn.base) + len(chat.encode(draft[:end].strip()))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine.template_variables import variables_of
 from forefill_service.errors import Reason, Refusal
 
@@ -56,7 +56,9 @@ class Sides:
 
     def ours(self, kwargs: dict[str, Any]) -> list[int] | None:
         try:
-            return self._chat.encode(self._chat.render([ChatMessage(*message) for message in MESSAGES], kwargs))
+            return self._chat.encode(
+                self._chat.render(Conversation(tuple(ChatMessage(*message) for message in MESSAGES), kwargs))
+            )
         except Refusal:
             return None
 
@@ -88,7 +90,7 @@ def test_what_the_template_reads_reaches_it(sides: Sides, name: str) -> None:
 @pytest.mark.parametrize("name", OVERRIDING)
 def test_a_name_that_overrides_what_forefill_or_vllm_sets_is_refused(sides: Sides, name: str, value: Any) -> None:
     with pytest.raises(Refusal, match=name) as refusal:
-        sides._chat.render([ChatMessage("user", "x")], {name: value})
+        sides._chat.render(Conversation((ChatMessage("user", "x"),), {name: value}))
     assert refusal.value.reason is Reason.INVALID_OPEN
 
 

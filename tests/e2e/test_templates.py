@@ -92,7 +92,7 @@ class Pair:
 
     def turn(self, messages: Messages, **kwargs: bool) -> TurnPrompt:
         """Return forefill's prompts for a draft behind these messages."""
-        return TurnPrompt(self.ours, [ChatMessage(*message) for message in messages], kwargs, CONTEXT_TOKENS)
+        return TurnPrompt(self.ours, Conversation(tuple(ChatMessage(*m) for m in messages), kwargs), CONTEXT_TOKENS)
 
     def turns(self) -> Iterator[tuple[Messages, TurnPrompt]]:
         """Return all conversations that the template accepts; the others are refused in vLLM's words."""
@@ -114,7 +114,7 @@ class Pair:
         for messages in CONVERSATIONS.values():
             for text in AWKWARD_TEXTS.values():
                 said = [*messages, ("user", text)]
-                asked = Conversation(tuple(ChatMessage(*message) for message in said), {})
+                asked = Conversation(tuple(ChatMessage(*message) for message in said))
                 try:
                     expected = self.theirs.ids(said)
                 except TemplateRaised as raised:
@@ -281,7 +281,7 @@ def test_what_is_asked_of_vllms_code_is_what_its_endpoint_makes_for_other_famili
 
 
 def test_a_prompt_that_the_context_has_no_room_for_is_refused_as_too_long(packaged_model: ModelChats) -> None:
-    conversation = Conversation((ChatMessage("user", "many " * packaged_model.config.model_config.max_model_len),), {})
+    conversation = Conversation((ChatMessage("user", "many " * packaged_model.config.model_config.max_model_len),))
     with pytest.raises(Refusal) as refused:
         packaged_model.authority().ids(conversation)
     assert refused.value.reason is Reason.PROMPT_TOO_LONG
@@ -300,5 +300,5 @@ def test_the_start_says_which_conversation_a_template_renders_otherwise(
         assert not [record for record in caplog.records if record.name.startswith("forefill_service")]
         check_chat(packaged_model.ours(ours), packaged_model.authority(theirs))
     [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "2 of 13 kinds of conversation" in record.getMessage()
+    assert "2 of 15 kinds of conversation" in record.getMessage()
     assert "the first with reasoning in the history" in record.getMessage()

@@ -1,7 +1,8 @@
 """Whatever a user does and a network breaks: nothing typed is lost or doubled, and answers come once or say that not.
 
-A real server, the SDK, and a proxy between them that stalls, cuts, and goes over to another server. What the engine
-answers depends on the prompt alone, so an answer shows which conversation the server had.
+Real servers, the SDK, and a proxy between them that stalls, cuts, and goes over to another server. Servers are replaced
+by others, as in a rolling update, and say so before (GoAway). What the engine answers depends on the prompt alone, so
+an answer shows which conversation the server had.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Any
 
 from forefill_client import AsyncClient, ChatMessage, FinishReason, GenerationInterrupted, Resume, Sampling, Session
 from forefill_service.chat.messages import ChatMessage as EngineMessage
+from forefill_service.chat.messages import Conversation
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.engine.fake.chat import answer_to
 from forefill_service.engine.fake.scheduler import FakeSpeed
@@ -23,6 +25,7 @@ from tests.support.bad_network import BadNetwork, bad_network
 
 EXAMPLES = int(os.environ.get("FOREFILL_RESUME_EXAMPLES", "40"))
 ANSWER_TOKENS = 6
+SECONDS_TO_GIVE_UP = 60
 SYSTEM = ChatMessage("system", "one two three")
 SERVED: dict[str, Any] = {
     "port": 0,
@@ -44,6 +47,7 @@ STEPS = st.lists(
         st.tuples(st.just("stalls"), st.none()),
         st.tuples(st.just("flows"), st.none()),
         st.tuples(st.just("moves"), st.none()),
+        st.tuples(st.just("updates"), st.none()),
         st.tuples(st.just("submits"), st.sampled_from(["whole", "cut at once", "cut in the middle", "cancelled"])),
         st.tuples(st.just("regenerates"), st.none()),
         st.tuples(
@@ -58,14 +62,49 @@ STEPS = st.lists(
 def answer_of(messages: tuple[ChatMessage, ...]) -> str:
     """What the fake engine answers to a conversation that ends with a question."""
     chat = FakeChat()
-    ids = chat.encode(chat.render([EngineMessage(message.role, message.content) for message in messages], {}))
+    ids = chat.encode(
+        chat.render(Conversation(tuple(EngineMessage(message.role, message.content) for message in messages)))
+    )
     return "".join(answer_to(ids, ANSWER_TOKENS, 100)[0])
+
+
+class Servers:
+    """Servers, of which the first is in use; all of them stop with the stack."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._stop: dict[str, asyncio.Event] = {}
+        self.addresses: list[str] = []
+
+    async def start(self) -> str:
+        """Start a server, and have it used from now on."""
+        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._run(listening, stop))
+        self._stack.push_async_callback(asyncio.wait_for, task, SECONDS_TO_GIVE_UP)
+        self._stack.callback(stop.set)
+        address = await listening
+        self._stop[address] = stop
+        self.addresses.insert(0, address)
+        return address
+
+    def stop(self, address: str) -> None:
+        """Have a server begin to stop."""
+        self.addresses.remove(address)
+        self._stop[address].set()
+
+    async def _run(self, listening: asyncio.Future[str], stop: asyncio.Event) -> None:
+        engine = FakeEngine(answer_tokens=ANSWER_TOKENS, speed=FakeSpeed(decode=300))
+        settings = Settings(port=0, metrics_port=-1, go_away_seconds=0.05, stop_grace_seconds=0.1)
+        async with running_server([engine], settings) as server:
+            listening.set_result(server.address)
+            await stop.wait()
 
 
 class User:
     """Does the steps, and knows what has to be there."""
 
-    def __init__(self, session: Session, network: BadNetwork, servers: list[str], *, continuable: bool) -> None:
+    def __init__(self, session: Session, network: BadNetwork, servers: Servers, *, continuable: bool) -> None:
         self.session = session
         self.continuable = continuable
         self.network = network
@@ -108,9 +147,15 @@ class User:
 
     async def moves(self, _: None) -> None:
         """Go over to the other server, as when one is replaced."""
-        self.servers.reverse()
-        self.network.upstream = self.servers[0]
+        self.servers.addresses.reverse()
+        self.network.upstream = self.servers.addresses[0]
         self.network.cuts()
+
+    async def updates(self, _: None) -> None:
+        """Replace the server in use by a new one, as in a rolling update."""
+        old = self.servers.addresses[0]
+        self.network.upstream = await self.servers.start()
+        self.servers.stop(old)
 
     async def submits(self, how: str) -> None:
         if not self.draft:
@@ -182,12 +227,10 @@ class User:
 async def lives_through(steps: list[Step], *, continuable: bool) -> None:
     async with AsyncExitStack() as stack:
         sampling = Sampling() if continuable else Sampling(stop="nowhere")
-        servers = []
+        servers = Servers(stack)
         for _ in range(2):
-            engine = FakeEngine(answer_tokens=ANSWER_TOKENS, speed=FakeSpeed(decode=300))
-            server = await stack.enter_async_context(running_server([engine], Settings(**SERVED)))
-            servers.append(server.address)
-        network = await stack.enter_async_context(bad_network(servers[0]))
+            await servers.start()
+        network = await stack.enter_async_context(bad_network(servers.addresses[0]))
         client = await stack.enter_async_context(AsyncClient.connect(network.address, resume=RESUME))
         session = await stack.enter_async_context(client.session([SYSTEM], sampling=sampling))
         user = User(session, network, servers, continuable=continuable)
@@ -205,6 +248,8 @@ async def lives_through(steps: list[Step], *, continuable: bool) -> None:
 @given(steps=STEPS, continuable=st.booleans())
 @example(steps=[("types", "Show "), ("stalls", None), ("types", "me "), ("cuts", None)], continuable=True)
 @example(steps=[("types", "Show "), ("submits", "cut at once"), ("types", "me "), ("moves", None)], continuable=True)
+@example(steps=[("types", "Show "), ("updates", None), ("waits", 0.1), ("types", "me ")], continuable=True)
+@example(steps=[("types", "Show "), ("stalls", None), ("updates", None), ("updates", None)], continuable=False)
 @example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=True)
 @example(steps=[("submits", "whole"), ("types", "b"), ("submits", "cut in the middle")], continuable=False)
 @example(steps=[("hands_off", "cut at once"), ("hands_off", "moved"), ("hands_off", "whole")], continuable=True)
@@ -213,4 +258,4 @@ async def lives_through(steps: list[Step], *, continuable: bool) -> None:
 def test_nothing_typed_is_lost_or_doubled_and_answers_come_once_or_say_that_not(
     steps: list[Step], continuable: bool
 ) -> None:
-    asyncio.run(asyncio.wait_for(lives_through(steps, continuable=continuable), 60))
+    asyncio.run(asyncio.wait_for(lives_through(steps, continuable=continuable), SECONDS_TO_GIVE_UP))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import (
@@ -116,6 +117,9 @@ class Watched:
 
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         return self.engine.cache_changes()
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        return await self.engine.check(sampling, adapter)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         asked = Asked(request, self.known(request.prompt_ids))

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
-from forefill_service.chat.generation import Output, Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.generation import Output, Sampling, TokenLogprob
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
 from forefill_service.engine.http import RemoteEngine
@@ -58,8 +58,11 @@ class FakeVllm:
     as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
     answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
     the paths and bodies of such questions, `chats` and `chat_headers` are those of chat completions. The first
-    `reasoning_tokens` of their answers are reasoning. Its metrics are `running` and `tokens`; the one named by `moving`
-    is one higher each time that they are read.
+    `reasoning_tokens` of their answers are reasoning. `parses_calls` is `--enable-auto-tool-choice`, and
+    `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
+    (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
+    they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
+    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures and of logprobs.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -79,6 +82,9 @@ class FakeVllm:
         self.tokenize_status = 200
         self.tokenize_chat: Chat | None = None
         self.says_prompt_ids = True
+        self.parses_calls = True
+        self.excludes_tools = False
+        self.tokenizes_tools = True
         self.reasoning_tokens = 0
         self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
         self.chats: list[dict[str, Any]] = []
@@ -86,6 +92,9 @@ class FakeVllm:
         self.running = 0
         self.tokens = 0
         self.moving: str | None = None
+        self.ignores: set[str] = set()
+        self.lacks: set[str] = set()
+        self.refuses = ""
         self.url = ""
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -132,7 +141,8 @@ class FakeVllm:
     async def _models(self, _: web.Request) -> web.Response:
         await self.faults.flowing.wait()
         card = {"id": self.model, "max_model_len": self.context_tokens}
-        return web.json_response({"data": [card]})
+        adapters = [{"id": name, "root": path, "parent": self.model} for name, path in self.engine.adapters.items()]
+        return web.json_response({"data": [card, *adapters]})
 
     async def _moved(self, http: web.Request) -> web.Response:
         self.cookies.append(dict(http.cookies))
@@ -162,7 +172,7 @@ class FakeVllm:
         if status != 200:
             return _refusal("no", status)
         try:
-            ids = self._ids(chat, asked)
+            ids = self._ids(http.path, chat, asked)
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
         if http.path == "/tokenize":
@@ -171,11 +181,18 @@ class FakeVllm:
             return web.json_response([asked["messages"], [{"prompt_token_ids": ids}]])
         return web.json_response({"token_ids": ids})
 
-    def _ids(self, chat: Chat, asked: dict[str, Any]) -> list[int]:
+    def _ids(self, path: str, chat: Chat, asked: dict[str, Any]) -> list[int]:
         if self.renders is not None:
             return self.renders
-        messages = [ChatMessage(message["role"], _text_of(message["content"])) for message in asked["messages"]]
-        return chat.encode(chat.render(messages, asked.get("chat_template_kwargs") or {}))
+        conversation, choice = conversation_of(asked), asked.get("tool_choice", "auto")
+        if conversation.tools and path != "/tokenize":
+            if choice == "auto" and not self.parses_calls:
+                raise Refusal(Reason.TEMPLATE_REFUSED, '"auto" tool choice requires --enable-auto-tool-choice')
+            if choice == "none" and self.excludes_tools:
+                conversation = replace(conversation, tools=())
+        if path == "/tokenize" and not self.tokenizes_tools:
+            conversation = replace(conversation, tools=())
+        return chat.encode(chat.render(conversation))
 
     async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()
@@ -185,7 +202,7 @@ class FakeVllm:
         if self.faults.status is not None:
             return _refusal("no", self.faults.status)
         try:
-            ids = self._ids(self.chat, asked)
+            ids = self._ids(http.path, self.chat, asked)
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
         return await self._streamed(http, asked, ids)
@@ -201,6 +218,12 @@ class FakeVllm:
             status = 400
         if status is not None:
             return _refusal("no", status)
+        if asked.get("model") in self.lacks:
+            return _refusal(f"The model `{asked['model']}` does not exist.", 404)
+        if asked.get("structured_outputs") == {} and "structured_outputs" not in self.ignores:
+            return _refusal("You must use one kind of structured outputs constraint", 400)
+        if self.refuses and {"structured_outputs", "logprobs"} & asked.keys():
+            return _refusal(self.refuses, 400)
         return await self._streamed(http, asked, asked["prompt"])
 
     async def _streamed(self, http: web.Request, asked: dict[str, Any], ids: list[int]) -> web.StreamResponse:
@@ -213,9 +236,12 @@ class FakeVllm:
         return response
 
     async def _stream(self, response: web.StreamResponse, asked: dict[str, Any], ids: list[int]) -> None:
-        sampling = Sampling(max_tokens=asked.get("max_tokens"))
+        likeliest = asked.get("top_logprobs") if "messages" in asked else asked.get("logprobs")
+        sampling = Sampling(max_tokens=asked.get("max_tokens"), logprobs=likeliest)
         priority = Priority(asked.get("priority", 0))
-        request = Request(ids, sampling, priority, asked.get("cache_salt"))
+        adapter = asked.get("model", "")
+        adapter = adapter if adapter in self.engine.adapters else ""
+        request = Request(ids, sampling, priority, asked.get("cache_salt"), adapter=adapter)
         cached, parts = None, 0
         async with aclosing(self.engine.generate(request)) as outputs:
             async for output in outputs:
@@ -230,6 +256,8 @@ class FakeVllm:
                 choice = {"index": 0, "finish_reason": output.finish_reason, **self._said(asked, output, parts)}
                 if asked.get("return_token_ids"):
                     choice["token_ids"] = list(output.token_ids)
+                if output.logprobs:
+                    choice["logprobs"] = _logprobs(asked, output)
                 await _say(response, {"choices": [choice]})
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
@@ -259,9 +287,33 @@ class RefusingChat(FakeChat):
     def __init__(self, words: str) -> None:
         self._words = words
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         """Raise Refusal."""
         raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def conversation_of(asked: Mapping[str, Any]) -> Conversation:
+    """Return the conversation that the body of a chat completion holds."""
+    return Conversation(
+        tuple(_message(message) for message in asked["messages"]),
+        asked.get("chat_template_kwargs") or {},
+        tuple(asked.get("tools", ())),
+        tuple(asked.get("documents", ())),
+        asked.get("reasoning_effort", ""),
+        asked.get("continue_final_message", False),
+    )
+
+
+def _message(message: Mapping[str, Any]) -> ChatMessage:
+    calls = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
+    return ChatMessage(
+        message["role"],
+        _text_of(message["content"] or ""),
+        name=message.get("name"),
+        tool_calls=tuple(ToolCall(id_, function["name"], function["arguments"]) for id_, function in calls),
+        tool_call_id=message.get("tool_call_id"),
+        reasoning=message.get("reasoning"),
+    )
 
 
 def _text_of(content: str | list[dict[str, Any]]) -> str:
@@ -273,6 +325,31 @@ def _text_of(content: str | list[dict[str, Any]]) -> str:
 
 def _refusal(message: str, status: int) -> web.Response:
     return web.json_response({"error": {"message": message, "code": status}}, status=status)
+
+
+def _logprobs(asked: dict[str, Any], output: Output) -> dict[str, Any]:
+    """Return those of one part as vLLM reports them, with tokens as ids."""
+
+    def named(token: TokenLogprob) -> tuple[str, float]:
+        return f"token_id:{token.id}", token.logprob
+
+    places = [(named(place.token), dict(map(named, place.likeliest))) for place in output.logprobs]
+    if "messages" in asked:
+        return {
+            "content": [
+                {
+                    "token": token,
+                    "logprob": logprob,
+                    "top_logprobs": [{"token": other, "logprob": found} for other, found in others.items()],
+                }
+                for (token, logprob), others in places
+            ]
+        }
+    return {
+        "tokens": [token for (token, _), _ in places],
+        "token_logprobs": [logprob for (_, logprob), _ in places],
+        "top_logprobs": [{token: logprob} | others for (token, logprob), others in places],
+    }
 
 
 async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import ChatEndpoint, ChatRequest, Priority
 from forefill_service.engine.http.chat_endpoint import RemoteChatEndpoint
@@ -33,6 +33,7 @@ from forefill_service.serving.prompts import Prompts
 from forefill_service.serving.rendering import Asks, Verdict
 from transformers import AutoTokenizer
 
+from .chat_bodies import Body, conversation_of, with_draft
 from .render_server import MODEL, OFFERED, RenderServer, render_app
 from .vllm_rendering import ModelChats
 from .wire import Messages
@@ -45,6 +46,8 @@ Kwargs = Mapping[str, Any] | None
 """`chat_template_kwargs`, of a session or as the defaults of a server."""
 Ids = tuple[int, ...] | None
 """What a prompt is made of; None if it is refused."""
+Said = Messages | Body
+"""What comes before the draft: messages of roles and contents alone, or the body of a request with all there is."""
 References = Mapping[str, Sequence[Ids]]
 """By conversation, and for each draft."""
 
@@ -68,7 +71,7 @@ class Found:
 def references(
     model: ModelChats,
     template: Path | None,
-    conversations: Mapping[str, Messages],
+    conversations: Mapping[str, Said],
     drafts: Sequence[str],
     kwargs: Kwargs = None,
     defaults: Kwargs = None,
@@ -76,19 +79,21 @@ def references(
     """Return what vLLM's online renderer makes of each conversation with each draft."""
     theirs = model.theirs(template, defaults)
 
-    def ids(messages: Messages) -> Ids:
+    def ids(said: Said, draft: str) -> Ids:
         try:
-            return tuple(theirs.ids(messages, kwargs))
+            if isinstance(said, Mapping):
+                return tuple(theirs.ids_of(with_draft(said, draft)))
+            return tuple(theirs.ids([*said, ("user", draft)], kwargs))
         except Exception:  # a template may raise anything, and the endpoint then refuses the request
             return None
 
-    return {name: [ids([*said, ("user", draft)]) for draft in drafts] for name, said in conversations.items()}
+    return {name: [ids(said, draft) for draft in drafts] for name, said in conversations.items()}
 
 
 async def embedded(
     model: ModelChats,
     template: Path | None,
-    conversations: Mapping[str, Messages],
+    conversations: Mapping[str, Said],
     drafts: Sequence[str],
     expected: References,
     kwargs: Kwargs = None,
@@ -96,24 +101,25 @@ async def embedded(
     """Check forefill with vLLM in its own process."""
     endpoint = VllmChatEndpoint(model.authority(template), cast("Any", None), 60.0)
     chat, found = model.ours(template), Found()
-    for name, messages in conversations.items():
-        await _check(found, _Turn(chat, endpoint, messages, kwargs), name, drafts, expected[name])
+    for name, said in conversations.items():
+        await _check(found, _Turn(chat, endpoint, said, kwargs), name, drafts, expected[name])
     return found
 
 
 async def remote(
     model: ModelChats,
     template: Path | None,
-    conversations: Mapping[str, Messages],
+    conversations: Mapping[str, Said],
     drafts: Sequence[str],
     expected: References,
     offered: str,
     kwargs: Kwargs = None,
     defaults: Kwargs = None,
+    **flags: Any,
 ) -> Found:
-    """Check forefill with a server that offers these paths (OFFERED)."""
+    """Check forefill with a server that offers these paths (OFFERED); `flags` are further ones of vLLM's."""
     found = Found()
-    async with render_app(model, template, defaults) as client:
+    async with render_app(model, template, defaults, **flags) as client:
         server = RenderServer(client, OFFERED[offered])
         endpoint = cast("Endpoint", server)
         try:
@@ -125,8 +131,9 @@ async def remote(
         client_of_server = cast("ServerClient", SimpleNamespace(name=server.url, chat_ids=_ids_of(endpoint, chat)))
         monitor = cast("ServerMonitor", SimpleNamespace(pulse=SimpleNamespace(up=True)))
         asked = RemoteChatEndpoint(client_of_server, monitor)
-        for name, messages in conversations.items():
-            await _check(found, _Turn(chat.chat, asked, messages, kwargs, server), name, drafts, expected[name])
+        for name, said in conversations.items():
+            turn = _Turn(chat.chat, asked, said, kwargs, server, client_of_server.chat_ids)
+            await _check(found, turn, name, drafts, expected[name])
     return found
 
 
@@ -137,9 +144,10 @@ class _Turn:
         self,
         chat: Chat,
         endpoint: ChatEndpoint,
-        messages: Messages,
+        said: Said,
         kwargs: Kwargs,
         server: RenderServer | None = None,
+        chat_ids: ChatIds | None = None,
     ) -> None:
         backend = SimpleNamespace(
             info=SimpleNamespace(context_tokens=CONTEXT_TOKENS),
@@ -149,11 +157,11 @@ class _Turn:
             sleep=asyncio.sleep,
             clock=time.monotonic,
         )
-        said = [ChatMessage(role, content) for role, content in messages]
         owned: list[asyncio.Future[Any]] = []
-        self.prompts = Prompts(cast("Backend", backend), endpoint, said, dict(kwargs or {}), owned.append)
+        self.prompts = Prompts(cast("Backend", backend), endpoint, _before_the_draft(said, kwargs), owned.append)
         self._made, self.compared = owned
         self._server = server
+        self._chat_ids = chat_ids
 
     async def sent(self, draft: str) -> Ids:
         """Return the ids of the prompt that SUBMIT has answered."""
@@ -177,9 +185,11 @@ class _Turn:
     async def _answered(self, draft: str) -> Ids:
         """Return the ids that the server's own chat endpoint makes of the body that it gets."""
         assert self._server is not None
+        assert self._chat_ids is not None
         request = ChatRequest(self.prompts.conversation(draft), Sampling(max_tokens=32), Priority.GENERATION)
+        body = chat_body(request, MODEL, priorities=False) | await self._chat_ids.tool_choice(request.conversation)
         try:
-            return tuple(await self._server.generated_from(chat_body(request, MODEL, priorities=False)))
+            return tuple(await self._server.generated_from(body))
         except EngineError:
             return None
 
@@ -195,6 +205,12 @@ async def _check(found: Found, turn: _Turn, name: str, drafts: Sequence[str], ex
         found.would_differ += alone != ids
         if sent != ids:
             found.differing.append(f"{name}: {draft[:40]!r}")
+
+
+def _before_the_draft(said: Said, kwargs: Kwargs) -> Conversation:
+    if isinstance(said, Mapping):
+        return conversation_of(said)
+    return Conversation(tuple(ChatMessage(role, content) for role, content in said), dict(kwargs or {}))
 
 
 async def _at_once(work: Callable[..., Any], *args: Any) -> Any:

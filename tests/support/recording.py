@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.generation import Sampling
 from forefill_service.chat.prompt import Chat
 from forefill_service.engine import ChatEndpoint, Engine, EngineInfo, EngineLoad, Output, Priority, Request
 
@@ -46,6 +47,9 @@ class RecordingEngine:
 
     def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         return self._engine.cache_changes()
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        return await self._engine.check(sampling, adapter)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         self.requests.append(request)

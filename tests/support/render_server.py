@@ -69,17 +69,20 @@ def _event(values: Mapping[str, Any]) -> bytes:
 
 @asynccontextmanager
 async def render_app(
-    model: ModelChats, template: Path | None = None, default_kwargs: Mapping[str, Any] | None = None
+    model: ModelChats, template: Path | None = None, default_kwargs: Mapping[str, Any] | None = None, **flags: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve a model's chats within the block.
 
-    `template` is `--chat-template`, and `default_kwargs` is `--default-chat-template-kwargs`, if they are given.
+    `template` is `--chat-template`, and `default_kwargs` is `--default-chat-template-kwargs`, if they are given;
+    `flags` are others, by the names of vLLM's arguments.
     """
     level = logging.root.level
     given = ["--model", str(model.config.model_config.model), "--served-model-name", MODEL]
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(given)
     args.chat_template = None if template is None else str(template)
     args.default_chat_template_kwargs = default_kwargs
+    for name, value in flags.items():
+        setattr(args, name, value)
     app = build_app(args, ("render",))
     with patch.object(app_state, "renderer_from_config", lambda _: model.renderer):  # loaded once, for all templates
         await app_state.init_render_app_state(model.config, app.state, args)

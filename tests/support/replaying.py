@@ -1,18 +1,18 @@
-"""Does to a text what a script's strokes do to the draft."""
+"""Does to a text what a trace's strokes do to the draft."""
 
-from forefill_bench.typing.script import Kind, Script
+from forefill_client.keystrokes import StrokeKind, Trace
 
 
-def replayed(script: Script) -> str:
+def replayed(trace: Trace) -> str:
     """Return the draft in the end, checking each stroke's own account of it."""
     draft = ""
-    for stroke in script:
+    for stroke in trace:
         match stroke.kind:
-            case Kind.TYPE:
+            case StrokeKind.TYPE:
                 draft += stroke.text
-            case Kind.DELETE:
+            case StrokeKind.DELETE:
                 draft = draft[:-1]
-            case Kind.REPLACE:
+            case StrokeKind.REPLACE:
                 draft = draft[: stroke.start] + stroke.text + draft[stroke.end :]
         assert stroke.draft == draft
     return draft

@@ -20,7 +20,7 @@ TEXT = "Show me all the patients that were seen by a doctor in the last year, an
 SECONDS_TO_GIVE_UP = 30
 """None of these tests takes long; one that hangs fails."""
 
-SETTINGS = Settings(port=0, metrics_port=-1, stop_grace_seconds=2 * SECONDS_TO_GIVE_UP)
+SETTINGS = Settings(port=0, metrics_port=-1, go_away_seconds=0, stop_grace_seconds=2 * SECONDS_TO_GIVE_UP)
 
 
 def changed(settings: Settings, **flat: Any) -> Settings:

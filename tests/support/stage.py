@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from math import exp, log
 from typing import Any, TypeVar
 
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
 from forefill_service.fleet.backend import Backend
@@ -277,7 +277,7 @@ class Stage:
     def prompt_ids(self, *messages: ChatMessage) -> list[int]:
         """Return the ids of a whole prompt, as the engine's chat endpoint makes them."""
         chat = self.engine.chat_endpoint.chat
-        return chat.encode(chat.render([*self.opening.messages, *messages], {}))
+        return chat.encode(chat.render(Conversation((*self.opening.messages, *messages))))
 
     def samples(self) -> dict[str, float]:
         """Return the metrics that are not 0, by name and label."""

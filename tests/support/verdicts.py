@@ -1,11 +1,11 @@
 """Engines whose chat endpoint agrees with the fast path, differs from it, or does not answer; and stages on them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.errors import EngineSlow, Reason, Refusal
 from forefill_service.serving.rendering import Verdict
@@ -20,25 +20,26 @@ CONFIRMED = "how many cars are there in all of the "
 class ShoutingChat(OtherChat):
     """Does more with the user's text than to quote it."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        *before, last = messages
-        return super().render([*before, ChatMessage(last.role, last.content.upper())], kwargs)
+    def render(self, conversation: Conversation) -> str:
+        *before, last = conversation.messages
+        shouted = ChatMessage(last.role, last.content.upper())
+        return super().render(replace(conversation, messages=(*before, shouted)))
 
 
 class RefusingChat(FakeChat):
     """A template that refuses every conversation."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         raise Refusal(Reason.TEMPLATE_REFUSED, "roles must alternate")
 
 
 class WaryChat(FakeChat):
     """A template that refuses the text of a special token in what the user says."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        if any("<|" in message.content for message in messages):
+    def render(self, conversation: Conversation) -> str:
+        if any("<|" in message.content for message in conversation.messages):
             raise Refusal(Reason.TEMPLATE_REFUSED, "no special tokens, please")
-        return super().render(messages, kwargs)
+        return super().render(conversation)
 
 
 class NeverBack:
@@ -84,11 +85,11 @@ class Fails:
 
 
 def theirs(text: str) -> list[int]:
-    return FakeChat().encode(OtherChat().render([SYSTEM, user(text)], {}))
+    return FakeChat().encode(OtherChat().render(Conversation((SYSTEM, user(text)))))
 
 
 def own(text: str) -> list[int]:
-    return FakeChat().encode(FakeChat().render([SYSTEM, user(text)], {}))
+    return FakeChat().encode(FakeChat().render(Conversation((SYSTEM, user(text)))))
 
 
 def common(*prompts: list[int]) -> list[int]:

@@ -1,10 +1,12 @@
 """vLLM's own HTTP application in this process, on an engine that is already up."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from forefill_service.engine.vllm import EmbeddedEngine
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.app import build_app
@@ -23,14 +25,12 @@ class ChatEndpoint:
 
     async def complete(self, messages: Messages, **fields: Any) -> dict[str, Any]:
         """Return the body of a chat completion, greedy and of one token unless `fields` say otherwise."""
-        body = {
-            "model": self._model,
-            "messages": [{"role": role, "content": content} for role, content in messages],
-            "temperature": 0,
-            "max_tokens": 1,
-            "return_token_ids": True,
-            **fields,
-        }
+        said = [{"role": role, "content": content} for role, content in messages]
+        return await self.complete_request({"messages": said, **fields})
+
+    async def complete_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a chat completion, greedy and of one token unless the request says otherwise."""
+        body = {"model": self._model, "temperature": 0, "max_tokens": 1, "return_token_ids": True, **request}
         response = await self._client.post("/v1/chat/completions", json=body)
         assert response.status_code == 200, response.text
         completion: dict[str, Any] = response.json()
@@ -51,13 +51,40 @@ class ChatEndpoint:
 
 
 @asynccontextmanager
-async def chat_endpoint(engine: EmbeddedEngine) -> AsyncIterator[ChatEndpoint]:
-    """Serve the engine by vLLM's own application within the block."""
-    model = engine.vllm.model_config.model
-    args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", model])
+async def chat_endpoint(engine: EmbeddedEngine, *arguments: str) -> AsyncIterator[ChatEndpoint]:
+    """Serve the engine by vLLM's own application within the block; `arguments` are those of its server."""
+    transport = httpx.ASGITransport(app=await _application(engine, *arguments))
+    async with httpx.AsyncClient(transport=transport, base_url="http://vllm", timeout=60) as client:
+        yield ChatEndpoint(client, engine.vllm.model_config.model)
+
+
+@asynccontextmanager
+async def over_http(engine: EmbeddedEngine, *arguments: str) -> AsyncIterator[str]:
+    """Serve the same on a free loopback port within the block; yield its URL."""
+    app = await _application(engine, "--enable-prompt-tokens-details", *arguments)
+    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        [listening] = server.servers
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _application(engine: EmbeddedEngine, *arguments: str) -> Any:
+    args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", engine.vllm.model_config.model, *arguments])
     tasks = await engine.vllm.get_supported_tasks()
     app = build_app(args, tasks, engine.vllm.model_config)
     await init_app_state(engine.vllm, app.state, args, tasks)
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://vllm", timeout=60) as client:
-        yield ChatEndpoint(client, model)
+    return app
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to the tests."""
+        yield

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,9 @@ from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.renderers.registry import renderer_from_config
 
 from .wire import Messages
+
+_ANY_TOOL_PARSER = "pythonic"
+"""It is not asked to parse anything; without one, vLLM refuses tools, but for Harmony, which has its own."""
 
 
 class TemplateRaised(Exception):
@@ -71,14 +75,23 @@ class VllmChat:
             chat_template_content_format="auto",
             default_chat_template_kwargs=dict(default_kwargs or {}),
             reasoning_parser=model.config.structured_outputs_config.reasoning_parser,
+            enable_auto_tools=True,
+            tool_parser=None if model.config.model_config.hf_config.model_type == "gpt_oss" else _ANY_TOOL_PARSER,
         )
 
     def ids(self, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> list[int]:
         """Return the ids that the endpoint would generate from; raises TemplateRaised."""
         said = [{"role": role, "content": content} for role, content in messages]
-        request = ChatCompletionRequest(messages=said, chat_template_kwargs=dict(kwargs or {}))
+        return self.ids_of({"messages": said, "chat_template_kwargs": dict(kwargs or {})})
+
+    def ids_of(self, request: Mapping[str, Any]) -> list[int]:
+        """Return the ids that a chat completion with these fields is generated from; raises TemplateRaised.
+
+        Without `tool_choice` that is what a server makes of tools that can parse their calls.
+        """
+        asked = ChatCompletionRequest(**deepcopy(dict(request)))
         try:
-            rendered = self._loop.run_until_complete(self._online.render_chat(request))
+            rendered = self._loop.run_until_complete(self._online.render_chat(asked))
         except VLLMValidationError as error:
             raise TemplateRaised(str(error)) from error
         assert isinstance(rendered, tuple), rendered

@@ -25,12 +25,14 @@ SECONDS_TO_GIVE_UP = 120
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One complete answer; `deltas` is in how many parts its text came."""
+    """One complete answer; `deltas` is in how many parts it came."""
 
     text: str
     deltas: int
     started: pb.GenerationStarted
     finished: pb.GenerationFinished
+    reasoning: str = ""
+    logprobs: tuple[pb.TokenLogprobs, ...] = ()
 
     @property
     def cached_tokens(self) -> int:
@@ -110,7 +112,8 @@ class Typist:
 
     async def answer(self) -> Answer:
         """Wait for the answer to a SUBMIT that was sent, passing over results of FLUSHes."""
-        started, texts = pb.GenerationStarted(), []
+        started, texts = pb.GenerationStarted(), list[str]()
+        thoughts, logprobs = list[str](), list[pb.TokenLogprobs]()
         while True:
             response = await self.read()
             match response.WhichOneof("response"):
@@ -118,8 +121,11 @@ class Typist:
                     started = response.generation_started
                 case "generation_delta":
                     texts.append(response.generation_delta.text)
+                    thoughts.append(response.generation_delta.reasoning)
+                    logprobs.extend(response.generation_delta.logprobs)
                 case "generation_finished":
-                    return Answer("".join(texts), len(texts), started, response.generation_finished)
+                    said, thought, finished = "".join(texts), "".join(thoughts), response.generation_finished
+                    return Answer(said, len(texts), started, finished, thought, tuple(logprobs))
                 case "session_error":
                     self.gets_back()
                     raise SubmitRefused(response.session_error)
@@ -129,10 +135,10 @@ class Typist:
         self.draft = self.draft or self.submitted
 
     async def end(self) -> None:
-        """Close the session in good order; a FLUSH that made way for SUBMIT may be answered until then."""
+        """Close the session in good order; a FLUSH before SUBMIT may be answered until then."""
         await self.event(end=pb.End())
         while isinstance(response := await self.call.read(), pb.ComposeResponse):
-            assert response.flush_result.outcome == pb.FLUSH_OUTCOME_DEFERRED, response
+            assert response.HasField("flush_result"), response
         assert await self.call.code() is grpc.StatusCode.OK
 
 
@@ -204,6 +210,13 @@ async def typing_at(
         **opening,
     )
     json_format.ParseDict(chat_template_kwargs or {}, request.chat_template_kwargs)
+    async with typing_after(address, request) as typist:
+        yield typist
+
+
+@asynccontextmanager
+async def typing_after(address: str, request: pb.Open) -> AsyncIterator[Typist]:
+    """Open one session with this Open; what still runs is aborted when the block ends."""
     async with grpc.aio.insecure_channel(address) as channel:
         call = rpc.KeystrokeServiceStub(channel).Compose()
         try:

@@ -110,6 +110,31 @@ async def test_a_composing_session_is_told_at_once_that_the_server_stops() -> No
         await stopping
 
 
+async def test_a_session_is_told_that_the_server_stops_and_served_until_it_goes() -> None:
+    async with (
+        served(settings=changed(SETTINGS, go_away_seconds=SECONDS_TO_GIVE_UP)) as server,
+        typing_at(server.address) as typist,
+    ):
+        await typist.type(TEXT)
+        stopping = server.begins_to_stop()
+        assert (await typist.read()).go_away.within_ms == SECONDS_TO_GIVE_UP * 1000
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            other = KeystrokeServiceStub(channel).Compose(wait_for_ready=False)
+            assert await other.code() is grpc.StatusCode.UNAVAILABLE
+        assert (await typist.submit()).finished.usage.completion_tokens > 0
+        await typist.end()
+        await stopping
+
+
+async def test_a_session_that_does_not_go_away_is_ended() -> None:
+    async with served(settings=changed(SETTINGS, go_away_seconds=0.05)) as server, typing_at(server.address) as typist:
+        await typist.type(TEXT)
+        stopping = server.begins_to_stop()
+        assert (await typist.read()).HasField("go_away")
+        assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
+        await stopping
+
+
 async def test_a_stream_that_has_not_opened_is_told_at_once_that_the_server_stops() -> None:
     async with served() as server, grpc.aio.insecure_channel(server.address) as channel:
         typist = Typist(KeystrokeServiceStub(channel).Compose())

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
-from forefill_client.keystrokes import find_last_boundary
+from forefill_client.keystrokes import Stroke, StrokeKind, find_last_boundary
+from forefill_client.keystrokes.playback import at_instants, edit
 from forefill_client.options import CacheScope, Sampling
 from forefill_client.session import Session
 
 from ..report.results import NaiveWarms, Served, from_report
 from ..typing.arms import Arm
-from ..typing.playing import at_instants
-from ..typing.script import Kind, Script, Stroke
+from ..typing.script import Script
 from .clock import Clock
 from .plain import REQUEST_TIMEOUT_SECONDS, Message, PlainClient
 
@@ -56,7 +56,7 @@ async def play(
     try:
         planned = ((begins_at + stroke.at_ms / 1000, stroke) for stroke in strokes)
         async for _, stroke in at_instants(planned, clock.until):
-            await (flush(stroke) if stroke.kind is Kind.FLUSH else _edit(session, stroke))
+            await (flush(stroke) if stroke.kind is StrokeKind.FLUSH else edit(stroke, session))
         due_at = begins_at + enter.at_ms / 1000
         await clock.until(due_at, spin=True)
         late_seconds = clock.now() - due_at
@@ -68,16 +68,6 @@ async def play(
         flush.cancel()
     text, pieces_at = "".join(piece for _, piece in pieces), [at for at, _ in pieces]
     return from_report(text, answer.report, late_seconds=late_seconds, naive=flush.warms, pieces_at=pieces_at)
-
-
-async def _edit(session: Session, stroke: Stroke) -> None:
-    match stroke.kind:
-        case Kind.TYPE:
-            await session.type(stroke.text)
-        case Kind.DELETE:
-            await session.delete()
-        case Kind.REPLACE:
-            await session.replace(stroke.start, stroke.end, stroke.text)
 
 
 class Flush:

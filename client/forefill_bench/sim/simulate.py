@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
+from forefill_client.keystrokes import Stroke, StrokeKind
+from forefill_client.keystrokes.playback import at_instants
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
@@ -36,9 +38,9 @@ from forefill_service.session.responses import GenerationDelta, GenerationStarte
 from forefill_service.settings import Settings
 
 from ..typing.arms import ARMS, Arm, Prepared
-from ..typing.playing import at_instants, run_counted
+from ..typing.playing import run_counted
 from ..typing.schedule import OPEN_EARLY_MS, Arrival, PlannedSession, Window
-from ..typing.script import Kind, Script, Stroke
+from ..typing.script import Script
 from ..typing.texts import BACKGROUND_SYSTEM, place_in_block
 from ..typing.workloads import BY_DEFAULT
 from .outcome import SimulatedOutcome
@@ -178,7 +180,7 @@ class _Simulation:
             if isinstance(response, GenerationDelta):
                 tokens_at.append(self._clock())
 
-        script = (Stroke(0.0, Kind.SUBMIT, arrival.text),)
+        script = (Stroke(0.0, StrokeKind.SUBMIT, arrival.text),)
         await SessionRunner(self._backend, opening, heard).run(self._events(script, arrival.at_ms))
         if arrival.counted:
             due_at = self._began_at + arrival.at_ms / 1000
@@ -198,7 +200,7 @@ class _Simulation:
         """Cache what the arm wants cached beforehand, at no cost."""
         if self._arm.prepared is Prepared.NOTHING:
             return
-        prompt = TurnPrompt(self._engine.chat, opening.messages, {}, self._engine.info.context_tokens)
+        prompt = TurnPrompt(self._engine.chat, opening.conversation(opening.messages), self._engine.info.context_tokens)
         whole = self._arm.prepared is Prepared.WHOLE
         self._engine.hold((prompt.final(draft) if whole else prompt.base).to_list())
 
@@ -255,13 +257,13 @@ async def _render(function: Callable[..., Any], *args: Any) -> Any:
 
 def _event(stroke: Stroke) -> CharAdd | CharDelete | Replace | Flush | Submit:
     match stroke.kind:
-        case Kind.TYPE:
+        case StrokeKind.TYPE:
             return CharAdd(stroke.text)
-        case Kind.DELETE:
+        case StrokeKind.DELETE:
             return CharDelete()
-        case Kind.REPLACE:
+        case StrokeKind.REPLACE:
             return Replace(stroke.start, stroke.end, stroke.text)
-        case Kind.FLUSH:
+        case StrokeKind.FLUSH:
             return Flush(len(stroke.draft), checksum(stroke.draft), stroke.confirmed)
-        case Kind.SUBMIT:
+        case StrokeKind.SUBMIT:
             return Submit(stroke.draft)

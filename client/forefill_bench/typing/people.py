@@ -13,10 +13,9 @@ from random import Random
 from typing import Final
 
 from forefill_client.errors import ForefillError
+from forefill_client.keystrokes import TraceRecorder, typed_by
 
 from .arms import Arm
-from .changes import Changes
-from .human_script import typed_by
 from .people_log import PACKAGE, LoggedMessage, find_log, is_for_judging, read_log
 from .schedule import Trial, seeded, wake_up
 from .script import Script, delayed
@@ -110,12 +109,12 @@ def _parts(messages: Sequence[LoggedMessage], turns: int) -> Iterator[Sitting]:
 
 def logged_script(message: LoggedMessage, idle_ms: float) -> Script:
     """Return the script of a logged message, `idle_ms` before its first key and no gap longer than the longest."""
-    changes, now_ms, last_ms = Changes(), min(max(0.0, idle_ms), LONGEST_IDLE_MS), message.begins_ms
+    recorder, now_ms, last_ms = TraceRecorder(), min(max(0.0, idle_ms), LONGEST_IDLE_MS), message.begins_ms
     for at_ms, draft in message.changes:
         now_ms += min(max(0.0, at_ms - last_ms), LONGEST_GAP_MS)
         last_ms = at_ms
-        changes.to(draft, now_ms)
-    return changes.submitted(now_ms + min(message.sent_ms - last_ms, LONGEST_GAP_MS))
+        recorder.change(draft, now_ms)
+    return recorder.submit(now_ms + min(message.sent_ms - last_ms, LONGEST_GAP_MS))
 
 
 def made_up_sittings(style: Style, people: People, seed: int) -> list[Sitting]:

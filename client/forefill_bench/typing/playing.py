@@ -1,19 +1,8 @@
 """Plays what is planned at its instants, on any clock: on real servers, in the simulation, and in load tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
-
-T = TypeVar("T")
-
-
-async def at_instants(
-    planned: Iterable[tuple[float, T]], until: Callable[[float], Awaitable[None]]
-) -> AsyncIterator[tuple[float, T]]:
-    """Yield each (instant, item) when `until` says that its instant has come, however long the ones before it took."""
-    for instant, item in planned:
-        await until(instant)
-        yield instant, item
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 
 async def run_counted(

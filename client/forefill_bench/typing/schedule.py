@@ -5,12 +5,12 @@ from math import ceil
 from random import Random
 from typing import Final
 
-from forefill_client.keystrokes import FlushRule, TypingModel
+from forefill_client.keystrokes import FlushRule, TypingModel, as_typist_ends, typed_by
+from forefill_client.keystrokes.human import PUBLISHED_MEAN_MS
 
 from . import texts
 from .arms import Arm
-from .human import COPIED_MEAN_MS, copying_at
-from .human_script import as_typist_ends, typed_by
+from .human import copying_at
 from .script import Script, paused, typed
 from .workloads import Workload
 
@@ -91,7 +91,7 @@ class Pace:
     #: Background traffic: plain generations a second, at random (Poisson).
     background_rate: float = 0.7
     #: Milliseconds from key to key, on average over all typists; each has a pace of its own.
-    mean_delay_ms: float = COPIED_MEAN_MS
+    mean_delay_ms: float = PUBLISHED_MEAN_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,58 +5,21 @@ draft. FLUSH follows each end of a word, and each few characters of a long one, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from random import Random
 from typing import Final
 
-from forefill_client.keystrokes import EventType, FlushRule, TypingModel, plan_typing
+from forefill_client.keystrokes import FlushRule, Stroke, StrokeKind, Trace, TypingModel, plan_typing, stroke_of
 from forefill_client.keystrokes.boundaries import confirmable_by
+from forefill_client.keystrokes.strokes import KIND_OF
 
-
-class Kind(Enum):
-    """The kind of a stroke."""
-
-    TYPE = auto()
-    DELETE = auto()
-    REPLACE = auto()
-    FLUSH = auto()
-    SUBMIT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """One thing done to the draft."""
-
-    #: Milliseconds since the script began.
-    at_ms: float
-    kind: Kind
-    #: The draft after it.
-    draft: str
-    #: The text that TYPE appends or REPLACE puts in.
-    text: str = ""
-    #: Code points that REPLACE takes out: from `start` to before `end`. DELETE takes one, at the end.
-    start: int = 0
-    end: int = 0
-
-    @property
-    def confirmed(self) -> int:
-        """Code points of the draft that FLUSH confirms."""
-        return confirmable_by(FlushRule.WORD, self.draft)
-
-
-Script = tuple[Stroke, ...]
+Script = Trace
+"""What a typist does, planned before anything is sent."""
 
 DELETE_KEY_MS: Final = 60.0
 """From delete to delete while the key is held down."""
 MOVE_CURSOR_KEYS: Final = 5
 """Seeing a mistake in the middle and going there takes as long as this number of keys."""
-_KINDS: Final = {
-    EventType.CHAR_ADD: Kind.TYPE,
-    EventType.CHAR_DELETE: Kind.DELETE,
-    EventType.FLUSH: Kind.FLUSH,
-    EventType.SUBMIT: Kind.SUBMIT,
-}
 
 
 class Author:
@@ -75,42 +38,43 @@ class Author:
         for _, event in plan_typing(text, self._model, self._rng, submit_at_end=False):
             self._now_ms = began_ms + event.timestamp_ms
             self._draft = before + event.current_text
-            self._add(_KINDS[event.event_type], event.char or "")
+            self._add(KIND_OF[event.event_type], event.char or "")
 
     def paste(self, text: str) -> None:
         """Put a whole text in at once."""
         self._wait()
         self._draft += text
-        self._add(Kind.TYPE, text)
-        self._add(Kind.FLUSH)
+        self._add(StrokeKind.TYPE, text)
+        self._add(StrokeKind.FLUSH)
 
     def delete(self, count: int) -> None:
         """Hold the delete key down for `count` characters."""
         self._wait()
         for _ in range(count):
             self._draft = self._draft[:-1]
-            self._add(Kind.DELETE)
+            self._add(StrokeKind.DELETE)
             self._now_ms += min(DELETE_KEY_MS, self._model.mean_delay_ms)
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Go into the middle and put `text` there."""
         self._now_ms += MOVE_CURSOR_KEYS * self._model.mean_delay_ms
         self._draft = self._draft[:start] + text + self._draft[end:]
-        self._strokes.append(Stroke(self._now_ms, Kind.REPLACE, self._draft, text, start, end))
-        self._add(Kind.FLUSH)
+        self._strokes.append(Stroke(self._now_ms, StrokeKind.REPLACE, self._draft, text, start, end))
+        self._add(StrokeKind.FLUSH)
 
     def submitted(self) -> Script:
         """Press Enter, and return the script."""
         self._wait()
-        self._add(Kind.SUBMIT)
+        self._add(StrokeKind.SUBMIT)
         return tuple(self._strokes)
 
     def _wait(self) -> None:
         """Let the time from one key to the next go by."""
         self._now_ms += max(0.0, self._rng.gauss(self._model.mean_delay_ms, self._model.std_delay_ms))
 
-    def _add(self, kind: Kind, text: str = "") -> None:
-        self._strokes.append(Stroke(self._now_ms, kind, self._draft, text))
+    def _add(self, kind: StrokeKind, text: str = "") -> None:
+        confirmed = confirmable_by(FlushRule.WORD, self._draft) if kind is StrokeKind.FLUSH else 0
+        self._strokes.append(Stroke(self._now_ms, kind, self._draft, text, confirmed=confirmed))
 
 
 def typed(text: str, model: TypingModel, rng: Random) -> Script:
@@ -122,10 +86,7 @@ def typed(text: str, model: TypingModel, rng: Random) -> Script:
 
 def typed_to_enter(text: str, model: TypingModel, rng: Random) -> Script:
     """Type a text and submit it, Enter being one more key: the model's pause after a word comes before it, too."""
-    return tuple(
-        Stroke(event.timestamp_ms, _KINDS[event.event_type], event.current_text, event.char or "")
-        for _, event in plan_typing(text, model, rng)
-    )
+    return tuple(stroke_of(event) for _, event in plan_typing(text, model, rng))
 
 
 def pasted(paste: str, question: str, model: TypingModel, rng: Random) -> Script:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from .human import LOGGED, HumanTyping, Typist
-from .human_script import FINAL_MARKS, as_typist_ends
+from forefill_client.keystrokes import HumanTypingModel, Typist, as_typist_ends
+from forefill_client.keystrokes.hands import FINAL_MARKS
+
+from .human import LOGGED
 
 End = Callable[[Typist, str, Random], str]
 """Gives a text the end that a typist gives it."""
@@ -17,7 +19,7 @@ class Style:
     """One way of typing."""
 
     about: str
-    typing: HumanTyping = LOGGED
+    typing: HumanTypingModel = LOGGED
     end: End = as_typist_ends
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-from forefill_client.keystrokes import TypingModel
+from forefill_client.keystrokes import TypingModel, typed_by
 from forefill_client.options import PregenerationMode, WarmMode
 
 from . import texts
 from .arms import ARMS, Arm, Prepared
 from .human import COPYING
-from .human_script import typed_by
 from .script import Script, delayed, edited, pasted, typed
 from .styles import AS_LOGGED, STYLES, Style
 

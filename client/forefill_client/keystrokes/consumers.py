@@ -27,6 +27,7 @@ class EventConsumer:
         `queue.join()` counts every event that was taken as done.
         """
         self._running = True
+        event: KeystrokeEvent | None = None
         try:
             while event := await self._next_event():
                 try:

@@ -29,6 +29,7 @@ class KeystrokeEvent:
     """
 
     event_type: EventType
+    """What happened."""
     char: str | None = None
     """The character that was typed; only CHAR_ADD has one."""
     timestamp_ms: float = 0.0
@@ -52,6 +53,7 @@ class StreamingSession:
     """The draft of one typing user as it grows."""
 
     session_id: str = ""
+    """A name for it; nothing depends on it."""
     start_time_ms: float = field(default_factory=_wall_clock_ms)
     """When it began, in milliseconds since the epoch."""
     current_text: str = ""

@@ -35,6 +35,8 @@ def press(
             session.confirmed_len = max(session.confirmed_len, confirmable_by(rule, session.current_text))
         case EventType.SUBMIT:
             session.confirmed_len = len(session.current_text)
+        case EventType.END:
+            pass
     session.total_events += 1
     return KeystrokeEvent(event_type, char, timestamp_ms, session.current_text, session.confirmed_text)
 

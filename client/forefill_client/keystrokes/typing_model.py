@@ -43,6 +43,7 @@ class TypingModel:
     pause_after_boundary: float = 50.0
     """Extra time before the key that follows a boundary character."""
     flush_rule: FlushRule = FlushRule.DEBOUNCE
+    """When FLUSH is sent."""
 
     def __post_init__(self) -> None:
         for name in ("mean_delay_ms", "std_delay_ms", "debounce_ms", "pause_after_boundary"):

@@ -227,6 +227,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
     a hand-off.
     """
+    FINISH_REASON_TOOL_CALLS: _FinishReason.ValueType  # 4
+    """The model ended the answer with calls of tools."""
     FINISH_REASON_HANDED_OFF: _FinishReason.ValueType  # 5
     """The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
     knows it; Timings have no first token, and end with HandOffFinished.
@@ -245,6 +247,8 @@ FINISH_REASON_CANCELLED: FinishReason.ValueType  # 3
 """Cancel stopped the answer. If that was before its first token, there was no GenerationStarted. Or Cancel or END ended
 a hand-off.
 """
+FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 4
+"""The model ended the answer with calls of tools."""
 FINISH_REASON_HANDED_OFF: FinishReason.ValueType  # 5
 """The answer was handed off, and HandOffFinished ended that. Usage is as reported, or, where it was not, as the server
 knows it; Timings have no first token, and end with HandOffFinished.
@@ -336,10 +340,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ends, INVALID_ARGUMENT. Shorten the prompt.
     """
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
-    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
+    """Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
+    message names it, or has the engine's words. Correct it, or leave it out.
+    """
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-    cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    """The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+    its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -352,7 +358,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 18
     """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 19
-    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+    """Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+    A stream that is open is told before, by GoAway.
+    """
     ERROR_REASON_TOO_MANY_SESSIONS: _ErrorReason.ValueType  # 20
     """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
     prompts. Open again later, or elsewhere.
@@ -386,6 +394,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_HAND_OFF: _ErrorReason.ValueType  # 32
     """Session continues: a HandOffFinished brings a message without a role, or makes the conversation too long; the error
     message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
+    """
+    ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
+    """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
+    the error message has its index and what is wrong. Mend it, and open again.
+    """
+    ERROR_REASON_ADAPTER_NOT_FOUND: _ErrorReason.ValueType  # 37
+    """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
+    name, or without.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -434,10 +450,12 @@ ERROR_REASON_PROMPT_TOO_LONG: ErrorReason.ValueType  # 12
 ends, INVALID_ARGUMENT. Shorten the prompt.
 """
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
-"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
+"""Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
+message names it, or has the engine's words. Correct it, or leave it out.
+"""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+"""The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -450,7 +468,9 @@ reachable). SUBMIT again.
 ERROR_REASON_ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 18
 """Stream ends, UNAVAILABLE, with RetryInfo: the engine has died. Open again with the draft, elsewhere if possible."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 19
-"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible."""
+"""Stream ends, UNAVAILABLE, with RetryInfo: the server is stopping. Open again with the draft, elsewhere if possible.
+A stream that is open is told before, by GoAway.
+"""
 ERROR_REASON_TOO_MANY_SESSIONS: ErrorReason.ValueType  # 20
 """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: too many sessions are open, or no thread is left to make
 prompts. Open again later, or elsewhere.
@@ -484,6 +504,14 @@ lacks the answer, send it with Rewrite.
 ERROR_REASON_INVALID_HAND_OFF: ErrorReason.ValueType  # 32
 """Session continues: a HandOffFinished brings a message without a role, or makes the conversation too long; the error
 message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
+"""
+ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
+"""Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
+the error message has its index and what is wrong. Mend it, and open again.
+"""
+ERROR_REASON_ADAPTER_NOT_FOUND: ErrorReason.ValueType  # 37
+"""Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
+name, or without.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -535,6 +563,11 @@ class Open(_message.Message):
     PREGENERATION_MODE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     CACHE_SECRET_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -563,10 +596,28 @@ class Open(_message.Message):
     blocks of the earlier ones. Set by the client, random and never shown to others; 16 to 64 bytes, only with
     CACHE_SCOPE_SESSION; default: none. The engine gets a digest of it, from which it cannot be found.
     """
+    reasoning_effort: _builtins.str
+    """Amount of reasoning: `reasoning_effort` of vLLM's chat endpoint, for example "none", "low" or "high". The engine
+    decides which values there are, and refuses others at SUBMIT (TEMPLATE_REFUSED). As there, it also sets the
+    template's `enable_thinking`, unless `chat_template_kwargs` has that. Set by the client; at most 32 characters of
+    [A-Za-z0-9_-]; default: the template's.
+    """
+    continue_final_message: _builtins.bool
+    """Whether each draft is the beginning of the assistant's message, and the answer continues it, as with
+    `continue_final_message` (and no `add_generation_prompt`) of vLLM's chat endpoint. The draft and its answer are then
+    one message of the conversation. Refused for models that speak Harmony (gpt-oss), which cannot do that. Set by the
+    client; default: false, each draft is a message of the user.
+    """
+    adapter: _builtins.str
+    """Name of the LoRA adapter that answers, as the engine knows it. Cached blocks of one adapter are never taken for those
+    of another, or of the model alone. Set by the client; at most 256 code points; default: none, the model answers
+    alone. One that the engine does not have is refused: ADAPTER_NOT_FOUND.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation before the draft, oldest message first. Set by the client; default: none. The draft is appended as
-        a last message of role "user". The model's chat template decides which roles and orders are allowed.
+        a last message of role "user", or as `continue_final_message` says. The model's chat template decides which roles
+        and orders are allowed.
         """
 
     @_builtins.property
@@ -577,8 +628,25 @@ class Open(_message.Message):
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
         {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
-        ignored; one that overrides what the server sets, such as `tools`, is refused. Set by the client; default: none;
-        at most 65,536 bytes.
+        ignored; one that overrides what the server sets, or that has a field of its own here, such as `tools`, is refused.
+        Set by the client; default: none; at most 65,536 bytes.
+        """
+
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tools that the model may call, in the order in which the template shows them. Each is one JSON object, in the form
+        that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
+        "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
+        the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
+        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool: a call is
+        text of the answer, unless the engine keeps calls apart from the text, as with Harmony (gpt-oss).
+        """
+
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Documents for templates that read `documents`, as for retrieval-augmented generation. Each is one JSON object whose
+        values are texts, for example {"title": "...", "text": "..."}. Set by the client; default: none; at most 262,144
+        bytes all together.
         """
 
     def __init__(
@@ -594,10 +662,15 @@ class Open(_message.Message):
         pregeneration_mode: Global___PregenerationMode.ValueType = ...,
         resume_token: _builtins.str = ...,
         cache_secret: _builtins.bytes = ...,
+        tools: _abc.Iterable[_builtins.str] | None = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        reasoning_effort: _builtins.str = ...,
+        continue_final_message: _builtins.bool = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,25 +684,90 @@ class ChatMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """The speaker: "system", "user", "assistant", or any other role of the model's chat template. Set by the client;
     required.
     """
     content: _builtins.str
-    """The text of the message. Set by the client; default: empty."""
+    """The text of the message. Set by the client; default: empty. An empty content of an assistant's message that has
+    `tool_calls` or `reasoning` counts as null.
+    """
+    name: _builtins.str
+    """Name of the speaker, to tell speakers of one role apart. Set by the client; default: none."""
+    tool_call_id: _builtins.str
+    """ToolCall.id of the call that a message of role "tool" answers. Set by the client; default: none."""
+    reasoning: _builtins.str
+    """The assistant's thoughts before it answered; templates show them only in some messages. Set by the client; default:
+    none.
+    """
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCall]:
+        """The tools that the assistant called in this message, in order. Set by the client; default: none."""
+
     def __init__(
         self,
         *,
         role: _builtins.str = ...,
         content: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+        tool_calls: _abc.Iterable[Global___ToolCall] | None = ...,
+        tool_call_id: _builtins.str | None = ...,
+        reasoning: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_reasoning", b"_reasoning", "_tool_call_id", b"_tool_call_id", "name", b"name", "reasoning", b"reasoning", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "_reasoning", b"_reasoning", "_tool_call_id", b"_tool_call_id", "content", b"content", "name", b"name", "reasoning", b"reasoning", "role", b"role", "tool_call_id", b"tool_call_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning: _TypeAlias = _typing.Literal["reasoning"]  # noqa: Y015
+    _WhichOneofArgType__reasoning: _TypeAlias = _typing.Literal["_reasoning", b"_reasoning"]  # noqa: Y015
+    _WhichOneofReturnType__tool_call_id: _TypeAlias = _typing.Literal["tool_call_id"]  # noqa: Y015
+    _WhichOneofArgType__tool_call_id: _TypeAlias = _typing.Literal["_tool_call_id", b"_tool_call_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning) -> _WhichOneofReturnType__reasoning | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_call_id) -> _WhichOneofReturnType__tool_call_id | None: ...
+
+Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
+
+@_typing.final
+class ToolCall(_message.Message):
+    """ToolCall is one call of a tool in a message of the assistant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id that the message with the result refers to. Set by the client; some templates require one."""
+    name: _builtins.str
+    """Name of the function that was called. Set by the client."""
+    arguments: _builtins.str
+    """Its arguments as JSON text, as the model wrote them. Set by the client; default: none. As in vLLM, the template gets
+    {} if it is not a JSON object.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
+Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
 
 @_typing.final
 class Sampling(_message.Message):
@@ -677,6 +815,12 @@ class Sampling(_message.Message):
     ALLOWED_TOKEN_IDS_FIELD_NUMBER: _builtins.int
     BAD_WORDS_FIELD_NUMBER: _builtins.int
     SKIP_SPECIAL_TOKENS_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
+    REGEX_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    GRAMMAR_FIELD_NUMBER: _builtins.int
+    JSON_OBJECT_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """Maximum length of an answer, in tokens. Set by the client; at least 1; default: the rest of the model's context."""
     temperature: _builtins.float
@@ -709,27 +853,50 @@ class Sampling(_message.Message):
     """Whether the text of `stop` that ended the answer is part of it. Set by the client; default: false."""
     skip_special_tokens: _builtins.bool
     """Whether special tokens are left out of the text. Set by the client; default: true."""
+    json_schema: _builtins.str
+    """A JSON Schema: an object, as JSON text, so that the order of its keys survives: that is the order in the answer.
+    At most 65,536 bytes.
+    """
+    regex: _builtins.str
+    """A regular expression that the whole answer matches, in the syntax of the engine's grammars. At most 4,096 bytes."""
+    grammar: _builtins.str
+    """A grammar of the whole answer, in EBNF or Lark, as the engine takes it. At most 65,536 bytes."""
+    json_object: _builtins.bool
+    """Any JSON object. Always true if it is set."""
+    logprobs: _builtins.int
+    """Number of the likeliest tokens that GenerationDelta.logprobs reports beside each token of the answer. Set by the
+    client; 0 to 20, and at most what the engine allows (vLLM: --max-logprobs); 0 reports the tokens alone; default: no
+    logprobs.
+    """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that end the answer and are left out of it. Set by the client; at most 16, none empty; default: none."""
 
     @_builtins.property
     def stop_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024; default: none."""
+        """Ids of tokens that end the answer, beside the model's own. Set by the client; at most 1024, each in the model's
+        vocabulary; default: none.
+        """
 
     @_builtins.property
     def logit_bias(self) -> _containers.ScalarMap[_builtins.int, _builtins.float]:
-        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100; default:
-        none.
+        """What is added to the logits of tokens, by their ids. Set by the client; at most 1024, each -100 to 100 and of an id in
+        the model's vocabulary; default: none.
         """
 
     @_builtins.property
     def allowed_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ids of the only tokens that the answer may have. Set by the client; at most 1024; default: all."""
+        """Ids of the only tokens that the answer may have. Set by the client; at most 1024, each in the model's vocabulary;
+        default: all.
+        """
 
     @_builtins.property
     def bad_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts that the answer may not contain. Set by the client; at most 1024, none empty; default: none."""
+
+    @_builtins.property
+    def choice(self) -> Global___Choice:
+        """Texts, one of which is the answer."""
 
     def __init__(
         self,
@@ -752,13 +919,21 @@ class Sampling(_message.Message):
         allowed_token_ids: _abc.Iterable[_builtins.int] | None = ...,
         bad_words: _abc.Iterable[_builtins.str] | None = ...,
         skip_special_tokens: _builtins.bool | None = ...,
+        json_schema: _builtins.str = ...,
+        regex: _builtins.str = ...,
+        choice: Global___Choice | None = ...,
+        grammar: _builtins.str = ...,
+        json_object: _builtins.bool = ...,
+        logprobs: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "choice", b"choice", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "json_object", b"json_object", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "structure", b"structure", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "allowed_token_ids", b"allowed_token_ids", "bad_words", b"bad_words", "frequency_penalty", b"frequency_penalty", "ignore_eos", b"ignore_eos", "include_stop_str_in_output", b"include_stop_str_in_output", "logit_bias", b"logit_bias", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "stop", b"stop", "stop_token_ids", b"stop_token_ids", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty", "_logprobs", b"_logprobs", "_max_tokens", b"_max_tokens", "_min_p", b"_min_p", "_min_tokens", b"_min_tokens", "_presence_penalty", b"_presence_penalty", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_skip_special_tokens", b"_skip_special_tokens", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "allowed_token_ids", b"allowed_token_ids", "bad_words", b"bad_words", "choice", b"choice", "frequency_penalty", b"frequency_penalty", "grammar", b"grammar", "ignore_eos", b"ignore_eos", "include_stop_str_in_output", b"include_stop_str_in_output", "json_object", b"json_object", "json_schema", b"json_schema", "logit_bias", b"logit_bias", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "min_tokens", b"min_tokens", "presence_penalty", b"presence_penalty", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "skip_special_tokens", b"skip_special_tokens", "stop", b"stop", "stop_token_ids", b"stop_token_ids", "structure", b"structure", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__frequency_penalty: _TypeAlias = _typing.Literal["frequency_penalty"]  # noqa: Y015
     _WhichOneofArgType__frequency_penalty: _TypeAlias = _typing.Literal["_frequency_penalty", b"_frequency_penalty"]  # noqa: Y015
+    _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
+    _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__min_p: _TypeAlias = _typing.Literal["min_p"]  # noqa: Y015
@@ -779,8 +954,12 @@ class Sampling(_message.Message):
     _WhichOneofArgType__top_k: _TypeAlias = _typing.Literal["_top_k", b"_top_k"]  # noqa: Y015
     _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
     _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
+    _WhichOneofReturnType_structure: _TypeAlias = _typing.Literal["json_schema", "regex", "choice", "grammar", "json_object"]  # noqa: Y015
+    _WhichOneofArgType_structure: _TypeAlias = _typing.Literal["structure", b"structure"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__frequency_penalty) -> _WhichOneofReturnType__frequency_penalty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
     @_typing.overload
@@ -801,8 +980,34 @@ class Sampling(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_k) -> _WhichOneofReturnType__top_k | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__top_p) -> _WhichOneofReturnType__top_p | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_structure) -> _WhichOneofReturnType_structure | None: ...
 
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
+
+@_typing.final
+class Choice(_message.Message):
+    """Choice is a set of texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts. Set by the client; 1 to 1024, none empty, together at most 65,536 bytes."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Choice: _TypeAlias = Choice  # noqa: Y015
 
 @_typing.final
 class KeystrokeEvent(_message.Message):
@@ -1038,7 +1243,8 @@ class Submit(_message.Message):
     answer_so_far: _builtins.str
     """The beginning of the answer, if the client has it from a stream that broke: the answer goes on after it, and is
     counted from there. What depends on the answer so far (a seed, penalties, stop texts) starts over there. Set by
-    the client; default: empty. Where only the engine's chat endpoint knows the prompt, the answer is GENERATION_FAILED.
+    the client; default: empty. Where only the engine's chat endpoint knows the prompt, or if Sampling.structure is set,
+    the answer is GENERATION_FAILED.
     """
     def __init__(
         self,
@@ -1137,7 +1343,8 @@ class Rewrite(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     keep_messages: _builtins.int
     """Number of messages to keep, counted from the start: those of Open and those of the turns, a question and its answer
-    each. Set by the client; 0 to the number of messages; default: 0.
+    each, or one message each with Open.continue_final_message. Set by the client; 0 to the number of messages; default:
+    0.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -1259,6 +1466,7 @@ class ComposeResponse(_message.Message):
     GENERATION_FINISHED_FIELD_NUMBER: _builtins.int
     SESSION_ERROR_FIELD_NUMBER: _builtins.int
     HANDED_OFF_FIELD_NUMBER: _builtins.int
+    GO_AWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
         """Answers Open, once."""
@@ -1287,6 +1495,10 @@ class ComposeResponse(_message.Message):
     def handed_off(self) -> Global___HandedOff:
         """Answers a HandOff."""
 
+    @_builtins.property
+    def go_away(self) -> Global___GoAway:
+        """Announces that the server stops. Not sent before Opened."""
+
     def __init__(
         self,
         *,
@@ -1297,16 +1509,48 @@ class ComposeResponse(_message.Message):
         generation_finished: Global___GenerationFinished | None = ...,
         session_error: Global___SessionError | None = ...,
         handed_off: Global___HandedOff | None = ...,
+        go_away: Global___GoAway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "handed_off"]  # noqa: Y015
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "handed_off", "go_away"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
 Global___ComposeResponse: _TypeAlias = ComposeResponse  # noqa: Y015
+
+@_typing.final
+class GoAway(_message.Message):
+    """GoAway announces that the server stops. The stream goes on for a while, and takes no notice of it: open another
+    stream with the draft, on another server if there is one, and END this one. New streams of this server end with
+    SERVER_STOPPING; so does this one in the end, after the answer that runs by then.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    within_ms: _builtins.float
+    """Time for which the stream is still served, in milliseconds; a running answer may take longer. Choose a moment within
+    it at random, so that not all clients come to the next server at once. Set by the server.
+    """
+    resume_token: _builtins.str
+    """The engine that has this session's cache now, for Open.resume_token. Set by the server; as in Opened."""
+    def __init__(
+        self,
+        *,
+        within_ms: _builtins.float = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoAway: _TypeAlias = GoAway  # noqa: Y015
 
 @_typing.final
 class Opened(_message.Message):
@@ -1322,6 +1566,7 @@ class Opened(_message.Message):
     WARMING_INERT_REASON_FIELD_NUMBER: _builtins.int
     ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    SPLITS_ANSWERS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1342,6 +1587,11 @@ class Opened(_message.Message):
     """The engine that has this session's cache, for Open.resume_token after a broken stream. Opaque: it holds no address
     and grants nothing. Set by the server; empty if there is only one engine, or if a router chooses it.
     """
+    splits_answers: _builtins.bool
+    """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them.
+    If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
+    GenerationStarted.prompt_by_engine. Set by the server.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits of what the server accepts. Set by the server."""
@@ -1357,10 +1607,11 @@ class Opened(_message.Message):
         warming_inert_reason: _builtins.str = ...,
         accepts_hints: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
+        splits_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1497,29 +1748,151 @@ Global___GenerationStarted: _TypeAlias = GenerationStarted  # noqa: Y015
 
 @_typing.final
 class GenerationDelta(_message.Message):
-    """GenerationDelta is the next part of an answer."""
+    """GenerationDelta is the next part of an answer: of its text, mostly."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQ_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the SUBMIT that this answers. Set by the server."""
     text: _builtins.str
-    """Text that follows the text sent so far. Set by the server; not empty."""
+    """Text that follows the text sent so far. Set by the server; empty only if another part of the answer is there. Beside
+    `logprobs`, whose tokens have no text then, the rest of a character follows, or the token ends the answer.
+    """
+    reasoning: _builtins.str
+    """What the model thinks, which follows what it thought so far. It is no part of the text. Set by the server, only if
+    Opened.splits_answers is set, or the engine's own chat endpoint made the prompt.
+    """
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprobs]:
+        """The tokens that came since the last GenerationDelta, in their order. Together they are the tokens of the answer;
+        where their texts end is not where `text` ends. Set by the server, only if Sampling.logprobs is set.
+        """
+
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolCallDelta]:
+        """Parts of calls of tools, which follow those sent so far. Calling a tool is for the client. Set by the server, as
+        `reasoning`.
+        """
+
     def __init__(
         self,
         *,
         seq: _builtins.int = ...,
         text: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+        logprobs: _abc.Iterable[Global___TokenLogprobs] | None = ...,
+        tool_calls: _abc.Iterable[Global___ToolCallDelta] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprobs", b"logprobs", "reasoning", b"reasoning", "seq", b"seq", "text", b"text", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationDelta: _TypeAlias = GenerationDelta  # noqa: Y015
+
+@_typing.final
+class ToolCallDelta(_message.Message):
+    """ToolCallDelta is the next part of a call of a tool. The parts with one `index` make up one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of the call in its answer, from 0. Set by the server."""
+    id: _builtins.str
+    """Name of the call, for the message with its result. Set by the server, once for each call."""
+    name: _builtins.str
+    """Name of the function, or the next part of it. Set by the server."""
+    arguments: _builtins.str
+    """Next part of the arguments: JSON text, as the model wrote it. Set by the server."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "id", b"id", "index", b"index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolCallDelta: _TypeAlias = ToolCallDelta  # noqa: Y015
+
+@_typing.final
+class TokenLogprobs(_message.Message):
+    """TokenLogprobs is one token of an answer, and what else could have stood there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LIKELIEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def token(self) -> Global___TokenLogprob:
+        """The token. Set by the server."""
+
+    @_builtins.property
+    def likeliest(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """The likeliest tokens, likeliest first; the token itself is among them if it is one. Set by the server; as many as
+        Sampling.logprobs asks for, or one less beside a token that is not among them, if the engine says no more.
+        """
+
+    def __init__(
+        self,
+        *,
+        token: Global___TokenLogprob | None = ...,
+        likeliest: _abc.Iterable[Global___TokenLogprob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["likeliest", b"likeliest", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprobs: _TypeAlias = TokenLogprobs  # noqa: Y015
+
+@_typing.final
+class TokenLogprob(_message.Message):
+    """TokenLogprob is a token and its probability, before penalties, biases, structure and temperature change it, unless the
+    engine is set up otherwise (vLLM: --logprobs-mode).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Id of the token. Set by the server."""
+    text: _builtins.str
+    """The token as text. Set by the server; of a part of a character it is empty or has U+FFFD."""
+    logprob: _builtins.float
+    """Natural logarithm of the probability. Set by the server; at most 0, and -9999 for less than that."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        text: _builtins.str = ...,
+        logprob: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "logprob", b"logprob", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
 class HandedOff(_message.Message):

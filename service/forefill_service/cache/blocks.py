@@ -29,10 +29,19 @@ class CacheChange:
     cleared: bool = False
 
 
+def root_of(cache_salt: str | None, *, adapter: str = "", version: str = "", partition: str = "") -> Hashable:
+    """Return what sets blocks apart that have the same ids; it goes into every name.
+
+    `adapter` and `version` are those of a LoRA adapter, and `partition` stands for one of several caches.
+    """
+    apart = (adapter, version, partition)
+    return (cache_salt, *apart) if any(apart) else cache_salt
+
+
 class BlockNames:
     """Names the whole blocks of prompts; the parts that they share, a head and chunks of a long draft, are named once.
 
-    `root` goes into every name: the cache salt, and whatever else sets these blocks apart.
+    `root` is what `root_of` makes.
     """
 
     def __init__(self, block_size: int, root: Hashable) -> None:

@@ -17,8 +17,7 @@ class CacheView:
 
     `block_size` is in tokens. `context_tokens` is the engine's limit: a warm asks for one token, so its prefix stays
     below it. `even_tokens` is the size from which on pieces round as the whole prompt does, 0 if that does not matter.
-    `root` sets the session's blocks apart: the cache salt, and the partition where one belief covers several
-    caches.
+    `root` sets the session's blocks apart (`blocks.root_of`).
     """
 
     def __init__(

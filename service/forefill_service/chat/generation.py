@@ -1,7 +1,25 @@
 """A generation as values: how it is sampled, and the parts that come of it."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What an answer has to look like; `kind` is vLLM's name for it, and `value` a text, texts, or True."""
+
+    kind: Literal["json", "regex", "choice", "grammar", "json_object"]
+    value: str | tuple[str, ...] | bool
+
+    @property
+    def name(self) -> str:
+        """Its name on the wire."""
+        return "json_schema" if self.kind == "json" else self.kind
+
+    @property
+    def as_vllm_takes_it(self) -> dict[str, Any]:
+        """The fields of vLLM's `structured_outputs`, as JSON data."""
+        return {self.kind: list(self.value) if isinstance(self.value, tuple) else self.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,8 @@ class Sampling:
     allowed_token_ids: tuple[int, ...] = ()
     bad_words: tuple[str, ...] = ()
     skip_special_tokens: bool = True
+    structure: Structure | None = None
+    logprobs: int | None = None
 
     @property
     def extras(self) -> dict[str, Any]:
@@ -39,9 +59,25 @@ class Sampling:
             "logit_bias": dict(self.logit_bias),
             "allowed_token_ids": list(self.allowed_token_ids),
             "bad_words": list(self.bad_words),
+            "structured_outputs": self.structure and self.structure.as_vllm_takes_it,
         }
         special = {} if self.skip_special_tokens else {"skip_special_tokens": False}
         return {name: value for name, value in given.items() if value} | special
+
+    @property
+    def only_the_engine_knows(self) -> bool:
+        """Whether it depends on the model, or on how the engine was started, whether it can be used."""
+        named = any(self.token_ids.values()) or self.bad_words
+        return bool(named or self.structure is not None or self.logprobs is not None)
+
+    @property
+    def token_ids(self) -> dict[str, tuple[int, ...]]:
+        """All ids of tokens that it names, by its fields."""
+        return {
+            "stop_token_ids": self.stop_token_ids,
+            "logit_bias": tuple(token for token, _ in self.logit_bias),
+            "allowed_token_ids": self.allowed_token_ids,
+        }
 
     def after(self, made_tokens: int) -> "Sampling":
         """Return it for what is left of an answer, of which so many tokens are there."""
@@ -57,13 +93,53 @@ class Sampling:
         return replace(self, max_tokens=max_tokens, min_tokens=None if least is None else min(least, max_tokens))
 
 
+LEAST_LOGPROB = -9999.0
+"""Stands for all that is less: vLLM's own stand-in for minus infinity, which JSON does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token, as id and as text, and the logarithm of its probability."""
+
+    id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """One token of an answer, and the likeliest ones in its place, likeliest first."""
+
+    token: TokenLogprob
+    likeliest: tuple[TokenLogprob, ...]
+
+    @classmethod
+    def of(cls, found: list[TokenLogprob], likeliest: int) -> "TokenLogprobs":
+        """Make them of what vLLM reports of one place: the token first, then the likeliest, it among them or not."""
+        ranked = sorted(found, key=lambda one: -one.logprob)
+        return cls(found[0], tuple(ranked[:likeliest]))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """The next part of a call of a tool, number `index`; `id` and `name` come once, `arguments` piece by piece."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The next part of an answer; `finish_reason` ("stop", "length") is set on the last.
+    """The next part of an answer; `finish_reason` ("stop", "length", "tool_calls") is set on the last.
+
+    `text` is all that the model wrote, or, if the answer is split, what it says: then what it thinks is in `reasoning`,
+    and the tools that it calls in `tool_calls`.
 
     `cached_tokens` is the engine's own count of prompt tokens that it found cached; None if it does not report it, or
     reports it with the last part only. `prompt_ids` is set on the first part if the engine's own chat endpoint made the
-    prompt and says which ids it made.
+    prompt and says which ids it made. `logprobs` are those of `token_ids`, if they were asked for.
     """
 
     text: str
@@ -71,3 +147,6 @@ class Output:
     cached_tokens: int | None
     finish_reason: str | None = None
     prompt_ids: tuple[int, ...] | None = None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()

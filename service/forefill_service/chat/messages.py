@@ -1,8 +1,18 @@
-"""A conversation as values."""
+"""A conversation as values: all that a chat template takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool by the assistant."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +21,42 @@ class ChatMessage:
 
     role: str
     content: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    reasoning: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a content, if only an empty one: an assistant that calls a tool or thinks may have none."""
+        says_something_else = bool(self.tool_calls) or self.reasoning is not None
+        return bool(self.content) or self.role != "assistant" or not says_something_else
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """All messages of a conversation, the user's last one included, and the variables for the chat template."""
+    """The messages of a conversation, and what else the chat template takes, which stays the same in a session."""
 
-    messages: tuple[ChatMessage, ...]
-    template_kwargs: Mapping[str, Any]
+    messages: tuple[ChatMessage, ...] = ()
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Further variables for the template."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """In OpenAI's form, with all that the client gave."""
+    documents: tuple[Mapping[str, str], ...] = ()
+    reasoning_effort: str = ""
+    """Empty for the template's own."""
+    continue_final_message: bool = False
+    """Whether the last message is the beginning of one that the answer continues."""
+
+    def drafted(self, text: str) -> "Conversation":
+        """Return it with a draft as its last message: the user's, or the beginning of the assistant's."""
+        role = "assistant" if self.continue_final_message else "user"
+        return replace(self, messages=(*self.messages, ChatMessage(role, text)))
+
+    def answered(self, text: str, answer: str, tool_calls: tuple[ToolCall, ...] = ()) -> "Conversation":
+        """Return it with a text that was submitted and its answer; what the model thought is not kept."""
+        if self.continue_final_message:
+            return self.drafted(text + answer)
+        question = ChatMessage("user", text)
+        said = ChatMessage("assistant", answer, tool_calls=tool_calls)
+        return replace(self, messages=(*self.messages, question, said))

@@ -12,14 +12,14 @@ it; if it changes all the time, it is renewed once a minute, and in between noth
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from ..errors import Reason, Refusal
 from .frame import Frame
 from .growing import GrowingText, Tokens
 from .holdback import Holdback
-from .messages import ChatMessage
+from .messages import Conversation
 from .token_ids import TokenIds, common_length
 
 PROBES = ("a", " 7", ".)", "\nx", "的")
@@ -50,18 +50,21 @@ class Chat(Protocol):
     def longest_token(self) -> int:
         """Code points of the longest token in the vocabulary."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         """Return the prompt's text; raises Refusal if the template refuses."""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
+
+    def text_of(self, token: int) -> str:
+        """Return the text of one token; of a part of a character it has U+FFFD."""
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
         """Return the ids of a text and the code points before the end of each; None if the tokenizer cannot tell."""
 
 
 class TurnPrompt:
-    """Renders the prompts of one turn: the conversation so far with any draft as the user's last message.
+    """Renders the prompts of one turn: the conversation so far with any draft as its last message.
 
     Making one renders and tokenizes the whole base prompt. All methods take milliseconds or more: run them off the
     event loop. Several threads may call them at once without a lock: what is kept are immutable values, replaced as a
@@ -72,14 +75,12 @@ class TurnPrompt:
     def __init__(
         self,
         chat: Chat,
-        messages: Sequence[ChatMessage],
-        kwargs: Mapping[str, Any],
+        conversation: Conversation,
         context_tokens: int,
         clock: Callable[[], float] = _stopped_clock,
     ) -> None:
         self._chat = chat
-        self._messages = tuple(messages)
-        self._kwargs = kwargs
+        self._conversation = conversation
         self._context_tokens = context_tokens
         self._clock = clock
         self._growing = GrowingText(chat)
@@ -125,7 +126,7 @@ class TurnPrompt:
         first, *others = PROBES
         if frame.after is not None and rendered.endswith(first + frame.after):
             return rendered[frame.cut : len(rendered) - len(first + frame.after)]
-        # The template does more with the user's text than to trim it: trust nothing but whole renderings.
+        # The template does more with the draft than to trim it: trust nothing but whole renderings.
         end = min(common_length(rendered, self._render(confirmed + probe)) for probe in others)
         return rendered[frame.cut : end]
 
@@ -156,7 +157,7 @@ class TurnPrompt:
         return Frame.made(self._render, self._chat.encode, self._chat.split_texts)
 
     def _render(self, text: str) -> str:
-        rendered = self._chat.render((*self._messages, ChatMessage("user", text)), self._kwargs)
+        rendered = self._chat.render(self._conversation.drafted(text))
         most = self._context_tokens * self._chat.longest_token
         if len(rendered) > most:  # so it is too long, without a tokenizer: vLLM's rule, too
             raise Refusal(Reason.PROMPT_TOO_LONG, f"{len(rendered)} characters, and {most} have room at most")

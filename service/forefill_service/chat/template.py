@@ -5,17 +5,16 @@ rendered to text with the generation prompt, then the text is tokenized whole, w
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import Reason, Refusal
 from .holdback import Holdback
-from .messages import ChatMessage
-
-ContentFormat = Literal["string", "openai"]
-"""How a template takes the content of a message: as text, or as a list of typed parts."""
+from .messages import Conversation
+from .template_input import ContentFormat, messages_for_template, tool_for_template, variables_for_template
 
 _RESERVED = frozenset(
     {
@@ -25,20 +24,35 @@ _RESERVED = frozenset(
     }
 )
 """Names that no variable of a template may have: those of `apply_chat_template`'s own parameters, and of vLLM's."""
-_UNSET = (None, "auto")
-"""Values of variables that vLLM takes for no value at all: `vllm.renderers.params.merge_kwargs`."""
 _MOST_BYTES_OF_WORDS = 500
 """A refusal travels in the headers of a response, twice, and these have a limit of some kilobytes."""
-_SYSTEM_ROLES = ("system", "developer")
-_BILLING_HEADER = "x-anthropic-billing-header"
-"""A line that changes with every request of one client program; vLLM drops it from the head of system messages."""
+_SPACE_OF_A_PIECE = "▁"
+_CHAT_FOLLOWS = "Final message to continue:"
+"""In the words of `transformers.utils.chat_template_utils`, if a template does not show the message to continue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A chat template that the engine uses."""
+
+    source: str
+    """Jinja."""
+    content_format: ContentFormat = "string"
+    """Found out as vLLM does."""
+    variables: frozenset[str] | None = None
+    """The names that it reads, and others are not given to it; None: all are given to it."""
+
+    @property
+    def knows_developer(self) -> bool:
+        """Whether it knows the role of a developer, as vLLM finds out."""
+        return "'developer'" in self.source or '"developer"' in self.source
 
 
 class HfChat:
     """The `Chat` of a Hugging Face tokenizer.
 
-    `template` is the Jinja source that the engine uses; `content_format` is what vLLM detected for it. `variables` are
-    the names that the template reads, and others are not given to it; None: all are given to it.
+    `template`, `content_format` and `variables` are those of the engine's `Template`; `with_tools` is the one that it
+    uses if there are tools, since some models have another one then.
     """
 
     def __init__(
@@ -47,31 +61,36 @@ class HfChat:
         template: str,
         content_format: ContentFormat = "string",
         variables: Collection[str] | None = None,
+        with_tools: Template | None = None,
     ) -> None:
         self._tokenizer = tokenizer
-        self._template = template
-        self._content_format = content_format
-        self._variables = None if variables is None else frozenset(variables)
-        self._knows_developer = "'developer'" in template or '"developer"' in template
+        self._template = Template(template, content_format, None if variables is None else frozenset(variables))
+        self._with_tools = with_tools or self._template
         self._reserved = _RESERVED | _parameters(type(tokenizer).apply_chat_template)
         self._backend = _private_backend(tokenizer)
+        self._texts: dict[int, str] = {}
         self.split_texts = _split_texts(self._backend)
         self.longest_token = max(map(len, tokenizer.get_vocab()))
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        """Return the text of a prompt that asks for the assistant's answer to these messages.
+    def render(self, conversation: Conversation) -> str:
+        """Return the text of a prompt that asks for the assistant's answer, or for the rest of its message.
 
         Raises Refusal: INVALID_OPEN for a variable that the template does not own, TEMPLATE_REFUSED with the
         template's own words, as far as they are short.
         """
-        variables = self._own_variables(kwargs)
+        template = self._with_tools if conversation.tools else self._template
+        variables = self._own_variables(conversation, template)
         try:
             text = self._tokenizer.apply_chat_template(
-                self._conversation([_without_billing_header(message) for message in messages]),
-                chat_template=self._template,
+                messages_for_template(
+                    conversation.messages, template.content_format, knows_developer=template.knows_developer
+                ),
+                tools=[tool_for_template(tool) for tool in conversation.tools] or None,
+                documents=list(conversation.documents) or None,
+                chat_template=template.source,
                 tokenize=False,
-                add_generation_prompt=True,
-                continue_final_message=False,
+                add_generation_prompt=not conversation.continue_final_message,
+                continue_final_message=conversation.continue_final_message,
                 **variables,
             )
         except Exception as error:  # a template may raise anything, on anything
@@ -92,12 +111,23 @@ class HfChat:
         except Exception as error:
             raise Refusal(Reason.TEMPLATE_REFUSED, "its text cannot be tokenized") from error
 
-    def _own_variables(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def text_of(self, token: int) -> str:
+        """Return the text of one token, as vLLM reports it beside its probability."""
+        if (known := self._texts.get(token)) is None:
+            text, piece = self._tokenizer.decode([token]), self._tokenizer.convert_ids_to_tokens(token) or ""
+            # A SentencePiece tokenizer drops the space that begins a text.
+            spaces = len(piece) - len(piece.lstrip(_SPACE_OF_A_PIECE)) - (len(text) - len(text.lstrip(" ")))
+            self._texts[token] = known = " " * spaces + text
+        return known
+
+    def _own_variables(self, conversation: Conversation, template: Template) -> dict[str, Any]:
         """Return what vLLM gives to the template: what it reads, as far as it has a value."""
-        if taken := sorted(self._reserved & kwargs.keys()):
-            raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs may not set {', '.join(taken)}")
-        names = kwargs.keys() if self._variables is None else self._variables & kwargs.keys()
-        return {name: kwargs[name] for name in names if kwargs[name] not in _UNSET}
+        if taken := sorted(self._reserved & conversation.template_kwargs.keys()):
+            words = f"chat_template_kwargs may not set {', '.join(taken)}; tools and documents are fields of Open"
+            raise Refusal(Reason.INVALID_OPEN, words)
+        variables = variables_for_template(conversation)
+        names = variables.keys() if template.variables is None else template.variables & variables.keys()
+        return {name: variables[name] for name in names}
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]] | None:
         """Return the ids of a text and the code points before the end of each; None if the tokenizer is a slow one."""
@@ -111,22 +141,6 @@ class HfChat:
         """How much of a text's end the tokenizer may still change; measured when it is first asked for."""
         return Holdback.measured(self.encode, every=1 if self._backend is not None else 8)
 
-    def _conversation(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-        """Return the messages as vLLM gives them to the template: developer messages may become system messages."""
-        if self._knows_developer or all(message.role != "developer" for message in messages):
-            return [self._message(message) for message in messages]
-        system = [m for m in messages if m.role in _SYSTEM_ROLES]
-        others = [self._message(m) for m in messages if m.role not in _SYSTEM_ROLES]
-        if len(system) == 1 and messages[0] is system[0]:
-            return [self._message(ChatMessage("system", system[0].content)), *others]
-        # vLLM gives what it merges as text, even to templates that take parts.
-        return [{"role": "system", "content": "\n\n".join(m.content for m in system if m.content)}, *others]
-
-    def _message(self, message: ChatMessage) -> dict[str, Any]:
-        if self._content_format == "string" or message.role == "tool":  # vLLM gives results of tools as text always
-            return {"role": message.role, "content": message.content}
-        return {"role": message.role, "content": [{"type": "text", "text": message.content}]}
-
 
 def _parameters(function: Callable[..., Any]) -> frozenset[str]:
     """Return the names that a function gives to its parameters, without what takes all the others."""
@@ -134,16 +148,15 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(p.name for p in inspect.signature(function).parameters.values() if p.kind not in variadic)
 
 
+def without_the_chat(words: str) -> str:
+    """Return what a template's refusal says without the conversation: transformers may add all of it."""
+    return words.partition(_CHAT_FOLLOWS)[0]
+
+
 def _words_of(error: Exception) -> str:
     """Return what an error says, or its type if it says nothing; cut if it is long."""
-    said = (str(error) or type(error).__name__).encode(errors="replace")
+    said = (without_the_chat(str(error)) or type(error).__name__).encode(errors="replace")
     return said[:_MOST_BYTES_OF_WORDS].decode(errors="ignore") + (" ..." if len(said) > _MOST_BYTES_OF_WORDS else "")
-
-
-def _without_billing_header(message: ChatMessage) -> ChatMessage:
-    if message.role == "system" and message.content.startswith(_BILLING_HEADER):
-        return ChatMessage(message.role, message.content.partition("\n")[2])
-    return message
 
 
 def _private_backend(tokenizer: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from ..chat.generation import Output
 from .base import ChatEndpoint, ChatRequest, Engine, EngineInfo, EngineLoad, Priority, Request, warm
-from .fake import FakeChat, FakeChatEndpoint, FakeEngine, FakeFaults, FakeSpeed
+from .fake import FakeChat, FakeChatEndpoint, FakeEngine, FakeFaults, FakeSpeed, FakeSplitter
 
 __all__ = [
     "ChatEndpoint",
@@ -15,6 +15,7 @@ __all__ = [
     "FakeEngine",
     "FakeFaults",
     "FakeSpeed",
+    "FakeSplitter",
     "Output",
     "Priority",
     "Request",

@@ -1,6 +1,6 @@
 """The seam between forefill and the engine that runs the model: ids in, ids and text out."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -8,8 +8,9 @@ from typing import Protocol
 from ..cache.blocks import CacheChange
 from ..chat.generation import Output, Sampling
 from ..chat.messages import Conversation
+from ..chat.parts import AnswerSplitter
 from ..chat.prompt import Chat
-from ..errors import EngineRefused
+from ..errors import EngineRefused, Reason, Refusal
 
 
 class Priority(IntEnum):
@@ -31,7 +32,8 @@ class EngineInfo:
     `cache_blocks` is the number of blocks in its cache, None if unknown. `default_answer_tokens` is the most tokens of
     an answer if the caller sets no limit, None for as many as the context has room for. `penalizes` says whether the
     model's own defaults have a presence or frequency penalty. `caches` is the number of caches behind the engine; the
-    route of a request selects one.
+    route of a request selects one. `continues_messages` says whether the chat endpoint can have the last message
+    continued. Ids of tokens are below `vocabulary`, None if unknown.
     """
 
     model: str
@@ -41,6 +43,17 @@ class EngineInfo:
     default_answer_tokens: int | None = None
     penalizes: bool = False
     caches: int = 1
+    continues_messages: bool = True
+    vocabulary: int | None = None
+
+    def check_ids(self, sampling: Sampling) -> None:
+        """Raise Refusal (INVALID_SAMPLING) if the sampling names a token that the model does not have."""
+        for name, ids in sampling.token_ids.items():
+            if self.vocabulary is not None and ids and max(ids) >= self.vocabulary:
+                raise Refusal(
+                    Reason.INVALID_SAMPLING,
+                    f"{name} has {max(ids)}, and this model's tokens are 0 to {self.vocabulary - 1}",
+                )
 
     def answer_tokens(self, prompt_tokens: int, max_tokens: int | None) -> int:
         """Return the most tokens that an answer may have: `max_tokens`, as far as the context has room for them.
@@ -73,8 +86,8 @@ class EngineLoad:
 class Request:
     """One request. The fields of `sampling` that are None take the engine's defaults; `max_tokens` is at least 1.
 
-    Only requests with the same `cache_salt` share blocks. If there are several caches behind the engine, requests with
-    the same `route` use the same one.
+    Only requests with the same `cache_salt` and the same `adapter`, "" for none, share blocks. If there are several
+    caches behind the engine, requests with the same `route` use the same one.
     """
 
     prompt_ids: list[int]
@@ -82,6 +95,7 @@ class Request:
     priority: Priority
     cache_salt: str | None = None
     route: str = ""
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,7 @@ class ChatRequest:
     priority: Priority
     cache_salt: str | None = None
     route: str = ""
+    adapter: str = ""
 
 
 class ChatEndpoint(Protocol):
@@ -113,6 +128,16 @@ class ChatEndpoint(Protocol):
 
         Raises also Refusal(TEMPLATE_REFUSED) in the template's own words.
         """
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
+        """Return what splits the answer that the engine gives to these ids; None if it stays as the model writes it.
+
+        The ids are those of the conversation. What `generate` yields is split already.
+        """
+
+    @property
+    def splits(self) -> bool:
+        """Whether answers come with their parts apart, whichever way they are asked for."""
 
 
 class Engine(Protocol):
@@ -145,6 +170,13 @@ class Engine(Protocol):
     def up(self) -> bool:
         """Whether requests may be sent to it now; True if it has died for good, which its errors say."""
 
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Find out whether it can answer like this, as far as that is known before a prompt is.
+
+        Return the version of the adapter, "" if there is none, or none is known. Raises Refusal: INVALID_SAMPLING in
+        the engine's words, ADAPTER_NOT_FOUND; EngineError if the engine cannot be asked now.
+        """
+
     def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
@@ -172,12 +204,14 @@ ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 """The shortest answer that an engine can give: it refuses a request for 0 tokens."""
 
 
-async def warm(engine: Engine, prefix: list[int], cache_salt: str | None = None, route: str = "") -> int | None:
+async def warm(
+    engine: Engine, prefix: list[int], cache_salt: str | None = None, route: str = "", adapter: str = ""
+) -> int | None:
     """Have the engine compute and cache these ids; return how many of them it found cached, None if unknown.
 
     Raises EngineRefused, EngineUnavailable.
     """
     cached_tokens = None
-    async for output in engine.generate(Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route)):
+    async for output in engine.generate(Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route, adapter)):
         cached_tokens = output.cached_tokens
     return cached_tokens

@@ -1,13 +1,14 @@
 """Texts that forefill sends for its own sake: to warm up, to measure, and to compare renderings of a chat."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from ..chat.messages import ChatMessage
+from ..chat.messages import ChatMessage, Conversation, ToolCall
 from ..chat.prompt import Chat
 
 RENDERING_PROBE = ChatMessage("user", "Is it  so?\n")
 """Its two spaces and its line break are lost if a template or a tokenizer tidies up the user's text."""
-CONVERSATIONS: Mapping[str, tuple[ChatMessage, ...]] = {
+_MESSAGES: Mapping[str, tuple[ChatMessage, ...]] = {
     "a question": (RENDERING_PROBE,),
     "turns": (ChatMessage("user", " a"), ChatMessage("assistant", "b. "), ChatMessage("user", "c\u00e9 \u6f22 ")),
     "a system message": (ChatMessage("system", "You are terse."), ChatMessage("user", "Why?")),
@@ -60,6 +61,24 @@ CONVERSATIONS: Mapping[str, tuple[ChatMessage, ...]] = {
         ChatMessage("user", "So?"),
     ),
     "two questions in a row": (ChatMessage("user", "one"), ChatMessage("user", "two")),
+    "a call of a tool and its result": (
+        ChatMessage("user", "How many?"),
+        ChatMessage("assistant", "", tool_calls=(ToolCall("call00001", "count", '{"of": "beds", "least": 1.0}'),)),
+        ChatMessage("tool", "3", name="count", tool_call_id="call00001"),
+        ChatMessage("assistant", "Three.", reasoning="It says 3."),
+        ChatMessage("user", "So?", name="Ann"),
+    ),
+}
+TOOL: Mapping[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "count",
+        "parameters": {"type": "object", "properties": {"of": {"type": "string"}, "least": {"type": "number"}}},
+    },
+}
+CONVERSATIONS: Mapping[str, Conversation] = {
+    **{name: Conversation(messages) for name, messages in _MESSAGES.items()},
+    "a tool": Conversation((RENDERING_PROBE,), tools=(TOOL,)),
 }
 """By name: what a fast path to an engine's rendering is compared on at the start, besides each turn on its own."""
 NO_CHAT_TEMPLATE = "the model has no chat template; give one with --chat-template FILE"

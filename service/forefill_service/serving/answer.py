@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from ..chat.generation import Output
-from ..chat.messages import Conversation
+from ..chat.generation import Output, ToolCallPart
+from ..chat.messages import Conversation, ToolCall
+from ..chat.parts import AnswerSplitter
 from ..chat.token_ids import TokenIds
 from ..errors import Refusal
 from ..fleet.replicas import Place
@@ -22,7 +23,8 @@ class Answer:
     `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it. If the
     engine's chat endpoint makes the prompt, this is the `conversation` to ask it about; then `prompt` is what is known
     of the ids, and `prompt_known` says whether that is all of them. `attempt` is what was begun of it before SUBMIT.
-    The last `made_tokens` of the prompt are the beginning of an answer that goes on here.
+    The last `made_tokens` of the prompt are the beginning of an answer that goes on here. `splitter` takes its parts
+    apart, if the engine does not.
     """
 
     turn: Turn
@@ -38,7 +40,9 @@ class Answer:
     first_token_at: float = 0.0
     cached_tokens: int = 0
     attempt: Attempt | None = None
+    splitter: AnswerSplitter | None = None
     texts: list[str] = field(default_factory=list)
+    calls: list[ToolCallPart] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     finish_reason: str | None = None
 
@@ -77,15 +81,21 @@ class Answer:
         """Length of its prompt; 0 if only the engine knows it."""
         return len(self.prompt) if self.prompt_known else 0
 
-    def take(self, output: Output) -> None:
-        """Take its next part."""
+    def take(self, output: Output) -> Output:
+        """Take its next part, and return it as the client is to have it.
+
+        Raises EngineRefused if it cannot be split.
+        """
         if output.prompt_ids is not None:
             self.prompt, self.prompt_known = self.turn.prompts.headed(output.prompt_ids), True
-        self.texts.append(output.text)
         self.token_ids.extend(output.token_ids)
         if output.cached_tokens is not None:
             self.cached_tokens = output.cached_tokens
-        self.finish_reason = output.finish_reason
+        part = output if self.splitter is None else self.splitter.split(output)
+        self.texts.append(part.text)
+        self.calls.extend(part.tool_calls)
+        self.finish_reason = part.finish_reason
+        return part
 
     def started(self) -> GenerationStarted:
         """Return what the client is told at its first token."""
@@ -120,6 +130,7 @@ class Answered:
 
     finished: GenerationFinished
     text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from ..chat.generation import Output, Sampling
+from ..chat.parts import AnswerSplitter, joined
 from ..chat.token_ids import TokenIds
-from ..engine import ChatRequest, Priority, Request
+from ..engine import ChatEndpoint, ChatRequest, Priority, Request
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
 from ..fleet.replicas import Place
 from ..session.actions import Generate
@@ -95,6 +96,7 @@ class Answerer:
             if made_tokens and made_tokens >= (self._sampling.max_tokens or math.inf):
                 return Answered(self._empty(generate.seq, received_at, "length"), generate.answer_so_far)
             answer = self._answer(turn, generate, prompt, made_tokens, place, received_at, interruption)
+            answer.splitter = await self._splitter(turn, generate, prompt)
             self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
             error = await self._try(answer, place, token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
@@ -117,6 +119,20 @@ class Answerer:
         lead, conversation = turn.prompts.lead, turn.prompts.conversation(generate.text)
         return Answer(turn, generate.seq, lead, 0, place, *times, interruption, conversation, prompt_known=False)
 
+    async def _splitter(self, turn: Turn, generate: Generate, prompt: TokenIds | None) -> AnswerSplitter | None:
+        """Return what takes the answer to these ids apart; None if nothing does, or the engine's endpoint answers."""
+        if prompt is None or not self._endpoint.splits:
+            return None
+        conversation = turn.prompts.conversation(generate.text)
+        splitter: AnswerSplitter | None = await self._backend.render(
+            self._endpoint.splitter, conversation, prompt.to_list()
+        )
+        return splitter
+
+    @property
+    def _endpoint(self) -> ChatEndpoint:
+        return self._owner.route.now.replica.engine.chat_endpoint
+
     def _empty(self, seq: int, received_at: float, reason: str) -> GenerationFinished:
         """Return what the client is told of an answer for which nothing was asked of the engine; its turn goes on."""
         seconds = self._backend.clock() - received_at
@@ -128,8 +144,11 @@ class Answerer:
         prompt = await turn.prompts.submitted(generate.text) if begun is None else begun
         if not generate.answer_so_far:
             return prompt, 0
-        if prompt is None:
-            raise EngineRefused("this engine makes the prompt itself, so an answer cannot go on; SUBMIT without it")
+        if self._sampling.structure is not None:
+            raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
+        if prompt is None or self._endpoint.splits:
+            does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
+            raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
         made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
         return prompt.extended(made), len(made)
 
@@ -156,12 +175,14 @@ class Answerer:
     async def _stream(self, answer: Answer, place: Place, token: Callable[[], None]) -> None:
         async with aclosing(self._outputs(answer, place)) as outputs:
             while (output := await self._next(answer, outputs)) is not None:
-                answer.take(output)
+                part = answer.take(output)
                 token()
                 if not answer.first_token_at:
                     await self._start(answer)
-                if output.text:
-                    await self._send(GenerationDelta(answer.seq, output.text))
+                if part.text or part.reasoning or part.tool_calls or part.logprobs:
+                    await self._send(
+                        GenerationDelta(answer.seq, part.text, part.reasoning, part.tool_calls, part.logprobs)
+                    )
         if answer.finish_reason in (None, "abort", "error"):
             raise EngineRefused("the engine stopped before the answer was complete")
 
@@ -176,14 +197,15 @@ class Answerer:
 
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
-        prompt, salt = answer.prompt, self._owner.cache_salt
+        prompt, owner = answer.prompt, self._owner
         adopted = self._pregenerator.adopt(prompt)
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
-        answer.cached_tokens = self._owner.view(answer.place).frontier(prompt, self._backend.clock())
+        answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
         sampling = self._sampling.after(answer.made_tokens)
-        engine, asked = place.replica.engine, (sampling, Priority.GENERATION, salt, place.route)
+        engine = place.replica.engine
+        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
         if answer.conversation is not None:
             return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
         return engine.generate(Request(prompt.to_list(), *asked))
@@ -203,7 +225,8 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        return Answered(answer.finished(self._owner.book(balance), now), generate.answer_so_far + answer.text)
+        text = generate.answer_so_far + answer.text
+        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""

@@ -108,7 +108,8 @@ class Attempt:
     def request(self, place: Place, max_tokens: int, priority: Priority) -> AsyncGenerator[Output, None]:
         """Ask an engine for what follows the prompt and what was made of its answer."""
         sampling = self.sampling.limited(max_tokens, made_tokens=len(self.begun.lead_ids))
-        request = Request(self.lead.to_list(), sampling, priority, self.owner.cache_salt, place.route)
+        owner, ids = self.owner, self.lead.to_list()
+        request = Request(ids, sampling, priority, owner.cache_salt, place.route, owner.adapter)
         return place.replica.engine.generate(request)
 
     async def answer(self, place: Place) -> AsyncGenerator[Output, None]:

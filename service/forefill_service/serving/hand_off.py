@@ -157,7 +157,7 @@ class HandOffs:
             self._backend.hand_off_urls.base_url(replica.engine.name.partition("#")[0]),
             replica.engine.openai_headers(hand_off.place.route),
             owner.cache_salt or "",
-            self._backend.info.model,
+            owner.adapter or self._backend.info.model,
             rendered.prompt_tokens,
             rendered.cached_tokens,
         )

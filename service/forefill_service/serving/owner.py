@@ -5,6 +5,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 
+from ..cache.blocks import root_of
 from ..cache.view import CacheView
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
@@ -14,13 +15,19 @@ from ..session.ledger import Balance
 
 @dataclass(eq=False, slots=True)
 class Owner:
-    """One session, to all that works for it. `tenant` is "" if all sessions are of one tenant."""
+    """One session, to all that works for it. `tenant` is "" if all sessions are of one tenant.
+
+    `adapter` is the LoRA adapter that answers, "" for none; `adapter_version` is known once it was asked for, before
+    the first of `view`.
+    """
 
     backend: Backend
     session: str
     tenant: str
     cache_salt: str | None
     route: Route
+    adapter: str = ""
+    adapter_version: str = ""
     _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
 
     @classmethod
@@ -28,7 +35,7 @@ class Owner:
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
-        owner = cls(backend, session, tenant, _cache_salt(backend, opening, tenant), route)
+        owner = cls(backend, session, tenant, _cache_salt(backend, opening, tenant), route, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
@@ -52,7 +59,7 @@ class Owner:
             block_size=info.block_size,
             context_tokens=info.context_tokens,
             even_tokens=self.backend.settings.warming.even_piece_tokens,
-            root=(self.cache_salt, partition) if partition else self.cache_salt,
+            root=root_of(self.cache_salt, adapter=self.adapter, version=self.adapter_version, partition=partition),
         )
         self._view = place, view
         return view
@@ -68,8 +75,9 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     """Return what decides where the session's requests go."""
     if backend.settings.remote.affinity == "session":
         return f"{tenant}/{session}"
-    said = [(message.role, message.content) for message in opening.messages]
-    return hashlib.sha256(repr((tenant, said)).encode()).hexdigest()
+    said = (opening.messages, opening.tools, opening.documents, opening.reasoning_effort)
+    apart = (tenant, opening.adapter, said) if opening.adapter else (tenant, said)
+    return hashlib.sha256(repr(apart).encode()).hexdigest()
 
 
 def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:

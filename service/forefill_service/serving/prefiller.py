@@ -155,7 +155,8 @@ class Prefiller:
     async def _compute(self, piece: Piece, permit: Permit, prefill: Prefill) -> int:
         place, ids = piece.place, prefill.prefix.to_list()
         try:
-            found_tokens = await warm(place.replica.engine, ids, self._owner.cache_salt, place.route)
+            owner = self._owner
+            found_tokens = await warm(place.replica.engine, ids, owner.cache_salt, place.route, owner.adapter)
         except asyncio.CancelledError:
             if permit.revoked.is_set():  # it still waited for a step
                 piece.give_up()

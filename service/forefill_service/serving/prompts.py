@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..chat.messages import ChatMessage, Conversation
+from ..chat.messages import Conversation
 from ..chat.prompt import PROBES, TurnPrompt
 from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
 from ..engine import ChatEndpoint
@@ -42,27 +42,24 @@ class Comparison:
 class Prompts:
     """The prompts of one turn, which are in the making when it begins, as is the comparison.
 
-    `own` is given each task that it spawns, to cancel it with the session. If the fast path finds that the template
-    renders another head than before, as one with a date does after midnight, they are compared once more.
+    `conversation` is what comes before the draft. `own` is given each task that it spawns, to cancel it with the
+    session. If the fast path finds that the template renders another head than before, as one with a date does after
+    midnight, they are compared once more.
     """
 
     def __init__(
         self,
         backend: Backend,
         endpoint: ChatEndpoint,
-        messages: Sequence[ChatMessage],
-        template_kwargs: Mapping[str, Any],
+        conversation: Conversation,
         own: Callable[[asyncio.Future[Any]], None],
     ) -> None:
         self._backend = backend
         self._owned_by = own
         self._endpoint = endpoint
-        self._messages = tuple(messages)
-        self._template_kwargs = template_kwargs
+        self._conversation = conversation
         self._context_tokens = backend.info.context_tokens
-        making = backend.render(
-            TurnPrompt, backend.replicas.chat, messages, template_kwargs, self._context_tokens, backend.clock
-        )
+        making = backend.render(TurnPrompt, backend.replicas.chat, conversation, self._context_tokens, backend.clock)
         self._made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
         self._made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
         own(self._made)
@@ -92,7 +89,7 @@ class Prompts:
 
     def conversation(self, text: str) -> Conversation:
         """Return the conversation that asks for the answer to this text."""
-        return Conversation((*self._messages, ChatMessage("user", text)), self._template_kwargs)
+        return self._conversation.drafted(text)
 
     def headed(self, ids: Sequence[int]) -> TokenIds:
         """Return ids with the head that the turn's other prompts have, if they have it."""

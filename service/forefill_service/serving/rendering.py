@@ -1,7 +1,7 @@
 """Whose ids a prompt is made of: the rules that follow from comparing the fast path with the engine's chat endpoint.
 
 The engine's own chat endpoint is the authority for ids. `Chat` is a fast path to the same ids, and one conversation at
-a time it has to show that: once a turn, both render the conversation with `probe_drafts` as the user's last message.
+a time it has to show that: once a turn, both render the conversation with `probe_drafts` as its last message.
 
     the comparison   the endpoint   SUBMIT asks for                       what is warmed
     not back yet     in process     ids by the endpoint's own code        what the fast path holds stable: a wrong

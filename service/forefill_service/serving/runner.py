@@ -26,11 +26,21 @@ from ..session.actions import (
     Settle,
     Stop,
 )
+from ..session.continuation import continuable
 from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Phase, Session
-from ..session.pregeneration import continuable
-from ..session.responses import CANCELLED, FlushOutcome, FlushResult, Opened, Response, SessionError, SessionLimits
+from ..session.responses import (
+    CANCELLED,
+    FlushOutcome,
+    FlushResult,
+    GoAway,
+    Opened,
+    Response,
+    SessionError,
+    SessionLimits,
+)
+from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .guesser import Guesser
@@ -80,6 +90,8 @@ class SessionRunner:
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
         self._tasks = SessionTasks()
         self._stopping = False
+        self._goes_away: float | None = None
+        self._is_open = False
 
     async def run(self, events: AsyncIterator[Event]) -> None:
         """Run the session on the events after its Open.
@@ -96,6 +108,12 @@ class SessionRunner:
             if self._turn is not None:
                 self._owner.book(self._turn.ledger.abandon())
 
+    def go_away(self, within_seconds: float) -> None:
+        """Tell the client that the server stops, and when; once, and not before it knows that the session is open."""
+        self._goes_away = within_seconds
+        if self._is_open and not self._tasks.over:
+            self._tasks.spawn(partial(self._say_go_away, within_seconds))
+
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
@@ -103,9 +121,17 @@ class SessionRunner:
             self._tasks.end(Refusal(Reason.SERVER_STOPPING))
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
+        if self._opening.continue_final_message and not self._backend.info.continues_messages:
+            raise Refusal(
+                Reason.INVALID_OPEN, "continue_final_message is not possible with this model's chats (Harmony)"
+            )
+        await check_acceptance(self._owner, self._opening.sampling)
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
+        self._is_open = True
+        if self._goes_away is not None:
+            await self._say_go_away(self._goes_away)
         self._tasks.spawn(self._warmer.run)
         self._tasks.spawn(self._pauses.run)
         async for event in events:
@@ -175,7 +201,10 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return Prompts(self._backend, endpoint, messages, self._opening.chat_template_kwargs, self._tasks.own)
+        return Prompts(self._backend, endpoint, self._opening.conversation(messages), self._tasks.own)
+
+    async def _say_go_away(self, within_seconds: float) -> None:
+        await self._send(GoAway(within_seconds, self._owner.route.resume_token))
 
     def _opened(self, base_prompt_tokens: int) -> Opened:
         info, settings = self._backend.info, self._backend.settings
@@ -192,6 +221,7 @@ class SessionRunner:
             base_prompt_tokens,
             inert_reason,
             owner.route.resume_token,
+            splits_answers=owner.route.now.replica.engine.chat_endpoint.splits,
         )
 
     async def _defer(self, defer: Defer) -> None:
@@ -215,5 +245,5 @@ class SessionRunner:
             else:
                 await self._send(ended.finished)
                 takes = self._session.cancelled if ended.finished.reason == CANCELLED else self._session.answered
-                actions = takes(ended.text)
+                actions = takes(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())

@@ -91,6 +91,8 @@ class SessionTasks:
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Future[Any]] = set()
+        #: Whether they are ended, or being cancelled: nothing more can be spawned.
+        self.over = False
         self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
     async def run(self, first: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -103,6 +105,7 @@ class SessionTasks:
             try:
                 refusal = await self._ended
             finally:
+                self.over = True
                 for task in self._running:
                     task.cancel()
         if refusal is not None:

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ..chat.generation import Sampling
-from ..chat.messages import ChatMessage
+from ..chat.messages import ChatMessage, Conversation
 
 
 class WarmMode(Enum):
@@ -48,6 +48,22 @@ class Open:
     pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
     resume_token: str = ""
     cache_secret: bytes = field(default=b"", repr=False)
+    adapter: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    documents: tuple[Mapping[str, str], ...] = ()
+    reasoning_effort: str = ""
+    continue_final_message: bool = False
+
+    def conversation(self, messages: tuple[ChatMessage, ...]) -> Conversation:
+        """Return a conversation of this session, of which these are the messages so far."""
+        return Conversation(
+            messages,
+            self.chat_template_kwargs,
+            self.tools,
+            self.documents,
+            self.reasoning_effort,
+            self.continue_final_message,
+        )
 
 
 @dataclass(frozen=True, slots=True)

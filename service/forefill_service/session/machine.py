@@ -1,9 +1,9 @@
 """One stream as a pure state machine: events in, actions out.
 
 A session waits for Open, then composes a draft. SUBMIT makes it generate; while it does, the user may already type the
-next turn, or stop the answer. When that has ended it composes again, with the conversation two messages longer if the
-answer is complete or what came of it is kept. A SUBMIT that fails gives its text back. END closes the session, after a
-running answer.
+next turn, or stop the answer. When that has ended it composes again, with a conversation that has what was submitted
+and the answer, if that is complete or what came of it is kept. A SUBMIT that fails gives its text back. END closes the
+session, after a running answer.
 
     WAITING ── Open ──> COMPOSING ── SUBMIT ──> GENERATING ── END ──> CLOSING
                          ^   │                      │                    │
@@ -22,10 +22,11 @@ number. Nothing here waits, reads a clock, or knows an engine.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
-from ..chat.messages import ChatMessage
+from ..chat.messages import ChatMessage, Conversation, ToolCall
 from ..errors import Reason, Refusal
 from .actions import (
     Action,
@@ -62,7 +63,7 @@ from .events import (
 )
 
 MESSAGE_SIZE = 16
-"""Code points that a message counts for beside its own, so that empty ones are not free."""
+"""Code points that a message, or a call of a tool in it, counts for beside its own, so that empty ones are not free."""
 
 
 class Phase(Enum):
@@ -94,7 +95,7 @@ class Session:
         self.max_draft_code_points = max_draft_code_points
         self.max_rewritten_code_points = max_rewritten_code_points
         self.phase = Phase.WAITING
-        self.messages: tuple[ChatMessage, ...] = ()
+        self.conversation = Conversation()
         self.draft = ""
         self.client = Client.UNKNOWN
         self.confirmed_code_points = 0
@@ -102,6 +103,11 @@ class Session:
         self.submitted = ""
         self.keeps_text = False
         self.last_seq = 0
+
+    @property
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The conversation before the draft."""
+        return self.conversation.messages
 
     @property
     def confirmed(self) -> str:
@@ -133,13 +139,13 @@ class Session:
                 raise
             return [*actions, self._refuse(refusal.reason, seq, refusal.detail)]
 
-    def answered(self, text: str) -> list[Action]:
+    def answered(self, text: str, tool_calls: tuple[ToolCall, ...] = ()) -> list[Action]:
         """Take the complete answer: the next turn begins, or the session closes."""
-        self.messages += (ChatMessage("user", self.submitted), ChatMessage("assistant", text))
+        self.conversation = self.conversation.answered(self.submitted, text, tool_calls)
         return self._after_answer()
 
-    def cancelled(self, text: str) -> list[Action]:
-        """Take what was sent of an answer that was stopped: it is kept, or the conversation stays as it was."""
+    def cancelled(self, text: str, tool_calls: tuple[ToolCall, ...] = ()) -> list[Action]:
+        """Take what was sent of an answer that was stopped: its text is kept, or the conversation stays as it was."""
         return self.answered(text) if self.keeps_text and text else self._after_answer()
 
     def answer_failed(self) -> list[Action]:
@@ -179,7 +185,7 @@ class Session:
     def _open(self, seq: int, opening: Open) -> list[Action]:
         self.draft = self._check_length(opening.draft)
         self.confirmed_code_points = confirmable(self.draft)
-        self.messages = opening.messages
+        self.conversation = opening.conversation(opening.messages)
         self.phase = Phase.COMPOSING
         return self._begin_turn()
 
@@ -237,7 +243,8 @@ class Session:
     def _finish_hand_off(self, seq: int, finished: HandOffFinished) -> list[Action]:
         if not finished.messages:
             return [Settle(finished.usage), *self.answer_failed()]
-        self.messages = self._fitting(len(self.messages), finished.messages, Reason.INVALID_HAND_OFF)
+        messages = self._fitting(len(self.messages), finished.messages, Reason.INVALID_HAND_OFF)
+        self.conversation = replace(self.conversation, messages=messages)
         return [Settle(finished.usage, answered=True), *self._after_answer()]
 
     def _take_back(self, seq: int, cancel: Cancel) -> list[Action]:
@@ -250,7 +257,8 @@ class Session:
     def _rewrite(self, seq: int, rewrite: Rewrite) -> list[Action]:
         if rewrite.keep_messages > (there := len(self.messages)):
             raise Refusal(Reason.INVALID_REWRITE, f"keep_messages is {rewrite.keep_messages}, of {there} messages")
-        self.messages = self._fitting(rewrite.keep_messages, rewrite.messages, Reason.INVALID_REWRITE)
+        messages = self._fitting(rewrite.keep_messages, rewrite.messages, Reason.INVALID_REWRITE)
+        self.conversation = replace(self.conversation, messages=messages)
         return self._begin_turn()
 
     def _fitting(self, keep_messages: int, added: tuple[ChatMessage, ...], reason: Reason) -> tuple[ChatMessage, ...]:
@@ -258,9 +266,7 @@ class Session:
         if not all(message.role for message in added):
             raise Refusal(reason, "every message needs a role")
         messages = self.messages[:keep_messages] + added
-        if (
-            size := sum(MESSAGE_SIZE + len(m.role) + len(m.content) for m in messages)
-        ) > self.max_rewritten_code_points:
+        if (size := sum(map(_size, messages))) > self.max_rewritten_code_points:
             raise Refusal(reason, f"{size} of {self.max_rewritten_code_points} code points")
         return messages
 
@@ -271,6 +277,13 @@ class Session:
         taken_back: list[Action] = [Settle()] if self.phase is Phase.HANDED_OFF else []
         self.phase = Phase.CLOSED
         return [*taken_back, Close()]
+
+
+def _size(message: ChatMessage) -> int:
+    """Return the code points that a message counts for."""
+    texts = [message.role, message.content, message.name, message.tool_call_id, message.reasoning]
+    calls = sum(MESSAGE_SIZE + len(call.id) + len(call.name) + len(call.arguments) for call in message.tool_calls)
+    return MESSAGE_SIZE + sum(len(text) for text in texts if text) + calls
 
 
 Rule = Callable[[Session, int, Any], list[Action]]

@@ -13,14 +13,12 @@ FINISHING or CLOSED otherwise than by its request's own end has that request sto
 
 A pre-generation is the plain generation of one prompt, and what it costs is bounded: at the cap, the number of tokens
 that it is worth by now (`guesses`), it ends. How it ends depends on whether a second request can continue it, which it
-can if the rest is drawn from the ids alone:
+can if the rest is drawn from the ids alone (`continuation.CONTINUES`):
 
-    sampling of the answer              asked of the engine         at the cap, or when it must make way
-    none of these                       no more than the cap        what it made is held, a new request continues it:
+    a second request can continue it    asked of the engine         at the cap, or when it must make way
+    yes                                 no more than the cap        what it made is held, a new request continues it:
                                                                     before SUBMIT if the cap has risen, else after it
-    a seed, with a temperature          all of the answer           closed: the seed's state is the request's own
-    a presence or frequency penalty     all of the answer           closed: they count the answer alone
-    stop texts                          all of the answer           closed: one may have begun in what was made
+    no                                  all of the answer           closed
 
 A penalty that the session leaves open is the model's own. An answer that came to its own end before the cap is held
 whatever the sampling. A second request begins after the last token whose text was released: an output without text
@@ -31,7 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from ..chat.generation import Output, Sampling
+from ..chat.generation import Output
 from ..chat.token_ids import TokenIds
 from ..errors import EngineError
 
@@ -89,17 +87,6 @@ class Happening(Enum):
     """The answer is complete and released."""
     STREAM_CUT = auto()
     """The session, or this turn of it, is over."""
-
-
-def continuable(sampling: Sampling, *, penalizes: bool = False) -> bool:
-    """Tell whether a second request can continue what a first one made, as the first would have.
-
-    `penalizes`: the model has a penalty of its own if the session sets none.
-    """
-    seeded = sampling.seed is not None and sampling.temperature != 0
-    penalties = (sampling.presence_penalty, sampling.frequency_penalty)
-    penalized = any(penalties) or (penalizes and None in penalties)
-    return not (seeded or penalized or sampling.stop or sampling.bad_words)
 
 
 @dataclass(eq=False, slots=True)
@@ -225,9 +212,10 @@ class Pregeneration:
             return None
         parts, self.released = self.outputs[self.released : self._releasable], self._releasable
         token_ids = tuple(token for part in parts for token in part.token_ids)
+        logprobs = tuple(place for part in parts for place in part.logprobs)
         self.released_ids.extend(token_ids)
         reason = parts[-1].finish_reason if self.complete else None
-        return Output("".join(part.text for part in parts), token_ids, self.cached_tokens, reason)
+        return Output("".join(part.text for part in parts), token_ids, self.cached_tokens, reason, logprobs=logprobs)
 
     def adopted_and_discarded(self, *, answered: bool) -> tuple[int, int]:
         """Return how many of the tokens generated before SUBMIT were adopted, and how many discarded.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ..chat.generation import TokenLogprobs, ToolCallPart
 from ..errors import Reason
 from .ledger import Balance
 
@@ -60,6 +61,7 @@ class Opened:
     base_prompt_tokens: int
     warming_inert_reason: str
     resume_token: str = ""
+    splits_answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,18 @@ class GenerationStarted:
 
 @dataclass(frozen=True, slots=True)
 class GenerationDelta:
-    """More of an answer."""
+    """More of an answer: of its text, its reasoning, or its calls of tools; or only the `logprobs` of its tokens."""
 
     seq: int
     text: str
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished:
-    """An answer has ended; `reason` is the engine's, "stop" or "length", or CANCELLED, or HANDED_OFF.
+    """An answer has ended; `reason` is the engine's, "stop", "length" or "tool_calls", or CANCELLED, or HANDED_OFF.
 
     One that ended before its first token has a `ttft_seconds` of 0.
     """
@@ -137,4 +142,14 @@ class SessionError:
     sent_text: str = ""
 
 
-Response = Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | HandedOff | SessionError
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """The server stops; the session is served for so long, or until its answer has ended."""
+
+    within_seconds: float
+    resume_token: str = ""
+
+
+Response = (
+    GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | HandedOff | SessionError
+)

@@ -30,10 +30,12 @@ from ..session.events import (
     Unknown,
     WarmMode,
 )
+from .chat import documents_from, message_from, reasoning_effort_from, tools_from
 from .sampling import optional, sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
+_MOST_ADAPTER_CODE_POINTS = 256
 _MOST_KWARGS_BYTES = 64 * 1024
 """An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
@@ -63,7 +65,7 @@ _MODES: dict[str, Container[int]] = {
 def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
     """Convert a message to an event.
 
-    Raises Refusal (INVALID_OPEN or INVALID_SAMPLING), which ends the stream.
+    Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS), which ends the stream.
     """
     match request.WhichOneof("request"):
         case "open":
@@ -98,6 +100,8 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(
             Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
         )
+    if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
+        raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
     try:
         chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
     except ValueError as error:
@@ -121,6 +125,11 @@ def _open(message: pb.Open) -> Open:
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
         cache_secret=_cache_secret(message),
+        tools=tools_from(message.tools),
+        documents=documents_from(message.documents),
+        reasoning_effort=reasoning_effort_from(message.reasoning_effort),
+        continue_final_message=message.continue_final_message,
+        adapter=message.adapter,
     )
 
 
@@ -139,7 +148,7 @@ def _reported_usage(message: pb.HandOffFinished) -> ReportedUsage:
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(ChatMessage(message.role, message.content) for message in messages)
+    return tuple(message_from(message) for message in messages)
 
 
 def _with_integers(value: Any) -> Any:

@@ -1,11 +1,13 @@
 """The sampling of a session's answers, from its message: every value is checked here, once."""
 
+import json
 import math
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from ..chat.generation import Sampling
+from ..chat.generation import Sampling, Structure
 from ..errors import Reason, Refusal
 
 _MOST_STOPS: Final = 16
@@ -24,7 +26,11 @@ _SAMPLING_RANGES: dict[str, tuple[float, float, bool]] = {
     "frequency_penalty": (-2, 2, True),
     "repetition_penalty": (0, 2, False),
     "seed": (-(2**63), 2**63 - 1, True),
+    "logprobs": (0, 20, True),
 }
+
+_MOST_STRUCTURE_BYTES: Final = {"json_schema": 64 * 1024, "regex": 4 * 1024, "choice": 64 * 1024, "grammar": 64 * 1024}
+"""An idle session keeps them, and vLLM checks them in the process that serves all sessions."""
 
 
 def optional(message: Any, name: str) -> Any:
@@ -63,4 +69,65 @@ def sampling_from(message: pb.Sampling) -> Sampling:
         allowed_token_ids=tuple(message.allowed_token_ids),
         bad_words=tuple(message.bad_words),
         skip_special_tokens=optional(message, "skip_special_tokens") is not False,
+        structure=_structure(message),
     )
+
+
+def _structure(message: pb.Sampling) -> Structure | None:
+    name = message.WhichOneof("structure")
+    return None if name is None else _STRUCTURES[name](getattr(message, name))
+
+
+def _json_schema(text: str) -> Structure:
+    _check_size("json_schema", [text])
+    try:
+        schema = json.loads(text, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        raise Refusal(Reason.INVALID_SAMPLING, "json_schema is not JSON") from None
+    if not isinstance(schema, dict):
+        raise Refusal(Reason.INVALID_SAMPLING, "json_schema must be a JSON object")
+    return Structure("json", text)
+
+
+def _regex(text: str) -> Structure:
+    _check_size("regex", [text])
+    return Structure("regex", text)
+
+
+def _choice(choice: pb.Choice) -> Structure:
+    _check_size("choice", choice.texts)
+    if not 0 < len(choice.texts) <= _MOST_ENTRIES or not all(choice.texts):
+        raise Refusal(Reason.INVALID_SAMPLING, f"choice takes 1 to {_MOST_ENTRIES} texts, and none may be empty")
+    return Structure("choice", tuple(choice.texts))
+
+
+def _grammar(text: str) -> Structure:
+    _check_size("grammar", [text])
+    if not text.strip():
+        raise Refusal(Reason.INVALID_SAMPLING, "grammar may not be empty")
+    return Structure("grammar", text)
+
+
+def _json_object(asked: bool) -> Structure:
+    if not asked:
+        raise Refusal(Reason.INVALID_SAMPLING, "json_object must be true, or left out")
+    return Structure("json_object", True)
+
+
+_STRUCTURES: dict[str, Callable[[Any], Structure]] = {
+    "json_schema": _json_schema,
+    "regex": _regex,
+    "choice": _choice,
+    "grammar": _grammar,
+    "json_object": _json_object,
+}
+
+
+def _check_size(name: str, texts: Sequence[str]) -> None:
+    size, most = sum(len(text.encode()) for text in texts), _MOST_STRUCTURE_BYTES[name]
+    if size > most:
+        raise Refusal(Reason.INVALID_SAMPLING, f"{name} has {size} bytes, and {most} are allowed")
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"JSON has no {constant}")

@@ -1,6 +1,7 @@
 """The gRPC side of a session: messages in and out, and one status for each end of a stream."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
@@ -34,7 +35,9 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.PROMPT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_SAMPLING: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_TOOLS: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.ADAPTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -59,6 +62,8 @@ class KeystrokeServicer:
         self._streams = 0
         self._unopened: set[asyncio.Timeout] = set()
         self._stopping = False
+        self._left = asyncio.Event()
+        self._left.set()
         self.engine_died = asyncio.Event()
 
     @property
@@ -76,17 +81,30 @@ class KeystrokeServicer:
         compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
+    async def drain(self, seconds: float) -> None:
+        """Refuse new sessions, and tell the open ones to go away; wait for that, but no longer than so many seconds."""
+        self._refuse_new()
+        for runner in list(self._runners):
+            runner.go_away(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
+
     def stop(self) -> None:
         """Refuse new sessions, end those that are composing, and the others after their answer."""
+        self._refuse_new()
+        for runner in list(self._runners):
+            runner.stop()
+
+    def _refuse_new(self) -> None:
         self._stopping = True
         for waiting in self._unopened:
             waiting.reschedule(asyncio.get_running_loop().time())
-        for runner in list(self._runners):
-            runner.stop()
 
     async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
+        self._left.clear()
         try:
             await self._serve(context)
         except Refusal as refusal:
@@ -97,6 +115,8 @@ class KeystrokeServicer:
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
+            if not self._streams:
+                self._left.set()
 
     async def _serve(self, context: Context) -> None:
         if self._stopping:

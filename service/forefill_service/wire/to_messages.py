@@ -2,6 +2,7 @@
 
 from forefill.v1 import keystroke_pb2 as pb
 
+from ..chat.generation import TokenLogprob, TokenLogprobs
 from ..errors import Reason
 from ..session.responses import (
     CANCELLED,
@@ -10,6 +11,7 @@ from ..session.responses import (
     GenerationDelta,
     GenerationFinished,
     GenerationStarted,
+    GoAway,
     HandedOff,
     Opened,
     Response,
@@ -18,6 +20,7 @@ from ..session.responses import (
 
 _FINISH_REASONS = {
     "length": pb.FINISH_REASON_LENGTH,
+    "tool_calls": pb.FINISH_REASON_TOOL_CALLS,
     CANCELLED: pb.FINISH_REASON_CANCELLED,
     HANDED_OFF: pb.FINISH_REASON_HANDED_OFF,
 }
@@ -47,6 +50,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     warming_inert_reason=response.warming_inert_reason,
                     accepts_hints=True,
                     resume_token=response.resume_token,
+                    splits_answers=response.splits_answers,
                 )
             )
         case FlushResult():
@@ -73,9 +77,12 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                 )
             )
         case GenerationDelta():
-            return pb.ComposeResponse(generation_delta=pb.GenerationDelta(seq=response.seq, text=response.text))
+            return pb.ComposeResponse(generation_delta=_delta(response))
         case GenerationFinished():
             return pb.ComposeResponse(generation_finished=_finished(response))
+        case GoAway():
+            go_away = pb.GoAway(within_ms=response.within_seconds * 1000, resume_token=response.resume_token)
+            return pb.ComposeResponse(go_away=go_away)
         case HandedOff():
             return pb.ComposeResponse(
                 handed_off=pb.HandedOff(
@@ -98,6 +105,14 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     sent_text=response.sent_text,
                 )
             )
+
+
+def _logprobs(logprobs: TokenLogprobs) -> pb.TokenLogprobs:
+    return pb.TokenLogprobs(token=_logprob(logprobs.token), likeliest=map(_logprob, logprobs.likeliest))
+
+
+def _logprob(logprob: TokenLogprob) -> pb.TokenLogprob:
+    return pb.TokenLogprob(id=logprob.id, text=logprob.text, logprob=logprob.logprob)
 
 
 def _finished(response: GenerationFinished) -> pb.GenerationFinished:
@@ -139,4 +154,15 @@ def _finished(response: GenerationFinished) -> pb.GenerationFinished:
                 for row in response.ledger.outcomes
             ],
         ),
+    )
+
+
+def _delta(delta: GenerationDelta) -> pb.GenerationDelta:
+    calls = [
+        pb.ToolCallDelta(index=part.index, id=part.id, name=part.name, arguments=part.arguments)
+        for part in delta.tool_calls
+    ]
+    logprobs = map(_logprobs, delta.logprobs)
+    return pb.GenerationDelta(
+        seq=delta.seq, text=delta.text, reasoning=delta.reasoning, tool_calls=calls, logprobs=logprobs
     )

@@ -15,10 +15,11 @@ from forefill_bench.typing.people import (
     sittings_of,
 )
 from forefill_bench.typing.people_log import LoggedMessage
-from forefill_bench.typing.script import Kind, Script
+from forefill_bench.typing.script import Script
 from forefill_bench.typing.styles import AS_LOGGED, STYLES
 from forefill_bench.typing.workloads import WORKLOADS
 from forefill_client import ForefillError
+from forefill_client.keystrokes import StrokeKind
 from forefill_client.options import PregenerationMode
 
 from tests.support.logged import log_of, user
@@ -63,7 +64,9 @@ def test_pregen_is_the_product_as_it_is_and_typed_begins_nothing() -> None:
 def test_a_logged_message_keeps_its_own_times() -> None:
     script = logged_script(message("u", "hi you", begins_ms=7000), idle_ms=1200)
     assert replayed(script) == "hi you"
-    assert [stroke.at_ms for stroke in script if stroke.kind is Kind.TYPE] == [1200 + 100 * key for key in range(6)]
+    assert [stroke.at_ms for stroke in script if stroke.kind is StrokeKind.TYPE] == [
+        1200 + 100 * key for key in range(6)
+    ]
     assert script[-1].at_ms == 1200 + 500 + 500
 
 
@@ -134,7 +137,7 @@ def typing_ms(name: str) -> float:
 
 
 def deletions(name: str) -> int:
-    return sum(stroke.kind is Kind.DELETE for script in made_scripts(name) for stroke in script)
+    return sum(stroke.kind is StrokeKind.DELETE for script in made_scripts(name) for stroke in script)
 
 
 def test_a_log_is_played_if_there_is_one_and_only_in_its_own_style(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """The ids of a turn's prompts, by templates of every temper."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeChat
 from forefill_service.errors import Reason, Refusal
@@ -17,20 +17,20 @@ DRAFT = "Show me all the patients that were seen, and their doctors"
 class Trimming(FakeChat):
     """Trims what the user typed, as Gemma's template does."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        trimmed = [ChatMessage(m.role, m.content.strip()) for m in messages]
-        return super().render(trimmed, kwargs)
+    def render(self, conversation: Conversation) -> str:
+        trimmed = tuple(ChatMessage(m.role, m.content.strip()) for m in conversation.messages)
+        return super().render(replace(conversation, messages=trimmed))
 
 
 class FoldingSystem(FakeChat):
     """Puts the system prompt into the first user turn, and knows no system role."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        first, *others = messages
+    def render(self, conversation: Conversation) -> str:
+        first, *others = conversation.messages
         if first.role == "system":
-            others = [ChatMessage("user", f"{first.content}\n\n{others[0].content}"), *others[1:]]
-            return super().render(others, kwargs)
-        return super().render(messages, kwargs)
+            asked = ChatMessage("user", f"{first.content}\n\n{others[0].content}")
+            return super().render(replace(conversation, messages=(asked, *others[1:])))
+        return super().render(conversation)
 
 
 class WithoutSpecialTokens(FakeChat):
@@ -44,29 +44,31 @@ class WithoutSpecialTokens(FakeChat):
 class Quoting(FakeChat):
     """Does more to the user's text than to trim it: says it twice."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        *others, last = messages
-        return super().render([*others, ChatMessage("user", f"{last.content} I repeat: {last.content}!")], kwargs)
+    def render(self, conversation: Conversation) -> str:
+        *others, last = conversation.messages
+        quoting = ChatMessage("user", f"{last.content} I repeat: {last.content}!")
+        return super().render(replace(conversation, messages=(*others, quoting)))
 
 
 class NeedingUser(FakeChat):
     """Refuses a conversation without a user turn, and any system role."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        if not any(message.role == "user" for message in messages):
+    def render(self, conversation: Conversation) -> str:
+        if not any(message.role == "user" for message in conversation.messages):
             raise Refusal(Reason.TEMPLATE_REFUSED, "no user turn")
-        if any(message.role == "system" for message in messages):
+        if any(message.role == "system" for message in conversation.messages):
             raise Refusal(Reason.TEMPLATE_REFUSED, "no system role")
-        return super().render(messages, kwargs)
+        return super().render(conversation)
 
 
 class LookingBack(FakeChat):
     """Renders earlier turns by what the last one says, as templates that hide old reasoning do."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        if messages[-1].content.startswith("<tool>"):
-            messages = [ChatMessage(m.role, m.content.upper()) for m in messages]
-        return super().render(messages, kwargs)
+    def render(self, conversation: Conversation) -> str:
+        if conversation.messages[-1].content.startswith("<tool>"):
+            shouted = tuple(ChatMessage(m.role, m.content.upper()) for m in conversation.messages)
+            conversation = replace(conversation, messages=shouted)
+        return super().render(conversation)
 
 
 CHATS: list[Callable[[], FakeChat]] = [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens, Quoting, LookingBack]
@@ -84,11 +86,11 @@ AWKWARD = [
 
 
 def turn(chat: FakeChat, *messages: ChatMessage, context_tokens: int = 100_000) -> TurnPrompt:
-    return TurnPrompt(chat, messages, {}, context_tokens)
+    return TurnPrompt(chat, Conversation(messages), context_tokens)
 
 
 def whole(chat: FakeChat, *messages: ChatMessage) -> list[int]:
-    return chat.encode(chat.render(messages, {}))
+    return chat.encode(chat.render(Conversation(messages)))
 
 
 @pytest.mark.parametrize("make", CHATS)
@@ -111,7 +113,7 @@ def test_stable_ids_lead_every_continuation(make: Callable[[], FakeChat]) -> Non
 
 def test_the_base_prompt_is_all_that_stands_before_the_draft() -> None:
     chat = FakeChat()
-    header = chat.encode(chat.render([SYSTEM], {}).removesuffix("assistant\n") + "user\n")
+    header = chat.encode(chat.render(Conversation((SYSTEM,))).removesuffix("assistant\n") + "user\n")
     assert turn(chat, SYSTEM).base.to_list() == header
 
 
@@ -169,6 +171,36 @@ def test_a_final_prompt_without_room_for_an_answer_is_refused() -> None:
     assert len(prompt.final("word " * 5)) < 50
 
 
+# --- drafts that the answer continues
+
+
+@pytest.mark.parametrize("make", [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens])
+def test_a_draft_that_the_answer_continues_is_the_open_end_of_the_prompt(make: Callable[[], FakeChat]) -> None:
+    chat = make()
+    prompt = TurnPrompt(chat, Conversation((SYSTEM, ChatMessage("user", "So?")), continue_final_message=True), 100_000)
+    final = prompt.final(DRAFT)
+    said = Conversation(
+        (SYSTEM, ChatMessage("user", "So?"), ChatMessage("assistant", DRAFT)), continue_final_message=True
+    )
+    assert final.to_list() == chat.encode(chat.render(said))
+    assert chat.render(said).endswith(DRAFT)
+    words = DRAFT.split(" ")
+    for count in range(1, len(words)):
+        stable = prompt.stable(" ".join(words[:count]) + " ")
+        assert stable.common(final) == len(stable) >= len(prompt.base) + count
+
+
+def test_what_stays_the_same_in_a_turn_is_in_the_base_prompt() -> None:
+    chat = FakeChat()
+    plain = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
+    tool = {"type": "function", "function": {"name": "beds"}}
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,), {}, (tool,), ({"text": "Ward B"},), "low"), 100_000)
+    for part in ('"beds"', "Ward B", "low"):
+        assert set(chat.encode(part)) <= set(prompt.base.to_list())
+    assert len(prompt.base) > len(plain.base)
+    assert prompt.stable("Show me ").common(prompt.final(DRAFT)) >= len(prompt.base) + 2
+
+
 # --- a head that changes
 
 
@@ -180,9 +212,11 @@ class Dated(FakeChat):
         self.encoded_characters = 0
         self.renderings = 0
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
+    def render(self, conversation: Conversation) -> str:
         self.renderings += 1
-        return super().render([ChatMessage("system", f"Today is {self.today}."), *messages], kwargs)
+        return super().render(
+            replace(conversation, messages=(ChatMessage("system", f"Today is {self.today}."), *conversation.messages))
+        )
 
     def encode(self, text: str) -> list[int]:
         self.encoded_characters += len(text)
@@ -197,7 +231,7 @@ def encoded_by(chat: Dated, prompt: TurnPrompt, text: str) -> int:
 
 def test_after_midnight_the_head_is_made_anew_once_and_a_flush_costs_what_it_did() -> None:
     chat = Dated()
-    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
     cost = encoded_by(chat, prompt, "How many beds ")
     chat.today = "2026-03-02T00:00:05"
     assert encoded_by(chat, prompt, "How many beds ") > len(SYSTEM.content)
@@ -206,7 +240,7 @@ def test_after_midnight_the_head_is_made_anew_once_and_a_flush_costs_what_it_did
 
 def test_after_midnight_stable_ids_lead_the_final_ids_of_the_new_day() -> None:
     chat = Dated()
-    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
     yesterday = prompt.base
     chat.today = "2026-03-02T00:00:05"
     stable, final = prompt.stable("How many beds "), prompt.final("How many beds are free?")
@@ -218,7 +252,7 @@ def test_after_midnight_stable_ids_lead_the_final_ids_of_the_new_day() -> None:
 
 def test_submit_after_midnight_makes_its_ids_by_itself() -> None:
     chat = Dated()
-    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
     chat.today, chat.renderings = "2026-03-02T00:00:05", 0
     assert prompt.final(DRAFT).to_list() == whole(chat, SYSTEM, ChatMessage("user", DRAFT))
     assert prompt.final(DRAFT).head == ()
@@ -227,7 +261,7 @@ def test_submit_after_midnight_makes_its_ids_by_itself() -> None:
 
 def test_a_head_that_shows_the_second_is_made_anew_once_a_minute() -> None:
     chat, now = Dated("0"), [0.0]
-    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000, lambda: now[0])
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000, lambda: now[0])
     made_anew, stable_tokens = [], []
     for now[0] in (0.0, 1.0, 2.0, 30.0, 60.9, 61.0, 62.0):
         chat.today = str(int(now[0]))
@@ -240,7 +274,7 @@ def test_a_head_that_shows_the_second_is_made_anew_once_a_minute() -> None:
 
 def test_without_a_clock_a_head_is_made_anew_once() -> None:
     chat = Dated()
-    prompt = TurnPrompt(chat, [SYSTEM], {}, 100_000)
+    prompt = TurnPrompt(chat, Conversation((SYSTEM,)), 100_000)
     counts = []
     for chat.today in ("one", "two", "three"):
         counts.append(len(prompt.stable("How many beds ")) > 0)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
-from forefill_service.chat.template import HfChat
+from forefill_service.chat.template import HfChat, Template
 from forefill_service.engine.template_variables import variables_of
 from forefill_service.errors import Reason, Refusal
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ from tests.support.templates import CHATML
 
 TOKENIZER = small_tokenizer()
 SHOWS_ITS_VARIABLES = CHATML + "{{ [thinking, effort, loop_limit, range(2) | list] }}"
-USER = [ChatMessage("user", "x")]
+USER = (ChatMessage("user", "x"),)
 CONTEXT_TOKENS = 64
 CASES = Path(__file__).parents[3].parent / "shared" / "cases"
 
@@ -28,13 +28,47 @@ def chat(template: str) -> HfChat:
 
 
 def rendered(template: str, **kwargs: Any) -> str:
-    return chat(template).render(USER, kwargs)
+    return chat(template).render(Conversation(USER, kwargs))
 
 
 def refused(template: str, **kwargs: Any) -> Refusal:
     with pytest.raises(Refusal) as refusal:
         rendered(template, **kwargs)
     return refusal.value
+
+
+# --- single tokens
+
+
+class Pieces:
+    """A tokenizer that knows a few pieces, and drops the space that begins a text as SentencePiece does."""
+
+    def __init__(self, pieces: dict[int, str]) -> None:
+        self._pieces = pieces
+
+    def apply_chat_template(self) -> None:
+        """Be a tokenizer."""
+
+    def get_vocab(self) -> dict[str, int]:
+        return {piece: token for token, piece in self._pieces.items()}
+
+    def convert_ids_to_tokens(self, token: int) -> str | None:
+        return self._pieces.get(token)
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(self._pieces.get(token, "") for token in ids).replace("▁", " ").removeprefix(" ")
+
+
+@pytest.mark.parametrize(("token", "text"), [(1, " word"), (2, "word"), (3, "  "), (4, "<end>"), (99, "")])
+def test_a_token_has_the_spaces_that_its_piece_begins_with(token: int, text: str) -> None:
+    one = HfChat(Pieces({1: "▁word", 2: "word", 3: "▁▁", 4: "<end>"}), "")
+    assert one.text_of(token) == text
+    assert one.text_of(token) == text, "once more"
+
+
+def test_the_tokens_of_a_text_have_its_parts() -> None:
+    text = "Show me all of them"
+    assert "".join(map(chat(CHATML).text_of, chat(CHATML).encode(text))) == text
 
 
 # --- variables
@@ -82,14 +116,15 @@ def test_a_name_that_is_not_the_templates_own_is_refused_whether_it_is_read_or_n
 
 
 def test_a_chat_that_does_not_know_the_variables_gives_all_to_the_template() -> None:
-    assert HfChat(TOKENIZER, "{{ effort }}").render(USER, {"effort": 1}) == "1"
+    assert HfChat(TOKENIZER, "{{ effort }}").render(Conversation(USER, {"effort": 1})) == "1"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases lie beside the repository")
 def test_the_case_of_an_unused_variable_is_rendered_as_without_it() -> None:
     case = json.loads((CASES / "kwargs_conversations.json").read_text())
-    messages = [ChatMessage(*message) for message in case["messages"]]
-    assert chat(CHATML).render(messages, case["chat_template_kwargs"]) == chat(CHATML).render(messages, {})
+    messages = tuple(ChatMessage(*message) for message in case["messages"])
+    with_it = Conversation(messages, case["chat_template_kwargs"])
+    assert chat(CHATML).render(with_it) == chat(CHATML).render(Conversation(messages))
 
 
 JSON = st.recursive(
@@ -111,6 +146,52 @@ def test_whatever_the_variables_are_there_is_a_text_or_a_refusal(kwargs: dict[st
     except Refusal as refusal:
         outcome = refusal.reason
     assert isinstance(outcome, str) or outcome in (Reason.INVALID_OPEN, Reason.TEMPLATE_REFUSED)
+
+
+# --- tools, documents, and a message to continue
+
+SHOWS_TOOLS = "{{ tools | tojson if tools }}{{ documents | tojson if documents }}" + CHATML
+TOOL = {"function": {"name": "beds", "parameters": {"b": 1.0, "a": 2}}}
+TOOL_FORM = '{"type": "function", "function": {"name": "beds", "description": null, "parameters": {"b": 1.0, "a": 2}}}'
+
+
+def test_tools_and_documents_reach_the_template_as_in_vllm() -> None:
+    conversation = Conversation(USER, tools=(TOOL,), documents=({"text": "t", "title": ""},))
+    documents = '[{"text": "t", "title": ""}]'
+    assert chat(SHOWS_TOOLS).render(conversation) == f"[{TOOL_FORM}]{documents}" + rendered(CHATML)
+    assert rendered(SHOWS_TOOLS) == rendered(CHATML)
+
+
+def test_a_model_with_another_template_for_tools_gets_them_by_that() -> None:
+    with_tools = Template("{{ tools | length }} {{ effort }}{{ messages[0].content }}", "openai", frozenset({"effort"}))
+    both = HfChat(TOKENIZER, CHATML, variables=frozenset(), with_tools=with_tools)
+    assert both.render(Conversation(USER, {"effort": 2})) == rendered(CHATML)
+    assert both.render(Conversation(USER, {"effort": 2}, tools=(TOOL,))) == "1 2[{'type': 'text', 'text': 'x'}]"
+
+
+CONTINUED = (*USER, ChatMessage("assistant", "It is  "))
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (CHATML, "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\nIt is  "),
+        (
+            CHATML.replace("m['content']", "m['content'] | trim"),
+            "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\nIt is",
+        ),
+    ],
+)
+def test_a_message_to_continue_is_left_open(template: str, text: str) -> None:
+    assert chat(template).render(Conversation(CONTINUED, continue_final_message=True)) == text
+
+
+def test_a_template_that_hides_the_message_to_continue_is_refused_without_the_conversation_in_the_words() -> None:
+    hides = "{{ messages[0].content }}{{ messages[1].content | length }}"
+    with pytest.raises(Refusal, match="final message does not appear in the chat") as refusal:
+        chat(hides).render(Conversation((USER[0], ChatMessage("assistant", "secret")), continue_final_message=True))
+    assert refusal.value.reason is Reason.TEMPLATE_REFUSED
+    assert "secret" not in str(refusal.value)
 
 
 # --- templates that fail
@@ -176,7 +257,7 @@ class Raising:
 )
 def test_whatever_rendering_raises_is_a_refusal(error: Exception) -> None:
     with pytest.raises(Refusal) as refusal:
-        HfChat(Raising(error), "").render(USER, {})
+        HfChat(Raising(error), "").render(Conversation(USER))
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
     assert (str(error) or type(error).__name__) in str(refusal.value)
 
@@ -184,14 +265,14 @@ def test_whatever_rendering_raises_is_a_refusal(error: Exception) -> None:
 @pytest.mark.parametrize("outcome", [None, 1, b"text", ["text"], [1, 2]])
 def test_what_is_no_text_is_refused(outcome: object) -> None:
     with pytest.raises(Refusal, match=f"a {type(outcome).__name__}, not a text") as refusal:
-        HfChat(Raising(outcome), "").render(USER, {})
+        HfChat(Raising(outcome), "").render(Conversation(USER))
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
 
 
 @pytest.mark.parametrize("template", ["{{ '\\ud800' }}", "{{ messages[0]['content'] }}\udfff"])
 def test_half_a_surrogate_pair_is_refused(template: str) -> None:
     with pytest.raises(Refusal, match="cannot be tokenized") as refusal:
-        TurnPrompt(chat(template), [], {}, CONTEXT_TOKENS).final("x")
+        TurnPrompt(chat(template), Conversation(), CONTEXT_TOKENS).final("x")
     assert refusal.value.reason is Reason.TEMPLATE_REFUSED
 
 
@@ -211,14 +292,14 @@ class Counting(HfChat):
 def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
     counting = Counting(TOKENIZER, "{% for i in range(1000) %}{{ messages[-1]['content'] }} and so on{% endfor %}")
     with pytest.raises(Refusal, match="characters, and 768 have room") as refusal:
-        TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+        TurnPrompt(counting, Conversation(), CONTEXT_TOKENS)
     assert refusal.value.reason is Reason.PROMPT_TOO_LONG
     assert counting.tokenized == 0
 
 
 def test_a_draft_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
     counting = Counting(TOKENIZER, CHATML)
-    turn = TurnPrompt(counting, [], {}, CONTEXT_TOKENS)
+    turn = TurnPrompt(counting, Conversation(), CONTEXT_TOKENS)
     counting.tokenized = 0
     for ids in (turn.final, turn.stable):
         with pytest.raises(Refusal) as refusal:
@@ -229,5 +310,5 @@ def test_a_draft_that_cannot_fit_is_refused_before_it_is_tokenized() -> None:
 
 def test_a_text_of_the_longest_tokens_has_room() -> None:
     tokens = CONTEXT_TOKENS - 1 - len(TOKENIZER.encode("a"))
-    turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), [], {}, CONTEXT_TOKENS)
+    turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), Conversation(), CONTEXT_TOKENS)
     assert len(turn.final("<|im_start|>" * tokens)) == tokens

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client.cli import main
+from forefill_client.keystrokes import StrokeKind, Trace, read_trace
 
 from tests.support.scripted_service import Wire, serving
 
@@ -38,7 +39,7 @@ async def answer_everything(wire: Wire) -> None:
             await wire.answer(event.seq, "SELECT", " \x1b[2J*")
 
 
-TYPE = ("type", "Show me all", "--mean-delay-ms", "1", "--seed", "1", "--target")
+TYPE = ("type", "Show me all", "--mean-delay-ms", "1", "--typo-rate", "0", "--seed", "1", "--target")
 
 
 async def test_type_prints_the_answer_alone_on_standard_output() -> None:
@@ -137,6 +138,9 @@ async def test_a_signal_ends_it_without_a_traceback(number: signal.Signals, expe
         (["type", "x", "--wpm", "0"], "give a number above 0, not '0'"),
         (["type", "x", "--wpm", "5", "--mean-delay-ms", "5"], "not allowed with"),
         (["type", "x", "--typo-rate", "2"], "give a number from 0 to 1"),
+        (["type", "x", "--typist", "robot"], "invalid choice: 'robot'"),
+        (["type", "x", "--speed", "0"], "give a number above 0, not '0'"),
+        (["type", "--seed", "1"], "one of the arguments TEXT --replay is required"),
         (["type", "x", "--max-tokens", "1.5"], "give a whole number from 1"),
         (["type", "x", "--system", "@/no/such/file"], "cannot read /no/such/file"),
         (["demo", "--queries", "1000"], "give 1 to"),
@@ -173,3 +177,106 @@ async def test_a_system_prompt_comes_from_a_file(tmp_path: Path) -> None:
     async with serving(script) as address:
         code, _, _ = await output(await forefill(*TYPE, address, "--system", f"@{tmp_path}/schema.sql"))
     assert (code, seen) == (0, ["CREATE TABLE \u00e9"])
+
+
+async def typed_at_a_server(*arguments: str) -> tuple[tuple[int, str, str], list[str]]:
+    """Run `forefill type` at a server; return its output, and what it sent but for numbers and times."""
+    sent: list[str] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        while (event := await wire.event()).WhichOneof("kind") != "end":
+            event.ClearField("timestamp_ms")
+            sent.append(str(event))
+            if event.WhichOneof("kind") == "submit":
+                await wire.answer(event.seq, "ok")
+
+    async with serving(script) as address:
+        told = await output(await forefill("type", *arguments, "--target", address))
+    return told, sent
+
+
+PERSON = ("Show me all patients", "--seed", "3", "--typo-rate", "0.3", "--speed", "500")
+
+
+async def test_a_recorded_trace_is_typed_again_stroke_by_stroke(tmp_path: Path) -> None:
+    file = str(tmp_path / "trace.jsonl")
+    (code, _, _), sent = await typed_at_a_server(*PERSON, "--record", file)
+    assert code == 0
+    assert any("char_delete" in event for event in sent)
+    (code, out, _), again = await typed_at_a_server("--replay", file, "--speed", "500")
+    assert (code, out) == (0, "ok\n")
+    assert again == sent
+
+
+@pytest.mark.parametrize("typist", ["human", "gaussian"])
+async def test_a_seed_repeats_the_typing_with_its_times(tmp_path: Path, typist: str) -> None:
+    for name in ("one", "two"):
+        await typed_at_a_server(*PERSON, "--typist", typist, "--record", str(tmp_path / name))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+async def test_the_typists_differ_and_both_end_with_the_text(tmp_path: Path) -> None:
+    traces = {}
+    for typist in ("human", "gaussian"):
+        await typed_at_a_server(*PERSON, "--typist", typist, "--record", str(tmp_path / typist))
+        traces[typist] = read_trace(tmp_path / typist)
+        assert traces[typist][-1].draft == "Show me all patients"
+    assert traces["human"] != traces["gaussian"]
+    runs = {typist: longest_run_of_deletions(trace) for typist, trace in traces.items()}
+    assert runs["gaussian"] == 1 < runs["human"], "only people notice a typo late"
+
+
+def longest_run_of_deletions(trace: Trace) -> int:
+    longest = run = 0
+    for stroke in trace:
+        if stroke.kind is not StrokeKind.FLUSH:
+            run = run + 1 if stroke.kind is StrokeKind.DELETE else 0
+        longest = max(longest, run)
+    return longest
+
+
+async def test_what_was_typed_before_a_failure_is_in_the_record(tmp_path: Path) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await wire.until("flush")
+        await wire.fail(grpc.StatusCode.UNAVAILABLE, "the engine died; open again", error_reason="ENGINE_UNAVAILABLE")
+
+    async with serving(script) as address:
+        code, _, _ = await output(await forefill(*TYPE, address, "--record", str(tmp_path / "trace.jsonl")))
+    trace = read_trace(tmp_path / "trace.jsonl")
+    assert code == 1
+    assert "Show me all".startswith(trace[-1].draft)
+    assert "Show " in {stroke.draft for stroke in trace}
+
+
+async def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    code, out, err = await output(await forefill(*TYPE, "127.0.0.1:1", "--record", str(tmp_path / "no" / "file")))
+    assert (code, out) == (1, "")
+    assert err.startswith("forefill: [Errno 2] No such file or directory")
+    assert err.count("\n") == 1
+
+
+HEADER = '{"format": "forefill-trace", "version": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot read FILE: No such file"),
+        ("", "FILE: line 1: this is not a trace"),
+        (HEADER + '{"at_ms": 0, "kind": "tpye"}', "FILE: line 2: kind is 'tpye'"),
+        (HEADER + '{"at_ms": 0, "kind": "type", "text": "a"}', 'FILE: it has no submit: add the line {"at_ms"'),
+        (HEADER + '{"at_ms": 0, "kind": "submit"}', "FILE: it submits an empty draft"),
+    ],
+)
+def test_a_wrong_trace_is_refused_before_anything_is_typed(
+    content: str | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trace.jsonl"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit) as caught:
+        main(["type", "--replay", str(file)])
+    assert caught.value.code == 2
+    assert complaint.replace("FILE", str(file)) in capsys.readouterr().err

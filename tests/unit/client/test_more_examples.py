@@ -171,6 +171,7 @@ async def test_the_application_asks_vllm_itself_and_finds_what_was_warmed(
     [request] = [chat for chat in vllm.chats if chat.get("stream_options")]
     assert request["stream"] is True
     assert {name: request[name] for name in asked} == asked
+    assert ("tools" in request) is ("--tool" in flags)
     assert ("response_format" in request) is ("--schema" in flags)
     assert isinstance(request["messages"][-1]["content"], list) is ("--image" in flags)
     said = re.search(r"^(\d+) of (\d+) tokens were warm, (\d+) were found$", err, re.MULTILINE)

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from forefill_client import AsyncClient, InvalidRequest, InvalidText
+from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import AsyncClient, ChatMessage, InvalidRequest, InvalidText, MessageLike, ToolCall
+from forefill_client.messages import message_from_wire, message_to_wire
 
-from tests.support.scripted_service import connected
-from tests.support.session_events import drain_opened
+from tests.support.scripted_service import Wire, connected
+from tests.support.session_events import drain, drain_opened
 
 
 @pytest_asyncio.fixture
@@ -28,6 +30,12 @@ async def client() -> AsyncIterator[AsyncClient]:
         {"cache_scope": None},
         {"pregeneration": False},
         {"sampling": {"temperature": 0}},
+        {"messages": None},
+        {"metadata": 3},
+        {"metadata": ["x"]},
+        {"on_flush": 3},
+        {"on_flush": drain_opened},
+        {"on_state": "x"},
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -36,13 +44,49 @@ async def test_a_value_of_another_type_is_refused_by_name(client: AsyncClient, o
         client.session(**options)
 
 
+CALL = {"id": "1", "type": "function", "function": {"name": "beds", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"connect_timeout_seconds": "1"},
+        {"connect_timeout_seconds": -1},
+        {"resume": {"seconds": 1}},
+        {"tls": "pem"},
+        {"api_key": None},
+        {"credentials": "token"},
+        {"metadata": None},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_a_connection_refuses_a_value_of_another_type_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=f"{next(iter(options))} must be"):
+        AsyncClient.connect("127.0.0.1:1", **options)
+
+
 @pytest.mark.parametrize(
     ("message", "named"),
     [
-        ({"role": "assistant", "content": "x", "tool_calls": [{}]}, "tool_calls"),
-        ({"role": "user", "content": "x", "name": "anna"}, "name"),
-        ({"role": "user", "content": [{"type": "text", "text": "x"}]}, "a message is"),
+        ({"role": "assistant", "content": "x", "tool_calls": [{}]}, "tool_calls must be"),
+        ({"role": "assistant", "content": "x", "tool_calls": "x"}, "tool_calls must be"),
+        ({"role": "assistant", "tool_calls": [{**CALL, "type": "custom"}]}, "type 'custom'"),
+        ({"role": "assistant", "tool_calls": [{**CALL, "index": 0}]}, "cannot carry 'index'"),
+        ({"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}, "arguments of a tool call"),
+        ({"role": "user", "content": "x", "audio": {"id": "1"}}, "cannot carry 'audio'"),
+        ({"role": "user", "content": "x", "name": 3}, "name must be"),
+        ({"role": "assistant", "content": "x", "reasoning": []}, "reasoning must be"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}, "type 'image_url'"),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {}}]},
+            "cannot carry 'cache_control'",
+        ),
+        ({"role": "user", "content": ["a", {"type": "text", "text": "b"}]}, "has 2 parts"),
+        ({"role": "user", "content": []}, "has 0 parts"),
         ({"role": "user"}, "a message is"),
+        ({"role": "assistant", "content": None}, "a message is"),
+        ({"content": "x"}, "a message is"),
+        (ChatMessage("user", "x", tool_calls=({},)), "must hold ToolCall"),  # type: ignore[arg-type]
         ("user", "a message is"),
         ("ab", "a message is"),
     ],
@@ -54,8 +98,98 @@ async def test_what_a_message_cannot_carry_is_not_dropped_in_silence(
         client.session([message])
 
 
+WIRE_CALL = pb.ToolCall(id="1", name="beds", arguments="{}")
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"role": "user", "content": "x", "name": "Ann"}, pb.ChatMessage(role="user", content="x", name="Ann")),
+        (
+            {"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": None},
+            pb.ChatMessage(role="assistant", tool_calls=[WIRE_CALL]),
+        ),
+        (
+            {"role": "assistant", "tool_calls": [ToolCall("1", "beds", "{}")], "reasoning_content": "Hm."},
+            pb.ChatMessage(role="assistant", tool_calls=[WIRE_CALL], reasoning="Hm."),
+        ),
+        (
+            {"role": "assistant", "content": "x", "reasoning": "", "reasoning_content": "Hm."},
+            pb.ChatMessage(role="assistant", content="x", reasoning=""),
+        ),
+        (
+            {"role": "tool", "content": [{"type": "text", "text": "a"}, "b"], "tool_call_id": "1"},
+            pb.ChatMessage(role="tool", content="a\nb", tool_call_id="1"),
+        ),
+        ({"role": "user", "content": [{"type": "text", "text": "x"}]}, pb.ChatMessage(role="user", content="x")),
+        (
+            ChatMessage("assistant", name="", tool_calls=(ToolCall("1", "beds", "{}"),), tool_call_id="", reasoning=""),
+            pb.ChatMessage(role="assistant", name="", tool_calls=[WIRE_CALL], tool_call_id="", reasoning=""),
+        ),
+    ],
+)
+def test_a_message_of_openai_and_one_of_our_own_are_carried_whole(message: MessageLike, said: pb.ChatMessage) -> None:
+    assert message_to_wire(message) == said
+    assert message_to_wire(message_from_wire(said)) == said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"tools": {"type": "function"}}, "tools must be a list"),
+        ({"tools": "beds"}, "tools must be a list"),
+        ({"tools": [{}, "beds"]}, r"tools\[1\] must be a dict"),
+        ({"tools": [{"function": {"parameters": {1, 2}}}]}, r"tools\[0\] must be plain JSON"),
+        ({"tools": [{"function": {"name": float("nan")}}]}, r"tools\[0\] must be plain JSON"),
+        ({"documents": ["text"]}, r"documents\[0\] must be a dict"),
+        ({"reasoning_effort": 3}, "reasoning_effort must be"),
+        ({"continue_final_message": "yes"}, "continue_final_message must be"),
+    ],
+)
+async def test_what_the_template_takes_is_checked_by_name(
+    client: AsyncClient, options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        client.session(**options)
+
+
+async def test_text_of_a_tool_without_utf_8_is_refused(client: AsyncClient) -> None:
+    with pytest.raises(InvalidText, match=r"tools\[0\]"):
+        client.session(tools=[{"function": {"name": "\ud83d"}}])
+
+
+async def test_what_the_template_takes_is_said_as_it_is() -> None:
+    seen: list[pb.Open] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.append(wire.opening)
+        await drain(wire)
+
+    tool = {"function": {"parameters": {"z": 1.0, "a": 2, "é": None}, "name": "beds"}}
+    async with connected(script) as client:
+        opened: dict[str, Any] = {"tools": [tool], "documents": iter([{"b": "x", "a": "y"}])}
+        async with client.session(**opened, reasoning_effort="low", continue_final_message=True):
+            pass
+        async with client.session(tools=None, documents=None, reasoning_effort=None):
+            pass
+    said, nothing = seen
+    assert said == pb.Open(
+        tools=['{"function": {"parameters": {"z": 1.0, "a": 2, "é": null}, "name": "beds"}}'],
+        documents=['{"b": "x", "a": "y"}'],
+        reasoning_effort="low",
+        continue_final_message=True,
+        warm_mode=pb.WARM_MODE_AUTO,
+        cache_scope=pb.CACHE_SCOPE_SHARED,
+        pregeneration_mode=pb.PREGENERATION_MODE_AUTO,
+        sampling=pb.Sampling(),
+    )
+    assert (list(nothing.tools), list(nothing.documents), nothing.reasoning_effort) == ([], [], "")
+
+
 async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncClient) -> None:
     wrong: Any = 3
+    wrong_number: Any = "x"
     async with client.session(draft="Show") as session:
         for call in (
             session.type(wrong),
@@ -65,6 +199,18 @@ async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncCl
         ):
             with pytest.raises(InvalidRequest, match="must be a str"):
                 await call
+        for position in (
+            session.delete(wrong_number),
+            session.replace(wrong_number, 1, ""),
+            session.replace(0, wrong_number, ""),
+            session.flush(wrong_number),
+            session.rewrite(wrong_number),
+        ):
+            with pytest.raises(InvalidRequest, match="must be an int, not 'x'") as caught:
+                await position
+            assert caught.value.session_continues
+        with pytest.raises(InvalidRequest, match="messages must be a list"):
+            await session.rewrite(0, wrong)
         with pytest.raises(InvalidText):
             await session.type("\ud83d")
         with pytest.raises(InvalidRequest, match="cannot confirm 99"):

@@ -13,6 +13,7 @@ from forefill_client import (
     ForefillError,
     GenerationInterrupted,
     InternalError,
+    MessageLike,
     Resume,
     Sampling,
     Session,
@@ -242,7 +243,15 @@ async def test_an_answer_that_the_server_cannot_go_on_with_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "sampling", [Sampling(stop="END"), Sampling(seed=1), Sampling(presence_penalty=0.5), Sampling(bad_words="no")]
+    "sampling",
+    [
+        Sampling(stop="END"),
+        Sampling(seed=1),
+        Sampling(presence_penalty=0.5),
+        Sampling(bad_words="no"),
+        Sampling(json_object=True),
+        Sampling(choice=["SELECT", "INSERT"]),
+    ],
 )
 async def test_an_answer_that_no_other_request_can_continue_says_so_and_the_session_goes_on(
     sampling: Sampling,
@@ -339,6 +348,42 @@ async def test_a_conversation_that_was_rewritten_meanwhile_is_the_new_one() -> N
         await session.rewrite(1, [("user", "b")])
         assert await (await session.submit()).text() == "x"
     assert said == [["SQL", "b"]]
+
+
+async def test_another_stream_opens_with_all_that_the_template_takes() -> None:
+    openings: list[pb.Open] = []
+
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        openings.append(wire.opening)
+        await wire.answer((await wire.until("submit")).seq, "1")
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def second(wire: Wire) -> None:
+        await goes_on(wire)
+        openings.append(wire.opening)
+
+    call = {"id": "1", "type": "function", "function": {"name": "beds", "arguments": "{}"}}
+    messages: list[MessageLike] = [
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning": "Hm."},
+        {"role": "tool", "content": "3", "name": "beds", "tool_call_id": "1"},
+    ]
+    async with (
+        connected(one_after_the_other(first, second), RESUME) as client,
+        client.session(
+            messages,
+            tools=[{"function": {"name": "beds"}}],
+            documents=[{"text": "Ward B"}],
+            reasoning_effort="low",
+            continue_final_message=True,
+        ) as session,
+    ):
+        await (await session.submit("SELECT ")).text()
+        assert await (await session.submit("x")).text() == "x"
+    before, after = openings
+    assert list(after.messages) == [*before.messages, pb.ChatMessage(role="assistant", content="SELECT 1")]
+    for field in ("tools", "documents", "reasoning_effort", "continue_final_message"):
+        assert getattr(after, field) == getattr(before, field)
 
 
 @pytest.mark.parametrize(

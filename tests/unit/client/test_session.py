@@ -246,7 +246,7 @@ async def test_leaving_sends_end_and_waits_for_the_server_to_close() -> None:
         async with client.session() as session:
             await session.type("x")
         assert seen == ["x", "end", "half-closed"]
-        with pytest.raises(SessionEnded):
+        with pytest.raises(SessionEnded, match="the session has ended"):
             await session.type("y")
         await session.end()
 

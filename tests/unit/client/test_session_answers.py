@@ -6,6 +6,7 @@ import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import (
+    AdapterNotFound,
     EmptySubmit,
     FinishReason,
     GenerationFailed,
@@ -14,7 +15,10 @@ from forefill_client import (
     PregenerationCount,
     PregenerationOutcome,
     Report,
+    Sampling,
     ServerStopping,
+    TokenLogprob,
+    TokenLogprobs,
     Unavailable,
 )
 
@@ -49,6 +53,55 @@ async def test_an_answer_streams_and_then_reports() -> None:
         ledger = report.ledger
         assert ledger.computed_tokens == ledger.used_tokens + ledger.edited_away_tokens
         assert [delta async for delta in answer] == []
+
+
+async def test_logprobs_are_collected_beside_the_text_that_is_iterated_over() -> None:
+    select = pb.TokenLogprob(id=5, text="SELECT", logprob=-0.5)
+    star, end = pb.TokenLogprob(id=6, text=" *", logprob=-0.25), pb.TokenLogprob(id=2, logprob=-1.0)
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        assert wire.opening.sampling.logprobs == 1
+        seq = (await wire.until("submit")).seq
+        for text, tokens in (("SELECT *", (select, star)), ("", (end,))):
+            logprobs = [pb.TokenLogprobs(token=token, likeliest=[select]) for token in tokens]
+            await wire.send(generation_delta=pb.GenerationDelta(seq=seq, text=text, logprobs=logprobs))
+        await wire.answer(seq)
+        await drain(wire)
+
+    async with connected(script) as client, client.session(sampling=Sampling(logprobs=1)) as session:
+        answer = await session.submit("Show me all")
+        assert [delta async for delta in answer] == ["SELECT *"], "a token without text is no delta"
+        first = TokenLogprob(id=5, text="SELECT", logprob=-0.5)
+        assert answer.logprobs == (
+            TokenLogprobs(first, (first,)),
+            TokenLogprobs(TokenLogprob(id=6, text=" *", logprob=-0.25), (first,)),
+            TokenLogprobs(TokenLogprob(id=2, text="", logprob=-1.0), (first,)),
+        )
+        assert answer.text_so_far == "SELECT *"
+
+
+async def test_an_answer_has_no_logprobs_unless_they_are_asked_for() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        assert not wire.opening.sampling.HasField("logprobs")
+        await wire.answer((await wire.until("submit")).seq, "SELECT")
+        await drain(wire)
+
+    async with connected(script) as client, client.session() as session:
+        answer = await session.submit("Show me all")
+        await answer.text()
+        assert answer.logprobs == ()
+
+
+async def test_an_adapter_that_the_engine_does_not_have_is_raised_when_the_session_is_entered() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.event()
+        await wire.fail(grpc.StatusCode.NOT_FOUND, "it has sql", error_reason="ADAPTER_NOT_FOUND")
+
+    async with connected(script) as client:
+        with pytest.raises(AdapterNotFound, match="it has sql"):
+            await client.session(adapter="prose").__aenter__()
 
 
 async def test_a_report_tells_what_became_of_begun_answers() -> None:

@@ -12,6 +12,7 @@ from forefill_client import (
     InvalidRequest,
     ProtocolError,
     Session,
+    ToolCall,
 )
 
 from tests.support.scripted_service import Wire, connected
@@ -213,6 +214,28 @@ async def test_a_rewrite_that_keeps_what_is_not_there_changes_nothing(keep_messa
         assert session.messages == (SYSTEM,)
 
 
+async def test_a_conversation_is_rewritten_with_all_that_messages_hold() -> None:
+    seen: list[pb.ChatMessage] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        seen.extend((await wire.until("rewrite")).rewrite.messages)
+        await drain(wire)
+
+    call = {"id": "1", "type": "function", "function": {"name": "beds", "arguments": "{}"}}
+    async with connected(script) as client, client.session([SYSTEM]) as session:
+        result = {"role": "tool", "content": "3", "tool_call_id": "1"}
+        await session.rewrite(1, [{"role": "assistant", "content": None, "tool_calls": [call]}, result])
+        assert session.messages[1:] == (
+            ChatMessage("assistant", tool_calls=(ToolCall("1", "beds", "{}"),)),
+            ChatMessage("tool", "3", tool_call_id="1"),
+        )
+    assert seen == [
+        pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall(id="1", name="beds", arguments="{}")]),
+        pb.ChatMessage(role="tool", content="3", tool_call_id="1"),
+    ]
+
+
 async def test_an_answer_is_generated_anew_beside_a_draft() -> None:
     seen: list[str | int] = []
 
@@ -233,6 +256,42 @@ async def test_an_answer_is_generated_anew_beside_a_draft() -> None:
         assert session.draft == "half"
         assert conversation(session) == [("system", SYSTEM.content), ("user", "x"), ("assistant", "two")]
     assert seen == [1, "x", "char_delete", "half"]
+
+
+async def test_a_draft_that_the_answer_continues_is_one_message_with_it_and_can_be_continued_anew() -> None:
+    seen: list[str | int] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await wire.answer((await wire.until("submit")).seq, "1")
+        seen.append((await wire.until("rewrite")).rewrite.keep_messages)
+        again = await wire.until("submit")
+        seen.append(again.submit.text)
+        await wire.answer(again.seq, "2")
+        seen.append(len((await wire.until("rewrite")).rewrite.messages))
+        await drain(wire)
+
+    async with connected(script) as client, client.session([SYSTEM], continue_final_message=True) as session:
+        await (await session.submit("SELECT ")).text()
+        assert conversation(session) == [("system", SYSTEM.content), ("assistant", "SELECT 1")]
+        assert await (await session.regenerate()).text() == "2"
+        assert session.messages == (SYSTEM, ChatMessage("assistant", "SELECT 2"))
+        await session.rewrite(1, [("assistant", "SELECT 3")])
+        with pytest.raises(InvalidRequest, match="question and its answer"):
+            await session.regenerate()
+    assert seen == [1, "SELECT ", 1]
+
+
+async def test_a_question_that_a_submit_cannot_repeat_is_not_asked_anew_without_its_name() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await drain(wire)
+
+    said = [ChatMessage("user", "How many?", name="Ann"), ChatMessage("assistant", "Two.")]
+    async with connected(script) as client, client.session(said) as session:
+        with pytest.raises(InvalidRequest, match="question and its answer"):
+            await session.regenerate()
+        assert session.messages == tuple(said)
 
 
 async def test_there_is_nothing_to_generate_anew_before_the_first_answer() -> None:

@@ -65,6 +65,9 @@ async def answers(wire: Wire) -> None:
                     long = event.seq
                     await wire.send(generation_delta=pb.GenerationDelta(seq=long, text="SEL"))
                 case "submit":
+                    token = pb.TokenLogprob(id=1, text=f"{event.submit.text}!", logprob=-1)
+                    logprobs = [pb.TokenLogprobs(token=token)]
+                    await wire.send(generation_delta=pb.GenerationDelta(seq=event.seq, logprobs=logprobs))
                     await wire.answer(event.seq, event.submit.text, "!")
                 case "hand_off":
                     long = event.seq
@@ -111,6 +114,7 @@ def test_a_conversation_without_await(address: str) -> None:
         answer = session.submit()
         assert list(answer) == ["Show me ", "!"]
         assert answer.report.finish_reason is FinishReason.STOP
+        assert [place.token.text for place in answer.logprobs] == ["Show me !"]
         assert session.regenerate().text() == "Show me !"
         assert [message.content for message in session.messages] == ["SQL", "Show me ", "Show me !"]
         session.rewrite(1)
@@ -193,3 +197,29 @@ def test_threads_can_share_a_client(address: str) -> None:
         for thread in threads:
             thread.join(10)
     assert sorted(got) == ["t0!", "t1!", "t2!", "t3!"]
+
+
+def test_what_comes_after_close_says_so(address: str) -> None:
+    client = Client.connect(address)
+    session = client.session()
+    with session:
+        deltas = iter(session.submit("long"))
+        assert next(deltas) == "SEL"
+        client.close()
+        deltas.close()  # type: ignore[attr-defined]
+        for late in (lambda: session.type("x"), lambda: client.session().__enter__(), client.__enter__):
+            with pytest.raises(NotReachable, match=r"the client is closed: make a new one with Client\.connect"):
+                late()
+        client.close()
+
+
+def test_close_wakes_a_thread_that_waits(address: str) -> None:
+    client = Client.connect(address)
+    ended: list[object] = []
+    with client.session() as session:
+        waits = threading.Thread(target=lambda: ended.append(session.wait_closed()))
+        waits.start()
+        client.close()
+        waits.join(10)
+        [why] = ended
+        assert isinstance(why, SessionEnded | NotReachable)

@@ -89,7 +89,7 @@ def test_without_the_extra_a_command_shows_its_help_and_one_line_says_what_to_in
     result = forefill(command)
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
-    assert line == f"forefill: {', '.join(PACKAGES)} not installed here: pip install 'forefill[bench]'"
+    assert line == f"forefill: {', '.join(PACKAGES)} not installed here: install forefill with its extra 'bench'"
     assert not result.stdout
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "deploy/vllm-servers.md", "tests/benchmarks/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "client/examples/README.md",
+    "deploy/vllm-servers.md",
+    "deploy/chat-completions.md",
+    "tests/benchmarks/README.md",
+)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 NAMED_FILE = re.compile(r"`([\w./-]+\.(?:lock|md|proto|py|sh|toml))`")
 # CONTRIBUTING names modules of the service by their path inside it.

@@ -21,6 +21,7 @@ def _asked_for() -> list[Requirement]:
     extras = _PYPROJECT["project"]["optional-dependencies"]
     groups = _PYPROJECT["dependency-groups"]
     texts = _PYPROJECT["project"]["dependencies"] + extras["service"] + extras["cpu"] + extras["bench"]
+    texts += extras["graphemes"]
     texts += groups["model"] + groups["torch"] + groups["dev"]
     return [requirement for requirement in map(Requirement, texts) if requirement.name != "forefill"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from forefill_client.keystrokes import SAMPLE_SCHEMA
 from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
@@ -40,8 +40,8 @@ async def test_the_sample_runs_and_prints_the_answer_and_its_report(capsys: pyte
 
 async def _answer_of(engine: FakeEngine) -> str:
     chat, last = engine.chat_endpoint.chat, engine.requests[-1]
-    asked = [ChatMessage("system", SAMPLE_SCHEMA), ChatMessage("user", "Show me all patients in cardiology")]
-    whole = replace(last, prompt_ids=chat.encode(chat.render(asked, {})), sampling=Sampling(max_tokens=24))
+    asked = (ChatMessage("system", SAMPLE_SCHEMA), ChatMessage("user", "Show me all patients in cardiology"))
+    whole = replace(last, prompt_ids=chat.encode(chat.render(Conversation(asked))), sampling=Sampling(max_tokens=24))
     return "".join([output.text async for output in engine.generate(whole)])
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from forefill_service.chat.generation import Sampling
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import EngineLoad, FakeEngine
 from forefill_service.session.events import Open
 from forefill_service.session.pregeneration import UNSEEN_TOKENS
@@ -44,8 +45,8 @@ async def test_a_complete_answer_is_told_in_one_delta() -> None:
 async def test_the_same_prompt_by_another_text_is_adopted() -> None:
     engine = FakeEngine(block_size=BLOCK)
     render = engine.chat.render
-    engine.chat.render = lambda messages, kwargs: render(  # type: ignore[method-assign]
-        [type(message)(message.role, message.content.strip()) for message in messages], kwargs
+    engine.chat.render = lambda conversation: render(  # type: ignore[method-assign]
+        Conversation(tuple(ChatMessage(m.role, m.content.strip()) for m in conversation.messages))
     )
     async with pausing(engine=engine) as stage:
         await stage.types(TEXT)

@@ -1,10 +1,9 @@
 """Whose ids a turn sends: each verdict on the fast path, and what SUBMIT, FLUSH and a pause do then."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.serving.rendering import RULES, Asks, Rule, Verdict, Warms
 from forefill_service.session.responses import FlushOutcome, GenerationStarted
@@ -126,8 +125,10 @@ class Dated(FakeChat):
     def __init__(self, chat: FakeChat) -> None:
         self.chat, self.day = chat, "monday"
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        return self.chat.render([ChatMessage("system", self.day), *messages], kwargs)
+    def render(self, conversation: Conversation) -> str:
+        return self.chat.render(
+            replace(conversation, messages=(ChatMessage("system", self.day), *conversation.messages))
+        )
 
 
 async def test_after_midnight_the_two_are_compared_once_more() -> None:
@@ -141,7 +142,9 @@ async def test_after_midnight_the_two_are_compared_once_more() -> None:
         for more in (" and now", " and then", " and so on"):
             await stage.types(more)
             await stage.flushes(len(stage.draft) - 3)
-        asked = FakeChat().encode(OtherChat().render([ChatMessage("system", "tuesday"), SYSTEM, user(stage.draft)], {}))
+        asked = FakeChat().encode(
+            OtherChat().render(Conversation((ChatMessage("system", "tuesday"), SYSTEM, user(stage.draft))))
+        )
         assert stage.warms[-1].prompt_ids == asked[: len(stage.warms[-1].prompt_ids)]
         assert len(engine.chat_endpoint.asked) == 4, "two on either day"
         assert stage.finished(await stage.submits()).cached_tokens >= len(asked) - 4 * BLOCK
@@ -165,7 +168,7 @@ async def test_where_an_endpoint_elsewhere_changes_the_draft_only_its_base_is_wa
     async with on_stage(engine=engine) as stage:
         await stage.types(TEXT)
         flush = await stage.flushes(len(CONFIRMED))
-        drafts = [FakeChat().encode(ShoutingChat().render([SYSTEM, user(text)], {})) for text in ("a", "7")]
+        drafts = [FakeChat().encode(ShoutingChat().render(Conversation((SYSTEM, user(text))))) for text in ("a", "7")]
         assert stage.warms[-1].prompt_ids == whole_blocks(common(*drafts))
         assert stage.flush_result(flush).outcome is FlushOutcome.NOTHING_NEW
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.messages import Conversation
 from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.errors import EngineSlow, Reason
 from forefill_service.serving.rendering import Verdict
@@ -113,7 +114,7 @@ async def test_the_prompt_is_known_with_the_first_token_and_its_warmed_base_coun
         assert started.source is Source.WARM
         assert stage.finished(submit).ledger.used == len(base)
         answer = assistant(stage.answer_text(submit))
-        turn = FakeChat().encode(OtherChat().render([SYSTEM, user(TEXT), answer, user("x")], {}))
+        turn = FakeChat().encode(OtherChat().render(Conversation((SYSTEM, user(TEXT), answer, user("x")))))
         assert stage.warms[-1].prompt_ids == turn[: len(stage.warms[-1].prompt_ids)]
         assert len(stage.warms[-1].prompt_ids) > len(theirs(TEXT)) - 4 * BLOCK
 

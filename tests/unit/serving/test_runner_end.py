@@ -13,6 +13,8 @@ from forefill_service.session.responses import (
     FlushResult,
     GenerationDelta,
     GenerationFinished,
+    GoAway,
+    Opened,
     SessionError,
 )
 
@@ -251,6 +253,38 @@ async def test_a_composing_session_is_stopped_at_once() -> None:
         stage.runner.stop()
         await settle()
         assert stage.refusal().reason is Reason.SERVER_STOPPING
+
+
+async def test_a_session_is_told_once_that_the_server_stops_after_it_was_told_that_it_is_open() -> None:
+    stage = Stage()
+    stage.render_gate.held = True
+    await settle()
+    stage.runner.go_away(3.0)
+    await settle()
+    assert stage.said == []
+    stage.render_gate.open()
+    await settle()
+    assert [type(response) for response in stage.said] == [Opened, GoAway]
+    assert stage.said[1] == GoAway(3.0)
+    await stage.does(End())
+
+
+async def test_a_session_that_is_over_is_told_nothing() -> None:
+    async with on_stage() as stage:
+        stage.task.cancel()
+        await asyncio.sleep(0)  # its tasks are being cancelled, and have not ended
+        stage.runner.go_away(3.0)
+        await settle()
+        assert not stage.all(GoAway)
+
+
+async def test_an_open_session_is_told_that_the_server_stops_and_goes_on() -> None:
+    async with on_stage() as stage:
+        stage.runner.go_away(3.0)
+        await settle()
+        assert stage.said[-1] == GoAway(3.0)
+        submit = await stage.submits("one")
+        assert stage.finished(submit).reason == "stop"
 
 
 async def test_a_session_that_renders_its_base_is_stopped_at_once() -> None:

@@ -1,7 +1,7 @@
 """Answers in the state machine: asked for, complete, failed or cancelled; and conversations that are rewritten."""
 
 import pytest
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import ChatMessage, ToolCall
 from forefill_service.errors import Reason
 from forefill_service.session.actions import (
     BeginTurn,
@@ -128,6 +128,45 @@ def test_a_conversation_cannot_be_rewritten_without_end() -> None:
         [action, *_] = session.receive(KeystrokeEvent(seq, Rewrite(1, (message,))))
         assert isinstance(action, Refuse) is is_refused
     assert session.messages == (SYSTEM, fits)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChatMessage("user", "", name="x" * 61),
+        ChatMessage("tool", "", tool_call_id="x" * 61),
+        ChatMessage("assistant", "", reasoning="x" * 61),
+        ChatMessage("assistant", "", tool_calls=(ToolCall("x" * 15, "x" * 15, "x" * 16),)),
+        ChatMessage("assistant", "", tool_calls=(ToolCall("", "", ""),) * 4),
+    ],
+)
+def test_all_that_a_message_holds_counts(message: ChatMessage) -> None:
+    session = Session(1000, max_rewritten_code_points=80)
+    session.receive(Open())
+    [refused] = session.receive(KeystrokeEvent(1, Rewrite(0, (message,))))
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.INVALID_REWRITE
+    [begun] = session.receive(KeystrokeEvent(2, Rewrite(0, (ChatMessage(message.role, ""),))))
+    assert isinstance(begun, BeginTurn)
+
+
+def test_a_draft_that_the_answer_continues_is_one_message_with_it() -> None:
+    session = Session(1000)
+    session.receive(Open((SYSTEM,), continue_final_message=True))
+    session.receive(KeystrokeEvent(1, Submit("SELECT ")))
+    assert session.answered("1") == [BeginTurn((SYSTEM, ChatMessage("assistant", "SELECT 1")), "")]
+    session.receive(KeystrokeEvent(2, Submit("And ")))
+    session.receive(KeystrokeEvent(3, Cancel(keep_text=True)))
+    [begun] = session.cancelled("so")
+    assert begun == BeginTurn((SYSTEM, *map(assistant_says, ("SELECT 1", "And so"))), "")
+    asked = ChatMessage("user", "Why?")
+    assert session.receive(KeystrokeEvent(4, Rewrite(2, (asked,)))) == [
+        BeginTurn((SYSTEM, assistant_says("SELECT 1"), asked), "")
+    ]
+
+
+def assistant_says(text: str) -> ChatMessage:
+    return ChatMessage("assistant", text)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine import Output
+from forefill_service.session.continuation import continuable
 from forefill_service.session.pregeneration import (
     STAGES,
     UNSEEN_TOKENS,
     Happening,
     Pregeneration,
     Stage,
-    continuable,
 )
 
 PROMPT = TokenIds((), tuple(range(10)))

@@ -31,6 +31,7 @@ async def server(engine: FakeEngine, max_sessions: int) -> AsyncIterator[Running
     settings = Settings(
         port=0,
         metrics_port=-1,
+        go_away_seconds=0,
         stop_grace_seconds=0,
         write_timeout_seconds=0.5,
         max_draft_code_points=200,

@@ -2,7 +2,7 @@
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.chat.generation import Sampling
+from forefill_service.chat.generation import Sampling, Structure, TokenLogprob, TokenLogprobs
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.events import (
@@ -26,6 +26,7 @@ from forefill_service.session.ledger import Balance, PregenerationCount, Pregene
 from forefill_service.session.responses import (
     HANDED_OFF,
     FlushOutcome,
+    GenerationDelta,
     GenerationFinished,
     GenerationStarted,
     HandedOff,
@@ -148,6 +149,7 @@ def test_open_is_read_whole() -> None:
         resume_token="1.x",
         chat_template_kwargs=kwargs,
         cache_scope=pb.CACHE_SCOPE_SESSION,
+        adapter="sql",
     )
     opening = event_from(pb.ComposeRequest(open=message))
     assert opening == Open(
@@ -159,6 +161,7 @@ def test_open_is_read_whole() -> None:
         resume_token="1.x",
         chat_template_kwargs={"enable_thinking": False, "budget": 3, "nested": {"share": 0.5, "list": [1]}},
         cache_scope=CacheScope.SESSION,
+        adapter="sql",
     )
     assert isinstance(opening, Open)
     assert isinstance(opening.chat_template_kwargs["budget"], int)
@@ -188,6 +191,22 @@ def test_open_is_read_whole() -> None:
         (pb.Sampling(bad_words=["x", ""]), "bad_words"),
         (pb.Sampling(stop=[""]), "stop"),
         (pb.Sampling(stop=["x"] * 17), "stop"),
+        (pb.Sampling(logprobs=21), "logprobs"),
+        (pb.Sampling(json_schema=""), "json_schema is not JSON"),
+        (pb.Sampling(json_schema='{"type": "object"'), "json_schema is not JSON"),
+        (pb.Sampling(json_schema='{"maximum": NaN}'), "json_schema is not JSON"),
+        (pb.Sampling(json_schema="[" * 30_000), "json_schema is not JSON"),
+        (pb.Sampling(json_schema="true"), "json_schema must be a JSON object"),
+        (pb.Sampling(json_schema='"a text"'), "json_schema must be a JSON object"),
+        (pb.Sampling(json_schema='{"description": "' + "é" * 32_768 + '"}'), "json_schema has 65555 bytes"),
+        (pb.Sampling(regex="x" * 4097), "regex has 4097 bytes, and 4096 are allowed"),
+        (pb.Sampling(choice=pb.Choice()), "choice takes 1 to 1024 texts"),
+        (pb.Sampling(choice=pb.Choice(texts=["a", ""])), "choice"),
+        (pb.Sampling(choice=pb.Choice(texts=["a"] * 1025)), "choice"),
+        (pb.Sampling(choice=pb.Choice(texts=["x" * 65_536, "y"])), "choice has 65537 bytes"),
+        (pb.Sampling(grammar=" \n"), "grammar"),
+        (pb.Sampling(grammar="x" * 65_537), "grammar has 65537 bytes"),
+        (pb.Sampling(json_object=False), "json_object"),
     ],
 )
 def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) -> None:
@@ -196,9 +215,36 @@ def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) 
     assert refusal.value.reason is Reason.INVALID_SAMPLING
 
 
+SCHEMA = '{"type": "object", "properties": {"b": {}, "a": {}}, "required": ["b", "a"]}'
+
+
+@pytest.mark.parametrize(
+    ("sampling", "structure"),
+    [
+        (pb.Sampling(), None),
+        (pb.Sampling(json_schema=SCHEMA), Structure("json", SCHEMA)),
+        (pb.Sampling(regex=""), Structure("regex", "")),
+        (pb.Sampling(regex="[0-9]+"), Structure("regex", "[0-9]+")),
+        (pb.Sampling(choice=pb.Choice(texts=["yes", "no"])), Structure("choice", ("yes", "no"))),
+        (pb.Sampling(grammar='root ::= "a"'), Structure("grammar", 'root ::= "a"')),
+        (pb.Sampling(json_object=True), Structure("json_object", True)),
+    ],
+)
+def test_a_structure_is_read_as_it_was_written(sampling: pb.Sampling, structure: Structure | None) -> None:
+    opening = event_from(pb.ComposeRequest(open=pb.Open(sampling=sampling)))
+    assert opening == Open(sampling=Sampling(structure=structure))
+
+
+@pytest.mark.parametrize("logprobs", [None, 0, 20])
+def test_no_logprobs_are_not_the_same_as_those_of_the_tokens_alone(logprobs: int | None) -> None:
+    opening = event_from(pb.ComposeRequest(open=pb.Open(sampling=pb.Sampling(logprobs=logprobs))))
+    assert opening == Open(sampling=Sampling(logprobs=logprobs))
+
+
 @pytest.mark.parametrize(
     ("opening", "named"),
     [
+        (pb.Open(adapter="x" * 257), "adapter must have at most 256 code points"),
         (pb.Open(session_key="a b"), "session_key"),
         (pb.Open(session_key="x" * 129), "session_key"),
         (pb.Open(messages=[pb.ChatMessage(content="x")]), "role"),
@@ -258,6 +304,20 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
 def test_the_client_is_told_whether_the_engine_made_the_prompt(by_engine: bool) -> None:
     started = GenerationStarted(7, 0.5, 100, 64, Source.WARM, prompt_by_engine=by_engine)
     assert response_to_message(started).generation_started.prompt_by_engine is by_engine
+
+
+def test_logprobs_come_with_the_part_of_the_answer_that_they_are_of() -> None:
+    a, b = TokenLogprob(5, " a", -0.5), TokenLogprob(6, "", -2.0)
+    delta = response_to_message(GenerationDelta(7, "", logprobs=(TokenLogprobs(b, (a, b)),))).generation_delta
+    assert delta == pb.GenerationDelta(
+        seq=7,
+        logprobs=[
+            pb.TokenLogprobs(
+                token=pb.TokenLogprob(id=6, logprob=-2.0),
+                likeliest=[pb.TokenLogprob(id=5, text=" a", logprob=-0.5), pb.TokenLogprob(id=6, logprob=-2.0)],
+            )
+        ],
+    )
 
 
 def test_the_books_of_begun_answers_are_told_whole_and_in_milliseconds() -> None:

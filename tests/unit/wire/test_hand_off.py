@@ -87,11 +87,11 @@ async def test_tools_a_schema_and_template_variables_go_with_the_call(vllm: Fake
     async with (
         forefill(vllm) as server,
         AsyncClient.connect(server.address) as client,
-        client.session([SYSTEM], chat_template_kwargs={"depth": 3}) as session,
+        client.session([SYSTEM], tools=[tool], chat_template_kwargs={"depth": 3}) as session,
     ):
         await warmed(session)
         handed = await session.hand_off()
-        _, usage = await asks(handed, tools=[tool], response_format=schema)
+        _, usage = await asks(handed, response_format=schema)
     asked = vllm.chats[-1]
     assert cached(usage) == handed.cached_tokens > 40
     assert (asked["tools"], asked["response_format"], asked["chat_template_kwargs"]) == ([tool], schema, {"depth": 3})

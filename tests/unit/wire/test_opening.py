@@ -3,7 +3,9 @@
 from typing import Any
 
 import grpc
+import pytest
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.engine import FakeEngine
 from forefill_service.server import RunningServer
 
 from tests.support.wire import Wire
@@ -47,6 +49,39 @@ async def test_a_draft_over_the_limit_at_open_ends_the_stream(wire: Wire) -> Non
 async def test_invalid_sampling_ends_the_stream(wire: Wire, bystander: Wire) -> None:
     await wire.write(pb.ComposeRequest(open=pb.Open(sampling=pb.Sampling(temperature=9))))
     assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SAMPLING")
+
+
+@pytest.mark.parametrize(
+    ("sampling", "says"),
+    [
+        (pb.Sampling(regex="[0-9]"), "obeys no structure but choice"),
+        (pb.Sampling(stop_token_ids=[7, 2**31]), "stop_token_ids has 2147483648"),
+        (pb.Sampling(allowed_token_ids=[2**31]), "allowed_token_ids"),
+        (pb.Sampling(logit_bias={2**31: 1.0}), "logit_bias"),
+    ],
+)
+async def test_what_the_engine_cannot_do_ends_the_stream_by_name(
+    wire: Wire, bystander: Wire, engine: FakeEngine, sampling: pb.Sampling, says: str
+) -> None:
+    await wire.write(pb.ComposeRequest(open=pb.Open(sampling=sampling, draft="Show me all ")))
+    assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SAMPLING")
+    assert says in await wire.call.details()
+
+
+async def test_an_adapter_that_the_engine_does_not_have_ends_the_stream(
+    wire: Wire, bystander: Wire, engine: FakeEngine
+) -> None:
+    engine.adapters = {"sql": "1", "poems": "1"}
+    await wire.write(pb.ComposeRequest(open=pb.Open(adapter="prose")))
+    assert await wire.status() == (grpc.StatusCode.NOT_FOUND, "ADAPTER_NOT_FOUND")
+    assert "sql, poems" in await wire.call.details()
+
+
+async def test_an_engine_that_cannot_be_asked_lets_the_session_open(wire: Wire, engine: FakeEngine) -> None:
+    engine.faults.down = True
+    assert (await wire.open(sampling=pb.Sampling(regex="[0-9]"))).model == "fake"
+    engine.faults.down = False
+    await wire.still_works()
 
 
 async def test_a_base_prompt_longer_than_the_context_ends_the_stream(wire: Wire, bystander: Wire) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1 import keystroke_pb2_grpc as rpc
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.messages import Conversation
 from forefill_service.chat.prompt import Chat
 from forefill_service.chat.template import HfChat
 from forefill_service.engine import FakeChat, FakeEngine
@@ -38,14 +38,14 @@ class Hanging(FakeChat):
         self.released = threading.Event()
         self._in_c = in_c
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        if any(STUCK in message.content for message in messages):
+    def render(self, conversation: Conversation) -> str:
+        if any(STUCK in message.content for message in conversation.messages):
             self.begun.release()
             if self._in_c:
                 self.released.wait()
             while True:
                 pass
-        return super().render(messages, kwargs)
+        return super().render(conversation)
 
     async def has_begun(self, times: int = 1) -> None:
         for _ in range(times):

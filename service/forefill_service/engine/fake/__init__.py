@@ -5,5 +5,6 @@ from .chat_endpoint import FakeChatEndpoint
 from .engine import FakeEngine
 from .faults import FakeFaults
 from .scheduler import FakeSpeed, Job, Scheduler
+from .splitter import FakeSplitter
 
-__all__ = ["FakeChat", "FakeChatEndpoint", "FakeEngine", "FakeFaults", "FakeSpeed", "Job", "Scheduler"]
+__all__ = ["FakeChat", "FakeChatEndpoint", "FakeEngine", "FakeFaults", "FakeSpeed", "FakeSplitter", "Job", "Scheduler"]

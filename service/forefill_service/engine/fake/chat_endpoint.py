@@ -1,11 +1,12 @@
 """The chat endpoint of the fake engine."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from ...chat.generation import Output
 from ...chat.messages import Conversation
+from ...chat.parts import AnswerSplitter
 from ...chat.prompt import Chat
 from ...errors import EngineError, Reason, Refusal
 from ..base import ChatRequest, Engine, Request
@@ -18,7 +19,8 @@ class FakeChatEndpoint:
     It renders with `chat`, which is the engine's own unless another one is set, and then its ids differ from those of
     the fast path. `silent`: it does not say its ids, neither asked nor with an answer. `refuses` is what its template
     says of every conversation, "" to refuse none, and `fails` is raised to all who ask for ids. `wait` is awaited
-    before it says any. All that it was asked is kept in `asked` and `requests`, unless `keep` is false.
+    before it says any. `new_splitter` makes what splits an answer; None leaves it whole. All that it was asked is kept
+    in `asked` and `requests`, unless `keep` is false.
     """
 
     engine: Engine
@@ -29,6 +31,7 @@ class FakeChatEndpoint:
     fails: EngineError | None = None
     wait: Callable[[], Awaitable[None]] | None = None
     keep: bool = True
+    new_splitter: Callable[[], AnswerSplitter] | None = None
     asked: list[Conversation] = field(default_factory=list)
     requests: list[ChatRequest] = field(default_factory=list)
 
@@ -47,14 +50,24 @@ class FakeChatEndpoint:
         if self.keep:
             self.requests.append(request)
         ids = self._rendered(request.conversation)
-        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
-        said = None if self.silent else tuple(ids)
+        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route, request.adapter)
+        said, splitter = None if self.silent else tuple(ids), self.splitter(request.conversation, ids)
         async with aclosing(self.engine.generate(asked)) as outputs:
             async for output in outputs:
-                yield replace(output, prompt_ids=said)
+                part = output if splitter is None else splitter.split(output)
+                yield replace(part, prompt_ids=said)
                 said = None
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
+        """Return a new splitter, if answers are to be split."""
+        return None if self.new_splitter is None else self.new_splitter()
+
+    @property
+    def splits(self) -> bool:
+        """Whether answers come with their parts apart."""
+        return self.new_splitter is not None
 
     def _rendered(self, conversation: Conversation) -> list[int]:
         if self.refuses:
             raise Refusal(Reason.TEMPLATE_REFUSED, self.refuses)
-        return self.chat.encode(self.chat.render(conversation.messages, conversation.template_kwargs))
+        return self.chat.encode(self.chat.render(conversation))

@@ -9,7 +9,7 @@ from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable,
 from .chat_ids import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from ...chat.generation import Output
     from ...chat.messages import Conversation
@@ -22,6 +22,7 @@ class RemoteChatEndpoint:
     """The `ChatEndpoint` of a server."""
 
     in_process = False
+    splits = False
 
     def __init__(self, client: ServerClient, monitor: ServerMonitor) -> None:
         self._client = client
@@ -38,8 +39,8 @@ class RemoteChatEndpoint:
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Have the server answer a conversation.
 
-        The text is the content of its answer. Reasoning that the server keeps apart from it (`--reasoning-parser`,
-        Harmony's analysis channel) is not in the text, but its tokens are among the ids.
+        The parts of its answer come apart as the server splits them: by its `--reasoning-parser` and
+        `--tool-call-parser`, and always in Harmony.
         """
         self._require_up()
         try:
@@ -51,6 +52,9 @@ class RemoteChatEndpoint:
         except EngineRefused as refused:
             await self._raise_refusal(request.conversation, refused)
             raise
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> None:
+        """Return None: only the server has its parsers, and an answer to ids comes as the model wrote it."""
 
     def _require_up(self) -> None:
         if not self._monitor.pulse.up:

@@ -7,8 +7,16 @@
 
 `/tokenize` renders a Harmony model (gpt-oss) with its template, which the chat endpoint does not use, and in older
 releases it ignores `--default-chat-template-kwargs`. So on servers without `render`, a few conversations are given to
-the chat endpoint itself for one token each; `/tokenize` is believed only if it says the same ids of all.
-Sources: `vllm.entrypoints.scale_out.render` and `vllm.entrypoints.serve.tokenize` (0.32).
+the chat endpoint itself for one token each; `/tokenize` is believed only if it says the same ids of all. It knows
+neither documents nor a reasoning effort, so it is not asked about conversations that have them.
+
+What becomes of tools depends on `tool_choice`. A request that leaves it out means "auto": the tools are rendered, calls
+are cut out of the text, and a server that has no parser of calls refuses it. "none" renders the same tools and leaves
+the text as it is, but for servers with `--exclude-tools-when-tool-choice-none`. So "none" is sent, unless a server is
+found to render other ids with it than without.
+
+Sources: `vllm.entrypoints.scale_out.render`, `vllm.entrypoints.serve.tokenize` and `vllm.renderers.online_renderer`
+(0.32).
 """
 
 from __future__ import annotations
@@ -16,15 +24,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ...chat.messages import Conversation
+from ...chat.template import without_the_chat
 from ...errors import EngineBusy, EngineRefused, Reason, Refusal
 from ..base import ONE_TOKEN, ChatRequest, Priority
+from ..probes import RENDERING_PROBE, TOOL
 from .completions import CHAT_COMPLETIONS, NotOffered, NotServed, chat_body, said
 from .endpoint import completed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ...chat.messages import Conversation
     from .endpoint import Endpoint
 
 QUESTION_SECONDS = 30.0
@@ -32,6 +42,8 @@ QUESTION_SECONDS = 30.0
 RENDER = f"{CHAT_COMPLETIONS}/render"
 TOKENIZE = "/tokenize"
 
+_NO_CALLS: dict[str, str] = {"tool_choice": "none"}
+_TOOL_PROBE = Conversation((RENDERING_PROBE,), tools=(TOOL,))
 _TOO_LONG = "maximum context length"
 """All releases of vLLM say so of a prompt that is longer than the context."""
 
@@ -43,6 +55,8 @@ class ChatIds:
         self._endpoint = endpoint
         self._model = model
         self._paths = [RENDER] if harmony else [RENDER, TOKENIZE]
+        self._tokenizes_tools = True
+        self._tool_choice: dict[str, str] | None = None
 
     async def of(self, conversation: Conversation) -> list[int] | None:
         """Return the ids that the chat endpoint would generate from; None if the server does not say.
@@ -50,23 +64,24 @@ class ChatIds:
         Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG) in the server's words, NotServed, EngineBusy,
         EngineUnavailable.
         """
-        for path in tuple(self._paths):
-            try:
-                text = await self._endpoint.text(path, QUESTION_SECONDS, _question(path, conversation, self._model))
-            except NotServed as refused:
-                if path == TOKENIZE and not isinstance(refused, NotOffered):
-                    raise
-                ids = None
-            except EngineBusy:
-                raise
-            except EngineRefused as refused:
-                raise refusal(refused) from refused
-            else:
-                ids = _ids_in(text)
-            if ids is not None:
+        choice = await self.tool_choice(conversation)
+        for path in self._paths_for(conversation):
+            if (ids := await self._asked(path, conversation, choice)) is not None:
                 return ids
             self._no_longer(path)
         return None
+
+    async def tool_choice(self, conversation: Conversation) -> dict[str, str]:
+        """Return what to ask for beside a conversation so that its tools are rendered as for any client of the server.
+
+        It is found out when it is first needed. Raises EngineUnavailable, EngineBusy.
+        """
+        if not conversation.tools:
+            return {}
+        if self._tool_choice is None:
+            auto, none = [await self._made_of_tools(choice) for choice in ({}, _NO_CALLS)]
+            self._tool_choice = {} if auto and auto != none else _NO_CALLS
+        return self._tool_choice
 
     @property
     def says(self) -> bool:
@@ -84,11 +99,14 @@ class ChatIds:
         theirs = await self._said(conversation)
         if RENDER in self._paths:
             return theirs
-        made = await self._generated_from(conversation)
+        made = await self._generated_from(conversation, await self.tool_choice(conversation))
         if made is None:
             return theirs
         if theirs is not None and theirs != made:
-            self._no_longer(TOKENIZE)
+            if conversation.tools:
+                self._tokenizes_tools = False
+            else:
+                self._no_longer(TOKENIZE)
         return made
 
     async def _said(self, conversation: Conversation) -> list[int] | None:
@@ -99,8 +117,32 @@ class ChatIds:
         except NotServed:
             return None
 
-    async def _generated_from(self, conversation: Conversation) -> list[int] | None:
-        asked = chat_body(ChatRequest(conversation, ONE_TOKEN, Priority.GENERATION), self._model, priorities=False)
+    async def _made_of_tools(self, choice: dict[str, str]) -> list[int] | None:
+        """Return what the chat endpoint makes of tools; no ids if it refuses, None if it does not say."""
+        try:
+            if RENDER in self._paths and (ids := await self._asked(RENDER, _TOOL_PROBE, choice)) is not None:
+                return ids
+        except Refusal:
+            return []
+        return await self._generated_from(_TOOL_PROBE, choice)
+
+    async def _asked(self, path: str, conversation: Conversation, choice: dict[str, str]) -> list[int] | None:
+        """Return the ids that one path says; None if the server does not offer it."""
+        question = _question(path, conversation, self._model) | choice
+        try:
+            return _ids_in(await self._endpoint.text(path, QUESTION_SECONDS, question))
+        except NotServed as refused:
+            if path == TOKENIZE and not isinstance(refused, NotOffered):
+                raise
+            return None
+        except EngineBusy:
+            raise
+        except EngineRefused as refused:
+            raise refusal(refused) from refused
+
+    async def _generated_from(self, conversation: Conversation, choice: dict[str, str]) -> list[int] | None:
+        request = ChatRequest(conversation, ONE_TOKEN, Priority.GENERATION)
+        asked = chat_body(request, self._model, priorities=False) | choice
         limits = (QUESTION_SECONDS, QUESTION_SECONDS)
         made: list[int] | None = None
         try:
@@ -112,6 +154,12 @@ class ChatIds:
             return None if isinstance(refused, NotServed) else []
         return made
 
+    def _paths_for(self, conversation: Conversation) -> list[str]:
+        beyond_tokenize = conversation.documents or conversation.reasoning_effort
+        if beyond_tokenize or (conversation.tools and not self._tokenizes_tools):
+            return [path for path in self._paths if path != TOKENIZE]
+        return list(self._paths)
+
     def _no_longer(self, path: str) -> None:
         if path in self._paths:
             self._paths.remove(path)
@@ -119,13 +167,13 @@ class ChatIds:
 
 def refusal(refused: EngineRefused) -> Refusal:
     """Return what a session is told of a server's refusal to render its conversation."""
-    words = str(refused)
+    words = without_the_chat(str(refused))
     return Refusal(Reason.PROMPT_TOO_LONG if _TOO_LONG in words else Reason.TEMPLATE_REFUSED, words)
 
 
 def _question(path: str, conversation: Conversation, model: str) -> dict[str, Any]:
     asked = said(conversation, model)
-    return asked | {"add_generation_prompt": True} if path == TOKENIZE else asked
+    return {"add_generation_prompt": True} | asked if path == TOKENIZE else asked
 
 
 def _ids_in(text: str) -> list[int] | None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ...errors import EngineBusy, EngineRefused
 from ..base import ONE_TOKEN, RANK_HEADER, ChatRequest, Priority, Request
 from .chat_ids import ChatIds
-from .completions import CHAT_COMPLETIONS, COMPLETIONS, body, chat_body
-from .discovery import difference, metrics_of
+from .completions import CHAT_COMPLETIONS, COMPLETIONS, NotOffered, body, chat_body
+from .discovery import cards_of, difference, metrics_of
 from .endpoint import completed
+from .logprobs import LogprobsReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from ...chat.generation import Output
     from ...settings import Settings
@@ -38,16 +40,19 @@ class ServerClient:
     async def outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
         """Run one request and yield the parts of its answer. Raises EngineRefused, EngineUnavailable."""
         asked = body(request, self.served.info.model, max_tokens, priorities=self.served.accepts_priorities)
-        async with aclosing(self._completed(COMPLETIONS, asked, request)) as outputs:
-            async for output in outputs:
-                yield output
+        with _refused_with_its_adapter(request):
+            async with aclosing(self._completed(COMPLETIONS, asked, request)) as outputs:
+                async for output in outputs:
+                    yield output
 
     async def chat_outputs(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Have the chat endpoint answer and yield the parts. Raises EngineRefused, EngineUnavailable."""
         asked = chat_body(request, self.served.info.model, priorities=self.served.accepts_priorities)
-        async with aclosing(self._completed(CHAT_COMPLETIONS, asked, request)) as outputs:
-            async for output in outputs:
-                yield output
+        asked |= await self.chat_ids.tool_choice(request.conversation)
+        with _refused_with_its_adapter(request):
+            async with aclosing(self._completed(CHAT_COMPLETIONS, asked, request)) as outputs:
+                async for output in outputs:
+                    yield output
 
     async def probe(self) -> None:
         """Have one token generated, behind a router under a new key.
@@ -60,6 +65,27 @@ class ServerClient:
             async with aclosing(self.outputs(request, 1)) as outputs:
                 async for _ in outputs:
                     pass
+
+    async def cards(self) -> Sequence[dict[str, Any]]:
+        """Return what the server lists: models, and LoRA adapters. Raises EngineError."""
+        return await cards_of(self.endpoint)
+
+    async def knows_structures(self) -> bool:
+        """Return whether the server refuses a structure without a kind, as vLLM does that knows structures at all.
+
+        Raises EngineBusy, EngineUnavailable.
+        """
+        request = Request(self.served.chat.encode("a"), ONE_TOKEN, Priority.GENERATION)
+        asked = body(request, self.served.info.model, 1, priorities=False) | {"structured_outputs": {}}
+        try:
+            async with aclosing(self._completed(COMPLETIONS, asked, request)) as outputs:
+                async for _ in outputs:
+                    pass
+        except EngineBusy:
+            raise
+        except EngineRefused:
+            return True
+        return False
 
     async def mismatch(self) -> str:
         """Return in what the server now differs from what it served; "" if it does not. Raises EngineError."""
@@ -84,7 +110,7 @@ class ServerClient:
         self, path: str, asked: dict[str, Any], request: Request | ChatRequest
     ) -> AsyncGenerator[Output, None]:
         settings = self._settings.remote
-        warm = request.priority is Priority.WARM
+        warm, likeliest = request.priority is Priority.WARM, request.sampling.logprobs
         return completed(
             self.endpoint,
             path,
@@ -93,6 +119,7 @@ class ServerClient:
             settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
             settings.token_timeout_seconds,
             cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
+            logprobs=None if likeliest is None else LogprobsReader(likeliest, self.served.chat.text_of),
         )
 
     def _new_chat_ids(self) -> ChatIds:
@@ -106,3 +133,14 @@ class ServerClient:
         if self._rank is not None:
             headers[RANK_HEADER] = str(self._rank)
         return headers
+
+
+@contextmanager
+def _refused_with_its_adapter(request: Request | ChatRequest) -> Iterator[None]:
+    """Take it for a refusal of this request alone if the server does not have its adapter: it serves others."""
+    try:
+        yield
+    except NotOffered as refused:
+        if request.adapter:
+            raise EngineRefused(str(refused)) from refused
+        raise

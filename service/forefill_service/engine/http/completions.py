@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...chat.generation import Output
+from ...chat.generation import Output, ToolCallPart
 from ...chat.messages import Conversation
+from ...chat.openai_form import chat_fields
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 from ..base import ChatRequest, Priority, Request
 from ..one_line import one_line
+from .logprobs import LogprobsReader, asked_of_chat, asked_of_completions
 
 COMPLETIONS = "/v1/completions"
 CHAT_COMPLETIONS = "/v1/chat/completions"
@@ -45,8 +47,10 @@ class NotOffered(NotServed):
 
 def body(request: Request, model: str, max_tokens: int, *, priorities: bool) -> dict[str, Any]:
     """Return the JSON body of a request; sampling fields that are None are left to the server's defaults."""
-    prompt = {"model": model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
-    return prompt | _asked(replace(request, sampling=request.sampling.limited(max_tokens)), priorities=priorities)
+    prompt = {"model": request.adapter or model, "prompt": request.prompt_ids, "max_tokens": max_tokens}
+    asked = _asked(replace(request, sampling=request.sampling.limited(max_tokens)), priorities=priorities)
+    likeliest = request.sampling.logprobs
+    return prompt | asked | ({} if likeliest is None else asked_of_completions(likeliest))
 
 
 def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str, Any]:
@@ -55,14 +59,15 @@ def chat_body(request: ChatRequest, model: str, *, priorities: bool) -> dict[str
     What an OpenAI client may leave out is left out, so the endpoint fills it in as for any client.
     """
     limit = {} if request.sampling.max_tokens is None else {"max_tokens": request.sampling.max_tokens}
-    return said(request.conversation, model) | limit | _asked(request, priorities=priorities)
+    asked = limit | _asked(request, priorities=priorities)
+    if (likeliest := request.sampling.logprobs) is not None:
+        asked |= asked_of_chat(likeliest)
+    return said(request.conversation, request.adapter or model) | asked
 
 
 def said(conversation: Conversation, model: str) -> dict[str, Any]:
     """Return the fields by which a conversation is given to a server that renders it."""
-    messages = [{"role": message.role, "content": message.content} for message in conversation.messages]
-    kwargs = {"chat_template_kwargs": dict(conversation.template_kwargs)} if conversation.template_kwargs else {}
-    return {"model": model, "messages": messages} | kwargs
+    return {"model": model} | chat_fields(conversation)
 
 
 def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any]:
@@ -85,12 +90,13 @@ def _asked(request: Request | ChatRequest, *, priorities: bool) -> dict[str, Any
 class Completion:
     """One streamed completion or chat completion, read line by line; `complete` once it has ended properly.
 
-    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens. A chat completion may
-    come with reasoning beside the content: it is left out of the text, and counts as tokens all the same.
+    `cached_tokens_if_missing` is the count to assume if the usage does not report cached tokens. `logprobs` reads
+    those, if they were asked for.
     """
 
-    def __init__(self, cached_tokens_if_missing: int | None = None) -> None:
+    def __init__(self, cached_tokens_if_missing: int | None = None, logprobs: LogprobsReader | None = None) -> None:
         self._last_part: Output | None = None
+        self._logprobs = logprobs
         self._cached_tokens_if_missing = cached_tokens_if_missing
         self._cached_tokens: int | None = None
         #: The server's own count of tokens; empty until it arrives.
@@ -126,9 +132,17 @@ class Completion:
         return outputs[0] if outputs else None
 
     def _output(self, choice: Mapping[str, Any], prompt_ids: tuple[int, ...] | None) -> Output | None:
-        text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
-        token_ids = tuple(choice.get("token_ids") or ())
-        output = Output(text, token_ids, None, choice.get("finish_reason"), prompt_ids)
+        delta, told = choice.get("delta") or {}, choice.get("logprobs")
+        output = Output(
+            choice.get("text") or delta.get("content") or "",
+            tuple(choice.get("token_ids") or ()),
+            None,
+            choice.get("finish_reason"),
+            prompt_ids,
+            reasoning=delta.get("reasoning") or delta.get("reasoning_content") or "",
+            tool_calls=tuple(map(_call_part, delta.get("tool_calls") or ())),
+            logprobs=self._logprobs.of(told) if self._logprobs is not None and told else (),
+        )
         if output.finish_reason is None:
             return output
         self._last_part = output
@@ -139,6 +153,13 @@ class Completion:
             return None
         self.complete = True
         return replace(self._last_part, cached_tokens=self._cached_tokens)
+
+
+def _call_part(call: Mapping[str, Any]) -> ToolCallPart:
+    function = call.get("function") or {}
+    return ToolCallPart(
+        call.get("index") or 0, call.get("id") or "", function.get("name") or "", function.get("arguments") or ""
+    )
 
 
 def failure(status: int, said: object) -> EngineError:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
 from ..base import ONE_TOKEN, EngineInfo, Priority, Request
-from ..probes import filler_ids
+from ..probes import CONVERSATIONS, filler_ids
 from .chat_ids import QUESTION_SECONDS, ChatIds
 from .completions import COMPLETIONS, body
 from .endpoint import Endpoint, completed
-from .served_chat import PROBES, compare, rendered_by, served_chat
+from .served_chat import compare, rendered_by, served_chat
 from .vllm_metrics import MetricsSnapshot, parse_metrics
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _MEASURED_AT = (1023, 767, 639, 575)
 class ServedModel:
     """A model, and whether its servers take priorities and report cached tokens.
 
-    `harmony` says whether its chats are rendered without the template; `agreed` names the conversations (`PROBES`) of
-    which forefill and the first server make the same ids.
+    `harmony` says whether its chats are rendered without the template; `agreed` names the conversations
+    (`CONVERSATIONS`) of which forefill and the first server make the same ids.
     """
 
     info: EngineInfo
@@ -45,7 +45,7 @@ class ServedModel:
     accepts_priorities: bool
     reports_cached_tokens: bool
     harmony: bool = False
-    agreed: frozenset[str] = frozenset(PROBES)
+    agreed: frozenset[str] = frozenset(CONVERSATIONS)
 
 
 async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
@@ -66,7 +66,7 @@ async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings
 
     `ids` asks that server for ids. Raises EngineError if the server does not say.
     """
-    card = next((card for card in await _cards(endpoint) if card.get("id") == served.info.model), None)
+    card = next((card for card in await cards_of(endpoint) if card.get("id") == served.info.model), None)
     if card is None:
         return f"it does not serve {served.info.model}"
     context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
@@ -102,7 +102,7 @@ class _Discovery:
         card = await self._card()
         self._model = str(card["id"])
         name = self._settings.engine.model or str(card.get("root") or self._model)
-        chat, harmony, agreed = await served_chat(
+        chat, harmony, agreed, vocabulary = await served_chat(
             self._endpoint, self._model, name, self._settings.engine.chat_template
         )
         context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
@@ -120,12 +120,18 @@ class _Discovery:
             raise EngineStartError(f"{self._endpoint.url} does not report its cache's block size; set --block-size")
         cache_blocks = metrics.cache_blocks if metrics else None
         info = EngineInfo(
-            self._model, block_size, context_tokens, cache_blocks, caches=self._settings.remote.router_workers
+            self._model,
+            block_size,
+            context_tokens,
+            cache_blocks,
+            caches=self._settings.remote.router_workers,
+            continues_messages=not harmony,
+            vocabulary=vocabulary,
         )
         return ServedModel(info, chat, priorities, cached_tokens, harmony, agreed)
 
     async def _card(self) -> dict[str, str | int]:
-        cards = await _cards(self._endpoint)
+        cards = await cards_of(self._endpoint)
         wanted = self._settings.remote.served_model
         for card in cards:
             if not wanted or card.get("id") == wanted:
@@ -183,7 +189,8 @@ class _Discovery:
             )
 
 
-async def _cards(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+async def cards_of(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+    """Return what a server lists: its models, and their LoRA adapters. Raises EngineError."""
     return (await endpoint.json("/v1/models", QUESTION_SECONDS)).get("data") or []
 
 

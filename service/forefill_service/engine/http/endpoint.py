@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from ...chat.generation import Output
+    from .logprobs import LogprobsReader
 
     T = TypeVar("T")
 
@@ -153,13 +154,14 @@ async def completed(
     between_seconds: float,
     *,
     cached_tokens_if_missing: int | None = None,
+    logprobs: LogprobsReader | None = None,
 ) -> AsyncGenerator[Output, None]:
     """POST the body of a completion to its path and yield its parts, with the limits and errors of `Endpoint.lines`.
 
-    `cached_tokens_if_missing` is the count to assume if the server does not report cached tokens. Also raises
-    EngineUnavailable if the stream ends before the answer is complete.
+    `cached_tokens_if_missing` is the count to assume if the server does not report cached tokens; `logprobs` reads
+    those that were asked for. Also raises EngineUnavailable if the stream ends before the answer is complete.
     """
-    completion = Completion(cached_tokens_if_missing)
+    completion = Completion(cached_tokens_if_missing, logprobs)
     lines = endpoint.lines(path, body, headers, first_seconds, between_seconds)
     async with aclosing(lines):
         async for line in lines:

@@ -18,11 +18,12 @@ from .client import ServerClient
 from .discovery import discover
 from .endpoint import Endpoint
 from .monitor import ServerMonitor
+from .wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from ...chat.generation import Output
+    from ...chat.generation import Output, Sampling
     from ...settings import RemoteSettings, Settings
     from ..base import EngineLoad, Request
     from .discovery import ServedModel
@@ -53,6 +54,7 @@ class RemoteEngine:
         self.name = self.client.name
         self.info, self.chat = served.info, served.chat
         self.chat_endpoint = RemoteChatEndpoint(self.client, self.monitor)
+        self._wishes = Wishes(self.client, self.monitor, settings.remote.probe_timeout_seconds)
 
     @property
     def up(self) -> bool:
@@ -63,6 +65,15 @@ class RemoteEngine:
     def load(self) -> EngineLoad:
         """The load that the server reported last, at most about a second ago; unknown behind a router."""
         return self.monitor.work.load
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Ask the server whether it has the adapter, and, with a request for one token, whether it takes the sampling.
+
+        The adapter's version is its path on the server.
+        """
+        if not self.up:
+            raise EngineUnreachable(f"{self.name} is down")
+        return await self._wishes.check(sampling, adapter)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request on the server; if it is down, it is not asked."""

@@ -10,8 +10,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...chat.messages import Conversation
-from ...chat.template import ContentFormat, HfChat
+from ...chat.template import HfChat, Template
+from ...chat.template_input import ContentFormat
 from ...chat.token_ids import common_length
 from ...errors import EngineStartError, Refusal
 from ..one_line import one_line
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ...chat.messages import Conversation
     from ...chat.prompt import Chat
     from .endpoint import Endpoint
 
@@ -32,18 +33,18 @@ _HARMONY_TOKENS = {"<|start|>", "<|channel|>", "<|message|>"}
 _USEFUL_SHARE = 0.5
 """Which share of a prompt has to be common to both for warming to be of use."""
 
-PROBES = {name: Conversation(messages, {}) for name, messages in CONVERSATIONS.items()}
-
 
 class ServedChat(NamedTuple):
-    """A fast path to the chats of a server, and the names of the conversations (`PROBES`) on which they agree.
+    """A fast path to the chats of a server, and the names of the conversations (`CONVERSATIONS`) on which they agree.
 
-    `harmony` says whether the server renders them in OpenAI's Harmony format, without the template.
+    `harmony` says whether the server renders them in OpenAI's Harmony format, without the template. Ids of the model's
+    tokens are below `vocabulary`, None if unknown.
     """
 
     chat: Chat
     harmony: bool = False
-    agreed: frozenset[str] = frozenset(PROBES)
+    agreed: frozenset[str] = frozenset(CONVERSATIONS)
+    vocabulary: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,13 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     The content format is the one that agrees on the most conversations. Raises EngineStartError with one line that says
     what to do; EngineUnavailable and EngineBusy if the server cannot be asked.
     """
-    from ..template_variables import variables_of
-
     tokenizer = _tokenizer(tokenizer_name)
-    template, harmony = _template(tokenizer, template_file), _is_harmony(tokenizer_name, tokenizer)
+    config = _config(tokenizer_name)
+    harmony = _is_harmony(config, tokenizer)
     ids = ChatIds(endpoint, model, harmony=harmony)
     theirs = await rendered_by(ids)
-    candidates = [HfChat(tokenizer, template, content_format, variables_of(template)) for content_format in _FORMATS]
-    compared = [(compare(chat, theirs), chat) for chat in candidates]
+    sources = _template(tokenizer, template_file), _template(tokenizer, template_file, tools=[])
+    compared = [(compare(chat, theirs), chat) for chat in (_chat(tokenizer, *sources, form) for form in _FORMATS)]
     comparison, chat = max(compared, key=lambda found: len(found[0].agreed))  # the first of equals
     if not comparison.useful and comparison.differing and not harmony:
         raise EngineStartError(
@@ -79,17 +79,17 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
             "to the server's tokenizer and --chat-template to its template"
         )
     _log_costs(endpoint.url, ids, comparison)
-    return ServedChat(chat, harmony, frozenset(comparison.agreed))
+    return ServedChat(chat, harmony, frozenset(comparison.agreed), _vocabulary(config, tokenizer))
 
 
 async def rendered_by(ids: ChatIds) -> dict[str, list[int] | None]:
     """Return what a server makes of each conversation: no ids if it refuses, None if it does not say."""
-    return dict(zip(PROBES, await ids.checked(PROBES.values()), strict=True))
+    return dict(zip(CONVERSATIONS, await ids.checked(CONVERSATIONS.values()), strict=True))
 
 
 def compare(chat: Chat, theirs: Mapping[str, list[int] | None]) -> Comparison:
     """Compare what a fast path and a server make of the conversations, as far as the server says."""
-    ours = {name: _ids(chat, PROBES[name]) for name in theirs}
+    ours = {name: _ids(chat, CONVERSATIONS[name]) for name in theirs}
     known = {name: ids for name, ids in theirs.items() if ids is not None}
     agreed = tuple(name for name, ids in known.items() if ours[name] == ids)
     differing = tuple(name for name, ids in known.items() if ours[name] != ids)
@@ -125,23 +125,43 @@ def _tokenizer(name: str) -> Any:
         ) from error
 
 
-def _template(tokenizer: Any, file: Path | None) -> str:
+def _chat(tokenizer: Any, source: str, with_tools: str, content_format: ContentFormat) -> HfChat:
+    from ..template_variables import variables_of
+
+    tool_template = Template(with_tools, content_format, variables_of(with_tools))
+    return HfChat(tokenizer, source, content_format, variables_of(source), tool_template)
+
+
+def _template(tokenizer: Any, file: Path | None, tools: list[Any] | None = None) -> str:
+    """Return the source of the template; a tokenizer may have another one for chats with tools."""
     if file is not None:
         return file.read_text()
     try:
-        return str(tokenizer.get_chat_template())
+        return str(tokenizer.get_chat_template(tools=tools))
     except ValueError as error:
         raise EngineStartError(NO_CHAT_TEMPLATE) from error
 
 
-def _is_harmony(name: str, tokenizer: Any) -> bool:
-    """Return whether vLLM renders the chats of this model in the Harmony format: it goes by the type in its config."""
+def _config(name: str) -> Mapping[str, Any]:
+    """Return the model's config; empty if there is none beside the tokenizer, or not one of a model."""
     from transformers import PretrainedConfig
 
     try:
         config, _ = PretrainedConfig.get_config_dict(name)
-    except Exception:  # no config beside the tokenizer, or not one of a model
-        config = {}
+    except Exception:
+        return {}
+    return dict(config)
+
+
+def _vocabulary(config: Mapping[str, Any], tokenizer: Any) -> int:
+    """Return the size of the model's vocabulary, as vLLM takes it: that of the tokenizer may be smaller."""
+    text_config = config.get("text_config")
+    sizes = [config.get("vocab_size"), text_config.get("vocab_size") if isinstance(text_config, dict) else None]
+    return next((size for size in sizes if isinstance(size, int)), len(tokenizer))
+
+
+def _is_harmony(config: Mapping[str, Any], tokenizer: Any) -> bool:
+    """Return whether vLLM renders the chats of this model in the Harmony format: it goes by the type in its config."""
     if model_type := config.get("model_type"):
         return bool(model_type == "gpt_oss")
     return _HARMONY_TOKENS.issubset(tokenizer.get_added_vocab())
@@ -149,6 +169,6 @@ def _is_harmony(name: str, tokenizer: Any) -> bool:
 
 def _ids(chat: Chat, conversation: Conversation) -> list[int]:
     try:
-        return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
+        return chat.encode(chat.render(conversation))
     except Refusal:
         return []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...chat.messages import Conversation
-from ...chat.template import HfChat
+from ...chat.template import HfChat, Template
 from ...errors import EngineStartError, Refusal
 from ..probes import CONVERSATIONS, NO_CHAT_TEMPLATE
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from ...chat.messages import ChatMessage
+    from ...chat.messages import Conversation
     from .rendering import VllmRendering
 
 log = logging.getLogger(__name__)
@@ -40,11 +39,16 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
         )
     tokenizer = renderer.get_tokenizer()
     given = load_chat_template(template_file) if template_file else None
-    template = resolve_chat_template(tokenizer, given, None, model_config=config)
-    if template is None:
+
+    def template_for(tools: list[dict[str, Any]] | None) -> Template | None:
+        if (source := resolve_chat_template(tokenizer, given, tools, model_config=config)) is None:
+            return None
+        found = resolve_chat_template_content_format(given, tools, "auto", tokenizer, model_config=config)
+        return Template(source, found, variables_of(source))
+
+    if (template := template_for(None)) is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
-    content_format = resolve_chat_template_content_format(given, None, "auto", tokenizer, model_config=config)
-    return HfChat(tokenizer, template, content_format, variables_of(template))
+    return HfChat(tokenizer, template.source, template.content_format, template.variables, template_for([]))
 
 
 def check_chat(chat: HfChat, rendering: VllmRendering) -> None:
@@ -52,8 +56,8 @@ def check_chat(chat: HfChat, rendering: VllmRendering) -> None:
 
     Raises Refusal if vLLM cannot render a chat of one question.
     """
-    rendering.ids(Conversation(CONVERSATIONS["a question"], {}))
-    differing = [name for name, messages in CONVERSATIONS.items() if not _same(chat, rendering, messages)]
+    rendering.ids(CONVERSATIONS["a question"])
+    differing = [name for name, conversation in CONVERSATIONS.items() if not _same(chat, rendering, conversation)]
     if differing:
         log.warning(
             "forefill's fast path renders %d of %d kinds of conversation unlike vLLM, the first with %s; vLLM itself "
@@ -64,9 +68,9 @@ def check_chat(chat: HfChat, rendering: VllmRendering) -> None:
         )
 
 
-def _same(chat: HfChat, rendering: VllmRendering, messages: tuple[ChatMessage, ...]) -> bool:
-    return _ids_or_none(lambda: chat.encode(chat.render(messages, {}))) == _ids_or_none(
-        lambda: rendering.ids(Conversation(messages, {}))
+def _same(chat: HfChat, rendering: VllmRendering, conversation: Conversation) -> bool:
+    return _ids_or_none(lambda: chat.encode(chat.render(conversation))) == _ids_or_none(
+        lambda: rendering.ids(conversation)
     )
 
 

@@ -15,12 +15,16 @@ from ...errors import EngineSlow
 from ..base import Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from typing import TypeVar
 
     from ...chat.generation import Output
     from ...chat.messages import Conversation
     from ..base import ChatRequest
     from .rendering import VllmRendering
+    from .splitter import VllmSplitter
+
+    T = TypeVar("T")
 
 RENDER_SECONDS = 5.0
 """After this long a rendering is given up: it mostly takes milliseconds, and a tenth of a second for a long prompt."""
@@ -45,16 +49,27 @@ class VllmChatEndpoint:
         Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG), EngineSlow if the template takes too long.
         """
         async with self._at_work:
-            return await _on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds)
+            return await on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds, "rendered a chat")
+
+    @property
+    def splits(self) -> bool:
+        """Whether vLLM's parsers split answers."""
+        return self._rendering.splits
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
+        """Return what splits the answer that the engine gives to these ids; None if vLLM would send it as it is."""
+        return self._rendering.splitter(conversation, prompt_ids)
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; errors are those of `ids` and of the engine."""
         ids = await self.ids(request.conversation)
-        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route)
+        splitter = self.splitter(request.conversation, ids)
+        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route, request.adapter)
         said: tuple[int, ...] | None = tuple(ids)
         async with aclosing(self._generate(asked)) as outputs:
             async for output in outputs:
-                yield replace(output, prompt_ids=said)
+                part = output if splitter is None else splitter.split(output)
+                yield replace(part, prompt_ids=said)
                 said = None
 
 
@@ -62,15 +77,16 @@ class _Stop(BaseException):
     """Raised in a thread that is given up; no template and no `except Exception` catches it."""
 
 
-async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> list[int]:
+async def on_a_new_thread(work: Callable[[], T], seconds: float, what: str) -> T:
     """Return what `work` returns; after `seconds` it is given up, whether anybody still waits for it or not.
 
-    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit.
+    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit. Raises EngineSlow, which
+    says `what` vLLM has not done.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[list[int]] = loop.create_future()
+    done: asyncio.Future[T] = loop.create_future()
 
-    def tell(outcome: list[int] | Exception) -> None:
+    def tell(outcome: T | Exception) -> None:
         timer.cancel()
         if done.done():
             return
@@ -80,7 +96,7 @@ async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> lis
             done.set_result(outcome)
 
     def run() -> None:
-        outcome: list[int] | Exception
+        outcome: T | Exception
         with contextlib.suppress(_Stop):
             try:
                 outcome = work()
@@ -90,7 +106,7 @@ async def _on_a_new_thread(work: Callable[[], list[int]], seconds: float) -> lis
                 loop.call_soon_threadsafe(tell, outcome)
 
     def give_up() -> None:
-        tell(EngineSlow(f"vLLM has not rendered a chat within {seconds:g} s"))
+        tell(EngineSlow(f"vLLM has not {what} within {seconds:g} s"))
         if thread.is_alive():
             ident, stop = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, stop)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
-from ..base import Engine, EngineInfo, EngineLoad, Priority, Request
+from ..base import Engine, EngineInfo, EngineLoad, Request
 from ..one_line import one_line
+from .adapters import Adapters
 from .chat import check_chat, vllm_chat
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
-from .harmony import HarmonyText
 from .openai_app import ForeignRequests, openai_app
 from .rank import EmbeddedRank
 from .rendering import VllmRendering
-from .sampling import ModelSampling
+from .sampling import ModelSampling, logprobs_of
 from .start import StartedVllm, start_vllm
+from .validation import Validation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -48,12 +49,16 @@ class EmbeddedEngine:
             config.cache_config.num_gpu_blocks,
             default_answer_tokens=self._sampling.max_tokens,
             penalizes=self._sampling.penalizes,
+            continues_messages=not rendering.harmony,
+            vocabulary=config.model_config.get_vocab_size(),
         )
         self.name = "embedded"
         self.chat = chat
         self.chat_endpoint = VllmChatEndpoint(rendering, self.generate, RENDER_SECONDS)
         self.rendering = rendering
         self._ranks = config.parallel_config.data_parallel_size
+        self._adapters = Adapters(self.vllm, started.adapters)
+        self._validation = Validation(self.vllm)
         self._load = started.load
         self._cache_events = started.cache_events
         self._foreign = ForeignRequests()
@@ -69,7 +74,7 @@ class EmbeddedEngine:
         started = start_vllm(settings.engine)
         try:
             chat = vllm_chat(started.vllm, settings.engine.chat_template)
-            rendering = VllmRendering(started.vllm, settings.engine.chat_template)
+            rendering = VllmRendering(started.vllm, settings.engine.chat_template, settings.engine.tool_call_parser)
             check_chat(chat, rendering)
             return cls(started, chat, rendering)
         except Refusal as refusal:
@@ -116,6 +121,14 @@ class EmbeddedEngine:
             async for change in self._cache_events.changes():
                 yield change
 
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Have vLLM validate a sampling as it will at SUBMIT, and load the adapter. No version is known of one."""
+        if adapter:
+            await self._adapters.load(adapter)
+        if sampling.only_the_engine_knows:
+            await self._validation.validate(lambda: self._sampling_params(sampling))
+        return ""
+
     def openai_headers(self, route: str) -> dict[str, str]:
         """Return no headers: its OpenAI API leads here."""
         return {}
@@ -138,15 +151,20 @@ class EmbeddedEngine:
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
             self._sampling_params(request.sampling.limited(max_tokens)),
             f"forefill-{next(self._ids)}",
+            lora_request=self._adapters.request(request.adapter),
             priority=int(request.priority),
             data_parallel_rank=rank,
         )
-        harmony = self._harmony_text(request)
         try:
             async for output in outputs:
                 part = output.outputs[0]
-                text = part.text if harmony is None else harmony.of(part.token_ids)
-                yield Output(text, tuple(part.token_ids), output.num_cached_tokens or 0, part.finish_reason)
+                yield Output(
+                    part.text,
+                    tuple(part.token_ids),
+                    output.num_cached_tokens or 0,
+                    part.finish_reason,
+                    logprobs=logprobs_of(part, request.sampling.logprobs),
+                )
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process has died") from error
         except (VLLMClientError, VLLMError, ValueError) as error:
@@ -166,15 +184,11 @@ class EmbeddedEngine:
             # Its __del__ shuts down once more, when the exiting interpreter has already torn down its module.
             self.vllm.shutdown = lambda timeout=None: None
 
-    def _harmony_text(self, request: Request) -> HarmonyText | None:
-        """Return what splits the answer; None if the model does not speak Harmony, or nobody reads the answer."""
-        if not self.rendering.harmony or request.priority is Priority.WARM:
-            return None
-        return HarmonyText(self.rendering.parser(), request.prompt_ids)
-
     def _sampling_params(self, sampling: Sampling) -> SamplingParams:
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         arguments = self._sampling.arguments(sampling)
+        if "structured_outputs" in arguments:
+            arguments["structured_outputs"] = StructuredOutputsParams(**arguments["structured_outputs"])
         return SamplingParams(**arguments, max_tokens=sampling.max_tokens, output_kind=RequestOutputKind.DELTA)

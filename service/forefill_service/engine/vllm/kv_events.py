@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...cache.blocks import BlockName, CacheChange, chained
+from ...cache.blocks import BlockName, CacheChange, chained, root_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -122,5 +122,7 @@ class BlockNameMap:
     def _parent(self, event: Any) -> BlockName | None:
         if (key := event.parent_block_hash) is not None:
             return self._names.get(key, self._names_before.get(key))
-        extra = event.extra_keys[0] if event.extra_keys else None
-        return hash(extra[0] if extra else None)  # for a text model: the cache salt
+        extra = (event.extra_keys[0] if event.extra_keys else None) or ()
+        adapter = event.lora_name or ""
+        salt = extra[1:] if adapter else extra  # for a text model: the adapter, if any, and the cache salt, if any
+        return hash(root_of(salt[0] if salt else None, adapter=adapter))

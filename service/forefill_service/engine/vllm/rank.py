@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ...cache.blocks import CacheChange
-    from ...chat.generation import Output
+    from ...chat.generation import Output, Sampling
     from ...chat.template import HfChat
     from ...settings import Settings
     from ..base import EngineInfo, EngineLoad, Request
@@ -35,6 +35,9 @@ class Whole(Protocol):
 
     def generate(self, request: Request, rank: int) -> AsyncGenerator[Output, None]:
         """Run one request on one rank."""
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Find out whether it can answer like this."""
 
     async def openai_app(self, settings: Settings) -> Any:
         """Return an ASGI application that serves its OpenAI API."""
@@ -66,6 +69,10 @@ class EmbeddedRank:
     def up(self) -> bool:
         """Whether all of vLLM is up: it is lost as a whole."""
         return self._whole.up
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Have vLLM check it: all ranks are alike."""
+        return await self._whole.check(sampling, adapter)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request on this rank."""

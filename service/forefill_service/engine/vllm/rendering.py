@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...chat.openai_form import chat_fields
+from ...chat.template import without_the_chat
 from ...errors import EngineStartError, Reason, Refusal
 from ..one_line import one_line
+from .splitter import VllmSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
 
+    from pydantic import ValidationError
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from ...chat.messages import Conversation
@@ -32,10 +36,11 @@ _MOST_CHARACTERS = 500
 class VllmRendering:
     """Makes the ids that vLLM's chat endpoint would make of a conversation.
 
-    `template_file` replaces the model's own template. Raises EngineStartError.
+    `template_file` replaces the model's own template; `tool_call_parser` names what splits calls of tools off, "" for
+    nothing. Raises EngineStartError.
     """
 
-    def __init__(self, vllm: AsyncLLM, template_file: Path | None) -> None:
+    def __init__(self, vllm: AsyncLLM, template_file: Path | None, tool_call_parser: str = "") -> None:
         from vllm.renderers.chat_utils import load_chat_template
         from vllm.renderers.online_renderer import OnlineRenderer
 
@@ -47,6 +52,8 @@ class VllmRendering:
             chat_template=load_chat_template(template_file) if template_file else None,
             chat_template_content_format="auto",
             reasoning_parser=config.structured_outputs_config.reasoning_parser,
+            tool_parser=tool_call_parser or None,
+            enable_auto_tools=bool(tool_call_parser),
         )
         if self.harmony:
             _load_harmony()
@@ -56,25 +63,40 @@ class VllmRendering:
         """Whether the model speaks Harmony: vLLM renders and parses its chats without a template."""
         return bool(self._online.use_harmony)
 
-    def parser(self) -> Any:
-        """Return a new parser of vLLM's for one answer, None if it sends answers as they are."""
-        cls = self._online.parser
-        if cls is None:
+    @property
+    def splits(self) -> bool:
+        """Whether vLLM sends the parts of an answer apart."""
+        return self._online.parser is not None
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
+        """Return a new splitter for the answer to a conversation; None if vLLM sends answers as they are."""
+        if (parser := self._online.parser) is None:
             return None
-        return cls(self._online.renderer.get_tokenizer(), None, model_config=self._online.model_config)
+        request = self._request(conversation)
+        variables = {} if self.harmony else self._online.effective_chat_template_kwargs(request)
+        made = parser(
+            self._online.renderer.get_tokenizer(),
+            request.tools,
+            chat_template_kwargs=variables,
+            model_config=self._online.model_config,
+        )
+        return VllmSplitter(made, request, prompt_ids, flushes=not self.harmony)
 
     def ids(self, conversation: Conversation) -> list[int]:
         """Return the ids of a conversation; it takes milliseconds or more.
 
         Raises Refusal: TEMPLATE_REFUSED in the template's own words, PROMPT_TOO_LONG.
         """
+        from pydantic import ValidationError
         from vllm.exceptions import VLLMValidationError
 
         try:
             rendered = _at_once(self._online.render_chat(self._request(conversation)))
         except VLLMValidationError as error:
             reason = Reason.PROMPT_TOO_LONG if error.parameter in _TOO_LONG else Reason.TEMPLATE_REFUSED
-            raise Refusal(reason, str(error)[:_MOST_CHARACTERS]) from error
+            raise Refusal(reason, without_the_chat(str(error))[:_MOST_CHARACTERS]) from error
+        except ValidationError as error:  # a field of the request
+            raise Refusal(Reason.TEMPLATE_REFUSED, _words_of(error)) from error
         except Exception as error:  # a template may raise anything, on anything, and so may Harmony
             raise Refusal(Reason.TEMPLATE_REFUSED, one_line(error, type(error).__name__)) from error
         if not isinstance(rendered, tuple):
@@ -85,10 +107,14 @@ class VllmRendering:
     def _request(self, conversation: Conversation) -> Any:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
-        return ChatCompletionRequest(
-            messages=[{"role": message.role, "content": message.content} for message in conversation.messages],
-            chat_template_kwargs=dict(conversation.template_kwargs),
-        )
+        # Tools are rendered with "none" as with "auto", which vLLM refuses if no parser of calls is set.
+        return ChatCompletionRequest(**chat_fields(conversation), tool_choice="none")
+
+
+def _words_of(error: ValidationError) -> str:
+    """Return what vLLM does not accept, by the name of the field, and without its value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:_MOST_CHARACTERS]
 
 
 class _OnThisThread:

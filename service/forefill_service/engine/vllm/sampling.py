@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ...chat.generation import Sampling
+from ...chat.generation import LEAST_LOGPROB, Sampling, TokenLogprob, TokenLogprobs
 
 VLLM_DEFAULTS: Mapping[str, Any] = {
     "temperature": 1.0,
@@ -41,7 +41,25 @@ class ModelSampling:
         """Return the arguments of vLLM's SamplingParams for a session's sampling, but for `max_tokens`."""
         given = {name: getattr(sampling, name) for name in VLLM_DEFAULTS}
         chosen = {name: value for name, value in given.items() if value is not None}
-        arguments = {**self.values, **chosen, **sampling.extras, "seed": sampling.seed}
+        arguments = {**self.values, **chosen, **sampling.extras, "seed": sampling.seed, "logprobs": sampling.logprobs}
         if ends := [*sampling.stop_token_ids, *self.values.get("stop_token_ids", ())]:
             arguments["stop_token_ids"] = list(dict.fromkeys(ends))
         return arguments
+
+
+def logprobs_of(part: Any, likeliest: int | None) -> tuple[TokenLogprobs, ...]:
+    """Return the logprobs of a part of an answer (vLLM's CompletionOutput); none if they were not asked for."""
+    if likeliest is None or not part.logprobs:
+        return ()
+    return tuple(
+        TokenLogprobs.of([_logprob(token, place[token]), *_others(token, place)], likeliest)
+        for token, place in zip(part.token_ids, part.logprobs, strict=True)
+    )
+
+
+def _others(token: int, place: Mapping[int, Any]) -> list[TokenLogprob]:
+    return [_logprob(other, found) for other, found in place.items() if other != token]
+
+
+def _logprob(token: int, found: Any) -> TokenLogprob:
+    return TokenLogprob(token, found.decoded_token or "", max(found.logprob, LEAST_LOGPROB))

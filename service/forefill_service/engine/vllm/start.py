@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,14 +65,29 @@ def cpu_environment(cpus: int, environment: Mapping[str, str]) -> dict[str, str]
     return {"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"}
 
 
+def eager_environment(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a vLLM that is not to compile its model lacks so that it compiles nothing else on a CPU, either.
+
+    It compiles a function for the first request that asks for logprobs: that takes 8 to 28 s, in which it answers
+    nobody, and without a C++ compiler it dies of it.
+    """
+    if arguments.get("enforce_eager") and "TORCHDYNAMO_DISABLE" not in environment:
+        return {"TORCHDYNAMO_DISABLE": "1"}
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class StartedVllm:
-    """vLLM, and what it reports apart from its answers. There are no `cache_events` if they are off."""
+    """vLLM, and what it reports apart from its answers. There are no `cache_events` if they are off.
+
+    `adapters` are the directories of LoRA adapters, by name.
+    """
 
     vllm: AsyncLLM
     model_name: str
     load: LoadReader
     cache_events: CacheEvents | None
+    adapters: Mapping[str, str] = field(default_factory=dict)
 
     def stop(self) -> None:
         """Stop vLLM and its processes."""
@@ -121,9 +136,12 @@ def _start(settings: EngineSettings) -> StartedVllm:
     cache_events = CacheEvents() if _reports_cache_events(settings) else None
     if cache_events is not None:
         arguments["kv_events_config"] = cache_events.config()
+    arguments |= settings.args
+    if on_cpu:
+        os.environ |= eager_environment(arguments, os.environ)
     load = LoadReader()
-    vllm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments | settings.args), stat_loggers=[load.stat_logger()])
-    return StartedVllm(vllm, name, load, cache_events)
+    vllm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=[load.stat_logger()])
+    return StartedVllm(vllm, name, load, cache_events, settings.adapters)
 
 
 def _arguments(settings: EngineSettings, model: str, *, on_cpu: bool) -> dict[str, Any]:
@@ -141,8 +159,13 @@ def _arguments(settings: EngineSettings, model: str, *, on_cpu: bool) -> dict[st
         arguments["kv_cache_memory_bytes"] = int(cache_gib * 2**30)
     if settings.block_size is not None:
         arguments["block_size"] = settings.block_size
+    if settings.reasoning_parser:
+        arguments["reasoning_parser"] = settings.reasoning_parser
     if settings.context_tokens is not None:
         arguments["max_model_len"] = settings.context_tokens
+    if settings.adapters:
+        # With fewer slots, the requests of one adapter wait for those of another.
+        arguments |= {"enable_lora": True, "max_loras": len(settings.adapters)}
     return arguments
 
 

@@ -36,26 +36,52 @@ def imported_modules(file: Path) -> set[str]:
 
 def test_public_names() -> None:
     assert keystrokes.__all__ == [
+        "COMPOSING",
         "CONFIRMATION_BOUNDARIES",
+        "QWERTY",
         "SAMPLE_QUERIES",
         "SAMPLE_SCHEMA",
+        "TRANSCRIBING",
         "DraftAnswer",
         "DraftSession",
+        "EditedSession",
         "EventConsumer",
         "EventType",
         "FlushRule",
+        "HumanTypingModel",
         "InferenceConsumer",
+        "InterKeyInterval",
+        "KeyRole",
+        "Keyboard",
         "KeystrokeEvent",
         "KeystrokeSimulator",
         "LoggingConsumer",
         "StreamingSession",
+        "Stroke",
+        "StrokeKind",
+        "Trace",
+        "TraceError",
+        "TraceRecorder",
+        "TraceWriter",
+        "TypedSession",
         "TypingModel",
+        "Typist",
+        "as_typist_ends",
         "find_last_boundary",
         "get_confirmable_text",
+        "paced",
+        "parse_trace",
         "plan_typing",
+        "read_trace",
+        "replay",
+        "replay_to_queue",
         "sample_queries_path",
         "simulate_from_file",
         "simulate_typing",
+        "stroke_of",
+        "transcribing_at",
+        "typed_by",
+        "write_trace",
     ]
     assert all(hasattr(keystrokes, name) for name in keystrokes.__all__)
 
@@ -66,7 +92,13 @@ def test_keystrokes_needs_the_standard_library_alone() -> None:
     assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("name", ["boundaries.py", "plan.py", "typing_model.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("boundaries.py", "hands.py", "human.py", "keyboard.py", "plan.py", "recorder.py", "strokes.py", "trace.py"),
+        *("typing_model.py", "typos.py"),
+    ],
+)
 def test_the_plan_neither_waits_nor_reads_a_clock(name: str) -> None:
     assert not imported_modules(PACKAGE / name) & {"asyncio", "time", "datetime", "threading"}
 

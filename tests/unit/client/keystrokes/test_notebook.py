@@ -1,36 +1,44 @@
-"""Every cell of the notebook that forefill grew out of runs on forefill's client: only imports and paths change."""
+"""The notebook that forefill grew out of runs on forefill's client, and prints what it printed when it was committed.
+
+Its consumer was a template then, which still runs with only its imports changed.
+"""
 
 import ast
 import asyncio
 import contextlib
 import inspect
 import io
+import json
+import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 from unittest import mock
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
-from forefill_client.keystrokes import (
-    SAMPLE_QUERIES,
-    EventType,
-    KeystrokeEvent,
-    KeystrokeSimulator,
-    sample_queries_path,
-)
+from forefill_client.keystrokes import SAMPLE_QUERIES, EventType, KeystrokeEvent, KeystrokeSimulator
 
-CELLS = Path(__file__).parents[3] / "data" / "notebook_cells.txt"
+mpl.use("Agg")
+
+ROOT = Path(__file__).parents[4]
+NOTEBOOK = ROOT / "client" / "notebooks" / "keystroke_simulator.ipynb"
+TEMPLATE_CELLS = ROOT / "tests" / "data" / "notebook_template.txt"
 
 WHAT_CHANGES = {
-    'REPO_ROOT = ".."': f"REPO_ROOT = {str(sample_queries_path().parents[1])!r}",
     "from src.events import": "from forefill_client.keystrokes import",
     "from src.keystroke_simulator import": "from forefill_client.keystrokes import",
 }
 
-SETUP, IMPORTS, SAMPLE, DEMO, ANALYSIS, TYPOS, LOADED, BENCHMARK, TEMPLATE, INFERENCE = range(10)
+SETUP, IMPORTS, SAMPLE, DEMO, ANALYSIS, TIMELINE, TYPOS, LOADED, BENCHMARK, TEMPLATE, INFERENCE = range(11)
+MEASURED = "measured"
+"""The tag of cells whose output has measured times, which differ from run to run."""
+LARGEST_BYTES = 300_000
 
 
 @dataclass
@@ -42,16 +50,43 @@ class Notebook:
     slept_seconds: float = 0.0
 
 
-def cells() -> list[str]:
-    text = CELLS.read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class Cell:
+    """A cell with code, and what was committed of its run."""
+
+    source: str
+    tags: tuple[str, ...]
+    count: int | None
+    outputs: list[dict[str, Any]]
+
+    @property
+    def printed(self) -> str:
+        return "".join("".join(output["text"]) for output in self.outputs if output["output_type"] == "stream")
+
+    @property
+    def images(self) -> int:
+        return sum("image/png" in output.get("data", {}) for output in self.outputs)
+
+
+def committed_cells() -> list[Cell]:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [
+        Cell("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())), cell["execution_count"], cell["outputs"])
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]
+
+
+def template_cells() -> list[str]:
+    text = TEMPLATE_CELLS.read_text(encoding="utf-8")
     for before, after in WHAT_CHANGES.items():
         assert before in text
         text = text.replace(before, after)
     return text.split("\n# %%\n")[1:]
 
 
-async def run_cells(notebook: Notebook) -> None:
-    for cell in cells():
+async def run_cells(notebook: Notebook, cells: list[str]) -> None:
+    for cell in cells:
         code = compile(cell, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         with contextlib.redirect_stdout(io.StringIO()) as out:
             running = eval(code, notebook.names)  # noqa: S307 (how a notebook runs a cell)
@@ -60,22 +95,41 @@ async def run_cells(notebook: Notebook) -> None:
         notebook.printed.append(out.getvalue())
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3], ids="seed {}".format)
-def notebook(request: pytest.FixtureRequest) -> Notebook:
-    """Run all cells in order, with planned luck and without waiting."""
-    notebook = Notebook({}, [])
+@contextlib.contextmanager
+def without_waiting(notebook: Notebook) -> Iterator[None]:
+    """Let nothing sleep, and show no figures."""
     yield_to_others = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
         notebook.slept_seconds += seconds
         await yield_to_others(0)
 
-    with (
-        mock.patch.object(asyncio, "sleep", sleep),
-        mock.patch.object(sys, "path", [*sys.path]),
-        mock.patch("forefill_client.keystrokes.simulator.Random", side_effect=lambda _: Random(request.param)),
-    ):
-        asyncio.run(run_cells(notebook))
+    with mock.patch.object(asyncio, "sleep", sleep), mock.patch.object(plt, "show"), plt.rc_context():
+        yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3], ids="seed {}".format)
+def notebook(request: pytest.FixtureRequest) -> Notebook:
+    """Run the simulator's cells in order, and the template, with planned luck and without waiting."""
+    notebook = Notebook({}, [])
+    cells = [cell.source for cell in committed_cells()[: BENCHMARK + 1]]
+    planned_luck = mock.patch(
+        "forefill_client.keystrokes.simulator.Random", side_effect=lambda _: Random(request.param)
+    )
+    with without_waiting(notebook), planned_luck:
+        asyncio.run(run_cells(notebook, [*cells, *template_cells()]))
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def whole_run() -> Notebook:
+    """Run every cell in order, the server's too, without waiting for the typist."""
+    notebook = Notebook({}, [])
+    environment = {name: value for name, value in os.environ.items() if name != "FOREFILL"}
+    path = os.pathsep.join(filter(None, sys.path))
+    with without_waiting(notebook), mock.patch.dict(os.environ, environment | {"PYTHONPATH": path}, clear=True):
+        asyncio.run(run_cells(notebook, [cell.source for cell in committed_cells()]))
     return notebook
 
 
@@ -83,7 +137,7 @@ def of_type(events: list[KeystrokeEvent], event_type: EventType) -> list[Keystro
     return [event for event in events if event.event_type is event_type]
 
 
-def test_all_ten_cells_ran(notebook: Notebook) -> None:
+def test_all_cells_of_the_simulator_and_of_the_template_ran(notebook: Notebook) -> None:
     assert len(notebook.printed) == INFERENCE + 1
     assert notebook.printed[IMPORTS] == "✓ Imports successful\n"
     assert notebook.printed[TEMPLATE] == "InferenceConsumer template defined ✓\n"
@@ -172,3 +226,44 @@ async def test_the_notebooks_own_consumer_rolls_back_when_confirmed_text_is_dele
 
 def test_the_notebook_waited_as_long_as_it_planned(notebook: Notebook) -> None:
     assert notebook.slept_seconds > notebook.names["events"][-1].timestamp_ms / 1000 > 2
+
+
+# The committed notebook
+
+
+def test_its_cells_were_run_in_order_and_none_failed() -> None:
+    cells = committed_cells()
+    assert [cell.count for cell in cells] == list(range(1, len(cells) + 1))
+    assert all(output["output_type"] in ("stream", "display_data") for cell in cells for output in cell.outputs)
+    assert all(cell.outputs for cell in cells)
+
+
+def test_every_cell_prints_what_was_committed_but_for_measured_times(whole_run: Notebook) -> None:
+    cells = committed_cells()
+    assert sum(MEASURED in cell.tags for cell in cells) < len(cells) / 3
+    for cell, printed in zip(cells, whole_run.printed, strict=True):
+        if MEASURED not in cell.tags:
+            assert printed == cell.printed
+
+
+def test_every_cell_that_draws_has_its_figure() -> None:
+    for cell in committed_cells():
+        assert cell.images == cell.source.count("plt.show()")
+
+
+def test_its_consumer_warms_and_is_answered(whole_run: Notebook) -> None:
+    consumer = whole_run.names["consumer"]
+    assert consumer.answer
+    reports = whole_run.names["reports"]
+    assert len(reports) == 12
+    by_arm = {arm: [report for (_, other), report in reports.items() if other == arm] for _, arm in reports}
+    assert all(report.cached_tokens == report.ledger.warms == 0 for report in by_arm["cold"])
+    assert all(report.cached_tokens > report.ledger.warms == 0 for report in by_arm["static"])
+    assert any(report.ledger.warms > 0 for report in by_arm["warmed"])
+
+
+def test_it_names_no_machine_and_stays_small() -> None:
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert len(text.encode()) < LARGEST_BYTES
+    assert str(ROOT) not in text
+    assert not re.search(r"/(home|root|tmp|Users|work)/", text)

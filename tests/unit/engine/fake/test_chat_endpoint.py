@@ -1,25 +1,22 @@
 """The fake engine's chat endpoint agrees with its chat until a knob says otherwise."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import ChatRequest, FakeChat, FakeEngine, Priority, Request
 from forefill_service.errors import EngineUnavailable, Reason, Refusal
 
-CONVERSATION = Conversation((ChatMessage("system", "Be brief."), ChatMessage("user", "So?")), {})
+CONVERSATION = Conversation((ChatMessage("system", "Be brief."), ChatMessage("user", "So?")))
 ASKED = ChatRequest(CONVERSATION, Sampling(), Priority.GENERATION, "salt", "route")
 
 
 class Louder(FakeChat):
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        return super().render(messages, kwargs).upper()
+    def render(self, conversation: Conversation) -> str:
+        return super().render(conversation).upper()
 
 
 def own_ids(engine: FakeEngine) -> list[int]:
-    return engine.chat.encode(engine.chat.render(CONVERSATION.messages, {}))
+    return engine.chat.encode(engine.chat.render(CONVERSATION))
 
 
 async def test_its_ids_are_those_of_the_engines_chat() -> None:

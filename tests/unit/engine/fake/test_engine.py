@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from forefill_service.chat.generation import Sampling
-from forefill_service.chat.messages import ChatMessage
+from forefill_service.chat.generation import Sampling, Structure
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeEngine, FakeSpeed, Output, Priority, Request, warm
 from forefill_service.engine.fake import Job
 from forefill_service.engine.self_test import warming_inert_reason
-from forefill_service.errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable
+from forefill_service.errors import EngineBusy, EngineDied, EngineRefused, EngineUnavailable, Reason, Refusal
 
 from tests.support.stage import Gate, settle
 
@@ -49,7 +49,7 @@ async def test_requests_are_kept_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("said", range(1, 8))
 async def test_asked_to_go_on_behind_its_own_words_it_says_the_rest(said: int) -> None:
     engine = FakeEngine(block_size=BLOCK)
-    prompt = engine.chat.encode(engine.chat.render([ChatMessage("user", "Is it so?")], {}))
+    prompt = engine.chat.encode(engine.chat.render(Conversation((ChatMessage("user", "Is it so?"),))))
     whole = await answer(engine, request(prompt, max_tokens=8))
     head = [token for output in whole[:said] for token in output.token_ids]
     rest = await answer(engine, request([*prompt, *head], max_tokens=8))
@@ -118,6 +118,78 @@ async def test_a_salt_keeps_blocks_apart() -> None:
     await warm(engine, PROMPT, "a")
     assert await cached(engine, PROMPT, "b") == 0
     assert await cached(engine, PROMPT, "a") == 3 * BLOCK
+
+
+async def test_an_adapter_keeps_blocks_apart_and_answers_otherwise() -> None:
+    engine = FakeEngine(block_size=BLOCK, adapters={"sql": "1", "poems": "1"})
+    asked = [
+        Request(PROMPT, Sampling(max_tokens=4), Priority.GENERATION, adapter=name) for name in ("", "sql", "poems")
+    ]
+    answers = [await answer(engine, one) for one in asked]
+    assert [outputs[0].cached_tokens for outputs in answers] == [0, 0, 0]
+    assert [(await answer(engine, one))[0].cached_tokens for one in asked] == [3 * BLOCK] * 3
+    assert len({"".join(output.text for output in outputs) for outputs in answers}) == 3
+
+
+@pytest.mark.parametrize("said", range(1, 8))
+async def test_asked_to_go_on_by_the_same_adapter_it_says_the_rest(said: int) -> None:
+    engine = FakeEngine(block_size=BLOCK)
+
+    async def words(ids: list[int]) -> list[Output]:
+        return await answer(engine, Request(ids, Sampling(max_tokens=8), Priority.GENERATION, adapter="sql"))
+
+    prompt = engine.chat.encode(engine.chat.render(Conversation((ChatMessage("user", "Is it so?"),))))
+    whole = await words(prompt)
+    rest = await words([*prompt, *(token for output in whole[:said] for token in output.token_ids)])
+    assert [output.text for output in rest] == [output.text for output in whole[said:]]
+
+
+CHOICE = Structure("choice", ("one two three", "four, five"))
+
+
+async def test_of_a_choice_it_says_one_text_or_the_beginning_of_it() -> None:
+    engine = FakeEngine()
+    said = {
+        "".join(
+            output.text
+            for output in await answer(engine, Request([n], Sampling(structure=CHOICE), Priority.GENERATION))
+        )
+        for n in range(20)
+    }
+    assert said == {"one two three", "four, five"}
+    short = await answer(engine, Request([1], Sampling(structure=CHOICE, max_tokens=2), Priority.GENERATION))
+    assert (len(short), short[-1].finish_reason) == (2, "length")
+
+
+@pytest.mark.parametrize(
+    ("sampling", "adapter", "reason"),
+    [
+        (Sampling(structure=Structure("json", "{}")), "", Reason.INVALID_SAMPLING),
+        (Sampling(structure=Structure("regex", "a")), "", Reason.INVALID_SAMPLING),
+        (Sampling(structure=Structure("grammar", "a")), "", Reason.INVALID_SAMPLING),
+        (Sampling(structure=Structure("json_object", True)), "", Reason.INVALID_SAMPLING),
+        (Sampling(), "prose", Reason.ADAPTER_NOT_FOUND),
+    ],
+)
+async def test_what_it_cannot_do_it_refuses_by_name(sampling: Sampling, adapter: str, reason: Reason) -> None:
+    engine = FakeEngine(adapters={"sql": "7"})
+    with pytest.raises(Refusal, match=sampling.structure.name if sampling.structure else "sql") as refusal:
+        await engine.check(sampling, adapter)
+    assert refusal.value.reason is reason
+    assert await engine.check(Sampling(structure=CHOICE, logprobs=3), "sql") == "7"
+
+
+@pytest.mark.parametrize("likeliest", [0, 1, 3])
+async def test_each_token_has_as_many_likely_ones_beside_it_as_asked_for(likeliest: int) -> None:
+    asked = Request(PROMPT, Sampling(max_tokens=4, logprobs=likeliest), Priority.GENERATION)
+    outputs = await answer(FakeEngine(), asked)
+    places = [place for output in outputs for place in output.logprobs]
+    assert [place.token.id for place in places] == [token for output in outputs for token in output.token_ids]
+    for place in places:
+        assert len(place.likeliest) == likeliest
+        assert place.likeliest[:1] == (place.token,)[:likeliest]
+        chances = [one.logprob for one in place.likeliest]
+        assert chances == sorted(chances, reverse=True)
 
 
 async def test_the_least_recently_used_block_goes_first_and_the_end_before_the_beginning() -> None:

@@ -13,8 +13,8 @@ from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
 
 WORDS = 6
-TALK = Conversation((ChatMessage("system", "You write SQL. " * 8), ChatMessage("user", "How many? ")), {})
-IDS = FakeChat().encode(FakeChat().render(TALK.messages, {}))
+TALK = Conversation((ChatMessage("system", "You write SQL. " * 8), ChatMessage("user", "How many? ")))
+IDS = FakeChat().encode(FakeChat().render(TALK))
 
 
 @pytest.fixture
@@ -98,6 +98,20 @@ async def test_it_is_asked_what_the_caller_said_and_no_more(server: FakeVllm) ->
     keys = [headers.get("X-Key") for headers in server.chat_headers]
     assert keys[0] is None
     assert "anna" not in str(keys[1])
+
+
+@pytest.mark.parametrize("excludes_tools", [False, True])
+async def test_tools_are_given_so_that_calls_stay_in_the_text_if_that_renders_them(
+    server: FakeVllm, excludes_tools: bool
+) -> None:
+    server.excludes_tools = excludes_tools
+    tool = {"type": "function", "function": {"name": "beds"}}
+    talk = Conversation(TALK.messages, tools=(tool,))
+    async with remote_engine(server) as engine:
+        outputs = await answer(engine, conversation=talk)
+    assert outputs[0].prompt_ids == tuple(FakeChat().encode(FakeChat().render(talk)))
+    assert server.chats[-1]["tools"] == [tool]
+    assert server.chats[-1].get("tool_choice") == (None if excludes_tools else "none")
 
 
 async def test_a_server_that_does_not_say_the_ids_of_the_prompt_answers_all_the_same(server: FakeVllm) -> None:

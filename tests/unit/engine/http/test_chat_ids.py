@@ -1,7 +1,8 @@
 """The ids of a conversation, asked of a server: what is asked where, and what is believed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,15 +16,15 @@ from forefill_service.errors import EngineBusy, EngineSlow, EngineUnavailable, R
 
 from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm
 
-TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")), {})
+TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")))
 
 
 class OtherChat(FakeChat):
     """Renders otherwise if there is reasoning in the history."""
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        reasoning = any("<think>" in message.content for message in messages)
-        return super().render(messages, kwargs) + ("<think>" if reasoning else "")
+    def render(self, conversation: Conversation) -> str:
+        reasoning = any("<think>" in message.content for message in conversation.messages)
+        return super().render(conversation) + ("<think>" if reasoning else "")
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def asking(server: FakeVllm, **how: bool) -> AsyncIterator[ChatIds]:
 
 def ids_of(conversation: Conversation) -> list[int]:
     chat = FakeChat()
-    return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
+    return chat.encode(chat.render(conversation))
 
 
 def paths(server: FakeVllm) -> list[str]:
@@ -149,7 +150,7 @@ async def test_a_server_that_says_nothing_is_given_up_in_time(
             await ids.of(TALK)
 
 
-REASONED = Conversation((ChatMessage("assistant", "<think>Hm.</think>Two."), *TALK.messages), {})
+REASONED = Conversation((ChatMessage("assistant", "<think>Hm.</think>Two."), *TALK.messages))
 
 
 async def test_a_tokenize_that_differs_from_the_chat_endpoint_is_not_believed(server: FakeVllm) -> None:
@@ -182,3 +183,93 @@ async def test_a_conversation_that_both_refuse_is_no_difference(server: FakeVllm
     async with asking(server) as ids:
         assert await ids.checked([TALK]) == [[]]
         assert ids.says
+
+
+# --- what a server makes of tools, and what /tokenize cannot know
+
+TOOL = {"type": "function", "function": {"name": "beds"}}
+TOOLS = replace(TALK, tools=(TOOL,))
+
+
+def choices(asked: list[dict[str, Any]]) -> list[str | None]:
+    return [body.get("tool_choice") for body in asked if body["messages"][-1]["content"] == "How many? "]
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+@pytest.mark.parametrize("parses_calls", [True, False])
+async def test_tools_are_given_without_having_calls_cut_out(
+    server: FakeVllm, parses_calls: bool, render_status: int
+) -> None:
+    server.parses_calls, server.render_status = parses_calls, render_status
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+        assert await ids.tool_choice(TOOLS) == {"tool_choice": "none"}
+    assert choices([asked for _, asked in server.asked_for_ids])[-1] == "none"
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_a_server_that_excludes_tools_without_calls_is_asked_as_any_client_asks_it(
+    server: FakeVllm, render_status: int
+) -> None:
+    server.excludes_tools, server.render_status = True, render_status
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+        assert await ids.tool_choice(TOOLS) == {}
+    assert "tool_choice" not in server.asked_for_ids[-1][1]
+
+
+async def test_one_that_takes_tools_only_without_calls_and_excludes_them_then_renders_none(server: FakeVllm) -> None:
+    server.excludes_tools, server.parses_calls = True, False
+    async with asking(server) as ids:
+        assert await ids.of(TOOLS) == ids_of(TALK), "as for any client of this server"
+
+
+async def test_a_server_is_asked_about_tools_only_once_and_only_if_there_are_any(server: FakeVllm) -> None:
+    async with asking(server) as ids:
+        assert await ids.tool_choice(TALK) == {}
+        assert server.asked_for_ids == []
+        for _ in range(2):
+            await ids.of(TOOLS)
+    assert len(server.asked_for_ids) == 2 + 2
+
+
+async def test_a_server_that_cannot_be_asked_about_tools_now_is_asked_again(server: FakeVllm) -> None:
+    async with asking(server) as ids:
+        server.faults.ids_status = 503
+        with pytest.raises(EngineBusy):
+            await ids.of(TOOLS)
+        server.faults.ids_status = None
+        assert await ids.of(TOOLS) == ids_of(TOOLS)
+
+
+async def test_an_old_release_is_not_believed_about_tools_at_tokenize(server: FakeVllm) -> None:
+    server.render_status, server.tokenizes_tools = 403, False
+    async with asking(server) as ids:
+        assert await ids.checked([TALK, TOOLS]) == [ids_of(TALK), ids_of(TOOLS)]
+        assert await ids.of(TOOLS) is None
+        assert await ids.of(TALK) == ids_of(TALK)
+
+
+@pytest.mark.parametrize(
+    "conversation", [replace(TALK, documents=({"text": "Ward B"},)), replace(TALK, reasoning_effort="low")]
+)
+async def test_tokenize_is_not_asked_what_it_has_no_field_for(server: FakeVllm, conversation: Conversation) -> None:
+    async with asking(server) as ids:
+        assert await ids.of(conversation) == ids_of(conversation)
+    server.render_status = 403
+    async with asking(server) as ids:
+        assert await ids.of(conversation) is None
+        assert await ids.of(TALK) == ids_of(TALK)
+    assert [asked["messages"] for path, asked in server.asked_for_ids if path == TOKENIZE] == [
+        server.asked_for_ids[-1][1]["messages"]
+    ]
+
+
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_a_message_to_continue_is_asked_about_as_one(server: FakeVllm, render_status: int) -> None:
+    server.render_status = render_status
+    talk = Conversation((*TALK.messages, ChatMessage("assistant", "Two, ")), continue_final_message=True)
+    async with asking(server) as ids:
+        assert await ids.of(talk) == ids_of(talk)
+    asked = server.asked_for_ids[-1][1]
+    assert (asked["continue_final_message"], asked["add_generation_prompt"]) == (True, False)

@@ -4,12 +4,16 @@ import json
 from typing import Any
 
 import pytest
-from forefill_service.chat.generation import Sampling
-from forefill_service.engine import Output, Priority, Request
-from forefill_service.engine.http.completions import Completion, NotOffered, NotServed, body, failure
+from forefill_service.chat.generation import Sampling, Structure, TokenLogprob, TokenLogprobs, ToolCallPart
+from forefill_service.chat.messages import ChatMessage, Conversation
+from forefill_service.engine import ChatRequest, Output, Priority, Request
+from forefill_service.engine.http.completions import Completion, NotOffered, NotServed, body, chat_body, failure
+from forefill_service.engine.http.logprobs import LogprobsReader
 from forefill_service.errors import EngineBusy, EngineError, EngineRefused, EngineUnavailable
 
 IDS = [1, 2, 3]
+SCHEMA = '{"type": "object"}'
+ASKED = Conversation((ChatMessage("user", "Hi"),), {})
 
 
 def lines(*events: dict[str, Any]) -> list[bytes]:
@@ -63,9 +67,13 @@ def test_all_that_a_caller_may_say_is_passed_on() -> None:
         allowed_token_ids=(5, 6),
         bad_words=("c",),
         skip_special_tokens=False,
+        structure=Structure("json", SCHEMA),
+        logprobs=2,
     )
     asked = body(Request(IDS, sampling, Priority.GENERATION), "m", 5, priorities=True)
-    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
+    named_otherwise = ("max_tokens", "structure")
+    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name not in named_otherwise}
+    assert asked["structured_outputs"] == {"json": SCHEMA}
     assert {name: asked[name] for name in said} == said | {
         "stop": ["a", "b"],
         "stop_token_ids": [7, 8],
@@ -81,6 +89,89 @@ def test_a_warm_goes_below_and_does_not_ask_for_ids() -> None:
     assert body(warm, "m", 1, priorities=True)["priority"] == Priority.WARM
     assert "return_token_ids" not in body(warm, "m", 1, priorities=True)
     assert "priority" not in body(warm, "m", 1, priorities=False)
+
+
+@pytest.mark.parametrize(("adapter", "model"), [("", "m"), ("sql", "sql")])
+def test_an_adapter_is_asked_for_as_a_model_of_its_name(adapter: str, model: str) -> None:
+    request = Request(IDS, Sampling(), Priority.GENERATION, adapter=adapter)
+    assert body(request, "m", 5, priorities=True)["model"] == model
+    chat = ChatRequest(ASKED, Sampling(), Priority.GENERATION, adapter=adapter)
+    assert chat_body(chat, "m", priorities=True)["model"] == model
+
+
+def test_a_structure_is_asked_of_the_chat_endpoint_as_of_completions() -> None:
+    chat = ChatRequest(ASKED, Sampling(structure=Structure("choice", ("a", "b"))), Priority.GENERATION)
+    assert chat_body(chat, "m", priorities=True)["structured_outputs"] == {"choice": ["a", "b"]}
+
+
+@pytest.mark.parametrize("likeliest", [0, 3])
+def test_logprobs_are_asked_for_as_each_endpoint_takes_them(likeliest: int) -> None:
+    sampling = Sampling(logprobs=likeliest)
+    asked = body(Request(IDS, sampling, Priority.GENERATION), "m", 5, priorities=True)
+    assert (asked["logprobs"], asked["return_tokens_as_token_ids"]) == (likeliest, True)
+    asked = chat_body(ChatRequest(ASKED, sampling, Priority.GENERATION), "m", priorities=True)
+    assert (asked["logprobs"], asked["top_logprobs"], asked["return_tokens_as_token_ids"]) == (True, likeliest, True)
+
+
+def test_logprobs_are_not_asked_for_unless_the_caller_does() -> None:
+    asked = body(Request(IDS, Sampling(), Priority.GENERATION), "m", 5, priorities=True)
+    assert not {"logprobs", "top_logprobs", "return_tokens_as_token_ids"} & asked.keys()
+
+
+OF_COMPLETION = {
+    "text_offset": [0, 1],
+    "tokens": ["token_id:7", "token_id:5"],
+    "token_logprobs": [-3.0, -0.5],
+    "top_logprobs": [{"token_id:7": -3.0, "token_id:5": -0.5, "token_id:6": -1.0}, {"token_id:5": -0.5}],
+}
+OF_CHAT = {
+    "content": [
+        {
+            "token": "token_id:7",
+            "logprob": -3.0,
+            "top_logprobs": [
+                {"token": "token_id:7", "logprob": -3.0},
+                {"token": "token_id:5", "logprob": -0.5},
+                {"token": "token_id:6", "logprob": -1.0},
+            ],
+        },
+        {"token": "token_id:5", "logprob": -0.5, "top_logprobs": [{"token": "token_id:5", "logprob": -0.5}]},
+    ]
+}
+
+
+@pytest.mark.parametrize("said", [OF_COMPLETION, OF_CHAT])
+def test_logprobs_of_either_endpoint_are_read_alike(said: dict[str, Any]) -> None:
+    event = {"choices": [{"text": "ca", "token_ids": [7, 5], "logprobs": said, "finish_reason": None}]}
+    completion = Completion(logprobs=LogprobsReader(2, {5: "a", 6: "b", 7: "c"}.__getitem__))
+    output = completion.take(lines(event)[0])
+    a, b, c = TokenLogprob(5, "a", -0.5), TokenLogprob(6, "b", -1.0), TokenLogprob(7, "c", -3.0)
+    assert output is not None
+    assert output.logprobs == (TokenLogprobs(c, (a, b)), TokenLogprobs(a, (a,)))
+
+
+def test_the_logprobs_of_the_last_part_come_with_it() -> None:
+    last = part("b", 5, finish_reason="stop")
+    last["choices"][0]["logprobs"] = {"content": OF_CHAT["content"][1:]}
+    completion = Completion(logprobs=LogprobsReader(1, str))
+    told = [completion.take(line) for line in (*lines(last, usage(0)), b"data: [DONE]")]
+    assert told[-1] is not None
+    assert told[-1].logprobs == (TokenLogprobs(TokenLogprob(5, "5", -0.5), (TokenLogprob(5, "5", -0.5),)),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"content": [{"token": " a", "logprob": -0.5}]},
+        OF_COMPLETION | {"token_logprobs": [-3.0]},
+        {"content": [{"logprob": 1}]},
+    ],
+)
+def test_logprobs_that_are_not_as_asked_for_are_refused_by_name(said: dict[str, Any]) -> None:
+    reader = LogprobsReader(1, str)
+    with pytest.raises(EngineRefused, match="logprobs"):
+        reader.of(said)
 
 
 def test_the_last_part_comes_with_the_usage() -> None:
@@ -110,11 +201,32 @@ def test_a_chat_completion_says_the_ids_of_its_prompt_first_and_keeps_reasoning_
     outputs, complete = read(*told, b"data: [DONE]")
     assert outputs == [
         Output("", (), None, None, tuple(IDS)),
-        Output("", (5,), None),
+        Output("", (5,), None, reasoning="hm"),
         Output("a", (6,), None),
         Output("", (7,), 2, "stop"),
     ]
     assert complete
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_is_found_under_the_names_that_releases_give_it(field: str) -> None:
+    told = lines({"choices": [{"delta": {field: "hm"}, "token_ids": [5]}]})
+    assert read(*told)[0] == [Output("", (5,), None, reasoning="hm")]
+
+
+def test_calls_of_tools_come_in_parts() -> None:
+    def event(finish_reason: str | None = None, **call: Any) -> dict[str, Any]:
+        return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish_reason}]}
+
+    told = lines(
+        event(index=1, id="call-1", type="function", function={"name": "beds", "arguments": ""}),
+        event("tool_calls", index=1, function={"arguments": "{}"}),
+        usage(2),
+    )
+    assert read(*told, b"data: [DONE]")[0] == [
+        Output("", (), None, tool_calls=(ToolCallPart(1, "call-1", "beds"),)),
+        Output("", (), 2, "tool_calls", tool_calls=(ToolCallPart(1, arguments="{}"),)),
+    ]
 
 
 @pytest.mark.parametrize(

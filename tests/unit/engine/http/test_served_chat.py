@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from forefill_service.engine import EngineInfo
 from forefill_service.engine.http.chat_ids import TOKENIZE, ChatIds
 from forefill_service.engine.http.discovery import ServedModel, difference
 from forefill_service.engine.http.endpoint import Endpoint
-from forefill_service.engine.http.served_chat import PROBES, ServedChat, served_chat
+from forefill_service.engine.http.served_chat import ServedChat, served_chat
+from forefill_service.engine.probes import CONVERSATIONS
 from forefill_service.errors import EngineStartError
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -30,7 +32,7 @@ REASONED = Conversation(
     ),
     {},
 )
-EMPTY_SYSTEM = Conversation((ChatMessage("system", ""), ChatMessage("user", "x")), {})
+EMPTY_SYSTEM = Conversation((ChatMessage("system", ""), ChatMessage("user", "x")))
 
 
 class WithDefaults(HfChat):
@@ -38,8 +40,8 @@ class WithDefaults(HfChat):
 
     defaults: Mapping[str, Any] = {}
 
-    def render(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> str:
-        return super().render(messages, {**self.defaults, **kwargs})
+    def render(self, conversation: Conversation) -> str:
+        return super().render(replace(conversation, template_kwargs={**self.defaults, **conversation.template_kwargs}))
 
 
 def a_tokenizer(shift: int = 0, special: Sequence[str] = ("<|im_start|>", "<|im_end|>")) -> PreTrainedTokenizerFast:
@@ -89,8 +91,29 @@ async def started(endpoint: Endpoint, model: Model) -> ServedChat:
     return await served_chat(endpoint, "fake", model.directory, None)
 
 
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (None, 258),
+        ({}, 258),
+        ({"vocab_size": 300}, 300),
+        ({"model_type": "x", "text_config": {"vocab_size": 301}}, 301),
+        ({"vocab_size": None, "text_config": None}, 258),
+    ],
+)
+async def test_the_vocabulary_is_that_of_the_model_which_may_be_larger_than_the_tokenizers(
+    tmp_path: Path, config: dict[str, Any] | None, expected: int
+) -> None:
+    model = Model(tmp_path, CHATML)
+    assert len(model.tokenizer) == 258
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    async with serving(model.chat()) as (_, endpoint):
+        assert (await started(endpoint, model)).vocabulary == expected
+
+
 def ids(chat: Chat, conversation: Conversation) -> list[int]:
-    return chat.encode(chat.render(conversation.messages, conversation.template_kwargs))
+    return chat.encode(chat.render(conversation))
 
 
 async def test_a_server_that_renders_alike_is_started_without_a_word(
@@ -99,7 +122,7 @@ async def test_a_server_that_renders_alike_is_started_without_a_word(
     model = Model(tmp_path, DROPS_REASONING)
     async with serving(model.chat()) as (_, endpoint):
         served = await started(endpoint, model)
-    assert served.agreed == PROBES.keys()
+    assert served.agreed == CONVERSATIONS.keys()
     assert not served.harmony
     assert ids(served.chat, REASONED) == ids(model.chat(), REASONED)
     assert caplog.messages == []
@@ -111,7 +134,7 @@ async def test_the_content_format_is_the_servers(tmp_path: Path, content_format:
     async with serving(model.chat(content_format)) as (_, endpoint):
         served = await started(endpoint, model)
     assert ids(served.chat, EMPTY_SYSTEM) == ids(model.chat(content_format), EMPTY_SYSTEM)
-    assert served.agreed == PROBES.keys()
+    assert served.agreed == CONVERSATIONS.keys()
 
 
 async def test_defaults_of_the_server_that_show_with_reasoning_alone_are_said_at_the_start(
@@ -124,8 +147,8 @@ async def test_defaults_of_the_server_that_show_with_reasoning_alone_are_said_at
         said = await ChatIds(endpoint, "fake").of(REASONED)
     assert said == ids(theirs, REASONED) != ids(served.chat, REASONED), "so the turn goes to the chat endpoint"
     [warning] = caplog.messages
-    assert f"2 in {len(PROBES)} kinds of conversation, such as reasoning in the history" in warning
-    assert served.agreed == PROBES.keys() - {"reasoning in the history", "reasoning in an older turn"}
+    assert f"2 in {len(CONVERSATIONS)} kinds of conversation, such as reasoning in the history" in warning
+    assert served.agreed == CONVERSATIONS.keys() - {"reasoning in the history", "reasoning in an older turn"}
 
 
 async def test_older_releases_that_ignore_these_defaults_at_tokenize_are_found_out(
@@ -146,7 +169,7 @@ async def test_defaults_that_end_every_prompt_otherwise_are_no_reason_not_to_sta
     async with serving(model.chat(enable_thinking=False)) as (_, endpoint):
         served = await started(endpoint, model)
     assert served.agreed == frozenset()
-    assert f"{len(PROBES)} in {len(PROBES)} kinds" in caplog.text
+    assert f"{len(CONVERSATIONS)} in {len(CONVERSATIONS)} kinds" in caplog.text
 
 
 async def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -194,14 +217,14 @@ async def test_one_that_the_files_do_not_show_is_found_out_by_its_chat_endpoint(
     rendered = HfChat(model.tokenizer, CHATML + "{{ 'as Harmony does' }}")
     async with serving(rendered, tokenize_chat=model.chat()) as (_, endpoint):
         asked = ChatIds(endpoint, "fake")
-        await asked.checked(PROBES.values())
+        await asked.checked(CONVERSATIONS.values())
         assert await asked.of(REASONED) is None
 
 
 async def test_with_render_even_a_harmony_model_has_a_fast_path_as_far_as_they_agree(tmp_path: Path) -> None:
     model = Model(tmp_path, CHATML, model_type="gpt_oss")
     async with serving(model.chat(), render_status=200, tokenize_status=404) as (_, endpoint):
-        assert (await started(endpoint, model)).agreed == PROBES.keys()
+        assert (await started(endpoint, model)).agreed == CONVERSATIONS.keys()
 
 
 async def test_a_router_that_says_nothing_is_taken_at_its_word_and_the_log_says_what_it_costs(
@@ -231,7 +254,7 @@ async def test_a_server_that_comes_up_later_has_to_render_as_the_first_one_where
     ]
     for first, later, says in cases:
         async with serving(first) as (_, endpoint):
-            chat, harmony, agreed = await started(endpoint, model)
+            chat, harmony, agreed, _ = await started(endpoint, model)
         served = ServedModel(info, chat, True, True, harmony, agreed)
         async with serving(later) as (server, endpoint):
             found = await difference(endpoint, served, remote_settings(server.url), ChatIds(endpoint, "fake"))

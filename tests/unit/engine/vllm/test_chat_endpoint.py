@@ -3,17 +3,18 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage, Conversation
-from forefill_service.engine import ChatRequest, Output, Priority, Request
+from forefill_service.chat.parts import AnswerSplitter
+from forefill_service.engine import ChatRequest, FakeSplitter, Output, Priority, Request
 from forefill_service.engine.vllm.chat_endpoint import VllmChatEndpoint
 from forefill_service.errors import EngineSlow, Reason, Refusal
 
-CONVERSATION = Conversation((ChatMessage("user", "So?"),), {})
+CONVERSATION = Conversation((ChatMessage("user", "So?"),))
 STICKS = Conversation(CONVERSATION.messages, {"sticks": True})
 REFUSED = Conversation(CONVERSATION.messages, {"refused": True})
 FOREVER = 60.0
@@ -27,6 +28,10 @@ class Rendering:
         self.goes_on = threading.Event()
         self.begun = threading.Semaphore(0)
         self.threads: list[int] = []
+        self.split: AnswerSplitter | None = None
+
+    def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
+        return self.split
 
     def ids(self, conversation: Conversation) -> list[int]:
         self.threads.append(threading.get_ident())
@@ -109,3 +114,10 @@ async def test_an_answer_says_its_prompt_with_its_first_part(rendering: Renderin
     asked = ChatRequest(CONVERSATION, Sampling(), Priority.GENERATION)
     said = [output.prompt_ids async for output in endpoint(rendering).generate(asked)]
     assert said == [(3,), None]
+
+
+async def test_an_answer_comes_apart_as_vllms_parsers_split_it(rendering: Rendering) -> None:
+    rendering.split = FakeSplitter(1)
+    asked = ChatRequest(CONVERSATION, Sampling(), Priority.GENERATION)
+    said = [(output.text, output.reasoning) async for output in endpoint(rendering).generate(asked)]
+    assert said == [("", "a"), ("b", "")]

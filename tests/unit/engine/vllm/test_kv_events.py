@@ -1,9 +1,11 @@
 """vLLM's words on its cache, in our names."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from forefill_service.cache.blocks import BlockNames, CacheChange
+import pytest
+from forefill_service.cache.blocks import BlockNames, CacheChange, root_of
 from forefill_service.chat.token_ids import TokenIds
 from forefill_service.engine.vllm.kv_events import BlockNameMap
 
@@ -21,6 +23,7 @@ class BlockStored:
     block_size: int = BLOCK
     extra_keys: list[Any] | None = None
     group_idx: int | None = None
+    lora_name: str | None = None
 
 
 @dataclass
@@ -38,8 +41,8 @@ class AllBlocksCleared:
     nothing: list[int] = field(default_factory=list)
 
 
-def names(salt: str | None = None) -> tuple[int, ...]:
-    return tuple(BlockNames(BLOCK, salt).of(TokenIds((), IDS)))
+def names(root: Hashable = None) -> tuple[int, ...]:
+    return tuple(BlockNames(BLOCK, root).of(TokenIds((), IDS)))
 
 
 def test_stored_blocks_have_the_names_that_planners_use() -> None:
@@ -53,6 +56,15 @@ def test_a_salt_gives_the_names_of_that_salt() -> None:
         [BlockStored([b"a", b"b", b"c"], None, list(IDS), extra_keys=[("s",), None, None])]
     )
     assert change.stored == names("s")
+
+
+@pytest.mark.parametrize(("salt", "keys"), [(None, ("sql",)), ("s", ("sql", "s"))])
+def test_an_adapter_gives_the_names_of_that_adapter(salt: str | None, keys: tuple[str, ...]) -> None:
+    stored = BlockStored([b"a", b"b", b"c"], None, list(IDS), extra_keys=[keys, ("sql",), ("sql",)], lora_name="sql")
+    [change] = BlockNameMap().changes([stored])
+    assert change.stored == names(root_of(salt, adapter="sql"))
+    assert change.stored != names(root_of(salt, adapter="poems"))
+    assert change.stored != names(salt)
 
 
 def test_removed_blocks_are_named_as_they_were_stored() -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from forefill_service.chat.generation import Output
+from forefill_service.chat.generation import Output, Sampling
 from forefill_service.engine import EngineInfo, EngineLoad, FakeEngine, Request
 from forefill_service.engine.base import ONE_TOKEN, RANK_HEADER, ChatRequest, Engine, Priority
 from forefill_service.engine.vllm import EmbeddedEngine
@@ -24,7 +24,7 @@ class Whole:
 
     name, up = "embedded", True
     info, chat = EngineInfo("model", 16, 8192), FakeEngine().chat
-    rendering = SimpleNamespace(ids=lambda _: [1, 2, 3])
+    rendering = SimpleNamespace(ids=lambda _: [1, 2, 3], splitter=lambda *_: None)
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -34,6 +34,9 @@ class Whole:
 
     def load_of(self, rank: int) -> EngineLoad:
         return self.loads.of(rank)
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        return f"checked {adapter}"
 
     async def generate(self, request: Request, rank: int) -> AsyncGenerator[Output, None]:
         self.asked.append(rank)
@@ -64,6 +67,10 @@ def request() -> Request:
 async def test_a_request_goes_to_its_own_rank(whole: Whole, ranks: list[EmbeddedRank]) -> None:
     assert [output.text async for output in ranks[2].generate(request())] == ["a", "b"]
     assert whole.asked == [2]
+
+
+async def test_what_one_rank_can_do_all_can(ranks: list[EmbeddedRank]) -> None:
+    assert await ranks[1].check(Sampling(), "sql") == "checked sql"
 
 
 async def test_closing_the_generator_aborts_it_at_once(whole: Whole, ranks: list[EmbeddedRank]) -> None:
@@ -100,7 +107,9 @@ def test_sessions_are_placed_on_ranks_by_their_load(ranks: list[EmbeddedRank]) -
 def test_an_embedded_vllm_with_data_parallelism_is_placed_on_by_ranks() -> None:
     def engines(ranks: int) -> list[str]:
         config = SimpleNamespace(
-            model_config=SimpleNamespace(get_diff_sampling_param=dict, max_model_len=8192),
+            model_config=SimpleNamespace(
+                get_diff_sampling_param=dict, max_model_len=8192, get_vocab_size=lambda: 49152
+            ),
             parallel_config=SimpleNamespace(data_parallel_size=ranks),
             cache_config=SimpleNamespace(block_size=16, num_gpu_blocks=100),
         )

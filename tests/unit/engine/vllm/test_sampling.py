@@ -1,8 +1,11 @@
 """The sampling that vLLM is asked for if the model has defaults of its own."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
-from forefill_service.chat.generation import Sampling
-from forefill_service.engine.vllm.sampling import ModelSampling
+from forefill_service.chat.generation import Sampling, Structure, TokenLogprob, TokenLogprobs
+from forefill_service.engine.vllm.sampling import ModelSampling, logprobs_of
 
 
 def test_the_limit_of_the_model_is_told() -> None:
@@ -36,14 +39,18 @@ def test_all_that_a_session_may_say_is_passed_on() -> None:
         allowed_token_ids=(5, 6),
         bad_words=("c",),
         skip_special_tokens=False,
+        structure=Structure("choice", ("a", "b")),
+        logprobs=2,
     )
-    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name != "max_tokens"}
+    named_otherwise = ("max_tokens", "structure")
+    said = {name: getattr(sampling, name) for name in Sampling.__dataclass_fields__ if name not in named_otherwise}
     assert ModelSampling.of({}).arguments(sampling) == said | {
         "stop": ["a", "b"],
         "stop_token_ids": [7, 8],
         "logit_bias": {5: -1.0},
         "allowed_token_ids": [5, 6],
         "bad_words": ["c"],
+        "structured_outputs": {"choice": ["a", "b"]},
     }
 
 
@@ -67,3 +74,22 @@ def test_it_says_whether_the_model_penalizes_what_the_answer_has_said(
     defaults: dict[str, float], penalizes: bool
 ) -> None:
     assert ModelSampling.of(defaults).penalizes is penalizes
+
+
+def found(logprob: float, text: str | None) -> Any:
+    return SimpleNamespace(logprob=logprob, decoded_token=text)
+
+
+def test_the_likeliest_tokens_come_first_wherever_vllm_names_the_one_that_was_drawn() -> None:
+    drawn_third = {7: found(-3.0, " c"), 5: found(-0.5, " a"), 6: found(-1.0, None)}
+    part = SimpleNamespace(token_ids=[7], logprobs=[drawn_third])
+    a, b, c = TokenLogprob(5, " a", -0.5), TokenLogprob(6, "", -1.0), TokenLogprob(7, " c", -3.0)
+    assert logprobs_of(part, 2) == (TokenLogprobs(c, (a, b)),)
+    assert logprobs_of(part, 3) == (TokenLogprobs(c, (a, b, c)),)
+    assert logprobs_of(part, 0) == (TokenLogprobs(c, ()),)
+    assert logprobs_of(part, None) == ()
+
+
+def test_a_token_that_cannot_come_has_the_least_logprob_there_is() -> None:
+    part = SimpleNamespace(token_ids=[7], logprobs=[{7: found(float("-inf"), "x")}])
+    assert logprobs_of(part, 0)[0].token.logprob == -9999.0

@@ -1,7 +1,9 @@
 """vLLM's arguments on this machine."""
 
+from typing import Any
+
 import pytest
-from forefill_service.engine.vllm.start import cpu_environment, slow_in_bfloat16
+from forefill_service.engine.vllm.start import cpu_environment, eager_environment, slow_in_bfloat16
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,19 @@ def test_vllm_computes_on_all_of_few_cpus_unless_the_user_says_otherwise(
 ) -> None:
     added = cpu_environment(cpus, environment)
     assert added == ({"VLLM_CPU_NUM_OF_RESERVED_CPU": "0"} if reserves_none else {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "compiles_nothing"),
+    [
+        ({"enforce_eager": True}, {}, True),
+        ({"enforce_eager": True}, {"TORCHDYNAMO_DISABLE": "0"}, False),
+        ({"enforce_eager": False}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_vllm_that_does_not_compile_its_model_compiles_nothing_while_it_answers(
+    arguments: dict[str, Any], environment: dict[str, str], compiles_nothing: bool
+) -> None:
+    added = eager_environment(arguments, environment)
+    assert added == ({"TORCHDYNAMO_DISABLE": "1"} if compiles_nothing else {})

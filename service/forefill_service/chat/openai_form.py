@@ -1,0 +1,41 @@
+"""A conversation in the form of a request to vLLM's chat endpoint, which renders it with the code that decides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .messages import ChatMessage, Conversation, ToolCall
+
+
+def chat_fields(conversation: Conversation) -> dict[str, Any]:
+    """Return the fields of a chat completion that decide which prompt it has, but for `tool_choice`.
+
+    What is not set is left out, so that the endpoint fills it in as for any client.
+    """
+    given = {
+        "tools": [dict(tool) for tool in conversation.tools],
+        "documents": [dict(document) for document in conversation.documents],
+        "reasoning_effort": conversation.reasoning_effort,
+        "chat_template_kwargs": dict(conversation.template_kwargs),
+    }
+    fields: dict[str, Any] = {"messages": [_message(message) for message in conversation.messages]}
+    fields |= {name: value for name, value in given.items() if value}
+    if conversation.continue_final_message:
+        fields |= {"continue_final_message": True, "add_generation_prompt": False}
+    return fields
+
+
+def _message(message: ChatMessage) -> Mapping[str, Any]:
+    said: dict[str, Any] = {"role": message.role, "content": message.content if message.has_content else None}
+    if message.name is not None:
+        said["name"] = message.name
+    if message.tool_calls:
+        said["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        said["tool_call_id"] = message.tool_call_id
+    if message.reasoning is not None:
+        said["reasoning"] = message.reasoning
+    return said
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

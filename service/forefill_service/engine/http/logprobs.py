@@ -1,0 +1,60 @@
+"""The logprobs in the responses of vLLM's completions and chat completions, which are of two shapes.
+
+Both are asked for tokens as ids ("token_id:42"): alternatives may have the same text, and completions name them by it.
+Completions report as many alternatives as are asked for, and the token beside them; chat completions report the token
+as one of so many, likely or not.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ...chat.generation import LEAST_LOGPROB, TokenLogprob, TokenLogprobs
+from ...errors import EngineRefused
+
+_ID = "token_id:"
+
+Place = list[tuple[str, float | None]]
+"""Tokens with their logprobs: first that of the answer, then the likeliest."""
+
+
+class LogprobsReader:
+    """Reads those of one answer. `likeliest` is the number that was asked for; `text_of` returns a token's text."""
+
+    def __init__(self, likeliest: int, text_of: Callable[[int], str]) -> None:
+        self._likeliest = likeliest
+        self._text_of = text_of
+
+    def of(self, said: Mapping[str, Any]) -> tuple[TokenLogprobs, ...]:
+        """Return the logprobs of one part of the answer. Raises EngineRefused if they cannot be read."""
+        try:
+            places = _of_chat(said["content"] or []) if "content" in said else _of_completion(said)
+            return tuple(TokenLogprobs.of(self._tokens(place), self._likeliest) for place in places)
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineRefused("its logprobs are not those of vLLM; leave Sampling.logprobs out") from error
+
+    def _tokens(self, place: Place) -> list[TokenLogprob]:
+        found: dict[int, float] = {}
+        for token, logprob in place:
+            found.setdefault(int(token.removeprefix(_ID)), LEAST_LOGPROB if logprob is None else logprob)
+        return [TokenLogprob(token, self._text_of(token), logprob) for token, logprob in found.items()]
+
+
+def asked_of_completions(likeliest: int) -> dict[str, Any]:
+    """Return the fields of a completion that ask for logprobs."""
+    return {"logprobs": likeliest, "return_tokens_as_token_ids": True}
+
+
+def asked_of_chat(likeliest: int) -> dict[str, Any]:
+    """Return the fields of a chat completion that ask for logprobs."""
+    return {"logprobs": True, "top_logprobs": likeliest, "return_tokens_as_token_ids": True}
+
+
+def _of_completion(said: Mapping[str, Any]) -> Iterator[Place]:
+    for token, logprob, others in zip(said["tokens"], said["token_logprobs"], said["top_logprobs"], strict=True):
+        yield [(token, logprob), *(others or {}).items()]
+
+
+def _of_chat(content: list[Mapping[str, Any]]) -> Iterator[Place]:
+    for place in content:
+        others = place.get("top_logprobs") or ()
+        yield [(place["token"], place["logprob"]), *((other["token"], other["logprob"]) for other in others)]

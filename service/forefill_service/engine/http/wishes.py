@@ -1,0 +1,72 @@
+"""Whether a server can answer as a session wishes, asked when the session opens.
+
+vLLM validates a request before it runs it, so the sampling is sent with a request for one token: a server that refuses
+it says why, one that accepts it has compiled a grammar by the first SUBMIT. Servers ignore fields that they do not
+know, so a structure might be ignored in silence: each is first sent an empty one, which vLLM refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ...errors import EngineBusy, EngineRefused, EngineSlow, Reason, Refusal
+from ..base import Priority, Request
+
+if TYPE_CHECKING:
+    from ...chat.generation import Sampling
+    from .client import ServerClient
+    from .monitor import ServerMonitor
+
+
+class Wishes:
+    """Asks one server; `seconds` is the limit for all of its answers to one session."""
+
+    def __init__(self, client: ServerClient, monitor: ServerMonitor, seconds: float) -> None:
+        self._client = client
+        self._monitor = monitor
+        self._seconds = seconds
+        self._knows_structures = False
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        """Return the version of the adapter, "" if there is none.
+
+        Raises Refusal (INVALID_SAMPLING, ADAPTER_NOT_FOUND), EngineError if the server does not say.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                version = await self._version(adapter) if adapter else ""
+                if sampling.structure is not None and not self._knows_structures:
+                    await self._check_structures()
+                if sampling.only_the_engine_knows:
+                    await self._try(sampling, adapter)
+                return version
+        except TimeoutError:
+            raise EngineSlow(f"{self._client.name} did not answer within {self._seconds:g} s") from None
+
+    async def _version(self, adapter: str) -> str:
+        cards = await self._client.cards()
+        names = [str(card.get("id")) for card in cards if card.get("id") != self._client.served.info.model]
+        if adapter not in names:
+            raise Refusal(Reason.ADAPTER_NOT_FOUND, f"it has {', '.join(names) or 'none'}")
+        return next(str(card.get("root") or "") for card in cards if card.get("id") == adapter)
+
+    async def _check_structures(self) -> None:
+        self._knows_structures = await self._client.knows_structures()
+        if not self._knows_structures:
+            raise Refusal(
+                Reason.INVALID_SAMPLING, "this vLLM server does not know structured outputs; it needs a later release"
+            )
+
+    async def _try(self, sampling: Sampling, adapter: str) -> None:
+        prompt = self._client.served.chat.encode("a")
+        request = Request(prompt, sampling.limited(1), Priority.GENERATION, adapter=adapter)
+        try:
+            async with aclosing(self._monitor.watched(self._client.outputs(request, 1))) as outputs:
+                async for _ in outputs:
+                    pass
+        except EngineBusy:
+            raise
+        except EngineRefused as refused:
+            raise Refusal(Reason.INVALID_SAMPLING, str(refused)) from refused

@@ -1,0 +1,73 @@
+"""What vLLM says of a sampling before there is a prompt, without vLLM: in its words, and in a short time."""
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from forefill_service.engine.vllm import validation
+from forefill_service.engine.vllm.validation import Validation
+from forefill_service.errors import Reason, Refusal
+
+CONFIG = SimpleNamespace(model_config="model", speculative_config="drafts", structured_outputs_config="structures")
+VLLM: Any = SimpleNamespace(vllm_config=CONFIG, renderer=SimpleNamespace(get_tokenizer=lambda: "tokenizer"))
+
+
+class Params:
+    """vLLM's parameters; `says` is done when they are verified, and `of_words` when words are looked up."""
+
+    def __init__(
+        self, says: Callable[[], object] = lambda: None, of_words: Callable[[], object] = lambda: None
+    ) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+        self._says, self._of_words = says, of_words
+
+    def verify(self, *arguments: Any) -> None:
+        self.seen.append(arguments)
+        self._says()
+
+    def update_from_tokenizer(self, tokenizer: Any) -> None:
+        self.seen.append((tokenizer,))
+        self._of_words()
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def says() -> None:
+        raise error
+
+    return says
+
+
+async def test_it_is_asked_with_all_that_it_needs_to_know() -> None:
+    params: Any = Params()
+    await Validation(VLLM).validate(lambda: params)
+    assert params.seen == [("model", "drafts", "structures", "tokenizer"), ("tokenizer",)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Params(says=raising(ValueError("no such\ntype"))),
+        lambda: Params(of_words=raising(RuntimeError("no such\ntype"))),
+        raising(ValueError("no such\ntype")),
+    ],
+)
+async def test_what_it_does_not_take_is_refused_in_its_words(make: Any) -> None:
+    with pytest.raises(Refusal, match="no such type") as refusal:
+        await Validation(VLLM).validate(make)
+    assert refusal.value.reason is Reason.INVALID_SAMPLING
+
+
+async def test_what_takes_it_long_is_refused_and_the_next_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "SECONDS", 0.02)
+    stuck, checker = threading.Event(), Validation(VLLM)
+    slow: Any = Params(says=lambda: stuck.wait(20))
+    with pytest.raises(Refusal, match="make the structure simpler") as refusal:
+        await checker.validate(lambda: slow)
+    assert refusal.value.reason is Reason.INVALID_SAMPLING
+    stuck.set()
+    monkeypatch.setattr(validation, "SECONDS", 20)
+    quick: Any = Params()
+    await checker.validate(lambda: quick)
+    assert quick.seen
