@@ -215,13 +215,9 @@ def plain_json(struct: Struct) -> dict[str, Any]:
 
 
 def _with_integers(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _with_integers(item) for key, item in cast("dict[str, Any]", value).items()}
-        case list():
-            items: list[Any] = value
-            return [_with_integers(item) for item in items]
-        case float() if value.is_integer():
-            return int(value)
-        case _:
-            return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_with_integers(item) for item in cast("list[object]", value)]
+    given = as_mapping(value)
+    return value if given is None else {key: _with_integers(item) for key, item in given.items()}
