@@ -93,6 +93,11 @@ class SessionTasks:
         self._running: set[asyncio.Future[Any]] = set()
         self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def ended(self) -> bool:
+        """Whether they end, or have ended: no more may be spawned."""
+        return self._ended.done()
+
     async def run(self, first: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a first task and all that it spawns, until `end`.
 

@@ -278,6 +278,18 @@ async def test_an_open_session_is_told_that_the_server_stops_and_goes_on() -> No
         assert stage.finished(submit).reason == "stop"
 
 
+@pytest.mark.parametrize("yields", [1, 20])
+async def test_a_session_whose_stream_was_cancelled_is_told_nothing_more(yields: int) -> None:
+    async with on_stage() as stage:
+        stage.task.cancel()
+        for _ in range(yields):
+            await asyncio.sleep(0)
+        stage.runner.go_away(3.0)
+        await settle()
+        assert stage.task.cancelled()
+        assert GoAway(3.0) not in stage.said
+
+
 async def test_a_session_that_renders_its_base_is_stopped_at_once() -> None:
     stage = Stage()
     stage.render_gate.held = True
