@@ -176,6 +176,11 @@ def test_invalid_sampling_is_refused_by_name(sampling: pb.Sampling, named: str) 
     assert refusal.value.reason is Reason.INVALID_SAMPLING
 
 
+def test_the_bounds_of_a_value_are_said_in_full() -> None:
+    with pytest.raises(Refusal, match="max_tokens is 0 but must be at least 1 and at most 2,147,483,647"):
+        event_from(pb.ComposeRequest(open=pb.Open(sampling=pb.Sampling(max_tokens=0))))
+
+
 @pytest.mark.parametrize(
     ("opening", "named"),
     [
