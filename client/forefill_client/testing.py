@@ -61,8 +61,8 @@ class FakeServer:
         refuse_every: Refuse every Nth answer; 0 refuses none.
         break_every: Lose the engine in the middle of every Nth answer; 0 never does.
         flags: Other flags of forefill-server with their values, such as `max_draft_code_points=100`. What is not given
-            has the server's default, whatever the environment says, but for `pregeneration` and `stop_grace_seconds`,
-            which is 0.
+            has the server's default, whatever the environment says, but for `pregeneration`, and for `go_away_seconds`
+            and `stop_grace_seconds`, which are 0.
 
     Raises:
         ServiceNotInstalled: When it is started without the extra `service`.
@@ -82,7 +82,7 @@ class FakeServer:
         **flags: Any,
     ) -> None:
         self._answer = answer
-        self._flags: dict[str, Any] = {"pregeneration": False, "stop_grace_seconds": 0} | flags
+        self._flags: dict[str, Any] = {"pregeneration": False, "go_away_seconds": 0, "stop_grace_seconds": 0} | flags
         self._flags |= {"fake_answer_tokens": answer_tokens, "fake_decode_speed": decode_speed}
         self._flags |= {"fake_prefill_speed": prefill_speed}
         self._flags |= {"fake_refuse_every": refuse_every, "fake_break_every": break_every}

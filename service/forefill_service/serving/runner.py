@@ -111,7 +111,7 @@ class SessionRunner:
     def go_away(self, within_seconds: float) -> None:
         """Tell the client that the server stops, and when; once, and not before it knows that the session is open."""
         self._goes_away = within_seconds
-        if self._is_open and not self._tasks.over:
+        if self._is_open and not self._tasks.ended:
             self._tasks.spawn(partial(self._say_go_away, within_seconds))
 
     def stop(self) -> None:

@@ -91,9 +91,12 @@ class SessionTasks:
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Future[Any]] = set()
-        #: Whether they are ended, or being cancelled: nothing more can be spawned.
-        self.over = False
         self._ended: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self) -> bool:
+        """Whether they end, or have ended: no more may be spawned."""
+        return self._ended.done()
 
     async def run(self, first: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a first task and all that it spawns, until `end`.
@@ -105,7 +108,6 @@ class SessionTasks:
             try:
                 refusal = await self._ended
             finally:
-                self.over = True
                 for task in self._running:
                     task.cancel()
         if refusal is not None:

@@ -44,7 +44,7 @@ def sampling_from(message: pb.Sampling) -> Sampling:
     for name, (lowest, highest, inclusive) in _SAMPLING_RANGES.items():
         value = values[name]
         if value is not None and not (lowest <= value <= highest and (inclusive or value > lowest)):
-            bounds = f"{'at least' if inclusive else 'above'} {lowest:g} and at most {highest:g}"
+            bounds = f"{'at least' if inclusive else 'above'} {lowest:g} and at most {highest:,}"
             raise Refusal(Reason.INVALID_SAMPLING, f"{name} is {value:g} but must be {bounds}")
     if (values["min_tokens"] or 0) > (values["max_tokens"] or math.inf):
         raise Refusal(Reason.INVALID_SAMPLING, "min_tokens must be at most max_tokens")

@@ -269,15 +269,6 @@ async def test_a_session_is_told_once_that_the_server_stops_after_it_was_told_th
     await stage.does(End())
 
 
-async def test_a_session_that_is_over_is_told_nothing() -> None:
-    async with on_stage() as stage:
-        stage.task.cancel()
-        await asyncio.sleep(0)  # its tasks are being cancelled, and have not ended
-        stage.runner.go_away(3.0)
-        await settle()
-        assert not stage.all(GoAway)
-
-
 async def test_an_open_session_is_told_that_the_server_stops_and_goes_on() -> None:
     async with on_stage() as stage:
         stage.runner.go_away(3.0)
@@ -285,6 +276,18 @@ async def test_an_open_session_is_told_that_the_server_stops_and_goes_on() -> No
         assert stage.said[-1] == GoAway(3.0)
         submit = await stage.submits("one")
         assert stage.finished(submit).reason == "stop"
+
+
+@pytest.mark.parametrize("yields", [1, 20])
+async def test_a_session_whose_stream_was_cancelled_is_told_nothing_more(yields: int) -> None:
+    async with on_stage() as stage:
+        stage.task.cancel()
+        for _ in range(yields):
+            await asyncio.sleep(0)
+        stage.runner.go_away(3.0)
+        await settle()
+        assert stage.task.cancelled()
+        assert GoAway(3.0) not in stage.said
 
 
 async def test_a_session_that_renders_its_base_is_stopped_at_once() -> None:

@@ -241,6 +241,11 @@ def test_no_logprobs_are_not_the_same_as_those_of_the_tokens_alone(logprobs: int
     assert opening == Open(sampling=Sampling(logprobs=logprobs))
 
 
+def test_the_bounds_of_a_value_are_said_in_full() -> None:
+    with pytest.raises(Refusal, match="max_tokens is 0 but must be at least 1 and at most 2,147,483,647"):
+        event_from(pb.ComposeRequest(open=pb.Open(sampling=pb.Sampling(max_tokens=0))))
+
+
 @pytest.mark.parametrize(
     ("opening", "named"),
     [
