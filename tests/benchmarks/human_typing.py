@@ -39,7 +39,7 @@ PAUSE_MS = 600.0
 COPIED_PAUSES = 3.3 / 47
 """The share of gaps of PAUSE_MS and more in copied sentences; gaps above LONGEST_COPIED_MS are left out."""
 LONGEST_COPIED_MS = 5000.0
-MESSAGES_OF_A_TYPIST = 5
+MESSAGES_OF_A_TYPIST = 20
 SHARES = (5, 25, 50, 75, 90)
 
 

@@ -20,7 +20,7 @@ on a queue, with the gaps of a normal distribution (`TypingModel`); `replay_to_q
     await asyncio.gather(simulator.simulate_typing("Show me all patients"), consumer.run())
     print(consumer.answer, consumer.report)
 
-It needs nothing but the standard library.
+It needs no package that the client does not need anyway.
 """
 
 from ..field_docs import show_field_docs

@@ -142,7 +142,12 @@ class HumanTypingModel:
         """Draw one of them."""
         pace_ms = self.pace_ms * _log_normal(1.0, self.pace_spread, rng)
         mark_share = rng.betavariate(self.mark_alpha, self.mark_beta)
-        return Typist(self, pace_ms, mark_share, self._correction_rate(rng))
+        return Typist(self, pace_ms, mark_share, self._correction_rate(rng), self._hold_ms(pace_ms, rng))
+
+    def _hold_ms(self, pace_ms: float, rng: Random) -> float:
+        if self.keyboard is None:
+            return 0.0
+        return HOLD_MS * math.pow(pace_ms / _PUBLISHED_PACE_MS, HOLD_BY_PACE) * _log_normal(1.0, HOLD_SPREAD, rng)
 
     def _correction_rate(self, rng: Random) -> float:
         if not self.correction_spread:
@@ -163,13 +168,10 @@ class Typist:
     """The share of this person's messages that end in a mark."""
     correction_rate: float
     """The share of characters at which this person begins a correction."""
+    hold_ms: float
+    """How long this person holds a key down, in milliseconds; 0 without a keyboard."""
     burst: float = 1.0
     """The present burst's intervals as a multiple of the usual ones."""
-
-    @property
-    def hold_ms(self) -> float:
-        """The time for which this person holds a key down, in milliseconds: shorter for fast people."""
-        return HOLD_MS * math.sqrt(self.pace_ms / _PUBLISHED_PACE_MS)
 
     @property
     def rollover_share(self) -> float:
@@ -266,9 +268,13 @@ Nothing is published about the pause before Enter: it is the log's, as a multipl
 
 HOLD_MS: Final = 116.25
 """How long people of the middle pace hold a key down, in milliseconds."""
-ROLLOVER_SHARE: Final = 0.2
-"""Their share of keys that overlap, of those that can. On average over people of all paces, 25 % of all keys do."""
-ROLLOVER_BY_SPEED: Final = 1.8
+HOLD_BY_PACE: Final = 0.25
+"""The power of the pace with which that grows: set by hand, between none and what makes the log's people too slow."""
+HOLD_SPREAD: Final = 0.17
+"""The standard deviation of its logarithm between people of one pace: with the pace's, the published one."""
+ROLLOVER_SHARE: Final = 0.22
+"""The share of keys that overlap, of those that can, of people of the middle pace."""
+ROLLOVER_BY_SPEED: Final = 1.6
 """The power of the speed with which that share grows. It makes people differ about as much as published."""
 MOST_ROLLOVER: Final = 0.9
 """The largest share: about 70 % of all keys."""

