@@ -135,6 +135,9 @@ class ChatEndpoint(Protocol):
         The ids are those of the conversation. What `generate` yields is split already.
         """
 
+    def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        """Return a sampling as the splitter of an answer in this conversation needs it."""
+
     @property
     def splits(self) -> bool:
         """Whether answers come with their parts apart, whichever way they are asked for."""

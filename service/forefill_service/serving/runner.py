@@ -76,14 +76,16 @@ class SessionRunner:
             offers_hand_off=backend.hand_off_urls.offered,
         )
         self._owner = owner = Owner.of(backend, opening, tenant)
+        endpoint = owner.route.now.replica.engine.chat_endpoint
+        sampling = endpoint.adjusted(opening.conversation(opening.messages), opening.sampling)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
-        can_go_on = continuable(opening.sampling, penalizes=backend.info.penalizes)
+        can_go_on = continuable(sampling, penalizes=backend.info.penalizes)
         guesser = Guesser(owner, opening.pregeneration_mode, can_go_on=can_go_on)
         self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
-        pregenerator = Pregenerator(owner, prefiller, guesser, opening.sampling)
+        pregenerator = Pregenerator(owner, prefiller, guesser, sampling)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
-        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, opening.sampling, send)
+        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, sampling, send)
         self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
         self._turn: Turn | None = None
         self._interruption = Interruption()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from ...chat.generation import Output
+from ...chat.generation import Output, Sampling
 from ...chat.messages import Conversation
 from ...chat.parts import AnswerSplitter
 from ...chat.prompt import Chat
@@ -61,6 +61,10 @@ class FakeChatEndpoint:
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
         """Return a new splitter, if answers are to be split."""
         return None if self.new_splitter is None else self.new_splitter()
+
+    def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        """Return the sampling as it is."""
+        return sampling
 
     @property
     def splits(self) -> bool:

@@ -11,7 +11,7 @@ from .chat_ids import refusal
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from ...chat.generation import Output
+    from ...chat.generation import Output, Sampling
     from ...chat.messages import Conversation
     from ..base import ChatRequest
     from .client import ServerClient
@@ -55,6 +55,10 @@ class RemoteChatEndpoint:
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> None:
         """Return None: only the server has its parsers, and an answer to ids comes as the model wrote it."""
+
+    def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        """Return the sampling as it is: what the server needs for its parsers it adjusts itself."""
+        return sampling
 
     def _require_up(self) -> None:
         if not self._monitor.pulse.up:

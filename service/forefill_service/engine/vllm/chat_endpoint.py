@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from typing import TypeVar
 
-    from ...chat.generation import Output
+    from ...chat.generation import Output, Sampling
     from ...chat.messages import Conversation
     from ..base import ChatRequest
     from .rendering import VllmRendering
@@ -59,6 +59,10 @@ class VllmChatEndpoint:
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
         """Return what splits the answer that the engine gives to these ids; None if vLLM would send it as it is."""
         return self._rendering.splitter(conversation, prompt_ids)
+
+    def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        """Return a sampling as vLLM's parsers need it."""
+        return self._rendering.adjusted(conversation, sampling)
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; errors are those of `ids` and of the engine."""

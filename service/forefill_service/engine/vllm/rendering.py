@@ -9,6 +9,7 @@ Sources: `vllm.renderers.online_renderer`, `vllm.entrypoints.launchers.api_serve
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...chat.openai_form import chat_fields
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    from ...chat.generation import Sampling
     from ...chat.messages import Conversation
 
 _TOO_LONG = ("input_text", "input_tokens")
@@ -44,6 +46,7 @@ class VllmRendering:
         from vllm.renderers.chat_utils import load_chat_template
         from vllm.renderers.online_renderer import OnlineRenderer
 
+        self._splits_calls = bool(tool_call_parser)
         config, renderer = vllm.vllm_config, _OnThisThread(vllm.renderer)
         self._online = OnlineRenderer(
             model_config=config.model_config,
@@ -70,17 +73,31 @@ class VllmRendering:
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
         """Return a new splitter for the answer to a conversation; None if vLLM sends answers as they are."""
-        if (parser := self._online.parser) is None:
+        if not self.splits:
             return None
         request = self._request(conversation)
+        return VllmSplitter(self._parser(request), request, prompt_ids, flushes=not self.harmony)
+
+    def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        """Return a sampling as vLLM's parsers need it to split the answer: some look for the text of special tokens."""
+        if not self.splits:
+            return sampling
+        try:
+            request = self._request(conversation)
+            request.skip_special_tokens = sampling.skip_special_tokens
+            skips = self._parser(request).adjust_request(request).skip_special_tokens
+        except Exception:  # what vLLM does not accept is refused where it renders
+            return sampling
+        return replace(sampling, skip_special_tokens=skips)
+
+    def _parser(self, request: Any) -> Any:
         variables = {} if self.harmony else self._online.effective_chat_template_kwargs(request)
-        made = parser(
+        return self._online.parser(
             self._online.renderer.get_tokenizer(),
             request.tools,
             chat_template_kwargs=variables,
             model_config=self._online.model_config,
         )
-        return VllmSplitter(made, request, prompt_ids, flushes=not self.harmony)
 
     def ids(self, conversation: Conversation) -> list[int]:
         """Return the ids of a conversation; it takes milliseconds or more.
@@ -108,7 +125,8 @@ class VllmRendering:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
         # Tools are rendered with "none" as with "auto", which vLLM refuses if no parser of calls is set.
-        return ChatCompletionRequest(**chat_fields(conversation), tool_choice="none")
+        choice = "auto" if self._splits_calls and conversation.tools else "none"
+        return ChatCompletionRequest(**chat_fields(conversation), tool_choice=choice)
 
 
 def _words_of(error: ValidationError) -> str:
