@@ -3,7 +3,7 @@
 python client/examples/hand_off.py 127.0.0.1:50051 "Show me all patients" [--tool | --schema] [--image URL]
 
 The server has to know where vLLM is: forefill-server --openai-port 8000, or --engine remote with --hand-off-url. For
---tool, vLLM needs a parser: --openai-args '{"enable_auto_tool_choice": true, "tool_call_parser": "hermes"}'
+--tool, vLLM needs a parser: forefill-server --openai-port 8000 --tool-call-parser hermes
 """
 
 import argparse

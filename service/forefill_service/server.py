@@ -95,9 +95,8 @@ async def _compose_api(
                     f"{settings.server.host}:{port}", metrics_address, openai.address, backend, servicer, failed
                 )
             finally:
-                openai.stop()
                 healthy.stop()
-                await _stop(server, servicer, settings)
+                await _stop(server, servicer, openai, settings)
                 await pool.close()
 
 
@@ -127,7 +126,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
         await asyncio.gather(*(engine.close() for engine in engines))
 
 
-async def _stop(server: grpc.aio.Server, servicer: KeystrokeServicer, settings: Settings) -> None:
+async def _stop(server: grpc.aio.Server, servicer: KeystrokeServicer, openai: _OpenAiApi, settings: Settings) -> None:
     """Take no new streams, tell those that are open, end those that are still there, and wait for their answers."""
     go_away, grace = settings.server.go_away_seconds, settings.server.stop_grace_seconds
     stopped = asyncio.create_task(server.stop(go_away + grace))
@@ -135,6 +134,7 @@ async def _stop(server: grpc.aio.Server, servicer: KeystrokeServicer, settings: 
         if not servicer.engine_died.is_set():
             await servicer.drain(go_away)
     finally:
+        openai.stop()
         servicer.stop()
         await stopped
 

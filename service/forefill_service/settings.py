@@ -232,7 +232,7 @@ class HandOffSettings(Group):
     openai_args: dict[str, Any] = Field(
         default_factory=dict,
         description="more arguments of vLLM's API server for --openai-port, as JSON, for example "
-        '\'{"enable_auto_tool_choice": true, "tool_call_parser": "hermes"}\'; an API key is better set as VLLM_API_KEY',
+        '\'{"allowed_origins": ["https://app.example"]}\'; an API key is better set as VLLM_API_KEY',
     )
 
     @property

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import AsyncClient, CacheScope
 from forefill_service.chat.generation import Sampling
 from forefill_service.engine.http import RemoteEngine, connect
 from forefill_service.engine.vllm import EmbeddedEngine
@@ -15,6 +16,7 @@ from forefill_service.settings import Settings
 
 from tests.support.adapters import random_adapter
 from tests.support.embedded import started
+from tests.support.openai_call import asks, cached
 from tests.support.recording import RecordingEngine
 from tests.support.vllm_endpoint import ChatEndpoint, chat_endpoint, over_http
 from tests.support.wire import Answer, typing_at
@@ -125,6 +127,24 @@ async def test_vllm_agrees_that_another_adapter_finds_nothing(server: RunningSer
     assert cold.cached_tokens == 0
     _, warm = await ask(server, "sql", secret, typed=False)
     assert warm.cached_tokens > 0
+
+
+async def test_an_application_finds_what_was_warmed_with_its_adapter(engine: EmbeddedEngine) -> None:
+    async with (
+        running_server([engine], Settings(port=0, metrics_port=-1, openai_port=0)) as server,
+        AsyncClient.connect(server.address) as client,
+    ):
+        for name in (*NAMES, ""):
+            context = [("system", f"{name} {SYSTEM}")]
+            async with client.session(context, adapter=name, cache_scope=CacheScope.SESSION) as session:
+                await session.type(ASKED)
+                await session.flushed(await session.flush(len(ASKED)))
+                handed = await session.hand_off()
+                assert handed.model == (name or engine.info.model)
+                _, usage = await asks(handed, temperature=0, max_tokens=4)
+                assert cached(usage) == handed.cached_tokens > 0
+                _, usage = await asks(handed, model=NAMES[0] if name != NAMES[0] else engine.info.model, max_tokens=4)
+                assert cached(usage) == 0, "another model has blocks of its own"
 
 
 async def test_the_engines_events_name_the_blocks_as_planners_do(engine: EmbeddedEngine) -> None:

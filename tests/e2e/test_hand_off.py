@@ -24,7 +24,6 @@ QUESTION = "Show the names of all makers that sold more than three models, and h
 SCHEMA = {"type": "object", "properties": {"sql": {"type": "string", "maxLength": 8}}, "required": ["sql"]}
 TOOL = {"type": "function", "function": {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA}}
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 24}
-WITH_TOOLS = {"enable_auto_tool_choice": True, "tool_call_parser": "hermes"}
 CALLS: dict[str, dict[str, Any]] = {
     "plain": {},
     "a tool": {
@@ -45,7 +44,7 @@ def settings(**more: Any) -> Settings:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(embedded_engine: EmbeddedEngine) -> AsyncIterator[RunningServer]:
-    async with running_server([embedded_engine], settings(openai_args=WITH_TOOLS)) as server:
+    async with running_server([embedded_engine], settings(tool_call_parser="hermes")) as server:
         yield server
 
 
@@ -62,7 +61,7 @@ async def test_the_applications_call_finds_every_whole_block_that_was_warmed(
 ) -> None:
     async with (
         AsyncClient.connect(server.address) as client,
-        client.session(new_context(), cache_scope=scope) as session,
+        client.session(new_context(), cache_scope=scope, tools=CALLS[call].get("tools", ())) as session,
     ):
         block_size, computed = session.opened.block_size, 0
         for _ in range(2):

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Adapters:
-    """The adapters of one vLLM; `paths` are their directories, by name."""
+    """The adapters of one vLLM; `paths` are their directories, by name. `loaded` has those that it can answer with."""
 
     def __init__(self, vllm: AsyncLLM, paths: Mapping[str, str]) -> None:
         self._vllm = vllm
         self._paths = dict(paths)
         self._numbers = {name: number for number, name in enumerate(paths, 1)}
-        self._loaded: set[str] = set()
+        self.loaded: dict[str, LoRARequest] = {}
 
     async def load(self, name: str) -> None:
         """Have vLLM load an adapter. Raises Refusal (ADAPTER_NOT_FOUND), EngineDied."""
@@ -32,18 +32,19 @@ class Adapters:
 
         if name not in self._paths:
             raise Refusal(Reason.ADAPTER_NOT_FOUND, f"it has {', '.join(sorted(self._paths)) or 'none'}")
-        if name in self._loaded:
+        if name in self.loaded:
             return
+        request = self.request(name)
         try:
-            await self._vllm.add_lora(self.request(name))
+            await self._vllm.add_lora(request)
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process has died") from error
         except Exception as error:  # a file may be anything
             raise Refusal(Reason.ADAPTER_NOT_FOUND, one_line(error, type(error).__name__)) from error
-        self._loaded.add(name)
+        self.loaded[name] = request
 
-    def request(self, name: str) -> LoRARequest | None:
-        """Return what vLLM takes beside a request that this adapter answers; None for no adapter."""
+    def request(self, name: str) -> LoRARequest:
+        """Return what vLLM takes beside a request that this adapter answers."""
         from vllm.lora.request import LoRARequest
 
-        return LoRARequest(name, self._numbers[name], self._paths[name]) if name else None
+        return LoRARequest(name, self._numbers[name], self._paths[name])

@@ -138,7 +138,8 @@ class EmbeddedEngine:
 
         Raises EngineStartError with one line of cause.
         """
-        return self._foreign.counted(await openai_app(self.vllm, self.info.model, settings))
+        app = await openai_app(self.vllm, self.info.model, self._adapters.loaded, settings)
+        return self._foreign.counted(app)
 
     async def generate(self, request: Request, rank: int | None = None) -> AsyncGenerator[Output, None]:
         """Run one request on vLLM, on one of its data-parallel ranks if it has several."""
@@ -151,7 +152,7 @@ class EmbeddedEngine:
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
             self._sampling_params(request.sampling.limited(max_tokens)),
             f"forefill-{next(self._ids)}",
-            lora_request=self._adapters.request(request.adapter),
+            lora_request=self._adapters.request(request.adapter) if request.adapter else None,
             priority=int(request.priority),
             data_parallel_rank=rank,
         )

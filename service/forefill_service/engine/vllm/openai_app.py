@@ -14,6 +14,7 @@ from ..one_line import one_line
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from ...settings import Settings
@@ -43,10 +44,11 @@ class ForeignRequests:
         return counting
 
 
-async def openai_app(vllm: AsyncLLM, model_name: str, settings: Settings) -> Any:
+async def openai_app(vllm: AsyncLLM, model_name: str, adapters: dict[str, LoRARequest], settings: Settings) -> Any:
     """Return vLLM's application on this engine, with the model, the template and the parsers that it runs with.
 
-    Raises EngineStartError with one line of cause.
+    It answers with the `adapters` that are there when it is asked, which are those that sessions had loaded. Raises
+    EngineStartError with one line of cause.
     """
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
     from vllm.entrypoints.launchers.app import build_app
@@ -56,6 +58,7 @@ async def openai_app(vllm: AsyncLLM, model_name: str, settings: Settings) -> Any
         tasks = await vllm.get_supported_tasks()
         app = build_app(args, tasks, vllm.model_config)
         await init_app_state(vllm, app.state, args, tasks)
+        app.state.openai_serving_models.lora_requests = adapters
         app.state.server = SimpleNamespace()  # vLLM stops it if the engine dies, which forefill sees to
     except EngineStartError:
         raise
@@ -73,6 +76,8 @@ def _arguments(vllm: AsyncLLM, model_name: str, settings: Settings) -> Namespace
     args: Namespace = make_arg_parser(FlexibleArgumentParser()).parse_args([])
     args.model, args.served_model_name = config.model_config.model, [model_name]
     args.structured_outputs_config = config.structured_outputs_config
+    args.tool_call_parser = settings.engine.tool_call_parser or None
+    args.enable_auto_tool_choice = bool(settings.engine.tool_call_parser)
     args.disable_log_stats = True
     args.enable_prompt_tokens_details = True  # so that an application learns what its request found cached
     if settings.engine.chat_template is not None:
