@@ -77,6 +77,7 @@ def _holdback() -> Holdback:
 
 
 [_NEWLINE] = FakeChat().encode("\n")
+_BEFORE_ANSWER = FakeChat().encode("<|start|>assistant\n")
 
 
 def answer_to(
@@ -114,8 +115,8 @@ def rest_of(text: str, prompt_ids: Sequence[int], max_tokens: int) -> tuple[list
     A prompt that ends with the beginning of the text gets the rest: after all of it its end, which has no text.
     """
     words, ids = FakeChat().words_of(text), FakeChat().encode(text)
-    said = next(count for count in range(len(ids), -1, -1) if not count or prompt_ids[-count:] == ids[:count])
-    rest = words[said:]
+    begun = (count for count in range(len(ids), 0, -1) if _ends_with(prompt_ids, [*_BEFORE_ANSWER, *ids[:count]]))
+    rest = words[next(begun, 0) :]
     return rest[:max_tokens] or [""], "stop" if len(rest) <= max_tokens else "length"
 
 
@@ -130,6 +131,10 @@ def cut_at(words: list[str], reason: str, stops: Sequence[str]) -> tuple[list[st
         kept.append(words[len(kept)][:end])
         end -= len(kept[-1])
     return kept or [""], "stop"
+
+
+def _ends_with(ids: Sequence[int], end: Sequence[int]) -> bool:
+    return list(ids[-len(end) :]) == list(end)
 
 
 def _hash(ids: Sequence[int], before: int = 0) -> int:
