@@ -5,7 +5,8 @@ Each has one habit that can go wrong. They run on any tokenizer.
 
 _TURN_END = "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 
-SHOWS_ALL_AS_IT_IS = """{{- tools | tojson if tools }}{{ documents | tojson if documents }}
+SHOWS_ALL_AS_IT_IS = """{#- without the word "content" no message could be continued #}
+{{- tools | tojson if tools }}{{ documents | tojson if documents }}
 {{- [reasoning_effort, enable_thinking, builtin_tools, add_generation_prompt] }}
 {%- for m in messages %}{{- '\n' + m | tojson }}{%- endfor %}"""
 

@@ -324,8 +324,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
     """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
-    """The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-    cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    """The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+    its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -412,8 +412,8 @@ ends, INVALID_ARGUMENT. Shorten the prompt.
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
 """Stream ends, INVALID_ARGUMENT: a sampling value is out of range; the error message names it."""
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
-"""The chat template refused the messages, failed, or took too long; the error message has the template's own reason,
-cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+"""The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
+its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -537,8 +537,9 @@ class Open(_message.Message):
     """
     reasoning_effort: _builtins.str
     """Amount of reasoning: `reasoning_effort` of vLLM's chat endpoint, for example "none", "low" or "high". The engine
-    decides which values there are. As there, it also sets the template's `enable_thinking`, unless
-    `chat_template_kwargs` has that. Set by the client; at most 32 characters of [A-Za-z0-9_-]; default: the template's.
+    decides which values there are, and refuses others at SUBMIT (TEMPLATE_REFUSED). As there, it also sets the
+    template's `enable_thinking`, unless `chat_template_kwargs` has that. Set by the client; at most 32 characters of
+    [A-Za-z0-9_-]; default: the template's.
     """
     continue_final_message: _builtins.bool
     """Whether each draft is the beginning of the assistant's message, and the answer continues it, as with

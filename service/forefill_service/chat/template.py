@@ -112,7 +112,8 @@ class HfChat:
     def _own_variables(self, conversation: Conversation, template: Template) -> dict[str, Any]:
         """Return what vLLM gives to the template: what it reads, as far as it has a value."""
         if taken := sorted(self._reserved & conversation.template_kwargs.keys()):
-            raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs may not set {', '.join(taken)}")
+            words = f"chat_template_kwargs may not set {', '.join(taken)}; tools and documents are fields of Open"
+            raise Refusal(Reason.INVALID_OPEN, words)
         variables = variables_for_template(conversation)
         names = variables.keys() if template.variables is None else template.variables & variables.keys()
         return {name: variables[name] for name in names}
