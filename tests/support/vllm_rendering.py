@@ -20,7 +20,7 @@ from vllm.renderers.registry import renderer_from_config
 from .wire import Messages
 
 _ANY_TOOL_PARSER = "pythonic"
-"""It is not asked to parse anything; without one, vLLM refuses tools."""
+"""It is not asked to parse anything; without one, vLLM refuses tools, but for Harmony, which has its own."""
 
 
 class TemplateRaised(Exception):
@@ -76,7 +76,7 @@ class VllmChat:
             default_chat_template_kwargs=dict(default_kwargs or {}),
             reasoning_parser=model.config.structured_outputs_config.reasoning_parser,
             enable_auto_tools=True,
-            tool_parser=_ANY_TOOL_PARSER,
+            tool_parser=None if model.config.model_config.hf_config.model_type == "gpt_oss" else _ANY_TOOL_PARSER,
         )
 
     def ids(self, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> list[int]:
