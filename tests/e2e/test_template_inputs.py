@@ -156,9 +156,9 @@ async def test_a_session_asks_for_the_endpoints_ids_finds_what_it_warmed_and_get
 ) -> None:
     body, confirmed, text = BODIES[name], "Which wards have ", "Which wards have free beds?"
     request = with_draft(body, text)
-    expected = await side.endpoint.complete((), **request)
+    expected = await side.endpoint.complete_request(request)
     calls = {"tool_choice": "none"} if "tools" in body else {}  # the endpoint would cut them out of the text
-    whole = await side.endpoint.complete((), **request, **calls, max_tokens=12)
+    whole = await side.endpoint.complete_request({**request, **calls, "max_tokens": 12})
     opening = opening_of(body)
     opening.sampling.CopyFrom(pb.Sampling(temperature=0, max_tokens=12))
     del side.engine.requests[:]
@@ -187,9 +187,8 @@ async def test_the_turn_after_a_draft_that_was_continued_has_both_as_one_message
         await typist.event(rewrite=rewrite)
         await typist.submit("Because")
     said = {"role": "assistant", "content": f"There are{first.text}"}
-    expected = await side.endpoint.complete(
-        (), **with_draft({**body, "messages": [*body["messages"], said, asked]}, "Because")
-    )
+    request = with_draft({**body, "messages": [*body["messages"], said, asked]}, "Because")
+    expected = await side.endpoint.complete_request(request)
     assert side.engine.generations[-1].prompt_ids == expected["prompt_token_ids"]
 
 

@@ -1,6 +1,6 @@
 """vLLM's own HTTP application in this process, on an engine that is already up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,14 +23,12 @@ class ChatEndpoint:
 
     async def complete(self, messages: Messages, **fields: Any) -> dict[str, Any]:
         """Return the body of a chat completion, greedy and of one token unless `fields` say otherwise."""
-        body = {
-            "model": self._model,
-            "messages": [{"role": role, "content": content} for role, content in messages],
-            "temperature": 0,
-            "max_tokens": 1,
-            "return_token_ids": True,
-            **fields,
-        }
+        said = [{"role": role, "content": content} for role, content in messages]
+        return await self.complete_request({"messages": said, **fields})
+
+    async def complete_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body of a chat completion, greedy and of one token unless the request says otherwise."""
+        body = {"model": self._model, "temperature": 0, "max_tokens": 1, "return_token_ids": True, **request}
         response = await self._client.post("/v1/chat/completions", json=body)
         assert response.status_code == 200, response.text
         completion: dict[str, Any] = response.json()
