@@ -14,7 +14,7 @@ from forefill_service.errors import Reason, Refusal
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 
-from tests.support.adapters import random_adapter
+from tests.support.adapters import MODULE, RANK, random_adapter
 from tests.support.embedded import started
 from tests.support.openai_call import asks, cached
 from tests.support.recording import RecordingEngine
@@ -30,7 +30,7 @@ pytestmark = [
 NAMES = ("sql", "poems")
 SYSTEM = "You are a helpful guide to the city of Lisbon, and you answer in one short sentence. " * 4
 ASKED = "Where do I find the best coffee?"
-MOST = 16
+MOST = 8
 SETTINGS = Settings(port=0, metrics_port=-1)
 
 
@@ -44,7 +44,10 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 async def engine(paths: dict[str, str]) -> AsyncIterator[EmbeddedEngine]:
     broken = str(Path(paths["sql"]).parent / "broken")
     async with started(
-        engine_args={"dtype": "float32"}, cache_gib=0.25, adapters={**paths, "broken": broken}
+        engine_args={"dtype": "float32", "max_lora_rank": RANK, "lora_target_modules": [MODULE]},
+        context_tokens=2048,
+        cache_gib=0.25,
+        adapters={**paths, "broken": broken},
     ) as engine:
         yield engine
 
@@ -117,7 +120,7 @@ async def test_blocks_are_hit_by_their_own_adapter_alone(server: RunningServer) 
     for name in (*NAMES, ""):
         computed, again = await ask(server, name, secret)
         assert computed == 0, "what it has computed is known"
-        assert again.cached_tokens == whole
+        assert again.cached_tokens >= whole
 
 
 async def test_vllm_agrees_that_another_adapter_finds_nothing(server: RunningServer) -> None:

@@ -8,6 +8,7 @@ from forefill_service.engine.packaged_model import packaged_model_path
 from safetensors.numpy import save_file
 
 RANK = 8
+MODULE = "o_proj"
 
 
 def random_adapter(directory: Path, seed: int) -> Path:
@@ -20,11 +21,11 @@ def random_adapter(directory: Path, seed: int) -> Path:
 
     weights = {}
     for layer in range(config["num_hidden_layers"]):
-        name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        name = f"base_model.model.model.layers.{layer}.self_attn.{MODULE}"
         weights[f"{name}.lora_A.weight"] = matrix(RANK, hidden)
         weights[f"{name}.lora_B.weight"] = matrix(hidden, RANK)
     directory.mkdir(parents=True)
     save_file(weights, directory / "adapter_model.safetensors")
-    told = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": ["q_proj"], "bias": "none"}
+    told = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": [MODULE], "bias": "none"}
     (directory / "adapter_config.json").write_text(json.dumps(told))
     return directory
