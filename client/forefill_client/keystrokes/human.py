@@ -26,8 +26,8 @@ Sources of the parameters:
   17 %; the fastest people 40 to 70 %), the factors of pairs (`keyboard.py`) and the kinds of typos (`typos.py`).
 - Pasting is set by hand: the log has none.
 
-The fitting script also prints what comes out: TRANSCRIBING people have a mean interval of 246 ms and 3.2 such pauses;
-25 % of their keys overlap, with a standard deviation of 15 % between people, and 43 % those of the fast (p90).
+The fitting script also prints what comes out: TRANSCRIBING people have a mean interval of 253 ms and 3.4 such pauses;
+26 % of their keys overlap, with a standard deviation of 15 % between people, and 45 % those of the fast (p90).
 """
 
 import math
@@ -261,7 +261,7 @@ TRANSCRIBING: Final = replace(
     correction_spread=0.64,
     hesitation=0.72,
 )
-"""People who type a text that is there already: an interval of PUBLISHED_MEAN_MS on average, long pauses left out.
+"""People who type a text that is there already: about PUBLISHED_MEAN_MS from key to key, long pauses left out.
 
 Nothing is published about the pause before Enter: it is the log's, as a multiple of the pace.
 """

@@ -49,10 +49,14 @@ class Keyboard:
         places = {key: (x + column, y) for y, (x, keys) in enumerate(rows) for column, key in enumerate(keys)}
         self._finger_of = {key: finger for finger, keys in enumerate(fingers) for key in keys}
         self._neighbours = dict.fromkeys(places, "")
+        self._first_letters = next((keys for _, keys in rows if keys.isalpha()), "")
         for one, other in product(places, places):
             distance = abs(complex(*places[one]) - complex(*places[other]))
             if 0 < distance <= BESIDE:
                 self._neighbours[one] += other
+
+    def __repr__(self) -> str:
+        return f"<Keyboard {self._first_letters}>"
 
     def neighbours(self, char: str) -> str:
         """Return the keys beside that of a character; "" if the layout does not have it."""

@@ -46,3 +46,7 @@ def test_hands_and_fingers_of_a_pair(pair: str, hands: HandPair | None, overlap:
 def test_all_letters_have_a_finger_and_a_place() -> None:
     assert all(QWERTY.neighbours(letter) for letter in LETTERS)
     assert all(QWERTY.hands(letter, letter) is HandPair.REPETITION for letter in LETTERS)
+
+
+def test_it_is_shown_by_its_first_row_of_letters() -> None:
+    assert repr(QWERTY) == "<Keyboard qwertyuiop>"
