@@ -46,8 +46,8 @@ try() {
         die "a session failed on Python $version: $(tail -1 "$environment/typed")"
     "$environment/bin/python" "${pip[@]}" install "$(locked pytest)" "$(locked pytest-asyncio)" \
         "$(locked pytest-timeout)" "$(locked hypothesis)"
-    PYTHONPATH=deploy/dev "$environment/bin/python" -m pytest -q -rs -p alone -p no:cacheprovider --hypothesis-profile=ci --confcutdir=tests/unit/client tests/unit/client \
-        "${ignored[@]}" "${arguments[@]}"
+    PYTHONPATH=deploy/dev "$environment/bin/python" -m pytest -q -rs -p alone -p no:cacheprovider \
+        --hypothesis-profile=ci --confcutdir=tests/unit/client tests/unit/client "${ignored[@]}" "${arguments[@]}"
 }
 
 arguments=("$@")
