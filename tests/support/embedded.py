@@ -15,6 +15,8 @@ async def started(**settings: Any) -> AsyncIterator[EmbeddedEngine]:
     # Tests that ran before may have started gRPC's threads, which a fork would not survive.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    # The tests' own work needs a CPU, too: all threads of a step wait for the slowest.
+    os.environ.setdefault("VLLM_CPU_NUM_OF_RESERVED_CPU", "1")
     engine = EmbeddedEngine.start(Settings(**settings))
     try:
         yield engine

@@ -56,15 +56,13 @@ class VllmSplitter:
             )
         except Exception as error:  # parsers raise anything, on what a model writes
             raise EngineRefused(f"the answer could not be parsed ({one_line(error, type(error).__name__)})") from error
-        if delta is None:
-            return replace(output, text="")
-        calls = tuple(_call_part(call) for call in delta.tool_calls or ())
+        calls = () if delta is None else tuple(_call_part(call) for call in delta.tool_calls or ())
         self._calls_tools |= bool(calls)
         reason = "tool_calls" if self._calls_tools and output.finish_reason == "stop" else output.finish_reason
         return replace(
             output,
-            text=delta.content or "",
-            reasoning=delta.reasoning or "",
+            text=(delta and delta.content) or "",
+            reasoning=(delta and delta.reasoning) or "",
             tool_calls=calls,
             finish_reason=reason,
         )
