@@ -17,7 +17,7 @@ from openai import AsyncOpenAI, OpenAIError
 
 SYSTEM = ("system", "You write SQL for a clinic. Answer with one statement.")
 SCHEMA = {"type": "object", "properties": {"sql": {"type": "string"}}, "required": ["sql"]}
-FUNCTION = {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA}
+FUNCTION = {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA, "strict": True}
 TOOLS = [{"type": "function", "function": FUNCTION}]
 CALL = {"tool_choice": {"type": "function", "function": {"name": "run_sql"}}}
 JSON_ANSWER = {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}}

@@ -46,7 +46,7 @@ async def engine(paths: dict[str, str]) -> AsyncIterator[EmbeddedEngine]:
     async with started(
         engine_args={"dtype": "float32", "max_lora_rank": RANK, "lora_target_modules": [MODULE]},
         context_tokens=2048,
-        cache_gib=0.25,
+        cache_gib=0.5,
         adapters={**paths, "broken": broken},
     ) as engine:
         yield engine

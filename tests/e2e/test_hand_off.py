@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
 QUESTION = "Show the names of all makers that sold more than three models, and how many they sold"
 SCHEMA = {"type": "object", "properties": {"sql": {"type": "string", "maxLength": 8}}, "required": ["sql"]}
-TOOL = {"type": "function", "function": {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA}}
+FUNCTION = {"name": "run_sql", "description": "Run a statement.", "parameters": SCHEMA, "strict": True}
+TOOL = {"type": "function", "function": FUNCTION}
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 24}
 CALLS: dict[str, dict[str, Any]] = {
     "plain": {},
