@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_service.chat.generation import Output
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.engine.vllm.chat import vllm_chat
@@ -92,6 +93,23 @@ def test_submit_sends_the_ids_of_the_servers_endpoint(
     assert accepted(found)
     assert found.refused_start == ""
     assert found.differing == []
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_embedded_engine_that_parses_calls_asks_as_a_client_and_splits_them_off(
+    packaged_model: ModelChats, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "template.jinja"
+    file.write_text(HABITS["tools_in_the_system_prompt"])
+    [[ids]] = references(packaged_model, file, {name: BODIES[name]}, DRAFTS[:1]).values()
+    asked = conversation_of(BODIES[name]).drafted(DRAFTS[0])
+    rendering = packaged_model.authority(file, "pythonic")
+    assert rendering.ids(asked) == list(ids or ())
+    splitter = rendering.splitter(asked, ids or ())
+    assert splitter is not None
+    part = splitter.split(Output("[now()]", (1, 2, 3), 0, "stop"))
+    calls = [call.name for call in part.tool_calls]
+    assert (part.text, calls) == (("", ["now"]) if asked.tools else ("[now()]", []))
 
 
 def test_gpt_oss_gets_all_of_it_as_harmony(gpt_oss: ModelChats, tmp_path: Path) -> None:

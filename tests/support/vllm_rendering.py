@@ -43,9 +43,9 @@ class ModelChats:
         """Return forefill's fast path, made as at the start of the engine."""
         return vllm_chat(self._engine, chat_template)
 
-    def authority(self, chat_template: Path | None = None) -> VllmRendering:
+    def authority(self, chat_template: Path | None = None, tool_call_parser: str = "") -> VllmRendering:
         """Return what forefill asks if the fast path is not enough, made as at the start of the engine."""
-        return VllmRendering(self._engine, chat_template)
+        return VllmRendering(self._engine, chat_template, tool_call_parser)
 
     @property
     def _engine(self) -> Any:
