@@ -127,7 +127,7 @@ class AsyncClient:
                 at another copy of the server. With it, and with the same session_key and messages, the session finds
                 what it has cached. The key is `Session.opened.session_id` if the server made it.
             tools: Functions that the model may call, as in OpenAI's chat completions: {"type": "function", "function":
-                {"name": ..., "parameters": {...}}}. A call is text of the answer; nothing is run.
+                {"name": ..., "parameters": {...}}}. To call them is for you: see `Answer.tool_calls`.
             documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
             reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
             continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;

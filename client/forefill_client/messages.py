@@ -14,14 +14,14 @@ from .texts import checked_text
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the assistant called in one of its messages."""
+    """A call of a tool by the model; to call it is for the application."""
 
     id: str
-    """The message with the result names it in its `tool_call_id`."""
+    """Name of the call, for the `tool_call_id` of the message with its result."""
     name: str
-    """The function that was called."""
+    """Name of the function."""
     arguments: str
-    """Its arguments as JSON text, as the model wrote them."""
+    """The arguments as JSON text, as the model wrote it: it may be no valid JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -638,8 +638,8 @@ class Open(_message.Message):
         that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
         "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
         the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
-        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool: a call is
-        text of the answer, unless the engine keeps calls apart from the text, as with Harmony (gpt-oss).
+        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool; for
+        calls in an answer see Opened.splits_answers.
         """
 
     @_builtins.property

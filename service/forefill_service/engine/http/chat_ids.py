@@ -10,10 +10,9 @@ releases it ignores `--default-chat-template-kwargs`. So on servers without `ren
 the chat endpoint itself for one token each; `/tokenize` is believed only if it says the same ids of all. It knows
 neither documents nor a reasoning effort, so it is not asked about conversations that have them.
 
-What becomes of tools depends on `tool_choice`. A request that leaves it out means "auto": the tools are rendered, calls
-are cut out of the text, and a server that has no parser of calls refuses it. "none" renders the same tools and leaves
-the text as it is, but for servers with `--exclude-tools-when-tool-choice-none`. So "none" is sent, unless a server is
-found to render other ids with it than without.
+What becomes of tools depends on `tool_choice`. To leave it out means "auto", which a server without a parser of calls
+refuses; then "none" is sent, as any client of that server has to. It renders the same, unless the server excludes tools
+then (`--exclude-tools-when-tool-choice-none`).
 
 Sources: `vllm.entrypoints.scale_out.render`, `vllm.entrypoints.serve.tokenize` and `vllm.renderers.online_renderer`
 (0.32).
@@ -79,8 +78,8 @@ class ChatIds:
         if not conversation.tools:
             return {}
         if self._tool_choice is None:
-            auto, none = [await self._made_of_tools(choice) for choice in ({}, _NO_CALLS)]
-            self._tool_choice = {} if auto and auto != none else _NO_CALLS
+            refused = await self._made_of_tools() == []
+            self._tool_choice = _NO_CALLS if refused else {}
         return self._tool_choice
 
     @property
@@ -117,14 +116,14 @@ class ChatIds:
         except NotServed:
             return None
 
-    async def _made_of_tools(self, choice: dict[str, str]) -> list[int] | None:
+    async def _made_of_tools(self) -> list[int] | None:
         """Return what the chat endpoint makes of tools; no ids if it refuses, None if it does not say."""
         try:
-            if RENDER in self._paths and (ids := await self._asked(RENDER, _TOOL_PROBE, choice)) is not None:
+            if RENDER in self._paths and (ids := await self._asked(RENDER, _TOOL_PROBE, {})) is not None:
                 return ids
         except Refusal:
             return []
-        return await self._generated_from(_TOOL_PROBE, choice)
+        return await self._generated_from(_TOOL_PROBE, {})
 
     async def _asked(self, path: str, conversation: Conversation, choice: dict[str, str]) -> list[int] | None:
         """Return the ids that one path says; None if the server does not offer it."""

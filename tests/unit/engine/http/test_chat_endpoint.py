@@ -100,18 +100,16 @@ async def test_it_is_asked_what_the_caller_said_and_no_more(server: FakeVllm) ->
     assert "anna" not in str(keys[1])
 
 
-@pytest.mark.parametrize("excludes_tools", [False, True])
-async def test_tools_are_given_so_that_calls_stay_in_the_text_if_that_renders_them(
-    server: FakeVllm, excludes_tools: bool
-) -> None:
-    server.excludes_tools = excludes_tools
+@pytest.mark.parametrize("parses_calls", [False, True])
+async def test_tools_are_given_as_any_client_of_the_server_has_to(server: FakeVllm, parses_calls: bool) -> None:
+    server.parses_calls = parses_calls
     tool = {"type": "function", "function": {"name": "beds"}}
     talk = Conversation(TALK.messages, tools=(tool,))
     async with remote_engine(server) as engine:
         outputs = await answer(engine, conversation=talk)
     assert outputs[0].prompt_ids == tuple(FakeChat().encode(FakeChat().render(talk)))
     assert server.chats[-1]["tools"] == [tool]
-    assert server.chats[-1].get("tool_choice") == (None if excludes_tools else "none")
+    assert server.chats[-1].get("tool_choice") == (None if parses_calls else "none")
 
 
 async def test_a_server_that_does_not_say_the_ids_of_the_prompt_answers_all_the_same(server: FakeVllm) -> None:

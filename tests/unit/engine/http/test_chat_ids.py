@@ -197,14 +197,14 @@ def choices(asked: list[dict[str, Any]]) -> list[str | None]:
 
 @pytest.mark.parametrize("render_status", [200, 403])
 @pytest.mark.parametrize("parses_calls", [True, False])
-async def test_tools_are_given_without_having_calls_cut_out(
+async def test_tools_are_given_as_any_client_of_the_server_has_to(
     server: FakeVllm, parses_calls: bool, render_status: int
 ) -> None:
     server.parses_calls, server.render_status = parses_calls, render_status
     async with asking(server) as ids:
         assert await ids.of(TOOLS) == ids_of(TOOLS)
-        assert await ids.tool_choice(TOOLS) == {"tool_choice": "none"}
-    assert choices([asked for _, asked in server.asked_for_ids])[-1] == "none"
+        assert await ids.tool_choice(TOOLS) == ({} if parses_calls else {"tool_choice": "none"})
+    assert choices([asked for _, asked in server.asked_for_ids])[-1] == (None if parses_calls else "none")
 
 
 @pytest.mark.parametrize("render_status", [200, 403])
@@ -230,7 +230,7 @@ async def test_a_server_is_asked_about_tools_only_once_and_only_if_there_are_any
         assert server.asked_for_ids == []
         for _ in range(2):
             await ids.of(TOOLS)
-    assert len(server.asked_for_ids) == 2 + 2
+    assert len(server.asked_for_ids) == 1 + 2
 
 
 async def test_a_server_that_cannot_be_asked_about_tools_now_is_asked_again(server: FakeVllm) -> None:
