@@ -95,7 +95,7 @@ class Servers:
 
     async def _run(self, listening: asyncio.Future[str], stop: asyncio.Event) -> None:
         engine = FakeEngine(answer_tokens=ANSWER_TOKENS, speed=FakeSpeed(decode=300))
-        settings = Settings(port=0, metrics_port=-1, go_away_seconds=0.05, stop_grace_seconds=0.1)
+        settings = Settings(**SERVED, go_away_seconds=0.05)
         async with running_server([engine], settings) as server:
             listening.set_result(server.address)
             await stop.wait()
