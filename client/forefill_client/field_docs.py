@@ -20,9 +20,12 @@ def show_field_docs(things: Iterable[object]) -> None:
 
 
 def _field_docs(cls: type) -> dict[str, str]:
+    """Return what is said of each field, of those that the class has from others of ours as well."""
+    ours = [base for base in reversed(cls.__mro__) if base.__module__.partition(".")[0] == __package__]
     return {
         name: inspect.cleandoc(below.value.value)
-        for field, below in pairwise(_body(cls))
+        for base in ours or [cls]
+        for field, below in pairwise(_body(base))
         if (name := _name(field))
         and isinstance(below, ast.Expr)
         and isinstance(below.value, ast.Constant)

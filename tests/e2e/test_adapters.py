@@ -134,7 +134,7 @@ async def test_vllm_agrees_that_another_adapter_finds_nothing(server: RunningSer
 
 async def test_an_application_finds_what_was_warmed_with_its_adapter(engine: EmbeddedEngine) -> None:
     async with (
-        running_server([engine], Settings(port=0, metrics_port=-1, openai_port=0)) as server,
+        running_server([engine], Settings(port=0, metrics_port=-1, openai_port=0, pregeneration=False)) as server,
         AsyncClient.connect(server.address) as client,
     ):
         for name in (*NAMES, ""):
