@@ -43,6 +43,7 @@ async def test_a_signal_ends_open_streams_and_the_server_cleanly(number: signal.
             await typist.type("Not yet ")
             await typist.flush()
             server.send(number)
+            assert (await typist.read()).HasField("go_away")
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await typist.read()
         status, stderr = await server.ended()
