@@ -172,7 +172,7 @@ def _is_of_protocol(member: Any) -> bool:
 
 
 def _overrides(cls: Any) -> str:
-    """Return the inherited values that the class sets anew, in brackets."""
+    """Return the inherited values that the class overrides, in brackets."""
     values = [
         f"`{name} = {one.value}`"
         for name, one in cls.members.items()

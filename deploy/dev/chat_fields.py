@@ -23,7 +23,7 @@ class How(Enum):
     FIELD = "by a field"
     """It has a field of its own, or shares one."""
     SET = "set by forefill"
-    """Sessions do not choose it: forefill, or whoever runs the server, does."""
+    """Sessions do not choose it: forefill or the operator of the server does."""
     HAND_OFF = "by hand-off"
     """Only in the application's own request, which finds the warmed blocks."""
     NOT = "not at all"
@@ -89,7 +89,7 @@ FIELDS: dict[str, Field] = {
     "tools": _opening("tools"),
     "tool_choice": _hand_off("With tools, it is `auto`; a call that must be, or must not be, by hand-off."),
     "reasoning_effort": _opening("reasoning_effort"),
-    "thinking_token_budget": _hand_off("It would count anew where an answer is continued."),
+    "thinking_token_budget": _hand_off("It would start counting again if an answer is continued."),
     "include_reasoning": _hand_off("An application leaves reasoning out by itself."),
     "parallel_tool_calls": _hand_off("vLLM drops all calls but the first of the response; an application can, too."),
     "user": _not("vLLM ignores it."),
@@ -148,7 +148,7 @@ FIELDS: dict[str, Field] = {
     "kv_transfer_params": _not("Servers that pass blocks on to each other choose it, not clients."),
     "ec_transfer_params": _not("As `kv_transfer_params`."),
     "vllm_xargs": _hand_off("Of extensions of vLLM that forefill does not know."),
-    "repetition_detection": _hand_off("It would count anew where an answer is continued."),
+    "repetition_detection": _hand_off("It would start counting again if an answer is continued."),
     "stream_interval": _set("Left out, so that each token comes by itself: answers are continued by tokens."),
 }
 

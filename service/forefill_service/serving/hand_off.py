@@ -168,7 +168,7 @@ class HandOffs:
         return min(ARRIVAL_SECONDS + seconds, MOST_SECONDS_TO_A_TOKEN)
 
     def _learn(self, hand_off: OpenHandOff, rendered: Rendered, usage: ReportedUsage, now: float) -> None:
-        """Take it that the engine has computed the prompt, unless another one was asked, and what its answer took."""
+        """Record the prompt as computed, unless another one was sent, and the engine's time for its answer."""
         if rendered.known and usage.prompt_tokens in (None, len(rendered.prompt)):
             self._warmer.holds(hand_off.place, rendered.prompt)
         cached, times = rendered.cached_of(usage), hand_off.place.replica.admission.times

@@ -5,7 +5,7 @@ and a decode that take time, priorities, refusals and death. Each token of an an
 on nothing else, as a greedy model's does: if a prompt ends with the beginning of its answer, the engine continues with
 the rest. It is for speed and faults; claims about vLLM are tested on vLLM.
 
-A structure is obeyed as far as that is `choice`; others are refused. As on vLLM, each request begins it anew. Logprobs
+Of structures only `choice` is obeyed; others are refused. As on vLLM, each request begins it again. Logprobs
 are made up: each token has a chance of a half. An adapter answers otherwise than another, and shares no blocks with it.
 
 Its speed is simple (`FakeSpeed`). Another model of an engine's scheduler plugs in from outside (`Scheduler`).
