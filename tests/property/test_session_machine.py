@@ -76,7 +76,10 @@ class Asked:
 
     request: Request
     known: int
-    """Leading tokens of it that earlier requests of the session had computed to their end, in whole blocks."""
+    """Leading tokens of it, in whole blocks, that the session has to believe cached: requests of its own have computed
+    them, and no later one has found less."""
+    believed: int
+    """Those that it may believe cached: its own requests, or the application's, have computed them."""
     cached_tokens: int | None = None
     refused: bool = False
     running: bool = True
@@ -88,7 +91,8 @@ class Watched:
 
     engine: FakeEngine
     asked: list[Asked] = field(default_factory=list)
-    blocks: set[tuple[int, ...]] = field(default_factory=set)
+    known: set[tuple[int, ...]] = field(default_factory=set)
+    believed: set[tuple[int, ...]] = field(default_factory=set)
 
     name: str = "watched"
 
@@ -122,37 +126,39 @@ class Watched:
         return await self.engine.check(sampling, adapter)
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
-        asked = Asked(request, self.known(request.prompt_ids))
+        ids = request.prompt_ids
+        asked = Asked(request, _leading(ids, self.known), _leading(ids, self.believed))
         self.asked.append(asked)
         answer: list[int] = []
         try:
             async with aclosing(self.engine.generate(request)) as outputs:
                 async for output in outputs:
                     answer.extend(output.token_ids)
+                    if answer:  # an answer that is broken off has read its prompt
+                        self.believed |= _blocks(ids)
                     if output.finish_reason:
                         asked.cached_tokens = output.cached_tokens
+                        self._forget(ids, output.cached_tokens)
                     yield output
-            self.learn([*request.prompt_ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
+            computed = _blocks([*ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
+            self.known |= computed
+            self.believed |= computed
         except EngineRefused:
             asked.refused = True
             raise
         finally:
             asked.running = False
 
+    def _forget(self, ids: list[int], cached_tokens: int) -> None:
+        """Drop the block that was not found in a prompt, and all that follow on it, in whichever prompt."""
+        missing = ids[: cached_tokens + BLOCK]
+        self.known = {block for block in self.known if list(block[: len(missing)]) != missing}
+
     async def watch(self) -> None:
         await self.engine.watch()
 
     async def close(self) -> None:
         """Leave the engine to the test."""
-
-    def known(self, ids: list[int]) -> int:
-        end = 0
-        while end + BLOCK <= len(ids) and tuple(ids[: end + BLOCK]) in self.blocks:
-            end += BLOCK
-        return end
-
-    def learn(self, ids: list[int]) -> None:
-        self.blocks |= {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
 
     @property
     def warms(self) -> list[Asked]:
@@ -161,6 +167,18 @@ class Watched:
     @property
     def generations(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.request.priority is Priority.GENERATION]
+
+
+def _blocks(ids: list[int]) -> set[tuple[int, ...]]:
+    return {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
+
+
+def _leading(ids: list[int], blocks: set[tuple[int, ...]]) -> int:
+    """Return how many tokens the prompt begins with, in whole blocks, that are among these."""
+    end = 0
+    while end + BLOCK <= len(ids) and tuple(ids[: end + BLOCK]) in blocks:
+        end += BLOCK
+    return end
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -179,6 +197,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.gets: tuple[ChatMessage, ...] | None = None  # what came of that, by the first word about it
         self.finishes: set[int] = set()
         self.answers: Counter[int] = Counter()
+        self.unaware: set[int] = set()  # FLUSHes that were sent before it was known that a SUBMIT had failed
         self.ended = False
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -284,6 +303,9 @@ class SessionMachine(RuleBasedStateMachine):
             self.gets = messages
             if not messages and not self.stage.draft:
                 self.stage.draft = self.submits[self.running or 0]
+        if messages:  # then what was told, if anything was, has been computed
+            asked = self.stage.prompt_ids(*self.turn, user(self.submits[self.running or 0]))
+            self.watched.believed |= _blocks(asked)
         usage = ReportedUsage(None, cached_tokens, 3)
         self.finishes.add(self.stage.put(HandOffFinished(messages, usage)))
         self.do(settle())
@@ -383,6 +405,9 @@ class SessionMachine(RuleBasedStateMachine):
                     assert seq in self.cancels
                 case SessionError(Reason.NOTHING_HANDED_OFF, _, seq):
                     assert seq in self.finishes
+                case SessionError(Reason.DRAFT_DIVERGED, _, seq):
+                    assert seq in self.unaware, "the server's draft is the client's"
+                    self.answers[seq] += 1
                 case SessionError(reason, _, seq):
                     assert seq in self.submits
                     empty = not self.submits[seq]
@@ -391,6 +416,7 @@ class SessionMachine(RuleBasedStateMachine):
                     self.answers[seq] += 1
                     if not empty:
                         self.running = None
+                        self.unaware |= {flush for flush in self.flushes if flush > seq}
                         self._gets_back(self.submits[seq])
             self.read += 1
         assert all(count == 1 for count in self.answers.values())
@@ -425,8 +451,7 @@ class SessionMachine(RuleBasedStateMachine):
     def every_warm_completes_blocks_that_are_not_known_to_be_cached_and_no_more_than_a_piece(self) -> None:
         for asked in self.watched.warms:
             assert len(asked.request.prompt_ids) % BLOCK == 0
-            new_tokens = len(asked.request.prompt_ids) - asked.known
-            assert 0 < new_tokens <= max(self.piece_tokens, BLOCK)
+            assert asked.known < len(asked.request.prompt_ids) <= asked.believed + max(self.piece_tokens, BLOCK)
 
     @invariant()
     def every_submit_asks_for_exactly_the_conversation(self) -> None:

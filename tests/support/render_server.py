@@ -1,7 +1,6 @@
 """vLLM's own HTTP application without an engine (`vllm launch render`), asked as a remote engine asks a server."""
 
 import json
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from unittest.mock import patch
 import httpx
 from forefill_service.engine.http.chat_ids import RENDER, TOKENIZE
 from forefill_service.engine.http.completions import failure
+from forefill_service.engine.vllm.log_levels import root_log_levels_kept
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.entrypoints.launchers.render import app_state
@@ -76,19 +76,16 @@ async def render_app(
     `template` is `--chat-template`, and `default_kwargs` is `--default-chat-template-kwargs`, if they are given;
     `flags` are others, by the names of vLLM's arguments.
     """
-    level = logging.root.level
     given = ["--model", str(model.config.model_config.model), "--served-model-name", MODEL]
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(given)
     args.chat_template = None if template is None else str(template)
     args.default_chat_template_kwargs = default_kwargs
     for name, value in flags.items():
         setattr(args, name, value)
-    app = build_app(args, ("render",))
+    with root_log_levels_kept():
+        app = build_app(args, ("render",))
     with patch.object(app_state, "renderer_from_config", lambda _: model.renderer):  # loaded once, for all templates
         await app_state.init_render_app_state(model.config, app.state, args)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    try:
-        async with httpx.AsyncClient(transport=transport, base_url=RenderServer.url, timeout=60) as client:
-            yield client
-    finally:
-        logging.root.setLevel(level)  # vLLM's server raises it, for all loggers of the process
+    async with httpx.AsyncClient(transport=transport, base_url=RenderServer.url, timeout=60) as client:
+        yield client

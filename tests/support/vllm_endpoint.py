@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import uvicorn
 from forefill_service.engine.vllm import EmbeddedEngine
+from forefill_service.engine.vllm.log_levels import root_log_levels_kept
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
@@ -78,7 +79,8 @@ async def over_http(engine: EmbeddedEngine, *arguments: str) -> AsyncIterator[st
 async def _application(engine: EmbeddedEngine, *arguments: str) -> Any:
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", engine.vllm.model_config.model, *arguments])
     tasks = await engine.vllm.get_supported_tasks()
-    app = build_app(args, tasks, engine.vllm.model_config)
+    with root_log_levels_kept():
+        app = build_app(args, tasks, engine.vllm.model_config)
     await init_app_state(engine.vllm, app.state, args, tasks)
     return app
 

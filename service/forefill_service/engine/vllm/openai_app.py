@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineStartError
 from ..one_line import one_line
+from .log_levels import root_log_levels_kept
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -56,7 +57,8 @@ async def openai_app(vllm: AsyncLLM, model_name: str, adapters: dict[str, LoRARe
     try:
         args = _arguments(vllm, model_name, settings)
         tasks = await vllm.get_supported_tasks()
-        app = build_app(args, tasks, vllm.model_config)
+        with root_log_levels_kept():
+            app = build_app(args, tasks, vllm.model_config)
         await init_app_state(vllm, app.state, args, tasks)
         app.state.openai_serving_models.lora_requests = adapters
         app.state.server = SimpleNamespace()  # vLLM stops it if the engine dies, which forefill sees to
