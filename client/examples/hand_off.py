@@ -33,7 +33,7 @@ async def ask(address: str, question: str, image: str, **more: Any) -> None:
         if image:  # what stands before it was warmed
             parts = [{"type": "text", "text": question}, {"type": "image_url", "image_url": {"url": image}}]
             request["messages"][-1]["content"] = parts
-        answer, usage = "", None
+        answer, calls, usage = "", dict[int, dict[str, Any]](), None
         async with AsyncOpenAI(base_url=handed.base_url, api_key=os.environ.get("OPENAI_API_KEY", "none")) as openai:
             stream = await openai.chat.completions.create(
                 **request, stream=True, stream_options={"include_usage": True}, temperature=0, max_tokens=64
@@ -41,12 +41,17 @@ async def ask(address: str, question: str, image: str, **more: Any) -> None:
             async for chunk in stream:
                 usage = chunk.usage or usage
                 for delta in (choice.delta for choice in chunk.choices):
-                    called = [call.function.arguments or "" for call in delta.tool_calls or () if call.function]
-                    part = "".join([delta.content or "", *called])
-                    print(part, end="", flush=True)
-                    answer += part
+                    answer += delta.content or ""
+                    print(delta.content or "", end="", flush=True)
+                    for part in delta.tool_calls or ():
+                        begun = {"id": part.id, "type": "function", "function": {"name": "", "arguments": ""}}
+                        function = calls.setdefault(part.index, begun)["function"]
+                        function["name"] += (part.function and part.function.name) or ""
+                        function["arguments"] += (part.function and part.function.arguments) or ""
+                        print((part.function and part.function.arguments) or "", end="", flush=True)
         print()
-        await handed.finished(answer, usage=usage)  # the session goes on with the next question
+        said = {"role": "assistant", "content": answer, "tool_calls": list(calls.values())}
+        await handed.finished(messages=[handed.messages[-1], said], usage=usage)  # then comes the next question
         found = usage and usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens
         print(f"{handed.cached_tokens} of {handed.prompt_tokens} tokens were warm, {found} were found", file=sys.stderr)
 

@@ -19,7 +19,7 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 class Answer:
-    """The answer to one submit: iterate over it once for its text deltas, then read `report`.
+    """The answer to one submit, or to the conversation: iterate over it once for its text deltas, then read `report`.
 
     If the model thinks before it answers, or calls tools, and the server splits that off (`Opened.splits_answers`),
     iterate over `parts()` instead, or read `reasoning` and `tool_calls` in the end.
@@ -29,9 +29,9 @@ class Answer:
     """
 
     seq: int
-    """Number of the SUBMIT event."""
+    """Number of the event that asked for it."""
     submitted_text: str
-    """The text that was submitted."""
+    """The text that was submitted; "" if the conversation was to be answered as it was (`Session.respond`)."""
     resumed: int
     """How often it went on on another stream."""
 
@@ -179,6 +179,8 @@ class Answer:
         """Go on on another stream, where the submit has another number."""
         self.seq = seq
         self.resumed += 1
+        if not self._begun:  # it is asked for from its beginning, with the tokens whose text was still held back
+            self._logprobs.clear()
 
 
 class _Parts:

@@ -140,6 +140,14 @@ class Composition:
         """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
         return self._entered(self._event(submit=pb.Submit(text=self._to_enter(text))))
 
+    def fits(self, text: str) -> bool:
+        """Return whether a draft may be as long as this text."""
+        return not self._max_code_points or len(text) <= self._max_code_points
+
+    def respond(self, answer_so_far: str = "") -> pb.KeystrokeEvent:
+        """Ask for the answer to the conversation, or for what follows after a part of it; the draft stays."""
+        return self._event(respond=pb.Respond(answer_so_far=answer_so_far))
+
     def hand_off(self, text: str | None) -> pb.KeystrokeEvent:
         """Say that the application asks for that answer itself, and begin the next turn with an empty draft."""
         return self._entered(self._event(hand_off=pb.HandOff(text=self._to_enter(text))))
@@ -197,7 +205,7 @@ class Composition:
 
         The server has put it back if it had nothing else by then, so it is sent in both cases what the draft is.
         """
-        if self.ended:
+        if self.ended or not text:
             return []
         if not self.draft.text:
             self.draft = Draft(text)

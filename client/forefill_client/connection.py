@@ -10,6 +10,7 @@ import grpc
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1 import keystroke_pb2_grpc as rpc
 
+from .checks import checked_iterable
 from .errors import InvalidRequest, NotReachable
 
 
@@ -114,8 +115,8 @@ class Connection:
         self.target = checked_target(target)
         self._timeout_seconds = timeout_seconds
         self._credentials = credentials
-        self._options = tuple(options)
-        self._interceptors = list(interceptors)
+        self._options = tuple(checked_iterable(options, "options"))
+        self._interceptors = list(checked_iterable(interceptors, "interceptors"))
         self._metadata = checked_metadata(metadata)
         self._channel = channel
         self._is_ours = channel is None

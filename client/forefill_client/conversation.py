@@ -12,6 +12,7 @@ as they are by then. What was on its way is settled then:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from forefill.v1 import keystroke_pb2 as pb
 
@@ -73,7 +74,7 @@ class Conversation:
             raise error
 
     def ask(self, events: Events, until: Until, cancel: Callable[[bool], None]) -> Answer:
-        """Return the answer that these events ask for, the first of which is the submit."""
+        """Return the answer that these events ask for, the first of which is the submit, or asks without one."""
         self.answer = Answer(until, cancel, events[0].seq, events[0].submit.text, self._clock())
         return self.answer
 
@@ -87,13 +88,22 @@ class Conversation:
     def last_question(self) -> str | None:
         """The text that was submitted for the last answer; None if the conversation does not end with one."""
         if self._continues:
-            known = self.answer is not None and self.answer.stays and self.messages[-1:] == self._turn(self.answer)
-            return self.answer.submitted_text if known and self.answer is not None else None
+            answer = self.answer
+            if answer is None or not answer.stays or not answer.submitted_text:
+                return None
+            turn = _continued(self._last_message(answer.submitted_text), answer)
+            return answer.submitted_text if self.messages[-1:] == (turn,) else None
         match self.messages[-2:]:
-            case (ChatMessage("user", text) as question, ChatMessage("assistant")) if question == _asked(text):
+            case (ChatMessage("user", text) as question, ChatMessage("assistant")) if question == _user_message(text):
                 return text
             case _:
                 return None
+
+    @property
+    def before_last_answer(self) -> int | None:
+        """Number of messages before the last answer; None if the conversation does not end with one."""
+        ends_with_one = not self._continues and self.messages[-1:] and self.messages[-1].role == "assistant"
+        return len(self.messages) - 1 if ends_with_one else None
 
     @property
     def turn_messages(self) -> int:
@@ -104,12 +114,14 @@ class Conversation:
     def _continues(self) -> bool:
         return self._first_opening.continue_final_message
 
-    def _turn(self, answer: Answer) -> tuple[ChatMessage, ...]:
-        """Return what an answer and its question add to the conversation."""
+    def _answered(self, answer: Answer) -> tuple[ChatMessage, ...]:
+        """Return the conversation with an answer, and with its question if that is new."""
+        text = answer.submitted_text
+        asked = (*self.messages, self._last_message(text)) if text else self.messages
         if self._continues:
-            return (ChatMessage("assistant", answer.submitted_text + answer.text_so_far),)
-        calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
-        return (_asked(answer.submitted_text), ChatMessage("assistant", answer.text_so_far, tool_calls=calls))
+            *before, begun = asked
+            return (*before, _continued(begun, answer))
+        return (*asked, _continued(ChatMessage("assistant", ""), answer))
 
     def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
         """Return the hand-off that an event begins."""
@@ -118,7 +130,7 @@ class Conversation:
 
     def _last_message(self, text: str) -> ChatMessage:
         """Return what a draft is in the conversation: the user's message, or the beginning of the assistant's."""
-        return ChatMessage("assistant", text) if self._continues else _asked(text)
+        return ChatMessage("assistant", text) if self._continues else _user_message(text)
 
     def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
         """Return what the application is told of a hand-off that the server has answered."""
@@ -197,12 +209,13 @@ class Conversation:
                         self._on_flush(result)
             case "session_error":
                 return self._hear_error(from_session_error(response.session_error))
-            case "handed_off" if (hand_off := self._asked(response.handed_off.seq)) is not None:
+            case "handed_off" if (hand_off := self._awaiting(response.handed_off.seq)) is not None:
                 hand_off.told, hand_off.stage = response.handed_off, Stage.OPEN
-            case "generation_finished" if (hand_off := self._handed_off(response.generation_finished.seq)) is not None:
+            case "generation_finished" if (hand_off := self._hand_off_of(response.generation_finished.seq)) is not None:
                 self._hear_settled(hand_off, response.generation_finished)
-            case _ if self.answer is not None:
-                self._hear_answer(self.answer, response)
+            case "generation_started" | "generation_delta" | "generation_finished" as kind:
+                if self.answer is not None and getattr(response, kind).seq == self.answer.seq:
+                    self._hear_answer(self.answer, response)
             case _:
                 pass
         return []
@@ -216,19 +229,25 @@ class Conversation:
         if again is not None and again.cancelled:
             self._end_cancelled(again)
         elif again is not None:
-            events = self.composition.submit_beside(again.submitted_text, again.text_so_far)
+            events = self._asking_again(again)
             again._resume(events[0].seq)
             return [*events, self.composition.end()] if self.composition.ended else events
-        elif (hand_off := self.handing_off) is not None and not self.composition.ended:
+        elif (hand_off := self.handing_off) is not None and hand_off.seq is None and not self.composition.ended:
             events = self.composition.hand_off_beside(hand_off.text)
             hand_off.seq = events[0].seq
             return events
         return self.composition.resumed()
 
+    def _asking_again(self, answer: Answer) -> Events:
+        """Ask for what follows after the part of an answer that has come."""
+        if not answer.submitted_text:
+            return [self.composition.respond(answer.text_so_far)]
+        return self.composition.submit_beside(answer.submitted_text, answer.text_so_far)
+
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
         if answer.stays and response.HasField("generation_finished"):
-            self.messages += self._turn(answer)
+            self.messages = self._answered(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
         if (hand_off := self.handing_off) is not None and error.seq in (hand_off.seq, hand_off.ending):
@@ -246,12 +265,12 @@ class Conversation:
             self._unraised = error
         return events or []
 
-    def _handed_off(self, seq: int) -> HandOff | None:
+    def _hand_off_of(self, seq: int) -> HandOff | None:
         hand_off = self.handing_off
         return hand_off if hand_off is not None and hand_off.seq == seq else None
 
-    def _asked(self, seq: int) -> HandOff | None:
-        hand_off = self._handed_off(seq)
+    def _awaiting(self, seq: int) -> HandOff | None:
+        hand_off = self._hand_off_of(seq)
         return hand_off if hand_off is not None and hand_off.stage is Stage.ASKED else None
 
     def _hear_settled(self, hand_off: HandOff, finished: pb.GenerationFinished) -> None:
@@ -311,9 +330,15 @@ class Conversation:
         self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
 
 
-def _asked(text: str) -> ChatMessage:
+def _user_message(text: str) -> ChatMessage:
     """Return what a draft becomes: a message of the user, who has no name."""
     return ChatMessage("user", text)
+
+
+def _continued(message: ChatMessage, answer: Answer) -> ChatMessage:
+    """Return a message of the assistant's with an answer at its end; of one that was stopped only the text is kept."""
+    calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
+    return replace(message, content=message.content + answer.text_so_far, tool_calls=(*message.tool_calls, *calls))
 
 
 def _interrupted(answer: Answer, cause: str) -> ForefillError:

@@ -120,7 +120,7 @@ class DraftTooLong(InvalidRequest):
 
 
 class EmptySubmit(InvalidRequest):
-    """Raised when there is nothing to submit."""
+    """Raised when there is nothing to submit, or no message to respond to."""
 
 
 class GenerationRunning(ForefillError):
@@ -218,6 +218,7 @@ REASONS: dict[str, Handling] = {
     "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
     "SERVER_STOPPING": Handling(ServerStopping),
     "TOO_MANY_SESSIONS": Handling(TooManySessions),
+    "TENANT_UNKNOWN": Handling(ForefillError),
     "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
     "ABORTED": Handling(Aborted),
     "INTERNAL": Handling(InternalError),

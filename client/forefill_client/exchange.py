@@ -44,7 +44,7 @@ class SessionState(Enum):
 
 
 OnState = Callable[[SessionState, ForefillError | None], None]
-"""Is told each new state, and for all but OPEN the reason."""
+"""Is told each new state, and for all but OPEN the reason; OPEN again when the session has moved to another server."""
 
 
 class Side(Protocol):
@@ -104,6 +104,7 @@ class Exchange:
         self._outage: _Outage | None = None
         self._changed = asyncio.Event()
         self._stream: Stream | None = None
+        self._left: Stream | None = None
         self._reader: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
 
@@ -159,6 +160,8 @@ class Exchange:
     async def stop(self, failure: ForefillError) -> None:
         """Cancel the stream if one is still open, with `failure` as the reason, and wait for the reader."""
         self._fail(failure)
+        if self._left is not None:
+            self._left.cancel()
         if self._stream is not None:
             self._stream.cancel()
         elif self._reader is not None:
@@ -242,6 +245,7 @@ class Exchange:
         last_seq = self._side.number() - self._base - unsent
         left.clear()
         left.append(pb.KeystrokeEvent(seq=last_seq + 1, end=pb.End()))
+        self._left = stream
         self._open_stream()
         self._wake()
         asyncio.get_running_loop().call_later(END_SECONDS, stream.cancel)

@@ -19,7 +19,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
-from .checks import as_mapping
+from .checks import as_mapping, checked_iterable
 from .errors import ForefillError, InvalidRequest
 from .messages import ChatMessage, MessageLike, message_for_openai, message_to_wire
 from .report import Ledger
@@ -52,7 +52,8 @@ class HandedOffRequest:
     """
 
     text: str = field(repr=False)
-    """The text that was handed off, the last message of the user."""
+    """The text that was handed off: the last message, of the user or, with `continue_final_message`, the assistant's
+    that the answer continues."""
     messages: tuple[ChatMessage, ...] = field(repr=False)
     """The whole conversation, with that message."""
     base_url: str
@@ -121,7 +122,7 @@ class HandedOff(HandedOffRequest):
         engine found; otherwise it is settled by what the server believes. Returns the ledger; None if the stream broke
         meanwhile. Raises InvalidRequest if the messages do not fit, and the hand-off is still open then.
         """
-        return await self._end(finished_to_wire(self.text, answer, messages, usage))
+        return await self._end(finished_to_wire(self.messages[-1], answer, messages, usage))
 
     async def cancel(self) -> None:
         """End the hand-off without an answer, as the user stopped it: the conversation is as before.
@@ -163,14 +164,19 @@ class HandOff:
 
 
 def finished_to_wire(
-    text: str, answer: str | None, messages: Iterable[MessageLike], usage: UsageLike | None
+    asked: ChatMessage, answer: str | None, messages: Iterable[MessageLike], usage: UsageLike | None
 ) -> pb.HandOffFinished:
-    """Return the wire's HandOffFinished, or raise InvalidRequest if it cannot hold a value."""
-    given = [message_to_wire(message) for message in messages]
+    """Return the wire's HandOffFinished, or raise InvalidRequest if it cannot hold a value.
+
+    `asked` is what was handed off: a question, or the beginning of a message of the assistant's.
+    """
+    given = [message_to_wire(message) for message in checked_iterable(messages, "messages")]
     if answer is not None and given:
         raise InvalidRequest("give either the answer or the messages", session_continues=True)
-    if answer is not None:
-        given = [message_to_wire(("user", text)), message_to_wire(("assistant", answer))]
+    if answer is not None and asked.role == "assistant":
+        given = [message_to_wire(("assistant", asked.content + answer))]
+    elif answer is not None:
+        given = [message_to_wire(asked), message_to_wire(("assistant", answer))]
     finished = pb.HandOffFinished(messages=given)
     for name, value in _counts(usage).items():
         setattr(finished, name, value)

@@ -5,16 +5,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .checks import checked_iterable
+from .checks import checked_iterable, checked_type
 from .errors import InvalidRequest
 from .messages import MessageLike, json_texts, message_to_wire
 from .texts import checked_text
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -144,18 +142,18 @@ def open_request(
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
         messages=[message_to_wire(message) for message in checked_iterable(messages, "messages")],
-        sampling=_sampling(Sampling() if sampling is None else _checked(sampling, Sampling, "sampling")),
+        sampling=_sampling(Sampling() if sampling is None else checked_type(sampling, Sampling, "sampling")),
         draft=checked_text(draft, "draft"),
-        warm_mode=_checked(warm_mode, WarmMode, "warm_mode").value,
-        cache_scope=_checked(cache_scope, CacheScope, "cache_scope").value,
+        warm_mode=checked_type(warm_mode, WarmMode, "warm_mode").value,
+        cache_scope=checked_type(cache_scope, CacheScope, "cache_scope").value,
         session_key=checked_text(session_key, "session_key"),
-        pregeneration_mode=_checked(pregeneration, PregenerationMode, "pregeneration").value,
+        pregeneration_mode=checked_type(pregeneration, PregenerationMode, "pregeneration").value,
         resume_token=checked_text(resume_token, "resume_token"),
-        cache_secret=_checked(cache_secret, bytes, "cache_secret"),
+        cache_secret=checked_type(cache_secret, bytes, "cache_secret"),
         tools=json_texts("tools", tools),
         documents=json_texts("documents", documents),
         reasoning_effort=checked_text(reasoning_effort or "", "reasoning_effort"),
-        continue_final_message=_checked(continue_final_message, bool, "continue_final_message"),
+        continue_final_message=checked_type(continue_final_message, bool, "continue_final_message"),
         adapter=checked_text(adapter, "adapter"),
     )
     if chat_template_kwargs is not None:
@@ -164,12 +162,6 @@ def open_request(
         except (TypeError, ValueError) as error:
             raise InvalidRequest(f"chat_template_kwargs must be plain JSON values: {error}") from None
     return request
-
-
-def _checked(value: T, kind: type[T], name: str) -> T:
-    if not isinstance(value, kind):
-        raise InvalidRequest(f"{name} must be of type {kind.__name__}, not {value!r:.80}")
-    return value
 
 
 _STRUCTURES = ("json_schema", "regex", "choice", "grammar", "json_object")

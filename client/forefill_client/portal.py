@@ -19,16 +19,26 @@ class Portal:
     def __init__(self, name: str, stopped: Callable[[], Exception]) -> None:
         self._stopped_error = stopped
         self._stopped = False
+        self._lock = threading.RLock()  # what is submitted before the end is known to the end
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine, and return or raise what it does; it is cancelled if the wait is interrupted."""
-        if self._stopped:
+        """Wait for a coroutine, and return or raise what it does; it is cancelled if the wait is interrupted.
+
+        Raises RuntimeError in the loop's own thread, which would wait for itself.
+        """
+        if threading.current_thread() is self._thread:
             work.close()
-            raise self._stopped_error()
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise RuntimeError(
+                "this is the thread that does the work, and it cannot wait for itself: call from another one"
+            )
+        with self._lock:
+            if self._stopped:
+                work.close()
+                raise self._stopped_error()
+            running = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return running.result()
         except BaseException as error:
@@ -39,6 +49,8 @@ class Portal:
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function in the loop's thread."""
+        if threading.current_thread() is self._thread:
+            return function()
 
         async def called() -> T:
             return function()
@@ -47,14 +59,17 @@ class Portal:
 
     def stop(self) -> None:
         """Cancel what still runs, then end the loop and its thread; a second call does nothing."""
-        if self._stopped:
-            return
-        self._stopped = True
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(JOIN_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(JOIN_SECONDS)
-        if not self._thread.is_alive():
-            self._loop.close()
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        try:
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(JOIN_SECONDS)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(JOIN_SECONDS)
+            if not self._thread.is_alive():
+                self._loop.close()
 
 
 async def _cancel_others() -> None:

@@ -8,7 +8,9 @@ they are; the functions here convert positions one by one:
     caret = to_utf16(session.draft, len(session.draft))
 
     for change in params["contentChanges"]:  # of the Language Server Protocol, in its default encoding
-        start, end = (from_line(text, at["line"], at["character"]) for at in change["range"].values())
+        first, last = change["range"]["start"], change["range"]["end"]
+        start = from_line(text, first["line"], first["character"])
+        end = from_line(text, last["line"], last["character"])
         text = text[:start] + change["text"] + text[end:]
     await session.set_draft(text)
 

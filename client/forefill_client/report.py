@@ -154,6 +154,8 @@ class Opened:
     is only one, or if the server is older."""
     splits_answers: bool = False
     """Whether what the model thinks, and its calls of tools, come apart from the text of answers."""
+    accepts_respond: bool = False
+    """Whether the server knows `Session.respond`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         accepts_hints=opened.accepts_hints,
         resume_token=opened.resume_token,
         splits_answers=opened.splits_answers,
+        accepts_respond=opened.accepts_respond,
     )
 
 

@@ -13,7 +13,7 @@ from .checks import checked_int, checked_iterable
 from .composition import Events
 from .conversation import Conversation
 from .draft import smallest_replace
-from .errors import Aborted, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
+from .errors import Aborted, EmptySubmit, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
 from .hand_off import HandedOff, HandOff, Stage
 from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
@@ -201,16 +201,42 @@ class Session:
         self._conversation.messages = kept + tuple(message_from_wire(message) for message in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
+    async def respond(self, messages: Iterable[MessageLike] = ()) -> Answer:
+        """Ask for the answer to the conversation as it is after these messages, without the draft, which stays.
+
+        After an answer with `tool_calls`, give the results: messages with the role "tool", each with the
+        `tool_call_id` of its call. If the server refuses, they are in the conversation all the same: call `respond()`
+        without them to ask again, or `rewrite` to take them back.
+        """
+        await self._settled()
+        if not self.opened.accepts_respond:
+            raise InvalidRequest(
+                "the server does not know respond(): it is older than this client", session_continues=True
+            )
+        if added := list(checked_iterable(messages, "messages")):
+            await self.rewrite(len(self.messages), added)
+        if not self.messages:
+            raise EmptySubmit(
+                "there is no message to respond to: give one, or submit a text",
+                session_continues=True,
+                reason="EMPTY_SUBMIT",
+            )
+        return await self._ask([self._composition.respond()])
+
     async def regenerate(self) -> Answer:
-        """Ask once more for the answer to the last question: its first answer leaves the conversation.
+        """Ask once more for the last answer: the first one leaves the conversation.
 
         The draft stays as it is.
         """
         await self._settled()
-        if (text := self._conversation.last_question) is None:
-            raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
-        await self.rewrite(len(self.messages) - self._conversation.turn_messages)
-        return await self._ask(self._composition.submit_beside(text))
+        text = self._conversation.last_question
+        if text is not None and self._composition.fits(text):
+            await self.rewrite(len(self.messages) - self._conversation.turn_messages)
+            return await self._ask(self._composition.submit_beside(text))
+        if (before := self._conversation.before_last_answer) and self.opened.accepts_respond:
+            await self.rewrite(before)
+            return await self.respond()
+        raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
 
     async def hand_off(self, text: str | None = None) -> HandedOff:
         """Ask the engine for the answer to `text` yourself; default: the draft. The draft is then empty.

@@ -31,8 +31,12 @@ from .session import Session
 T = TypeVar("T")
 
 
-def _closed() -> NotReachable:
-    return NotReachable("the client is closed: make a new one with Client.connect")
+class _Closed(NotReachable):
+    """Raised when the client is closed, and with it its sessions."""
+
+
+def _closed() -> _Closed:
+    return _Closed("the client is closed: make a new one with Client.connect")
 
 
 class Client:
@@ -99,7 +103,10 @@ class Client:
         on_flush: Callable[[FlushResult], None] | None = None,
         on_state: OnState | None = None,
     ) -> "SyncSession":
-        """Make a session; `with` opens it. See `AsyncClient.session`; callbacks are called in the client's thread."""
+        """Make a session; `with` opens it. See `AsyncClient.session`.
+
+        Callbacks are called in the client's own thread, from which no call of the client or its sessions may be made.
+        """
         session = self._client.session(
             messages,
             sampling=sampling,
@@ -125,7 +132,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection and cancel sessions that are still open; a second call does nothing."""
-        with contextlib.suppress(NotReachable):  # it is closed
+        with contextlib.suppress(_Closed):
             self._portal.run(self._client.close())
         self._portal.stop()
 
@@ -226,8 +233,12 @@ class SyncSession:
         """Replace the conversation's end. See `Session.rewrite`."""
         self._portal.run(self._session.rewrite(keep_messages, messages))
 
+    def respond(self, messages: Iterable[MessageLike] = ()) -> "SyncAnswer":
+        """Ask for the answer to the conversation as it is after these messages. See `Session.respond`."""
+        return SyncAnswer(self._portal, self._portal.run(self._session.respond(messages)))
+
     def regenerate(self) -> "SyncAnswer":
-        """Ask once more for the answer to the last question. See `Session.regenerate`."""
+        """Ask once more for the last answer. See `Session.regenerate`."""
         return SyncAnswer(self._portal, self._portal.run(self._session.regenerate()))
 
     def hand_off(self, text: str | None = None) -> "SyncHandedOff":
@@ -240,12 +251,12 @@ class SyncSession:
         """Wait until the session has ended, and return why. See `Session.wait_closed`."""
         try:
             return self._portal.run(self._session.wait_closed())
-        except NotReachable as closed:  # the client is closed, and with it the session
+        except _Closed as closed:
             return closed
 
     def end(self) -> None:
         """Close the session in good order, after a running answer; nothing can be sent afterwards."""
-        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+        with contextlib.suppress(_Closed):
             self._portal.run(self._session.end())
 
     def __enter__(self) -> Self:
@@ -253,7 +264,7 @@ class SyncSession:
         return self
 
     def __exit__(self, exc_type: object, exc: BaseException | None, traceback: TracebackType | None) -> None:
-        with contextlib.suppress(NotReachable):  # the client is closed, and with it the session
+        with contextlib.suppress(_Closed):
             self._portal.run(self._session.__aexit__(exc_type, exc, traceback))
 
 
@@ -269,12 +280,12 @@ class SyncAnswer:
 
     @property
     def seq(self) -> int:
-        """Number of the SUBMIT event."""
+        """Number of the event that asked for it."""
         return self._answer.seq
 
     @property
     def submitted_text(self) -> str:
-        """The text that was submitted."""
+        """The text that was submitted. See `Answer.submitted_text`."""
         return self._answer.submitted_text
 
     @property
@@ -313,11 +324,11 @@ class SyncAnswer:
         return self._answer.logprobs
 
     def __iter__(self) -> Iterator[str]:
-        return self._iterated(aiter(self._answer))
+        return self._iterated(lambda: aiter(self._answer))
 
     def parts(self) -> Iterator[AnswerPart]:
         """Iterate over all of it, in place of its text alone. See `Answer.parts`."""
-        return self._iterated(self._answer.parts())
+        return self._iterated(self._answer.parts)
 
     @property
     def reasoning(self) -> str:
@@ -329,7 +340,9 @@ class SyncAnswer:
         """The calls of tools, as far as they have come. See `Answer.tool_calls`."""
         return self._answer.tool_calls
 
-    def _iterated(self, items: AsyncIterator[T]) -> Iterator[T]:
+    def _iterated(self, begin: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+        items = begin()  # here, so that an iteration that never starts is none
+
         async def step() -> T | None:
             return await anext(items, None)
 
@@ -337,7 +350,7 @@ class SyncAnswer:
             while (item := self._portal.run(step())) is not None:
                 yield item
         finally:
-            with contextlib.suppress(NotReachable):  # the client is closed
+            with contextlib.suppress(_Closed):
                 self._portal.call(lambda: self._answer._cancel(keep_text=True))
 
     def cancel(self, *, keep_text: bool = True) -> None:

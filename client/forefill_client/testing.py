@@ -66,7 +66,7 @@ class FakeServer:
 
     Raises:
         ServiceNotInstalled: When it is started without the extra `service`.
-        TypeError: When it is started with a name that is no flag.
+        TypeError: For a flag that has an argument of its own here; when it is started, for a name that is no flag.
         ValueError: When it is started with a bad value.
     """
 
@@ -82,10 +82,17 @@ class FakeServer:
         **flags: Any,
     ) -> None:
         self._answer = answer
-        self._flags: dict[str, Any] = {"pregeneration": False, "go_away_seconds": 0, "stop_grace_seconds": 0} | flags
-        self._flags |= {"fake_answer_tokens": answer_tokens, "fake_decode_speed": decode_speed}
-        self._flags |= {"fake_prefill_speed": prefill_speed}
-        self._flags |= {"fake_refuse_every": refuse_every, "fake_break_every": break_every}
+        ours = {
+            "fake_answer_tokens": answer_tokens,
+            "fake_decode_speed": decode_speed,
+            "fake_prefill_speed": prefill_speed,
+            "fake_refuse_every": refuse_every,
+            "fake_break_every": break_every,
+        }
+        for name in sorted(flags.keys() & {"fake_answer", *ours}):
+            raise TypeError(f"{name} is FakeServer's own: give it as {name.removeprefix('fake_')}")
+        self._flags: dict[str, Any] = {"pregeneration": False, "go_away_seconds": 0, "stop_grace_seconds": 0}
+        self._flags |= flags | ours
         self._portal: Portal | None = None
         self._stack = AsyncExitStack()
         self._running: _Service | None = None
@@ -146,8 +153,8 @@ class FakeServer:
         try:
             self._portal.run(self._stack.aclose())
         finally:
-            self._portal.stop()
             self._running = None
+            self._portal.stop()
 
     def __enter__(self) -> Self:
         self.start()

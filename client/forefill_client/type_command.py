@@ -69,6 +69,8 @@ async def _run(command: TypeCommand, view: "_View", record: TraceWriter | None) 
 _ENDED_BY = {
     FinishReason.STOP: "the model",
     FinishReason.LENGTH: "--max-tokens or the context",
+    FinishReason.TOOL_CALLS: "the model, which calls a tool",
+    FinishReason.CANCELLED: "a stop",
     FinishReason.UNKNOWN: "the server",
 }
 

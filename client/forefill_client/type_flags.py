@@ -81,7 +81,7 @@ def _add_typist(group: "argparse._ArgumentGroup") -> None:
         type=arguments.positive,
         metavar="MS",
         help="mean time from one key to the next, in milliseconds, which a human keeps roughly"
-        " (default: the person's own, 239 on average over people; 150 for gaussian)",
+        " (default: the person's own, about 250 on average over people; 150 for gaussian)",
     )
     group.add_argument(
         "--typo-rate",

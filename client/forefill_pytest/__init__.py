@@ -27,6 +27,8 @@ def forefill_server(request: pytest.FixtureRequest) -> "Iterator[FakeServer]":
 
     settings: dict[str, Any] = {}
     for marker in reversed([*request.node.iter_markers("forefill_server")]):  # the test's own last
+        if marker.args:
+            raise pytest.UsageError(f"forefill_server takes settings by name, not {marker.args!r:.80}")
         settings |= marker.kwargs
     with FakeServer(**settings) as server:
         yield server

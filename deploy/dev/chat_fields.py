@@ -62,8 +62,8 @@ def _not(note: str) -> Field:
 FIELDS: dict[str, Field] = {
     "messages": _opening(
         "messages",
-        note="The draft is one more, at SUBMIT. Text only: images, audio and video by hand-off, which finds what is "
-        "before the first of them.",
+        note="The draft is one more, at SUBMIT; Respond asks without it. Text only: images, audio and video by "
+        "hand-off, which finds what is before the first of them.",
     ),
     "model": _opening("adapter", note="A server of forefill serves one model; a LoRA adapter of it is named."),
     "frequency_penalty": _sampling("frequency_penalty"),

@@ -58,7 +58,7 @@ SERVICE = Order(
         ("engine",),
         ("cache", "session"),
         ("chat",),
-        ("settings", "errors"),
+        ("settings", "errors", "orphans"),
     ),
     _service_package_of,
 )

@@ -30,21 +30,21 @@ class Reason(Enum):
         "the server's draft differs from the client's and is not warmed; replace the whole draft, then FLUSH"
     )
     DRAFT_TOO_LONG = "the text is longer than Opened.limits.max_draft_code_points and is ignored; shorten it"
-    EMPTY_SUBMIT = "there is nothing to submit; type something, or send the text with SUBMIT"
+    EMPTY_SUBMIT = "there is nothing to answer; type something, or send the text with SUBMIT"
     GENERATION_RUNNING = (
         "an answer is still running, or a hand-off is open; wait for its end, or send HandOffFinished, or Cancel"
     )
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
     INVALID_SAMPLING = "a sampling value cannot be used; correct it, or leave it out"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
-    INVALID_TOOLS = "a tool has not the form that a chat completion has for it; mend it, and open again"
+    INVALID_TOOLS = "a tool is not in the form that chat completions take; correct it, and open again"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
     GENERATION_FAILED = "the engine could not generate an answer; SUBMIT again"
     GENERATION_INTERRUPTED = (
         "the engine was lost during the answer; keep what arrived, or SUBMIT again for a whole answer"
     )
-    NOTHING_TO_CANCEL = "no answer runs that could be stopped; go on, it may just have ended"
+    NOTHING_TO_CANCEL = "no answer runs and no hand-off is open that could be stopped; go on, it may just have ended"
     ADAPTER_NOT_FOUND = "the engine does not have this adapter; open with one that it has, or without"
     INVALID_REWRITE = "the Rewrite does not fit the conversation, which stays as it is; send one that does"
     HAND_OFF_NOT_OFFERED = "this server does not say where its engine is reached, and the draft stays; use SUBMIT"
@@ -55,6 +55,7 @@ class Reason(Enum):
     ENGINE_UNAVAILABLE = "the engine has died; open again with the draft, on another server if there is one"
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"
+    TENANT_UNKNOWN = "the proxy in front of the server names no tenant, or several; have it set exactly one"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
     ABORTED = "the client closed the stream without END, so its work was stopped"
     INTERNAL = "the server failed; its log has the cause under the id in the metadata; open again with the draft"

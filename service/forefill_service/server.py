@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from prometheus_client import start_http_server
 
 from .engine import Engine
 from .engine.vllm import EmbeddedEngine
-from .engine.vllm.openai_port import openai_port
+from .engine.vllm.openai_port import Stopping, openai_port
 from .engine.vllm.rank import EmbeddedRank
 from .errors import EngineStartError, ServiceError, trace_without_message
 from .fleet.backend import Backend, Sleep
@@ -31,6 +31,8 @@ from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 10
+LAST_WORD_SECONDS = 1.0
+"""How long a stream that is ended has to be told why."""
 
 
 class ListenError(ServiceError):
@@ -55,32 +57,43 @@ class RunningServer:
 
 @asynccontextmanager
 async def running_server(
-    engines: Sequence[Engine], settings: Settings, *, sleep: Sleep = asyncio.sleep
+    engines: Sequence[Engine],
+    settings: Settings,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Serve engines of one model for the duration of the block; then refuse new streams, let answers finish, and stop.
 
-    The engines stay the caller's. Raises ListenError, and EngineStartError if no engine passes its self-test.
+    From `hurry` on the stop waits for no answer. The engines stay the caller's. Raises ListenError, and
+    EngineStartError if no engine passes its self-test.
     """
-    async with _openai_api(engines, settings) as openai, _compose_api(engines, settings, openai, sleep) as running:
+    hurry = hurry or asyncio.Event()
+    async with (
+        _openai_api(engines, settings) as openai,
+        _compose_api(engines, settings, openai, sleep, hurry) as running,
+    ):
         yield running
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenAiApi:
-    """The OpenAI API of an embedded engine: its address, "" if it is not served; and what begins to stop it."""
+    """The OpenAI API of an embedded engine: its address, "" if it is not served; and how it is stopped."""
 
     address: str = ""
-    stop: Callable[[], None] = lambda: None
+    stopping: Stopping = Stopping(lambda: None, lambda: None)
 
 
 @asynccontextmanager
 async def _compose_api(
-    engines: Sequence[Engine], settings: Settings, openai: _OpenAiApi, sleep: Sleep
+    engines: Sequence[Engine], settings: Settings, openai: _OpenAiApi, sleep: Sleep, hurry: asyncio.Event
 ) -> AsyncIterator[RunningServer]:
     metrics, pool = Metrics(), RenderPool(sleep)
     backend = Backend.of(
         engines, settings, metrics, pool.render, ready=False, openai_address=openai.address, sleep=sleep
     )
+    if openai.address and not backend.hand_off_urls.offered:
+        log.warning("applications cannot be told where the OpenAI API is: --host is no address; set --hand-off-url")
     servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
     supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
     await supervisor.prepare()
@@ -92,24 +105,25 @@ async def _compose_api(
         ) as failed:
             try:
                 yield RunningServer(
-                    f"{settings.server.host}:{port}", metrics_address, openai.address, backend, servicer, failed
+                    _address(settings.server.host, port), metrics_address, openai.address, backend, servicer, failed
                 )
             finally:
                 healthy.stop()
-                await _stop(server, servicer, openai, settings)
+                await _stop(server, servicer, openai, settings, hurry)
                 await pool.close()
 
 
 async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C, then return 0; return 1 after the engine has died or a background task has failed.
 
-    Prints `forefill-server listening on HOST:PORT` on standard output as soon as streams are accepted.
+    A second signal ends what the first has let go on. Prints `forefill-server listening on HOST:PORT` to its output as
+    soon as streams are accepted.
     """
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     try:
-        async with running_server(engines, settings) as server:
+        async with running_server(engines, settings, hurry=hurry) as server:
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
@@ -117,7 +131,8 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
                 log.info("vLLM's OpenAI API on http://%s/v1", server.openai_address)
             first = await _first(stop, server.servicer.engine_died, server.background_failed)
             if first is stop:
-                log.info("stopping: running answers have %g s to finish", settings.server.stop_grace_seconds)
+                go_away, grace = settings.server.go_away_seconds, settings.server.stop_grace_seconds
+                log.info("stopping: sessions have %g s to go elsewhere, and running answers %g s more", go_away, grace)
                 return 0
             if first is server.servicer.engine_died:
                 log.error("the engine has died; start the server again")
@@ -126,17 +141,42 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
         await asyncio.gather(*(engine.close() for engine in engines))
 
 
-async def _stop(server: grpc.aio.Server, servicer: KeystrokeServicer, openai: _OpenAiApi, settings: Settings) -> None:
-    """Take no new streams, tell those that are open, end those that are still there, and wait for their answers."""
+async def _stop(
+    server: grpc.aio.Server,
+    servicer: KeystrokeServicer,
+    openai: _OpenAiApi,
+    settings: Settings,
+    hurry: asyncio.Event,
+) -> None:
+    """Take no new streams, tell those that are open, end those that are still there, and wait for their answers.
+
+    What still runs after the grace is ended with a reason, which gRPC itself would not give. If the engine has died,
+    nothing is waited for. Streams of other services, such as reflection, hold up nothing.
+    """
     go_away, grace = settings.server.go_away_seconds, settings.server.stop_grace_seconds
-    stopped = asyncio.create_task(server.stop(go_away + grace))
+    if servicer.engine_died.is_set():
+        hurry.set()
+    refusing = asyncio.create_task(server.stop(go_away + grace + LAST_WORD_SECONDS))
     try:
         if not servicer.engine_died.is_set():
-            await servicer.drain(go_away)
+            servicer.go_away(go_away)
+            await _within(go_away, servicer.left, hurry)
     finally:
-        openai.stop()
+        openai.stopping.begin()
         servicer.stop()
-        await stopped
+        await _within(grace, servicer.left, hurry)
+        servicer.end()
+        if hurry.is_set():
+            openai.stopping.end()
+        await server.stop(LAST_WORD_SECONDS)
+        await refusing
+
+
+async def _within(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of these is set, but no longer than so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await _first(*events)
 
 
 @asynccontextmanager
@@ -195,11 +235,9 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(f"{settings.server.host}:{settings.server.port}")
+        port = server.add_insecure_port(address := _address(settings.server.host, settings.server.port))
     except RuntimeError as error:
-        raise ListenError(
-            f"cannot listen on {settings.server.host}:{settings.server.port}; choose another with --port"
-        ) from error
+        raise ListenError(f"cannot listen on {address}; choose another with --port") from error
     return server, port
 
 
@@ -215,8 +253,8 @@ async def _openai_api(engines: Sequence[Engine], settings: Settings) -> AsyncIte
     with listener:
         app = await engine.openai_app(settings)
         address = _address(settings.server.host, listener.getsockname()[1])
-        async with openai_port(app, listener, settings.server.stop_grace_seconds) as stop:
-            yield _OpenAiApi(address, stop)
+        async with openai_port(app, listener, settings.server.stop_grace_seconds) as stopping:
+            yield _OpenAiApi(address, stopping)
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -240,10 +278,10 @@ def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
     try:
         server, thread = start_http_server(settings.server.metrics_port, settings.server.host, metrics.registry)
     except OSError as error:
-        address = f"{settings.server.host}:{settings.server.metrics_port}"
+        address = _address(settings.server.host, settings.server.metrics_port)
         raise ListenError(f"cannot listen on {address} for metrics; choose another with --metrics-port") from error
     try:
-        yield f"{settings.server.host}:{server.server_port}"
+        yield _address(settings.server.host, server.server_port)
     finally:
         server.shutdown()
         server.server_close()

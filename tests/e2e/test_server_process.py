@@ -155,6 +155,21 @@ async def test_an_engine_that_cannot_start_is_told_in_one_line(flags: list[str],
 
 
 @pytest.mark.vllm
+async def test_a_server_that_is_killed_leaves_no_engine_behind() -> None:
+    async with server_process() as server:
+        await server.listening()
+        children = psutil.Process(server.pid).children(recursive=True)
+        assert any("EngineCore" in " ".join(child.cmdline()) for child in children)
+        async with typing_at(server.address, sampling=pb.Sampling(max_tokens=400, ignore_eos=True)) as typist:
+            await typist.send_submit("Count to a thousand.")
+            assert (await typist.read()).HasField("generation_started")
+            server.send(signal.SIGKILL)
+            await server.ended()
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive
+
+
+@pytest.mark.vllm
 async def test_an_engine_that_dies_ends_the_streams_and_the_server() -> None:
     async with server_process() as server:
         await server.listening()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from forefill_client import AsyncClient, FinishReason, PregenerationMode, Sampling
+from forefill_client import AsyncClient, ChatMessage, FinishReason, PregenerationMode, Sampling
 from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.engine.vllm.chat import vllm_chat
 from forefill_service.engine.vllm.load import LoadReader
@@ -29,7 +29,9 @@ pytestmark = [
 ]
 
 PARAMETERS = {"type": "object", "properties": {"ward": {"type": "integer"}}}
-TOOLS = [{"type": "function", "function": {"name": name, "parameters": PARAMETERS}} for name in ("beds", "staff")]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "function", "function": {"name": name, "parameters": PARAMETERS}} for name in ("beds", "staff")
+]
 QUESTION = "How many beds are free in ward 3?"
 CALL = r'<tool_call>\n\{"name": "(beds|staff)", "arguments": \{"ward": [1-9]\}\}\n</tool_call>'
 SHAPES = {
@@ -115,3 +117,56 @@ async def test_the_next_turn_has_the_calls_of_the_last(sides: Sides) -> None:
     ]
     completion = await sides.endpoint.complete_request({"messages": messages, "tools": TOOLS})
     assert prompt_tokens == len(completion["prompt_token_ids"])
+
+
+async def test_the_results_of_tools_are_answered_without_a_draft(sides: Sides) -> None:
+    sampling = Sampling(temperature=0, max_tokens=MOST, regex=SHAPES["two calls"])
+    async with (
+        AsyncClient.connect(sides.address) as client,
+        client.session(tools=TOOLS, sampling=sampling) as session,
+    ):
+        first = await session.submit(QUESTION)
+        await first.text()
+        await session.type("And in ")
+        results = [ChatMessage("tool", f"{call.name}: 7", tool_call_id=call.id) for call in first.tool_calls]
+        second = await session.respond(results)
+        await second.text()
+        assert session.draft == "And in "
+        assert [message.role for message in session.messages] == ["user", "assistant", "tool", "tool", "assistant"]
+        third = await session.regenerate()
+        await third.text()
+        assert third.tool_calls == second.tool_calls
+        assert len(session.messages) == 5
+    called = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in first.tool_calls
+    ]
+    messages = [
+        {"role": "user", "content": QUESTION},
+        {"role": "assistant", "content": None, "tool_calls": called},
+        *({"role": "tool", "content": result.content, "tool_call_id": result.tool_call_id} for result in results),
+    ]
+    request = {"messages": messages, "tools": TOOLS, "max_tokens": MOST}
+    completion = await sides.endpoint.complete_request(
+        {**request, "structured_outputs": {"regex": SHAPES["two calls"]}}
+    )
+    assert second.report.prompt_tokens == third.report.prompt_tokens == len(completion["prompt_token_ids"])
+    said = [(call.name, call.arguments) for call in second.tool_calls]
+    assert said == calls_of(completion["choices"][0]["message"])
+
+
+async def test_strict_tools_and_a_structure_bind_the_answer_as_at_the_endpoint(sides: Sides) -> None:
+    schema = '{"type": "object", "properties": {"beds": {"type": "integer"}}, "required": ["beds"]}'
+    strict = [{"type": "function", "function": {**tool["function"], "strict": True}} for tool in TOOLS]
+    messages = [{"role": "user", "content": QUESTION}]
+    request = {"messages": messages, "tools": strict, "max_tokens": MOST, "structured_outputs": {"json": schema}}
+    [choice] = (await sides.endpoint.complete_request(request))["choices"]
+    async with (
+        AsyncClient.connect(sides.address) as client,
+        client.session(tools=strict, sampling=Sampling(temperature=0, max_tokens=MOST, json_schema=schema)) as session,
+    ):
+        answer = await session.submit(QUESTION)
+        text = await answer.text()
+    assert text == (choice["message"]["content"] or "")
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == calls_of(choice["message"])
+    assert text or answer.tool_calls

@@ -195,6 +195,33 @@ async def test_a_session_asks_for_the_endpoints_ids_finds_what_it_warmed_and_get
 
 
 @pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("name", [name for name, body in BODIES.items() if body["messages"]])
+async def test_a_conversation_is_answered_without_a_draft_as_the_endpoint_answers_it(side: Side, name: str) -> None:
+    body = BODIES[name]
+    continues = body.get("continue_final_message", False)
+    request = {**body, "add_generation_prompt": not continues}
+    expected = await side.endpoint.complete_request(request)
+    calls = {"tool_choice": "none"} if "tools" in body else {}  # the endpoint would cut them out of the text
+    whole = await side.endpoint.complete_request({**request, **calls, "max_tokens": 12})
+    opening = opening_of(body)
+    opening.sampling.CopyFrom(pb.Sampling(temperature=0, max_tokens=12))
+    del side.engine.requests[:]
+    async with typing_after(side.address, opening) as typist:
+        await typist.type("And ")
+        await typist.event(respond=pb.Respond())
+        answer = await typist.answer()
+        await typist.type("now?")
+        await typist.submit()
+    first, second = side.engine.generations
+    assert first.prompt_ids == expected["prompt_token_ids"]
+    assert answer.text == whole["choices"][0]["message"]["content"]
+    if not continues:
+        said = {"role": "assistant", "content": answer.text}
+        after = with_draft({**body, "messages": [*body["messages"], said]}, "And now?")
+        assert second.prompt_ids == (await side.endpoint.complete_request(after))["prompt_token_ids"]
+
+
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_turn_after_a_draft_that_was_continued_has_both_as_one_message(side: Side) -> None:
     body = BODIES["a message to continue"]
     opening = opening_of(body)

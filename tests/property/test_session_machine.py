@@ -5,27 +5,11 @@ moves next. A second session types at the same engine and must not notice.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from forefill_service.cache.blocks import CacheChange
-from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage
-from forefill_service.chat.prompt import Chat
-from forefill_service.engine import (
-    ChatEndpoint,
-    EngineInfo,
-    EngineLoad,
-    FakeChat,
-    FakeEngine,
-    Output,
-    Priority,
-    Request,
-)
-from forefill_service.errors import EngineRefused, Reason
+from forefill_service.engine import FakeChat, FakeEngine, Priority
 from forefill_service.session.draft import checksum
 from forefill_service.session.events import (
     CacheScope,
@@ -40,27 +24,19 @@ from forefill_service.session.events import (
     Open,
     Replace,
     ReportedUsage,
+    Respond,
     Rewrite,
     Submit,
 )
-from forefill_service.session.responses import (
-    CANCELLED,
-    HANDED_OFF,
-    FlushOutcome,
-    FlushResult,
-    GenerationDelta,
-    GenerationFinished,
-    GenerationStarted,
-    HandedOff,
-    Opened,
-    SessionError,
-)
+from forefill_service.session.responses import FlushOutcome
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.careful_client import CarefulClient
 from tests.support.other_chat import OtherChat
 from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, settle, user
+from tests.support.watched_engine import WatchedEngine, blocks_of
 
 T = TypeVar("T")
 CONTEXT_TOKENS = 160
@@ -70,135 +46,12 @@ WORDS = st.lists(
 ).map("".join)
 
 
-@dataclass
-class Asked:
-    """One request of the session, as its engine saw it."""
-
-    request: Request
-    known: int
-    """Leading tokens of it, in whole blocks, that the session has to believe cached: requests of its own have computed
-    them, and no later one has found less."""
-    believed: int
-    """Those that it may believe cached: its own requests, or the application's, have computed them."""
-    cached_tokens: int | None = None
-    refused: bool = False
-    running: bool = True
-
-
-@dataclass
-class Watched:
-    """The engine as one session sees it; remembers what it was asked, and what came of it."""
-
-    engine: FakeEngine
-    asked: list[Asked] = field(default_factory=list)
-    known: set[tuple[int, ...]] = field(default_factory=set)
-    believed: set[tuple[int, ...]] = field(default_factory=set)
-
-    name: str = "watched"
-
-    @property
-    def up(self) -> bool:
-        return self.engine.up
-
-    @property
-    def info(self) -> EngineInfo:
-        return self.engine.info
-
-    @property
-    def chat(self) -> Chat:
-        return self.engine.chat
-
-    @property
-    def chat_endpoint(self) -> ChatEndpoint:
-        return self.engine.chat_endpoint
-
-    @property
-    def load(self) -> EngineLoad:
-        return self.engine.load
-
-    def openai_headers(self, route: str) -> dict[str, str]:
-        return self.engine.openai_headers(route)
-
-    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        return self.engine.cache_changes()
-
-    async def check(self, sampling: Sampling, adapter: str) -> str:
-        return await self.engine.check(sampling, adapter)
-
-    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
-        ids = request.prompt_ids
-        asked = Asked(request, _leading(ids, self.known), _leading(ids, self.believed))
-        self.asked.append(asked)
-        answer: list[int] = []
-        try:
-            async with aclosing(self.engine.generate(request)) as outputs:
-                async for output in outputs:
-                    answer.extend(output.token_ids)
-                    if answer:  # an answer that is broken off has read its prompt
-                        self.believed |= _blocks(ids)
-                    if output.finish_reason:
-                        asked.cached_tokens = output.cached_tokens
-                        self._forget(ids, output.cached_tokens)
-                    yield output
-            computed = _blocks([*ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
-            self.known |= computed
-            self.believed |= computed
-        except EngineRefused:
-            asked.refused = True
-            raise
-        finally:
-            asked.running = False
-
-    def _forget(self, ids: list[int], cached_tokens: int) -> None:
-        """Drop the block that was not found in a prompt, and all that follow on it, in whichever prompt."""
-        missing = ids[: cached_tokens + BLOCK]
-        self.known = {block for block in self.known if list(block[: len(missing)]) != missing}
-
-    async def watch(self) -> None:
-        await self.engine.watch()
-
-    async def close(self) -> None:
-        """Leave the engine to the test."""
-
-    @property
-    def warms(self) -> list[Asked]:
-        return [asked for asked in self.asked if asked.request.priority is Priority.WARM]
-
-    @property
-    def generations(self) -> list[Asked]:
-        return [asked for asked in self.asked if asked.request.priority is Priority.GENERATION]
-
-
-def _blocks(ids: list[int]) -> set[tuple[int, ...]]:
-    return {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
-
-
-def _leading(ids: list[int], blocks: set[tuple[int, ...]]) -> int:
-    """Return how many tokens the prompt begins with, in whole blocks, that are among these."""
-    end = 0
-    while end + BLOCK <= len(ids) and tuple(ids[: end + BLOCK]) in blocks:
-        end += BLOCK
-    return end
-
-
 class SessionMachine(RuleBasedStateMachine):
-    """One session on its gates, a bystander beside it, and what a careful client knows."""
+    """One session on its gates, a bystander beside it, and a careful client."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.read = 0  # responses that the client has taken in
-        self.turn: tuple[ChatMessage, ...] = ()
-        self.flushes: list[int] = []
-        self.submits: dict[int, str] = {}
-        self.cancels: set[int] = set()
-        self.running: int | None = None  # the SUBMIT or HandOff that is not answered yet
-        self.handed_off = False  # whether it is a HandOff
-        self.gets: tuple[ChatMessage, ...] | None = None  # what came of that, by the first word about it
-        self.finishes: set[int] = set()
-        self.answers: Counter[int] = Counter()
-        self.unaware: set[int] = set()  # FLUSHes that were sent before it was known that a SUBMIT had failed
-        self.ended = False
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(coroutine)
@@ -218,7 +71,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.engine = FakeEngine(block_size=BLOCK, context_tokens=CONTEXT_TOKENS, answer_tokens=3)
         self.engine.chat_endpoint.chat = endpoint
         self.other = Stage(Open((ChatMessage("system", "another"),)), engine=self.engine)
-        self.watched = Watched(self.engine)
+        self.watched = WatchedEngine(self.engine)
         opening = Open((SYSTEM,), draft=draft, cache_scope=scope)
         self.stage = Stage(
             opening,
@@ -227,30 +80,31 @@ class SessionMachine(RuleBasedStateMachine):
             piece_tokens=piece_tokens,
             hand_off_url=["http://vllm"],
         )
+        self.client = CarefulClient(self.stage, self.watched)
         for name in held:
             getattr(self.stage, name).held = True
         await settle()
 
     # --- what the typist does
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule(text=WORDS)
     def types(self, text: str) -> None:
         self.do(self.stage.types(text))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule(count=st.integers(1, 12))
     def deletes(self, count: int) -> None:
         self.do(self.stage.does(CharDelete(count)))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule(data=st.data(), text=WORDS)
     def replaces(self, data: st.DataObject, text: str) -> None:
         start = data.draw(st.integers(0, len(self.stage.draft)))
         end = data.draw(st.integers(start, len(self.stage.draft)))
         self.do(self.stage.does(Replace(start, end, text)))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule(likely=st.booleans())
     def hints(self, likely: bool) -> None:
         self.do(self.stage.does(Hint(likely)))
@@ -259,79 +113,72 @@ class SessionMachine(RuleBasedStateMachine):
     def pauses(self, share: float) -> None:
         self.do(self.stage.pauses(share))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule()
     def flushes_(self) -> None:
-        self.flushes.append(self.do(self.stage.flushes()))
+        self.client.flushes.append(self.do(self.stage.flushes()))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule(count=st.integers(2, 3))
     def types_and_flushes_at_once(self, count: int) -> None:
         for _ in range(count):
             self.stage.put(CharAdd("so "))
             draft = self.stage.draft
-            self.flushes.append(self.stage.put(Flush(len(draft), checksum(draft))))
+            self.client.flushes.append(self.stage.put(Flush(len(draft), checksum(draft))))
         self.do(settle())
 
-    @precondition(lambda self: not self.ended and self.running is None)
+    @precondition(lambda self: not self.client.ended and self.client.running is None)
     @rule(text=WORDS | st.none())
     def submits_(self, text: str | None) -> None:
         asked = self.stage.draft if text is None else text
-        seq = self.stage.put(Submit(text))
-        self.submits[seq] = asked
-        if asked:
-            self.running = seq
-            self.stage.draft = ""
+        self.client.asks(self.stage.put(Submit(text)), asked)
         self.do(settle())
 
-    @precondition(lambda self: not self.ended and self.running is None)
+    @precondition(lambda self: not self.client.ended and self.client.running is None)
+    @rule()
+    def asks_without_the_draft(self) -> None:
+        self.client.asks(self.stage.put(Respond()), None)
+        self.do(settle())
+
+    @precondition(lambda self: not self.client.ended and self.client.running is None)
     @rule(text=WORDS | st.none())
     def hands_off(self, text: str | None) -> None:
         asked = self.stage.draft if text is None else text
-        seq = self.stage.put(HandOff(text))
-        self.submits[seq] = asked
-        if asked:
-            self.running, self.handed_off, self.gets = seq, True, None
-            self.stage.draft = ""
+        self.client.asks(self.stage.put(HandOff(text)), asked, handed_off=True)
         self.do(settle())
 
-    @precondition(lambda self: not self.ended and self.handed_off)
+    @precondition(lambda self: not self.client.ended and self.client.handed_off)
     @rule(said=st.lists(WORDS, max_size=2), cached_tokens=st.none() | st.integers(0, 200))
     def finishes_a_hand_off(self, said: list[str], cached_tokens: int | None) -> None:
-        messages = tuple(assistant(text) for text in said)
-        if self.gets is None:
-            self.gets = messages
+        messages, seq = tuple(assistant(text) for text in said), self.client.running or 0
+        if self.client.gets is None:
+            self.client.gets = messages
             if not messages and not self.stage.draft:
-                self.stage.draft = self.submits[self.running or 0]
+                self.stage.draft = self.client.submits[seq] or ""
         if messages:  # then what was told, if anything was, has been computed
-            asked = self.stage.prompt_ids(*self.turn, user(self.submits[self.running or 0]))
-            self.watched.believed |= _blocks(asked)
+            self.watched.believed |= blocks_of(self.client.prompt_ids(seq))
         usage = ReportedUsage(None, cached_tokens, 3)
-        self.finishes.add(self.stage.put(HandOffFinished(messages, usage)))
+        self.client.finishes.add(self.stage.put(HandOffFinished(messages, usage)))
         self.do(settle())
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule()
     def cancels_(self) -> None:
-        self.gets = () if self.gets is None else self.gets
-        self.cancels.add(self.do(self.stage.does(Cancel(self._keeps_text(self.running)))))
+        self.client.gets = () if self.client.gets is None else self.client.gets
+        self.client.cancels.add(self.do(self.stage.does(Cancel(self.client.keeps_text(self.client.running)))))
 
-    def _keeps_text(self, seq: int | None) -> bool:
-        """Whether an answer is kept that is cancelled: the same for all Cancels of one answer."""
-        return bool((seq or 0) % 2)
-
-    @precondition(lambda self: not self.ended and self.running is None)
+    @precondition(lambda self: not self.client.ended and self.client.running is None)
     @rule(data=st.data(), said=st.lists(WORDS, max_size=2))
     def rewrites(self, data: st.DataObject, said: list[str]) -> None:
-        kept = data.draw(st.integers(0, len(self.turn)))
+        kept = data.draw(st.integers(0, len(self.client.turn)))
         messages = tuple(user(text) for text in said)
-        self.turn = self.turn[:kept] + messages
+        self.client.turn = self.client.turn[:kept] + messages
         self.do(self.stage.does(Rewrite(1 + kept, messages)))
 
-    @precondition(lambda self: not self.ended)
+    @precondition(lambda self: not self.client.ended)
     @rule()
     def ends(self) -> None:
-        self.ended = True
+        self.client.ended = True
         self.do(self.stage.does(End()))
 
     # --- what the world does
@@ -363,83 +210,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_response_is_owed(self) -> None:
-        """Take in what was said since the last look, as a client would that believes all of it."""
-        for response in self.stage.said[self.read :]:
-            match response:
-                case Opened():
-                    assert self.read == 0
-                case FlushResult(seq):
-                    assert seq in self.flushes, "a pause is answered by nothing"
-                    assert response.outcome is not FlushOutcome.INERT
-                    assert response.cached_tokens <= response.stable_tokens
-                    assert response.outcome is not FlushOutcome.NOTHING_NEW or response.computed_tokens == 0
-                    self.answers[seq] += 1
-                case GenerationStarted(seq) | GenerationDelta(seq):
-                    assert seq == self.running
-                    assert not self.handed_off
-                case HandedOff(seq):
-                    assert seq == self.running
-                    assert self.handed_off
-                    assert response.cached_tokens % BLOCK == 0
-                    assert response.cached_tokens < len(self.stage.prompt_ids(*self.turn, user(self.submits[seq])))
-                case GenerationFinished(seq) if self.handed_off:
-                    assert seq == self.running
-                    self.answers[seq] += 1
-                    self._check_books(response)
-                    self.running, self.handed_off = None, False
-                    if response.reason == CANCELLED:
-                        assert self.cancels or self.ended
-                    else:
-                        self.turn += self.gets or ()
-                case GenerationFinished(seq):
-                    assert seq == self.running
-                    self.answers[seq] += 1
-                    self._check_books(response)
-                    deltas = [d.text for d in self.stage.said if isinstance(d, GenerationDelta) and d.seq == seq]
-                    if response.reason == CANCELLED:
-                        assert self.cancels
-                    if response.reason != CANCELLED or (deltas and self._keeps_text(seq)):
-                        self.turn += (user(self.submits[seq]), assistant("".join(deltas)))
-                    self.running = None
-                case SessionError(Reason.NOTHING_TO_CANCEL, _, seq):
-                    assert seq in self.cancels
-                case SessionError(Reason.NOTHING_HANDED_OFF, _, seq):
-                    assert seq in self.finishes
-                case SessionError(Reason.DRAFT_DIVERGED, _, seq):
-                    assert seq in self.unaware, "the server's draft is the client's"
-                    self.answers[seq] += 1
-                case SessionError(reason, _, seq):
-                    assert seq in self.submits
-                    empty = not self.submits[seq]
-                    expected = {Reason.EMPTY_SUBMIT} if empty else {Reason.GENERATION_FAILED, Reason.PROMPT_TOO_LONG}
-                    assert reason in expected, "a client that waits for its answer is never told to wait"
-                    self.answers[seq] += 1
-                    if not empty:
-                        self.running = None
-                        self.unaware |= {flush for flush in self.flushes if flush > seq}
-                        self._gets_back(self.submits[seq])
-            self.read += 1
-        assert all(count == 1 for count in self.answers.values())
-
-    def _gets_back(self, text: str) -> None:
-        """Do as a client whose box has the text of a failed SUBMIT again, unless something was typed since."""
-        if self.ended:
-            return
-        draft = self.stage.draft or text
-        self.stage.put(CharDelete(10_000))
-        self.stage.put(CharAdd(draft))
-
-    def _check_books(self, finished: GenerationFinished) -> None:
-        books = finished.ledger
-        rows = (books.used, books.edited_away, books.evicted, books.abandoned)
-        assert min(rows) >= 0
-        assert sum(rows) == books.computed
-        assert books.used <= finished.cached_tokens
-        if finished.reason in (CANCELLED, HANDED_OFF):  # the engine has not said what it found, or not to us
-            return
-        generation = self.watched.generations[-1]
-        assert finished.cached_tokens == generation.cached_tokens
-        assert finished.prompt_tokens == len(generation.request.prompt_ids)
+        self.client.takes_in()
 
     # --- what the engine sees
 
@@ -455,8 +226,8 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_submit_asks_for_exactly_the_conversation(self) -> None:
-        if self.running is not None and not self.handed_off and self.read == len(self.stage.said):
-            asked = self.stage.prompt_ids(*self.turn, user(self.submits[self.running]))
+        if self.client.running is not None and not self.client.handed_off and self.client.read == len(self.stage.said):
+            asked = self.client.prompt_ids(self.client.running)
             running = [generation for generation in self.watched.generations if generation.running]
             assert len(running) <= 1
             assert all(generation.request.prompt_ids == asked for generation in running)
@@ -464,7 +235,7 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def the_session_lives_until_its_end(self) -> None:
         if self.stage.task.done():
-            assert self.ended
+            assert self.client.ended
             assert self.stage.task.exception() is None
 
     # --- in the end
@@ -474,7 +245,7 @@ class SessionMachine(RuleBasedStateMachine):
             if hasattr(self, "stage"):
                 self.do(self._come_to_rest())
                 self.every_response_is_owed()
-                if self.handed_off and not self.ended:
+                if self.client.handed_off and not self.client.ended:
                     self.finishes_a_hand_off([], None)
                     self.do(self._come_to_rest())
                 self.every_response_is_owed()
@@ -490,10 +261,10 @@ class SessionMachine(RuleBasedStateMachine):
             await settle()
 
     def _check_the_end(self) -> None:
-        assert self.running is None, "every SUBMIT is answered"
-        assert all(self.answers[seq] == 1 for seq in self.submits)
-        if not self.ended:
-            assert all(self.answers[seq] == 1 for seq in self.flushes), "every FLUSH is answered"
+        assert self.client.running is None, "every SUBMIT is answered"
+        assert all(self.client.answers[seq] == 1 for seq in self.client.submits)
+        if not self.client.ended:
+            assert all(self.client.answers[seq] == 1 for seq in self.client.flushes), "every FLUSH is answered"
             self._check_that_it_still_warms()
             self._check_that_a_pause_leaves_nothing_to_warm()
             self.do(self.stage.does(End()))

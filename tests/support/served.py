@@ -50,12 +50,14 @@ class Served:
 
 
 @asynccontextmanager
-async def served(engine: FakeEngine | None = None, settings: Settings = SETTINGS) -> AsyncIterator[Served]:
+async def served(
+    engine: FakeEngine | None = None, settings: Settings = SETTINGS, hurry: asyncio.Event | None = None
+) -> AsyncIterator[Served]:
     """Serve an engine whose work waits at a gate; the gate stands open at first."""
     engine, gate = engine or FakeEngine(), Gate()
     engine.sleep = gate
     async with asyncio.timeout(SECONDS_TO_GIVE_UP), AsyncExitStack() as stack:
-        running = await stack.enter_async_context(running_server([engine], settings))
+        running = await stack.enter_async_context(running_server([engine], settings, hurry=hurry))
         try:
             yield Served(running, engine, gate, stack)
         finally:

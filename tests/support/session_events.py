@@ -1,6 +1,7 @@
 """What a scripted server hears from a session, as values."""
 
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import Session
 
 from .scripted_service import Wire
 
@@ -35,3 +36,8 @@ async def drain(wire: Wire) -> list[pb.KeystrokeEvent]:
 async def drain_opened(wire: Wire) -> None:
     await wire.open()
     await drain(wire)
+
+
+def conversation(session: Session) -> list[tuple[str, str]]:
+    """The messages of a session, as roles and contents."""
+    return [(message.role, message.content) for message in session.messages]

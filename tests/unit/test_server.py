@@ -8,10 +8,11 @@ import grpc
 import pytest
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_service.engine import FakeEngine
-from forefill_service.errors import EngineStartError
+from forefill_service.errors import EngineDied, EngineStartError
 from forefill_service.server import ListenError, running_server, serve
 from forefill_service.wire.servicer import SERVICE_NAME
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.served import SECONDS_TO_GIVE_UP, SETTINGS, TEXT, Aborted, Context, changed, ended_by, served, until
@@ -174,9 +175,65 @@ async def test_an_answer_that_outlasts_the_grace_is_stopped() -> None:
         await typist.send_submit(TEXT)
         await until(lambda: server.gate.waiting)
         stopping = server.begins_to_stop()
-        assert (await ended_by(typist)).code() is grpc.StatusCode.UNAVAILABLE
+        error = await ended_by(typist)
+        assert (error.code(), error_reason(error)) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPING")
         await stopping
         await until(lambda: server.engine.aborted)
+
+
+async def test_who_is_in_a_hurry_waits_for_no_answer() -> None:
+    settings, hurry = changed(SETTINGS, stop_grace_seconds=SECONDS_TO_GIVE_UP), asyncio.Event()
+    async with served(settings=settings, hurry=hurry) as server, typing_at(server.address) as typist:
+        server.gate.held = True
+        await typist.send_submit(TEXT)
+        await until(lambda: server.gate.waiting)
+        stopping = server.begins_to_stop()
+        hurry.set()
+        assert error_reason(await ended_by(typist)) == "SERVER_STOPPING"
+        await stopping
+
+
+async def test_a_stream_of_reflection_does_not_hold_up_the_stop() -> None:
+    settings = changed(SETTINGS, go_away_seconds=SECONDS_TO_GIVE_UP, stop_grace_seconds=SECONDS_TO_GIVE_UP)
+    async with served(settings=settings) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub: Any = reflection_pb2_grpc
+        info = stub.ServerReflectionStub(channel).ServerReflectionInfo()
+        await info.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        await info.read()
+        await server.begins_to_stop()
+
+
+class Dying(FakeEngine):
+    """An engine that is found dead once `dies` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dies = asyncio.Event()
+
+    async def watch(self) -> None:
+        await self.dies.wait()
+        raise EngineDied("it hangs")
+
+
+async def test_when_the_engine_has_died_everybody_is_told_that_at_once() -> None:
+    engine, settings = Dying(), changed(SETTINGS, go_away_seconds=60, stop_grace_seconds=60)
+    async with (
+        served(engine, settings) as server,
+        typing_at(server.address) as idle,
+        typing_at(server.address) as typist,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        server.gate.held = True
+        await typist.send_submit(TEXT)
+        await until(lambda: server.gate.waiting)
+        unopened = Typist(KeystrokeServiceStub(channel).Compose())
+        await until(lambda: server.running.servicer.streams == 3)
+        engine.dies.set()
+        await server.running.servicer.engine_died.wait()
+        stopping = server.begins_to_stop()
+        for told in (idle, typist, unopened):
+            assert error_reason(await ended_by(told)) == "ENGINE_UNAVAILABLE"
+        await stopping
 
 
 # --- what runs beside the sessions, and fails

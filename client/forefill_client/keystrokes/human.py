@@ -136,6 +136,8 @@ class HumanTypingModel:
 
     def at_pace(self, factor: float) -> "HumanTypingModel":
         """Return the same people with a pace `factor` times as fast, and so all that is a multiple of it."""
+        if not (math.isfinite(factor) and factor > 0):
+            raise ValueError(f"factor is {factor}: give a number above 0")
         return replace(self, pace_ms=self.pace_ms / factor)
 
     def typist(self, rng: Random) -> "Typist":
@@ -187,6 +189,7 @@ class Typist:
         if keyboard.can_overlap(*pair) and rng.random() < self.rollover_share:
             return self.hold_ms * rng.uniform(*OVERLAPPED)
         apart_ms = self._drawn_ms(role, rng) * keyboard.pair_factor(*pair)
+        # A key that does not overlap comes after the last one is up: a shorter interval is mirrored, in its logarithm.
         return max(apart_ms, self.hold_ms**2 / apart_ms)
 
     def mistakes(self, rng: Random) -> bool:
@@ -284,5 +287,7 @@ evenly between these, set by hand."""
 
 
 def transcribing_at(mean_ms: float) -> HumanTypingModel:
-    """Return TRANSCRIBING with another mean interval, about `mean_ms` milliseconds."""
+    """Return TRANSCRIBING with another mean interval, about `mean_ms` milliseconds; for fast typists it is longer."""
+    if not (math.isfinite(mean_ms) and mean_ms > 0):
+        raise ValueError(f"mean_ms is {mean_ms}: give milliseconds above 0")
     return TRANSCRIBING.at_pace(PUBLISHED_MEAN_MS / mean_ms)

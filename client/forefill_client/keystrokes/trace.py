@@ -162,7 +162,7 @@ def _object(line: str) -> Mapping[str, Any]:
 def _time(members: Mapping[str, Any], least_ms: float) -> float:
     at_ms = members.get("at_ms")
     if isinstance(at_ms, bool) or not isinstance(at_ms, int | float) or not least_ms <= at_ms <= LATEST_MS:
-        raise ValueError(f"at_ms is {at_ms!r}: give milliseconds, {least_ms:g} or more")
+        raise ValueError(f"at_ms is {at_ms!r}: give milliseconds since the draft was begun, at least {least_ms:.15g}")
     return float(at_ms)
 
 

@@ -330,7 +330,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     INVALID_ARGUMENT. Shorten the text.
     """
     ERROR_REASON_EMPTY_SUBMIT: _ErrorReason.ValueType  # 10
-    """Session continues: there is nothing to submit. Type something, or send the text with SUBMIT or HandOff."""
+    """Session continues: there is nothing to answer. Type something, send the text with SUBMIT or HandOff, or, for Respond,
+    a message with Rewrite.
+    """
     ERROR_REASON_GENERATION_RUNNING: _ErrorReason.ValueType  # 11
     """Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel. Or a hand-off is
     not finished: send HandOffFinished first, or Cancel.
@@ -403,6 +405,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
     name, or without.
     """
+    ERROR_REASON_TENANT_UNKNOWN: _ErrorReason.ValueType  # 38
+    """Stream ends, UNAUTHENTICATED: the server expects a proxy to name the tenant in the metadata, and it named none, or
+    more than one. This is for the operator of the proxy.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
@@ -440,7 +446,9 @@ ERROR_REASON_DRAFT_TOO_LONG: ErrorReason.ValueType  # 9
 INVALID_ARGUMENT. Shorten the text.
 """
 ERROR_REASON_EMPTY_SUBMIT: ErrorReason.ValueType  # 10
-"""Session continues: there is nothing to submit. Type something, or send the text with SUBMIT or HandOff."""
+"""Session continues: there is nothing to answer. Type something, send the text with SUBMIT or HandOff, or, for Respond,
+a message with Rewrite.
+"""
 ERROR_REASON_GENERATION_RUNNING: ErrorReason.ValueType  # 11
 """Session continues: an answer is still running. Wait for GenerationFinished, or stop it with Cancel. Or a hand-off is
 not finished: send HandOffFinished first, or Cancel.
@@ -512,6 +520,10 @@ the error message has its index and what is wrong. Mend it, and open again.
 ERROR_REASON_ADAPTER_NOT_FOUND: ErrorReason.ValueType  # 37
 """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
 name, or without.
+"""
+ERROR_REASON_TENANT_UNKNOWN: ErrorReason.ValueType  # 38
+"""Stream ends, UNAUTHENTICATED: the server expects a proxy to name the tenant in the metadata, and it named none, or
+more than one. This is for the operator of the proxy.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -617,7 +629,7 @@ class Open(_message.Message):
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation before the draft, oldest message first. Set by the client; default: none. The draft is appended as
         a last message of role "user", or as `continue_final_message` says. The model's chat template decides which roles
-        and orders are allowed.
+        and orders are allowed. A conversation has at most 16,384 messages and calls of tools.
         """
 
     @_builtins.property
@@ -628,8 +640,8 @@ class Open(_message.Message):
     def chat_template_kwargs(self) -> _struct_pb2.Struct:
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
         {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
-        ignored; one that overrides what the server sets, or that has a field of its own here, such as `tools`, is refused.
-        Set by the client; default: none; at most 65,536 bytes.
+        ignored; one that overrides what the server sets, such as `tools` or `documents`, is refused. The field
+        `reasoning_effort` wins over one of that name here. Set by the client; default: none; at most 65,536 bytes.
         """
 
     @_builtins.property
@@ -639,7 +651,8 @@ class Open(_message.Message):
         "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
         the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
         is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool; for
-        calls in an answer see Opened.splits_answers.
+        calls in an answer see Opened.splits_answers. If that is set, vLLM sees to it that the arguments of a tool with
+        "strict": true have the form of its parameters.
         """
 
     @_builtins.property
@@ -1028,6 +1041,7 @@ class KeystrokeEvent(_message.Message):
     REWRITE_FIELD_NUMBER: _builtins.int
     HAND_OFF_FIELD_NUMBER: _builtins.int
     HAND_OFF_FINISHED_FIELD_NUMBER: _builtins.int
+    RESPOND_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the event in its stream. Set by the client; required: 1, 2, 3, ... The server refuses and ignores an
     event whose number repeats (SEQUENCE_REPEATED); after a gap it reports SEQUENCE_GAP and carries the event out.
@@ -1080,6 +1094,12 @@ class KeystrokeEvent(_message.Message):
     def hand_off_finished(self) -> Global___HandOffFinished:
         """That answer is there, or will not come."""
 
+    @_builtins.property
+    def respond(self) -> Global___Respond:
+        """The conversation is to be answered as it is, without the draft: for example, after the results of tools. Sent only
+        if Opened.accepts_respond is set.
+        """
+
     def __init__(
         self,
         *,
@@ -1096,12 +1116,13 @@ class KeystrokeEvent(_message.Message):
         rewrite: Global___Rewrite | None = ...,
         hand_off: Global___HandOff | None = ...,
         hand_off_finished: Global___HandOffFinished | None = ...,
+        respond: Global___Respond | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "submit", b"submit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "respond", b"respond", "rewrite", b"rewrite", "submit", b"submit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "rewrite", b"rewrite", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "char_add", b"char_add", "char_delete", b"char_delete", "end", b"end", "flush", b"flush", "hand_off", b"hand_off", "hand_off_finished", b"hand_off_finished", "hint", b"hint", "kind", b"kind", "replace", b"replace", "respond", b"respond", "rewrite", b"rewrite", "seq", b"seq", "submit", b"submit", "timestamp_ms", b"timestamp_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint", "cancel", "rewrite", "hand_off", "hand_off_finished"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["char_add", "char_delete", "replace", "flush", "submit", "end", "hint", "cancel", "rewrite", "hand_off", "hand_off_finished", "respond"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1261,6 +1282,31 @@ class Submit(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__text) -> _WhichOneofReturnType__text | None: ...
 
 Global___Submit: _TypeAlias = Submit  # noqa: Y015
+
+@_typing.final
+class Respond(_message.Message):
+    """Respond asks for the answer to the conversation before the draft, as it is: after a Rewrite that added the results of
+    tools, for example, or that took an answer away. The draft stays, and may be typed on. An empty conversation is
+    EMPTY_SUBMIT.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
+    answer_so_far: _builtins.str
+    """The beginning of the answer, if the client has it from a stream that broke: as Submit.answer_so_far."""
+    def __init__(
+        self,
+        *,
+        answer_so_far: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Respond: _TypeAlias = Respond  # noqa: Y015
 
 @_typing.final
 class End(_message.Message):
@@ -1567,6 +1613,7 @@ class Opened(_message.Message):
     ACCEPTS_HINTS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     SPLITS_ANSWERS_FIELD_NUMBER: _builtins.int
+    ACCEPTS_RESPOND_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1592,6 +1639,10 @@ class Opened(_message.Message):
     If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
     GenerationStarted.prompt_by_engine. Set by the server.
     """
+    accepts_respond: _builtins.bool
+    """Whether the server knows Respond. Set by the server; an older one leaves it false, and answers a Respond with
+    SessionError EVENT_MISSING.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits of what the server accepts. Set by the server."""
@@ -1608,10 +1659,11 @@ class Opened(_message.Message):
         accepts_hints: _builtins.bool = ...,
         resume_token: _builtins.str = ...,
         splits_answers: _builtins.bool = ...,
+        accepts_respond: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "accepts_respond", b"accepts_respond", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

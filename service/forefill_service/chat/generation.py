@@ -1,15 +1,25 @@
 """A generation as values: how it is sampled, and the parts that come of it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+Kind = Literal["json", "regex", "choice", "grammar", "json_object", "structural_tag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What an answer has to look like; `kind` is vLLM's name for it, and `value` a text, texts, or True."""
+    """What an answer has to look like; `kind` is vLLM's name for it, and `value` a text, texts, or True.
 
-    kind: Literal["json", "regex", "choice", "grammar", "json_object"]
+    A structural tag is what vLLM's parsers make of the others, and of the tools that may be called. Where the model
+    thinks first, the structure begins after that, which the engine finds by the `template_variables`; or it holds
+    `from_the_start`, thoughts included.
+    """
+
+    kind: Kind
     value: str | tuple[str, ...] | bool
+    template_variables: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    from_the_start: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -66,7 +76,7 @@ class Sampling:
 
     @property
     def only_the_engine_knows(self) -> bool:
-        """Whether it depends on the model, or on how the engine was started, whether it can be used."""
+        """Whether only the engine can say if it can be used: that depends on the model, or on how it was started."""
         named = any(self.token_ids.values()) or self.bad_words
         return bool(named or self.structure is not None or self.logprobs is not None)
 

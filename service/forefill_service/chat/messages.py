@@ -1,8 +1,11 @@
 """A conversation as values: all that a chat template takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+MOST_MESSAGES = 16_384
+"""The most messages, and calls of tools in them, of a conversation: each is work for everybody, however short it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class ChatMessage:
         return bool(self.content) or self.role != "assistant" or not says_something_else
 
 
+def count_messages(messages: Iterable[ChatMessage]) -> int:
+    """Return the number of messages, and of the calls of tools in them."""
+    return sum(1 + len(message.tool_calls) for message in messages)
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """The messages of a conversation, and what else the chat template takes, which stays the same in a session."""
@@ -48,15 +56,18 @@ class Conversation:
     continue_final_message: bool = False
     """Whether the last message is the beginning of one that the answer continues."""
 
-    def drafted(self, text: str) -> "Conversation":
-        """Return it with a draft as its last message: the user's, or the beginning of the assistant's."""
+    def drafted(self, text: str | None) -> "Conversation":
+        """Return it with a draft, if there is one, as its last message: the user's, or the assistant's beginning."""
+        if text is None:
+            return self
         role = "assistant" if self.continue_final_message else "user"
         return replace(self, messages=(*self.messages, ChatMessage(role, text)))
 
-    def answered(self, text: str, answer: str, tool_calls: tuple[ToolCall, ...] = ()) -> "Conversation":
-        """Return it with a text that was submitted and its answer; what the model thought is not kept."""
+    def answered(self, text: str | None, answer: str, tool_calls: tuple[ToolCall, ...] = ()) -> "Conversation":
+        """Return it with the draft that was submitted, if any, and its answer; what the model thought is not kept."""
+        asked = self.drafted(text).messages
         if self.continue_final_message:
-            return self.drafted(text + answer)
-        question = ChatMessage("user", text)
-        said = ChatMessage("assistant", answer, tool_calls=tool_calls)
-        return replace(self, messages=(*self.messages, question, said))
+            *before, begun = asked
+            whole = replace(begun, content=begun.content + answer, tool_calls=(*begun.tool_calls, *tool_calls))
+            return replace(self, messages=(*before, whole))
+        return replace(self, messages=(*asked, ChatMessage("assistant", answer, tool_calls=tool_calls)))

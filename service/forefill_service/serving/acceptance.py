@@ -8,21 +8,20 @@ nothing: it is down, busy, or does not answer   opens; SUBMIT finds out
 
 import logging
 
-from ..chat.generation import Sampling
 from ..errors import EngineError
 from .owner import Owner
 
 log = logging.getLogger(__name__)
 
 
-async def check_acceptance(owner: Owner, sampling: Sampling) -> None:
+async def check_acceptance(owner: Owner) -> None:
     """Have the engine that serves a session check its sampling and its adapter; note the adapter's version.
 
     Raises Refusal: INVALID_SAMPLING, ADAPTER_NOT_FOUND.
     """
     engine = owner.route.now.replica.engine
-    engine.info.check_ids(sampling)
+    engine.info.check_ids(owner.sampling)
     try:
-        owner.adapter_version = await engine.check(sampling, owner.adapter)
+        owner.adapter_version = await engine.check(owner.sampling, owner.adapter)
     except EngineError as error:
         log.info("the engine could not be asked whether it can answer as a session wants: %s", error)

@@ -11,7 +11,6 @@ from ..fleet.replicas import Place
 from ..session.ledger import Balance
 from ..session.responses import GenerationFinished, GenerationStarted, Source
 from .attempt import Attempt
-from .rendering import Asks
 from .tasks import Interruption
 from .turn import Turn
 
@@ -22,7 +21,8 @@ class Answer:
 
     `place` is where its first token comes from. `cached_tokens` is what is believed until the engine reports it. If the
     engine's chat endpoint makes the prompt, this is the `conversation` to ask it about; then `prompt` is what is known
-    of the ids, and `prompt_known` says whether that is all of them. `attempt` is what was begun of it before SUBMIT.
+    of the ids, and `prompt_known` says whether that is all of them. `prompt_by_engine` says whether the endpoint's own
+    code made it, here or at the engine. `attempt` is what was begun of it before SUBMIT.
     The last `made_tokens` of the prompt are the beginning of an answer that goes on here. `splitter` takes its parts
     apart, if the engine does not.
     """
@@ -37,6 +37,7 @@ class Answer:
     interruption: Interruption
     conversation: Conversation | None = None
     prompt_known: bool = True
+    prompt_by_engine: bool = False
     first_token_at: float = 0.0
     cached_tokens: int = 0
     attempt: Attempt | None = None
@@ -106,7 +107,7 @@ class Answer:
             self.prompt_tokens,
             self.cached_tokens,
             self.source,
-            prompt_by_engine=self.turn.prompts.rule.asks is not Asks.FAST_PATH,
+            prompt_by_engine=self.prompt_by_engine,
         )
 
     def finished(self, balance: Balance, now: float) -> GenerationFinished:

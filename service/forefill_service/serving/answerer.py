@@ -1,4 +1,4 @@
-"""Answers one SUBMIT: renders its prompt, adopts what was begun or generates, streams it, and closes the turn's books.
+"""Answers one SUBMIT or Respond: makes its prompt, adopts what was begun or generates, streams it, closes the books.
 
 If the prompt is for the engine's own chat endpoint to make (`rendering`), the answer is the endpoint's. Of its prompt
 only the ids that all prompts of the turn begin with are known then, and with the first token all, if the endpoint says.
@@ -18,7 +18,7 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from ..chat.generation import Output, Sampling
+from ..chat.generation import Output
 from ..chat.parts import AnswerSplitter, joined
 from ..chat.token_ids import TokenIds
 from ..engine import ChatEndpoint, ChatRequest, Priority, Request
@@ -31,6 +31,7 @@ from .answer import Answer, Answered, Failed
 from .owner import Owner
 from .prefiller import Prefiller
 from .pregeneration_task import Pregenerator
+from .rendering import Asks
 from .tasks import Interrupted, Interruption
 from .turn import Turn
 from .warmer import Warmer
@@ -53,7 +54,6 @@ class Answerer:
         prefiller: Prefiller,
         warmer: Warmer,
         pregenerator: Pregenerator,
-        sampling: Sampling,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
         self._owner = owner
@@ -61,7 +61,6 @@ class Answerer:
         self._prefiller = prefiller
         self._warmer = warmer
         self._pregenerator = pregenerator
-        self._sampling = sampling
         self._send = send
 
     async def run(
@@ -84,19 +83,21 @@ class Answerer:
     ) -> Answered | Failed:
         place = self._owner.route.now
         with place.replica.admission.generation() as token:
+            by_engine = generate.text is None or turn.prompts.rule.asks is not Asks.FAST_PATH
             try:
                 with interruption.here():
                     prompt, made_tokens = await self._prompt(turn, generate)
+                    splitter = await self._splitter(turn, generate, prompt)
             except Interrupted:
                 return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
             except EngineDied:
                 raise
             except EngineError as unknown:
                 return _failed(unknown)
-            if made_tokens and made_tokens >= (self._sampling.max_tokens or math.inf):
+            if made_tokens and made_tokens >= (self._owner.sampling.max_tokens or math.inf):
                 return Answered(self._empty(generate.seq, received_at, "length"), generate.answer_so_far)
             answer = self._answer(turn, generate, prompt, made_tokens, place, received_at, interruption)
-            answer.splitter = await self._splitter(turn, generate, prompt)
+            answer.splitter, answer.prompt_by_engine = splitter, by_engine
             self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
             error = await self._try(answer, place, token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
@@ -140,11 +141,13 @@ class Answerer:
 
     async def _prompt(self, turn: Turn, generate: Generate) -> tuple[TokenIds | None, int]:
         """Return the prompt, None if only the engine knows it, and how many tokens of it the answer has already."""
-        begun = None if generate.answer_so_far else self._pregenerator.prompt_of(generate.text)
-        prompt = await turn.prompts.submitted(generate.text) if begun is None else begun
+        text, begun = generate.text, None
+        if text is not None and not generate.answer_so_far:
+            begun = self._pregenerator.prompt_of(text)
+        prompt = await turn.prompts.submitted(text) if begun is None else begun
         if not generate.answer_so_far:
             return prompt, 0
-        if self._sampling.structure is not None:
+        if self._owner.sampling.structure is not None:
             raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
         if prompt is None or self._endpoint.splits:
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
@@ -203,7 +206,7 @@ class Answerer:
         answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
-        sampling = self._sampling.after(answer.made_tokens)
+        sampling = self._owner.sampling.after(answer.made_tokens)
         engine = place.replica.engine
         asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
         if answer.conversation is not None:
@@ -238,7 +241,8 @@ class Answerer:
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
-    log.info("an answer failed: %s", error)
+    # What an engine refuses may be said in words of the conversation, or of the answer.
+    log.info("an answer failed: %s", type(error).__name__ if isinstance(error, EngineRefused) else error)
     if answer is None or not answer.first_token_at:
         return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
     return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)

@@ -15,24 +15,21 @@ class Guesser:
     """What a session's guesses are worth, and when its Enter is expected.
 
     With `PregenerationMode.ON`, neither the answers that run nor what was wasted before raises the price, and after the
-    set pause an answer is worth all its tokens. `can_go_on` says whether a second request can continue an answer of
-    this session.
+    set pause an answer is worth all its tokens.
     """
 
-    def __init__(self, owner: Owner, mode: PregenerationMode, *, can_go_on: bool) -> None:
+    def __init__(self, owner: Owner, mode: PregenerationMode) -> None:
         settings = owner.backend.settings.pregeneration
         self._typist = owner.backend.typist(owner.tenant)
         self._clock = owner.backend.clock
-        self._changed_at: float | None = None
-        self._length = 0
-        self.active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
-        self.can_go_on = can_go_on
-        self._nobody_adopts = False
         self._owner = owner
+        self._active = mode is not PregenerationMode.OFF and settings.enabled and settings.in_flight > 0
         self._in_every_pause = mode is PregenerationMode.ON
         self._pause_seconds = owner.backend.settings.warming.pause_ms / 1000
-        self._first_tokens = 1 if can_go_on else min(WHOLE_TOKENS, settings.tokens)
         self._most_tokens = settings.tokens
+        self._changed_at: float | None = None
+        self._length = 0
+        self._nobody_adopts = False
 
     def changed(self, text: str, now: float) -> None:
         """Take the draft as it is from now on."""
@@ -95,7 +92,8 @@ class Guesser:
 
     @property
     def _begins(self) -> bool:
-        return self.active and not self._nobody_adopts
+        return self._active and not self._nobody_adopts
 
     def _wanted(self, held_tokens: int) -> int:
-        return min(max(self._first_tokens, next_tokens(held_tokens)), self._most_tokens)
+        first_tokens = 1 if self._owner.can_go_on else WHOLE_TOKENS
+        return min(max(first_tokens, next_tokens(held_tokens)), self._most_tokens)

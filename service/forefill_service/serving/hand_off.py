@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..chat.token_ids import TokenIds
-from ..errors import EngineDied, EngineError, Refusal
+from ..errors import EngineDied, EngineError, Refusal, ServiceError
 from ..fleet.replicas import Place
 from ..session.actions import HandOver, Settle
 from ..session.events import ReportedUsage
@@ -24,6 +24,7 @@ from ..session.ledger import Balance
 from ..session.responses import CANCELLED, HANDED_OFF, GenerationFinished, HandedOff, Response
 from .owner import Owner
 from .prefiller import Prefiller
+from .rendering import Verdict
 from .tasks import Interrupted, Interruption
 from .turn import Turn
 from .warmer import Warmer
@@ -52,9 +53,8 @@ class Rendered:
 
     def cached_of(self, usage: ReportedUsage) -> int:
         """Return the tokens that the application's request found cached, as far as that can be true."""
-        if usage.cached_tokens is None:
-            return self.cached_tokens
-        return min(usage.cached_tokens, usage.prompt_tokens or len(self.prompt))
+        found = self.cached_tokens if usage.cached_tokens is None else usage.cached_tokens
+        return min(found, usage.prompt_tokens or len(self.prompt))
 
 
 @dataclass(eq=False, slots=True)
@@ -144,11 +144,25 @@ class HandOffs:
         except (EngineError, Refusal) as error:
             log.debug("the prompt of a hand-off is not known here: %s", type(error).__name__)
             prompt = None
-        known, prompt = prompt is not None, hand_off.turn.prompts.lead if prompt is None else prompt
+        known = prompt is not None
+        if prompt is None:
+            prompt = await self._beginning(hand_off)
         self._prefiller.make_way(prompt, whole=known)
         now, view = self._backend.clock(), self._owner.view(hand_off.place)
         findable = view.goal(prompt.prefix(len(prompt) - 1)) if known and len(prompt) else len(prompt)
         return Rendered(prompt, known, min(view.frontier(prompt, now), findable), now)
+
+    async def _beginning(self, hand_off: OpenHandOff) -> TokenIds:
+        """Return how a prompt begins that only the engine knows: all that a FLUSH of it would have warmed."""
+        prompts = hand_off.turn.prompts
+        if prompts.verdict is Verdict.CHECKING:  # nothing beyond that was warmed yet
+            return prompts.lead
+        try:
+            return await prompts.stable(hand_off.text)
+        except EngineDied:
+            raise
+        except ServiceError:
+            return prompts.lead
 
     def _handed_off(self, hand_off: OpenHandOff, rendered: Rendered) -> HandedOff:
         replica, owner = hand_off.place.replica, self._owner

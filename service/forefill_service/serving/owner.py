@@ -1,4 +1,4 @@
-"""For whom a session works: the names that its work is booked to, its way to an engine, and what it believes cached."""
+"""For whom a session works: who pays for it, how it is answered, its way to an engine, and what it believes cached."""
 
 import hashlib
 import hmac
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
+from ..chat.generation import Sampling
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
+from ..session.continuation import continuable
 from ..session.events import CacheScope, Open
 from ..session.ledger import Balance
 
@@ -18,7 +20,7 @@ class Owner:
     """One session, to all that works for it. `tenant` is "" if all sessions are of one tenant.
 
     `adapter` is the LoRA adapter that answers, "" for none; `adapter_version` is known once it was asked for, before
-    the first of `view`.
+    the first of `view`. `sampling` is how answers are sampled: as Open says, and then as the engine's parsers need it.
     """
 
     backend: Backend
@@ -26,6 +28,7 @@ class Owner:
     tenant: str
     cache_salt: str | None
     route: Route
+    sampling: Sampling = field(default_factory=Sampling)
     adapter: str = ""
     adapter_version: str = ""
     _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
@@ -35,14 +38,25 @@ class Owner:
         """Return the owner of the session that begins with this Open."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
-        owner = cls(backend, session, tenant, _cache_salt(backend, opening, tenant), route, opening.adapter)
+        salt = _cache_salt(backend, opening, tenant)
+        owner = cls(backend, session, tenant, salt, route, opening.sampling, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
     @property
     def accounts(self) -> tuple[str, str]:
         """The accounts that its work is booked to."""
-        return f"session {self.session}", f"tenant {self.tenant}"
+        return f"session {self.key}", f"tenant {self.tenant}"
+
+    @property
+    def key(self) -> str:
+        """The session's name among those of all tenants, which choose the names of their own as they like."""
+        return f"{self.tenant}/{self.session}"
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a second request can continue an answer that a first one began."""
+        return continuable(self.sampling, penalizes=self.backend.info.penalizes)
 
     def view(self, place: Place) -> CacheView:
         """Return what a place is believed to hold of the session's prompts.

@@ -88,7 +88,7 @@ class Pauses:
         self._pregenerator.end_turn()
 
     def end_turn(self) -> None:
-        """Close what was begun in the turn and not asked for."""
+        """Do nothing more in this turn, and close what was begun in it and not asked for."""
         self._interrupt()
         self._pregenerator.end_turn()
 

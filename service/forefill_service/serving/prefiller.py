@@ -90,7 +90,7 @@ class Prefiller:
     def withdraw(self) -> None:
         """Wait for no permit any more: nothing is wanted of the piece that waits for one."""
         if (piece := self._piece) is not None:
-            piece.place.replica.admission.withdraw(Priority.WARM, self._owner.session)
+            piece.place.replica.admission.withdraw(Priority.WARM, self._owner.key)
 
     def make_way(self, prompt: TokenIds, *, whole: bool = True) -> None:
         """Drop what is in flight if it is no prefix of this prompt, which is about to be generated on.
@@ -125,7 +125,7 @@ class Prefiller:
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)
         admission = place.replica.admission
         try:
-            async with admission.permit(Priority.WARM, owner.tenant, owner.session, piece.plan, due) as permit:
+            async with admission.permit(Priority.WARM, owner.tenant, owner.key, piece.plan, due) as permit:
                 return None if permit.prefill is None else await self._ended(piece, permit, permit.prefill)
         finally:
             piece.give_up()  # if it was planned and never sent

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from ..cache.prefill import Prefill, Room, Wait
-from ..chat.generation import Output, Sampling
+from ..chat.generation import Output
 from ..chat.token_ids import TokenIds
 from ..engine import Priority
 from ..errors import EngineDied, EngineError
@@ -38,12 +38,11 @@ log = logging.getLogger(__name__)
 class Pregenerator:
     """The pre-generations of one session."""
 
-    def __init__(self, owner: Owner, prefiller: Prefiller, guesser: Guesser, sampling: Sampling) -> None:
+    def __init__(self, owner: Owner, prefiller: Prefiller, guesser: Guesser) -> None:
         self._owner = owner
         self._backend = owner.backend
         self._prefiller = prefiller
         self._guesser = guesser
-        self._sampling = sampling
         self._waiting: Attempt | None = None
         """It waits for its permit, to begin or to go on."""
         self._begun: Attempt | None = None
@@ -183,7 +182,7 @@ class Pregenerator:
         """Wait for a permit and read until the end, the cap, or SUBMIT; in this time it may be stopped."""
         begun, owner, admission = attempt.begun, self._owner, attempt.place.replica.admission
         longest_seconds, plan = self._backend.settings.pregeneration.seconds, partial(self._plan, attempt)
-        async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.session, plan) as permit:
+        async with admission.permit(Priority.PREGENERATION, owner.tenant, owner.key, plan) as permit:
             self._start(attempt)
             async with _revoked_by(attempt, permit.revoked.wait(), self._backend.sleep(longest_seconds)):
                 async for output in outputs:
@@ -210,9 +209,9 @@ class Pregenerator:
 
     def _attempt(self, turn: Turn, text: str, prompt: TokenIds) -> Attempt:
         info, place = self._backend.info, self._owner.route.now
-        answer_tokens = info.answer_tokens(len(prompt), self._sampling.max_tokens)
-        begun = Pregeneration(text, prompt, self._guesser.can_go_on, answer_tokens)
-        return Attempt(self._owner, self._sampling, turn, place, self._owner.view(place), begun)
+        answer_tokens = info.answer_tokens(len(prompt), self._owner.sampling.max_tokens)
+        begun = Pregeneration(text, prompt, self._owner.can_go_on, answer_tokens)
+        return Attempt(self._owner, self._owner.sampling, turn, place, self._owner.view(place), begun)
 
 
 @asynccontextmanager

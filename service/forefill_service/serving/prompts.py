@@ -87,8 +87,8 @@ class Prompts:
         made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
         return self._made.result().base if made else TokenIds((), ())
 
-    def conversation(self, text: str) -> Conversation:
-        """Return the conversation that asks for the answer to this text."""
+    def conversation(self, text: str | None) -> Conversation:
+        """Return the conversation that asks for the answer to this text, or, without one, to what was said before."""
         return self._conversation.drafted(text)
 
     def headed(self, ids: Sequence[int]) -> TokenIds:
@@ -143,20 +143,20 @@ class Prompts:
             raise NotExact
         return ids
 
-    async def submitted(self, text: str) -> TokenIds | None:
+    async def submitted(self, text: str | None) -> TokenIds | None:
         """Return the ids of the prompt that asks for the answer to this text; None if the endpoint has to answer it.
 
-        It does not wait for the comparison. Raises Refusal (PROMPT_TOO_LONG, TEMPLATE_REFUSED), EngineError.
+        Without a text, the conversation before the draft is asked for, which the fast path has not been compared on. It
+        does not wait for the comparison. Raises Refusal (PROMPT_TOO_LONG, TEMPLATE_REFUSED), EngineError.
         """
-        match self.rule.asks:
-            case Asks.FAST_PATH:
-                ids: TokenIds = await self._backend.render((await self._own()).final, text)
-                return ids
-            case Asks.ENDPOINT_IDS:
-                theirs = await self._endpoint.ids(self.conversation(text))
-                return None if theirs is None else self._with_room(self.headed(theirs))
-            case Asks.ENDPOINT:
-                return None
+        asks = self.rule.asks
+        if text is not None and asks is Asks.FAST_PATH:
+            ids: TokenIds = await self._backend.render((await self._own()).final, text)
+            return ids
+        if asks is Asks.ENDPOINT:
+            return None
+        theirs = await self._endpoint.ids(self.conversation(text))
+        return None if theirs is None else self._with_room(self.headed(theirs))
 
     async def _own(self) -> TurnPrompt:
         return await asyncio.shield(self._made)  # to stop waiting must not cancel them for others

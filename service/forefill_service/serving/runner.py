@@ -26,8 +26,7 @@ from ..session.actions import (
     Settle,
     Stop,
 )
-from ..session.continuation import continuable
-from ..session.events import KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
+from ..session.events import HandOff, KeystrokeEvent, Open, Rewrite, Unknown, WarmMode
 from ..session.ledger import Ledger
 from ..session.machine import Phase, Session
 from ..session.responses import (
@@ -76,16 +75,13 @@ class SessionRunner:
             offers_hand_off=backend.hand_off_urls.offered,
         )
         self._owner = owner = Owner.of(backend, opening, tenant)
-        endpoint = owner.route.now.replica.engine.chat_endpoint
-        sampling = endpoint.adjusted(opening.conversation(opening.messages), opening.sampling)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
-        can_go_on = continuable(sampling, penalizes=backend.info.penalizes)
-        guesser = Guesser(owner, opening.pregeneration_mode, can_go_on=can_go_on)
+        guesser = Guesser(owner, opening.pregeneration_mode)
         self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
-        pregenerator = Pregenerator(owner, prefiller, guesser, sampling)
+        pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
-        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, sampling, send)
+        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
         self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
         self._turn: Turn | None = None
         self._interruption = Interruption()
@@ -122,12 +118,21 @@ class SessionRunner:
         if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
             self._tasks.end(Refusal(Reason.SERVER_STOPPING))
 
+    def end(self, reason: Reason) -> None:
+        """End the session now, in the middle of an answer if one runs."""
+        self._tasks.end(Refusal(reason))
+
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         if self._opening.continue_final_message and not self._backend.info.continues_messages:
             raise Refusal(
                 Reason.INVALID_OPEN, "continue_final_message is not possible with this model's chats (Harmony)"
             )
-        await check_acceptance(self._owner, self._opening.sampling)
+        owner = self._owner
+        endpoint = owner.route.now.replica.engine.chat_endpoint
+        if endpoint.splits:  # the messages decide nothing here
+            asked = self._opening.conversation(())
+            owner.sampling = await self._backend.render(endpoint.adjusted, asked, owner.sampling)
+        await check_acceptance(owner)
         await self._receive(self._opening)
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
@@ -143,7 +148,7 @@ class SessionRunner:
 
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
-        if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite):
+        if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite | HandOff):
             await self._current_turn.prompts.made()  # each has a whole conversation rendered: one after the other
         async with self._transition_lock:
             await self._perform(self._session.receive(event), received_at)
@@ -161,8 +166,11 @@ class SessionRunner:
                     self._pauses.drafted(self._current_turn, text, composed_code_points, now)
                 case Hinted(likely):
                     self._pauses.hinted(likely)
-                case Generate():
-                    self._pauses.submitting(action.text, now)
+                case Generate(_, text):
+                    if text is None:
+                        self._pauses.end_turn()
+                    else:
+                        self._pauses.submitting(text, now)
                     await self._warmer.withdraw()
                     self._interruption = Interruption()
                     self._tasks.spawn(partial(self._answer, self._current_turn, action, now, self._interruption))
@@ -246,6 +254,8 @@ class SessionRunner:
                 await self._refuse(ended.refusal, generate.seq, len(self._session.draft), ended.sent_text)
             else:
                 await self._send(ended.finished)
-                takes = self._session.cancelled if ended.finished.reason == CANCELLED else self._session.answered
-                actions = takes(ended.text, ended.tool_calls)
+                if ended.finished.reason == CANCELLED:
+                    actions = self._session.cancelled(ended.text)
+                else:
+                    actions = self._session.answered(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())

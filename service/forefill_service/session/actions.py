@@ -28,7 +28,7 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """A FLUSH came while an answer runs: answer that it is deferred to the next turn."""
+    """A FLUSH came while an answer runs or a hand-off is open: answer that it is deferred to the next turn."""
 
     seq: int
     confirmed_code_points: int
@@ -54,10 +54,10 @@ class Hinted:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """SUBMIT: answer this text; the answer goes on after what of it is there already."""
+    """Answer this text, or, without one, the conversation; the answer goes on after what of it is there already."""
 
     seq: int
-    text: str
+    text: str | None
     answer_so_far: str = ""
 
 

@@ -117,6 +117,13 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class Respond:
+    """The conversation is to be answered as it is, without a draft; the answer goes on after `answer_so_far`."""
+
+    answer_so_far: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """The running answer is to stop; `keep_text` says whether what was sent of it stays in the conversation."""
 
@@ -165,7 +172,7 @@ class Unknown:
     """A message or event without a kind that this server knows."""
 
 
-Kind = Edit | Flush | Hint | Submit | Cancel | Rewrite | HandOff | HandOffFinished | End | Unknown
+Kind = Edit | Flush | Hint | Submit | Respond | Cancel | Rewrite | HandOff | HandOffFinished | End | Unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """One stream as a pure state machine: events in, actions out.
 
-A session waits for Open, then composes a draft. SUBMIT makes it generate; while it does, the user may already type the
-next turn, or stop the answer. When that has ended it composes again, with a conversation that has what was submitted
-and the answer, if that is complete or what came of it is kept. A SUBMIT that fails gives its text back. END closes the
-session, after a running answer.
+A session waits for Open, then composes a draft. SUBMIT makes it generate, and so does Respond, without the draft; while
+it does, the user may already type the next turn, or stop the answer. When that has ended it composes again, with a
+conversation that has what was submitted and the answer, if that is complete or what came of it is kept. A SUBMIT that
+fails gives its text back. END closes the session, after a running answer.
 
     WAITING ── Open ──> COMPOSING ── SUBMIT ──> GENERATING ── END ──> CLOSING
                          ^   │                      │                    │
@@ -26,7 +26,7 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
-from ..chat.messages import ChatMessage, Conversation, ToolCall
+from ..chat.messages import MOST_MESSAGES, ChatMessage, Conversation, ToolCall, count_messages
 from ..errors import Reason, Refusal
 from .actions import (
     Action,
@@ -57,6 +57,7 @@ from .events import (
     KeystrokeEvent,
     Open,
     Replace,
+    Respond,
     Rewrite,
     Submit,
     Unknown,
@@ -100,7 +101,7 @@ class Session:
         self.client = Client.UNKNOWN
         self.confirmed_code_points = 0
         self.submit_likely = False
-        self.submitted = ""
+        self.submitted: str | None = None
         self.keeps_text = False
         self.last_seq = 0
 
@@ -144,7 +145,7 @@ class Session:
         self.conversation = self.conversation.answered(self.submitted, text, tool_calls)
         return self._after_answer()
 
-    def cancelled(self, text: str, tool_calls: tuple[ToolCall, ...] = ()) -> list[Action]:
+    def cancelled(self, text: str) -> list[Action]:
         """Take what was sent of an answer that was stopped: its text is kept, or the conversation stays as it was."""
         return self.answered(text) if self.keeps_text and text else self._after_answer()
 
@@ -154,7 +155,7 @@ class Session:
         What was submitted is the draft again, unless another has been begun. Nothing is computed for it until the
         client asks: an engine that has just refused it is not asked again for a guess.
         """
-        if self.draft:
+        if self.draft or self.submitted is None:
             return self._after_answer()
         self.draft = self.submitted
         return self._after_answer(drafted=False)
@@ -220,25 +221,28 @@ class Session:
         return [] if same or self.phase is not Phase.COMPOSING else [Hinted(hint.likely)]
 
     def _submit(self, seq: int, submit: Submit) -> list[Action]:
-        self._enter(submit.text, Phase.GENERATING)
-        return [Generate(seq, self.submitted, submit.answer_so_far)]
+        return [Generate(seq, self._enter(submit.text, Phase.GENERATING), submit.answer_so_far)]
 
-    def _enter(self, text: str | None, phase: Phase) -> None:
+    def _respond(self, seq: int, respond: Respond) -> list[Action]:
+        if not self.messages:
+            raise Refusal(Reason.EMPTY_SUBMIT)
+        self.submitted, self.keeps_text, self.phase = None, False, Phase.GENERATING
+        return [Generate(seq, None, respond.answer_so_far)]
+
+    def _enter(self, text: str | None, phase: Phase) -> str:
         submitted = self._check_length(self.draft if text is None else text)
         if not submitted:
             raise Refusal(Reason.EMPTY_SUBMIT)
-        self.submitted = submitted
         self.draft = ""
         self.confirmed_code_points = 0
         self.submit_likely = False
-        self.keeps_text = False
-        self.phase = phase
+        self.submitted, self.keeps_text, self.phase = submitted, False, phase
+        return submitted
 
     def _hand_off(self, seq: int, hand_off: HandOff) -> list[Action]:
         if not self.offers_hand_off:
             raise Refusal(Reason.HAND_OFF_NOT_OFFERED)
-        self._enter(hand_off.text, Phase.HANDED_OFF)
-        return [HandOver(seq, self.submitted)]
+        return [HandOver(seq, self._enter(hand_off.text, Phase.HANDED_OFF))]
 
     def _finish_hand_off(self, seq: int, finished: HandOffFinished) -> list[Action]:
         if not finished.messages:
@@ -266,6 +270,8 @@ class Session:
         if not all(message.role for message in added):
             raise Refusal(reason, "every message needs a role")
         messages = self.messages[:keep_messages] + added
+        if (count := count_messages(messages)) > MOST_MESSAGES:
+            raise Refusal(reason, f"{count} messages and calls of tools, and {MOST_MESSAGES} are allowed")
         if (size := sum(map(_size, messages))) > self.max_rewritten_code_points:
             raise Refusal(reason, f"{size} of {self.max_rewritten_code_points} code points")
         return messages
@@ -288,7 +294,8 @@ def _size(message: ChatMessage) -> int:
 
 Rule = Callable[[Session, int, Any], list[Action]]
 
-EDIT, FLUSH, HINT, SUBMIT, END = Session._edit, Session._flush, Session._hint, Session._submit, Session._end
+EDIT, FLUSH, HINT, END = Session._edit, Session._flush, Session._hint, Session._end
+SUBMIT, RESPOND = Session._submit, Session._respond
 CANCEL, REWRITE, HAND_OFF = Session._cancel, Session._rewrite, Session._hand_off
 FINISH, TAKE_BACK = Session._finish_hand_off, Session._take_back
 OPENED, RUNNING, NO_ANSWER, NO_HAND_OFF, ENDED, MISSING = (
@@ -309,6 +316,7 @@ _ROWS: dict[type, tuple[Rule | Reason, ...]] = {
     Flush:           (FLUSH,       FLUSH,       FLUSH,       ENDED,   ENDED),
     Hint:            (HINT,        HINT,        HINT,        ENDED,   ENDED),
     Submit:          (SUBMIT,      RUNNING,     RUNNING,     ENDED,   ENDED),
+    Respond:         (RESPOND,     RUNNING,     RUNNING,     ENDED,   ENDED),
     Cancel:          (NO_ANSWER,   CANCEL,      TAKE_BACK,   CANCEL,  ENDED),
     Rewrite:         (REWRITE,     RUNNING,     RUNNING,     ENDED,   ENDED),
     HandOff:         (HAND_OFF,    RUNNING,     RUNNING,     ENDED,   ENDED),

@@ -144,7 +144,7 @@ class SessionError:
 
 @dataclass(frozen=True, slots=True)
 class GoAway:
-    """The server stops; the session is served for so long, or until its answer has ended."""
+    """The server stops: the session is served for `within_seconds` more, and then a running answer, if time allows."""
 
     within_seconds: float
     resume_token: str = ""

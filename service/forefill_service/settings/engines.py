@@ -176,8 +176,8 @@ class HandOffSettings(Group):
         default_factory=list,
         alias="hand_off_url",
         description="address at which applications reach the engine's OpenAI API, to tell them; for several servers "
-        "one each, in the order of --engine-url, separated by commas (default: the address of --openai-port; without "
-        "either, every hand-off is refused)",
+        "one each, in the order of --engine-url, separated by commas (default: the address of --openai-port, unless "
+        "--host stands for all addresses; without either, every hand-off is refused)",
     )
     openai_port: int = Field(
         -1,

@@ -7,7 +7,7 @@ from typing import Any
 from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
 
-from ..chat.messages import ChatMessage
+from ..chat.messages import MOST_MESSAGES, ChatMessage, ToolCall, count_messages
 from ..errors import Reason, Refusal
 from ..session.events import (
     CacheScope,
@@ -25,6 +25,7 @@ from ..session.events import (
     PregenerationMode,
     Replace,
     ReportedUsage,
+    Respond,
     Rewrite,
     Submit,
     Unknown,
@@ -36,6 +37,7 @@ from .sampling import optional, sampling_from
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
 _MOST_ADAPTER_CODE_POINTS = 256
+_ANY_CALL = ToolCall("", "", "")
 _MOST_KWARGS_BYTES = 64 * 1024
 """An idle session keeps the variables of its template, and a million empty lists have room in one message."""
 
@@ -85,6 +87,7 @@ _KINDS: dict[str, Callable[[Any], Kind]] = {
     "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, optional(m, "confirmed_code_points")),
     "hint": lambda m: Hint(m.submit_likely),
     "submit": lambda m: Submit(optional(m, "text"), m.answer_so_far),
+    "respond": lambda m: Respond(m.answer_so_far),
     "cancel": lambda m: Cancel(m.keep_text),
     "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
     "hand_off": lambda m: HandOff(optional(m, "text")),
@@ -108,14 +111,16 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(
             Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
         ) from error
-    for chat_message in message.messages:
-        if not chat_message.role:
-            raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
+    messages = _messages(message.messages)
+    if count_messages(messages) > MOST_MESSAGES:
+        raise Refusal(Reason.INVALID_OPEN, f"it has more than {MOST_MESSAGES} messages and calls of tools")
+    if not all(said.role for said in messages):
+        raise Refusal(Reason.INVALID_OPEN, 'every message needs a role, for example "system"')
     for name, known in _MODES.items():
         if (value := getattr(message, name)) not in known:
             raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
     return Open(
-        messages=_messages(message.messages),
+        messages=messages,
         sampling=sampling_from(message.sampling),
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
@@ -148,7 +153,16 @@ def _reported_usage(message: pb.HandOffFinished) -> ReportedUsage:
 
 
 def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
-    return tuple(message_from(message) for message in messages)
+    """Convert messages; of more than a conversation may have, only as many as show that there are too many."""
+    converted: list[ChatMessage] = []
+    count = 0
+    for message in messages:
+        count += 1 + len(message.tool_calls)
+        if count > MOST_MESSAGES:
+            converted.append(ChatMessage(message.role, "", tool_calls=(_ANY_CALL,) * len(message.tool_calls)))
+            break
+        converted.append(message_from(message))
+    return tuple(converted)
 
 
 def _with_integers(value: Any) -> Any:

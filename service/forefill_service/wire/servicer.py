@@ -1,7 +1,6 @@
 """The gRPC side of a session: messages in and out, and one status for each end of a stream."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
@@ -27,6 +26,7 @@ log = logging.getLogger(__name__)
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
 DOMAIN = "forefill"
 RETRY_AFTER_SECONDS = 1
+MOST_MESSAGE_BYTES = 500
 
 STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.MALFORMED_MESSAGE: grpc.StatusCode.INVALID_ARGUMENT,
@@ -38,6 +38,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_TOOLS: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.ADAPTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.TENANT_UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
     Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -54,16 +55,19 @@ Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
-    """Serves `forefill.v1.KeystrokeService`. `engine_died` is set when the engine is lost for good."""
+    """Serves `forefill.v1.KeystrokeService`.
+
+    `engine_died` is set when the engine is lost for good, and `left` while there is no stream.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._runners: set[SessionRunner] = set()
         self._streams = 0
-        self._unopened: set[asyncio.Timeout] = set()
+        self._unopened: dict[asyncio.Timeout, None] = {}  # in the order in which they came
         self._stopping = False
-        self._left = asyncio.Event()
-        self._left.set()
+        self.left = asyncio.Event()
+        self.left.set()
         self.engine_died = asyncio.Event()
 
     @property
@@ -81,30 +85,38 @@ class KeystrokeServicer:
         compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
-    async def drain(self, seconds: float) -> None:
-        """Refuse new sessions, and tell the open ones to go away; wait for that, but no longer than so many seconds."""
+    def go_away(self, seconds: float) -> None:
+        """Refuse new sessions, and tell the open ones to go away within so many seconds."""
         self._refuse_new()
         for runner in list(self._runners):
             runner.go_away(seconds)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._left.wait()
 
     def stop(self) -> None:
-        """Refuse new sessions, end those that are composing, and the others after their answer."""
+        """Refuse new sessions, end those that are composing, and the others after their answer, if one can come."""
         self._refuse_new()
+        if self.engine_died.is_set():
+            self.end()
         for runner in list(self._runners):
             runner.stop()
+
+    def end(self) -> None:
+        """End all sessions now."""
+        for runner in list(self._runners):
+            runner.end(self._why_it_stops)
+
+    @property
+    def _why_it_stops(self) -> Reason:
+        return Reason.ENGINE_UNAVAILABLE if self.engine_died.is_set() else Reason.SERVER_STOPPING
 
     def _refuse_new(self) -> None:
         self._stopping = True
         for waiting in self._unopened:
-            waiting.reschedule(asyncio.get_running_loop().time())
+            _end_now(waiting)
 
     async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
-        self._left.clear()
+        self.left.clear()
         try:
             await self._serve(context)
         except Refusal as refusal:
@@ -116,21 +128,22 @@ class KeystrokeServicer:
         finally:
             self._streams -= 1
             if not self._streams:
-                self._left.set()
+                self.left.set()
 
     async def _serve(self, context: Context) -> None:
         if self._stopping:
-            raise Refusal(Reason.SERVER_STOPPING)
-        if self._streams > self._backend.settings.sessions.max_open:
-            raise Refusal(Reason.TOO_MANY_SESSIONS)
+            raise Refusal(self._why_it_stops)
+        self._check_room()
+        tenant = self._tenant(context)
         events = _events(context)
         opening = await self._first(events)
         if self._stopping:
-            raise Refusal(Reason.SERVER_STOPPING)
+            raise Refusal(self._why_it_stops)
         if opening is None:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
             raise Refusal(Reason.NOT_OPEN)
+        self._check_room()
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
@@ -143,7 +156,7 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._backend, opening, send, self._tenant(context))
+        runner = SessionRunner(self._backend, opening, send, tenant)
         self._runners.add(runner)
         self._backend.metrics.opened()
         try:
@@ -152,26 +165,47 @@ class KeystrokeServicer:
             self._runners.discard(runner)
             self._backend.metrics.closed()
 
+    def _check_room(self) -> None:
+        """Raise Refusal if there is no room for one more session."""
+        if self.sessions >= self._backend.settings.sessions.max_open:
+            raise Refusal(Reason.TOO_MANY_SESSIONS)
+
     def _tenant(self, context: Context) -> str:
-        """Return the tenant named by the proxy in front; "" if there is only one."""
+        """Return the tenant named by the proxy in front; "" if there is only one.
+
+        Raises Refusal if it names none, or if more than one is named: then one of them is the caller's own word.
+        """
         key = self._backend.settings.sessions.tenant_metadata_key.lower()
-        metadata = context.invocation_metadata() if key else None
-        return str(next((value for name, value in metadata or () if name == key), ""))
+        if not key:
+            return ""
+        named = [str(value) for name, value in context.invocation_metadata() or () if name == key]
+        if len(named) != 1 or not named[0]:
+            raise Refusal(Reason.TENANT_UNKNOWN)
+        return named[0]
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
-        """Wait for the first event; raise Refusal if it takes too long, or if the server stops first."""
+        """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
+
+        As many streams may wait in it as there may be sessions. One more ends the one that has been silent for longest,
+        so that silent streams take nobody's place.
+        """
         seconds = self._backend.settings.sessions.open_timeout_seconds
+        if len(self._unopened) >= self._backend.settings.sessions.max_open:
+            longest = next(iter(self._unopened))
+            del self._unopened[longest]
+            _end_now(longest)
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
-                self._unopened.add(waiting)
+                self._unopened[waiting] = None
                 return await anext(events, None)
         except TimeoutError:
             if self._stopping:
-                raise Refusal(Reason.SERVER_STOPPING) from None
-            raise Refusal(Reason.NOT_OPEN, f"nothing arrived within {seconds:g} s") from None
+                raise Refusal(self._why_it_stops) from None
+            why = f"nothing arrived within {seconds:g} s" if waiting in self._unopened else "others wait for its place"
+            raise Refusal(Reason.NOT_OPEN, why) from None
         finally:
-            self._unopened.discard(waiting)
+            self._unopened.pop(waiting, None)
 
     async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
@@ -185,15 +219,25 @@ class KeystrokeServicer:
             details.append(
                 any_message.pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS)))
             )
-        code = STATUSES[refusal.reason]
-        status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=str(refusal), details=details))
+        code, message = STATUSES[refusal.reason], _for_trailers(str(refusal))
+        status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=details))
         # The same in plain metadata, for clients without the google.rpc messages.
         plain = [("forefill-error-reason", refusal.reason.name)]
         if refusal.reason in _RETRIABLE:
             plain.append(("forefill-retry-after-ms", str(RETRY_AFTER_SECONDS * 1000)))
         if error_id:
             plain.append(("forefill-error-id", error_id))
-        await context.abort(code, str(refusal), (*status.trailing_metadata, *plain))
+        await context.abort(code, message, (*status.trailing_metadata, *plain))
+
+
+def _for_trailers(message: str) -> str:
+    """Return as much of a message as trailers have room for: it stands there twice, and with escapes."""
+    return message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def _end_now(waiting: asyncio.Timeout) -> None:
+    if not waiting.expired():
+        waiting.reschedule(asyncio.get_running_loop().time())
 
 
 async def _events(context: Context) -> AsyncIterator[Event]:

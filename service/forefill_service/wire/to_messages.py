@@ -49,6 +49,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     base_prompt_tokens=response.base_prompt_tokens,
                     warming_inert_reason=response.warming_inert_reason,
                     accepts_hints=True,
+                    accepts_respond=True,
                     resume_token=response.resume_token,
                     splits_answers=response.splits_answers,
                 )

@@ -10,8 +10,10 @@ from pathlib import Path
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import FinishReason
 from forefill_client.cli import main
 from forefill_client.keystrokes import StrokeKind, Trace, read_trace
+from forefill_client.type_command import _ENDED_BY
 
 from tests.support.scripted_service import Wire, serving
 
@@ -280,3 +282,7 @@ def test_a_wrong_trace_is_refused_before_anything_is_typed(
         main(["type", "--replay", str(file)])
     assert caught.value.code == 2
     assert complaint.replace("FILE", str(file)) in capsys.readouterr().err
+
+
+def test_every_end_of_an_answer_has_a_name() -> None:
+    assert _ENDED_BY.keys() == set(FinishReason)

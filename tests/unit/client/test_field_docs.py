@@ -17,7 +17,7 @@ from forefill_client.field_docs import show_field_docs
         (Sampling, "max_tokens: Longest answer, in tokens"),
         (Report, "prompt_tokens: Tokens of the prompt"),
         (WarmMode, "OFF: Nothing: answers come as from plain vLLM."),
-        (Answer, "seq: Number of the SUBMIT event."),
+        (Answer, "seq: Number of the event that asked for it."),
         (ForefillError, "session_continues: Whether the session can still be used."),
         (keystrokes.TypingModel, "typo_rate: Probability that a letter"),
     ],

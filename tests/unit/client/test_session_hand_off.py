@@ -1,56 +1,25 @@
-"""Hand-offs against a scripted server on loopback: what is sent, what the application gets, and broken streams."""
+"""Hand-offs against a scripted server on loopback: what is sent, and what the application gets."""
 
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import (
     ChatMessage,
+    FinishReason,
     ForefillError,
     GenerationRunning,
     HandOffNotOffered,
     InvalidRequest,
     ProtocolError,
-    Resume,
-    Session,
     SessionEnded,
-    SessionState,
 )
 
+from tests.support.scripted_hand_off import ANSWERED, SYSTEM, settles, tells
 from tests.support.scripted_service import LEDGER, Wire, connected
-from tests.support.session_events import drain, said
-
-SYSTEM = ChatMessage("system", "You write SQL.")
-RESUME = Resume(seconds=20, first_delay_seconds=0.001, longest_delay_seconds=0.01)
-UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-ANSWERED = [("system", SYSTEM.content), ("user", "Show me"), ("assistant", "SELECT")]
-
-
-async def tells(wire: Wire, base_url: str = "http://vllm/v1") -> int:
-    """Take in a hand-off, and answer it."""
-    seq = (await wire.until("hand_off")).seq
-    told = pb.HandedOff(
-        seq=seq,
-        base_url=base_url,
-        headers={"X-Session-ID": "a"},
-        cache_salt="secret salt",
-        model="small",
-        prompt_tokens=60,
-        cached_tokens=48,
-    )
-    await wire.send(handed_off=told)
-    return seq
-
-
-async def settles(wire: Wire, seq: int, reason: "pb.FinishReason.ValueType" = pb.FINISH_REASON_HANDED_OFF) -> None:
-    await wire.send(generation_finished=pb.GenerationFinished(seq=seq, reason=reason, ledger=LEDGER))
-
-
-def conversation(session: Session) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in session.messages]
+from tests.support.session_events import conversation, drain, said
 
 
 async def test_an_application_gets_what_its_request_must_carry_and_says_what_came_of_it() -> None:
@@ -273,173 +242,35 @@ async def test_a_session_may_be_left_with_one_open() -> None:
         assert isinstance(await session.wait_closed(), SessionEnded)
 
 
-# --- broken streams
+async def test_a_draft_that_the_answer_continues_is_one_message_with_it() -> None:
+    heard: list[pb.HandOffFinished] = []
 
-
-class Streams:
-    """Scripts for one stream after the other."""
-
-    def __init__(self, *scripts: Any) -> None:
-        self._left = list(scripts)
-
-    async def __call__(self, wire: Wire) -> None:
-        await self._left.pop(0)(wire)
-
-
-async def tells_and_breaks(wire: Wire) -> None:
-    await wire.open()
-    await tells(wire)
-    await wire.fail(UNAVAILABLE, "gone")
-
-
-async def breaks_before_it_tells(wire: Wire) -> None:
-    await wire.open()
-    await wire.until("hand_off")
-    await wire.fail(UNAVAILABLE, "gone")
-
-
-async def test_one_that_was_not_told_is_asked_for_again_beside_the_draft() -> None:
-    seen: list[object] = []
-
-    async def second(wire: Wire) -> None:
+    async def script(wire: Wire) -> None:
         await wire.open()
-        seen.append(wire.opening.draft)
-        seq = await tells(wire, "http://other/v1")
-        seen.extend([seq, said(await wire.event()), said(await wire.event())])
-        await wire.until("hand_off_finished")
+        seq = await tells(wire)
+        heard.append((await wire.until("hand_off_finished")).hand_off_finished)
         await settles(wire, seq)
         await drain(wire)
 
-    async with (
-        connected(Streams(breaks_before_it_tells, second), RESUME) as client,
-        client.session([SYSTEM], auto_flush=False) as session,
-    ):
-        asking = asyncio.create_task(session.hand_off("Show me"))
-        await asyncio.sleep(0)
-        await session.type("And ")
-        handed = await asking
-        assert handed.base_url == "http://other/v1"
-        await handed.finished("SELECT")
-        assert (conversation(session), session.draft) == (ANSWERED, "And ")
-    assert seen == ["And ", 1, -(2**32 - 1), "And "]
+    async with connected(script) as client, client.session([SYSTEM], continue_final_message=True) as session:
+        handed = await session.hand_off("The capital is")
+        assert handed.messages[-1] == ChatMessage("assistant", "The capital is")
+        await handed.finished(" Paris")
+        assert conversation(session)[1:] == [("assistant", "The capital is Paris")]
+    assert [(message.role, message.content) for message in heard[0].messages] == [("assistant", "The capital is Paris")]
 
 
-async def test_one_that_is_open_is_told_to_the_next_server_and_what_was_told_stays() -> None:
-    broken, mended = asyncio.Event(), asyncio.Event()
-
-    async def second(wire: Wire) -> None:
+async def test_an_answer_that_has_ended_hears_nothing_of_a_hand_off_that_is_over() -> None:
+    async def script(wire: Wire) -> None:
         await wire.open()
-        assert [message.content for message in wire.opening.messages] == [SYSTEM.content]
-        seq = await tells(wire, "http://other/v1")
-        mended.set()
-        await wire.until("hand_off_finished")
-        await settles(wire, seq)
+        await wire.answer((await wire.until("submit")).seq, "ok")
+        await settles(wire, 99)
+        await wire.answer((await wire.until("submit")).seq, "ok")
         await drain(wire)
 
-    def on_state(state: SessionState, _: ForefillError | None) -> None:
-        if state is SessionState.RECONNECTING:
-            broken.set()
-
-    async with (
-        connected(Streams(tells_and_breaks, second), RESUME) as client,
-        client.session([SYSTEM], on_state=on_state) as session,
-    ):
-        handed = await session.hand_off("Show me")
-        await mended.wait()
-        assert broken.is_set()
-        assert handed.base_url == "http://vllm/v1"
-        ledger = await handed.finished("SELECT")
-        assert ledger is not None
-        assert conversation(session) == ANSWERED
-
-
-@pytest.mark.parametrize("late", [False, True], ids=["refused before it is finished", "refused after"])
-async def test_if_the_next_server_refuses_it_the_answer_comes_by_a_rewrite(late: bool) -> None:
-    seen: list[pb.Rewrite] = []
-    asked = asyncio.Event()
-
-    async def second(wire: Wire) -> None:
-        await wire.open()
-        seq = (await wire.until("hand_off")).seq
-        asked.set()
-        next_event = await wire.until("hand_off_finished" if late else "flush")
-        await wire.refuse(seq, pb.ERROR_REASON_HAND_OFF_NOT_OFFERED)
-        if late:
-            await wire.refuse(next_event.seq, pb.ERROR_REASON_NOTHING_HANDED_OFF)
-        else:
-            await wire.warmed(next_event)
-        seen.append((await wire.until("rewrite")).rewrite)
-        await drain(wire)
-
-    async with connected(Streams(tells_and_breaks, second), RESUME) as client, client.session([SYSTEM]) as session:
-        handed = await session.hand_off("Show me")
-        await asked.wait()
-        if not late:
-            await session.flushed(await session.flush())
-        assert await handed.finished("SELECT") is None
-        assert conversation(session) == ANSWERED
-        await session.type("x")
-    [rewrite] = seen
-    assert rewrite.keep_messages == 1
-    assert [message.content for message in rewrite.messages] == ["Show me", "SELECT"]
-
-
-@pytest.mark.parametrize("came", [True, False])
-async def test_one_that_ends_between_two_streams_is_over_when_the_next_opens(came: bool) -> None:
-    broken, ended, reopened = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    openings: list[pb.Open] = []
-    seen: list[object] = []
-
-    async def second(wire: Wire) -> None:
-        await ended.wait()
-        await wire.fail(UNAVAILABLE, "not yet")
-
-    async def third(wire: Wire) -> None:
-        await wire.open()
-        openings.append(wire.opening)
-        seen.extend(said(event) for event in await drain(wire))
-
-    def on_state(state: SessionState, _: ForefillError | None) -> None:
-        if state is SessionState.RECONNECTING:
-            broken.set()
-        elif broken.is_set():
-            reopened.set()
-
-    async with (
-        connected(Streams(tells_and_breaks, second, third), RESUME) as client,
-        client.session([SYSTEM], on_state=on_state, auto_flush=False) as session,
-    ):
-        handed = await session.hand_off("Show me")
-        await broken.wait()
-        ending = asyncio.create_task(handed.finished("SELECT") if came else handed.finished())
-        await asyncio.sleep(0)
-        ended.set()
-        assert await ending is None
-        assert conversation(session) == (ANSWERED if came else ANSWERED[:1])
-        assert session.draft == ("" if came else "Show me")
-        await reopened.wait()
-    [opening] = openings
-    assert [message.content for message in opening.messages] == [content for _, content in conversation(session)]
-    assert opening.draft == ("" if came else "Show me")
-    assert seen == ["end"]
-
-
-async def test_what_was_on_its_way_when_the_stream_broke_is_in_the_conversation() -> None:
-    openings: list[pb.Open] = []
-
-    async def first(wire: Wire) -> None:
-        await wire.open()
-        await tells(wire)
-        await wire.until("hand_off_finished")
-        await wire.fail(UNAVAILABLE, "gone")
-
-    async def second(wire: Wire) -> None:
-        await wire.open()
-        openings.append(wire.opening)
-        await drain(wire)
-
-    async with connected(Streams(first, second), RESUME) as client, client.session([SYSTEM]) as session:
-        assert await (await session.hand_off("Show me")).finished("SELECT") is None
-        assert conversation(session) == ANSWERED
-    [opening] = openings
-    assert [message.content for message in opening.messages] == [content for _, content in ANSWERED]
+    async with connected(script) as client, client.session() as session:
+        first = await session.submit("x")
+        await first.text()
+        await (await session.submit("y")).text()
+        assert conversation(session) == [("user", "x"), ("assistant", "ok"), ("user", "y"), ("assistant", "ok")]
+        assert first.report.finish_reason is FinishReason.STOP

@@ -1,6 +1,7 @@
 """The client without await: the same surface as the asynchronous one, and the same behaviour."""
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from forefill_client import (
     AsyncClient,
     Client,
     FinishReason,
+    FlushResult,
     HandedOff,
     InvalidRequest,
     NotReachable,
@@ -136,6 +138,59 @@ def test_who_leaves_the_iteration_stops_the_answer(address: str) -> None:
         assert answer.report.finish_reason is FinishReason.CANCELLED
         assert session.submit("next").text() == "next!"
         assert [message.content for message in session.messages] == ["long", "SEL", "next", "next!"]
+
+
+def test_an_iteration_that_never_starts_stops_nothing(address: str) -> None:
+    with Client.connect(address) as client, client.session() as session:
+        answer = session.submit("x")
+        iter(answer)
+        answer.parts()
+        gc.collect()
+        assert not answer.cancelled
+        assert answer.text() == "x!"
+
+
+def test_a_callback_that_calls_the_client_is_told_to_do_so_elsewhere(address: str) -> None:
+    told: list[Exception] = []
+
+    def called(result: FlushResult) -> None:
+        try:
+            session.type(f"{result.cached_tokens}")
+        except RuntimeError as error:
+            told.append(error)
+
+    with Client.connect(address) as client, client.session(on_flush=called, auto_flush=False) as session:
+        session.type("x ")
+        session.flushed(session.flush())
+        assert session.submit().text() == "x !"
+    [error] = told
+    assert "call from another" in str(error)
+
+
+def test_calls_that_race_with_close_end(address: str) -> None:
+    for _ in range(20):
+        client = Client.connect(address)
+        session = client.session().__enter__()
+        ended: list[Exception] = []
+
+        def types(session: SyncSession = session, ended: list[Exception] = ended) -> None:
+            try:
+                while True:
+                    session.type("x")
+                    session.delete()
+            except (NotReachable, SessionEnded) as error:
+                ended.append(error)
+
+        typists = [threading.Thread(target=types, daemon=True) for _ in range(2)]
+        for typist in typists:
+            typist.start()
+        closers = [threading.Thread(target=client.close, daemon=True) for _ in range(2)]
+        for closer in closers:
+            closer.start()
+        for thread in (*typists, *closers):
+            thread.join(10)
+            assert not thread.is_alive()
+        assert len(ended) == 2
 
 
 def test_a_hand_off_without_await(address: str) -> None:

@@ -207,3 +207,10 @@ FakeServer().start()
         "forefill_client.testing.ServiceNotInstalled: FakeServer is a server, and pydantic_settings is not installed "
         "here: install forefill with its extra 'service'"
     )
+
+
+@pytest.mark.parametrize("flag", ["fake_answer", "fake_answer_tokens", "fake_refuse_every"])
+def test_a_flag_with_an_argument_of_its_own_says_so(flag: str) -> None:
+    flags: dict[str, Any] = {flag: 3}
+    with pytest.raises(TypeError, match=flag.removeprefix("fake_")):
+        FakeServer(**flags)

@@ -29,6 +29,7 @@ from forefill_service.session.responses import (
     SessionError,
 )
 
+from tests.support.other_chat import OtherChat
 from tests.support.pausing import TEXT, begins
 from tests.support.stage import BLOCK, SYSTEM, Stage, assistant, on_stage, settle, user
 
@@ -118,6 +119,31 @@ async def test_a_prompt_that_only_the_engine_makes_is_told_without_its_length() 
         told = await hands_off(stage, TEXT)
         assert told.prompt_tokens == 0
         assert 0 < told.cached_tokens <= await found_by_the_application(stage, told, TEXT)
+
+
+async def test_what_was_warmed_of_a_draft_is_used_though_only_the_engine_makes_the_prompt() -> None:
+    engine = FakeEngine(block_size=BLOCK)
+    engine.chat_endpoint.chat, engine.chat_endpoint.in_process = OtherChat(), False
+    async with handing_off(engine=engine) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        told = await hands_off(stage)
+        assert told.prompt_tokens == 0
+        assert told.cached_tokens == len(stage.warms[-1].prompt_ids)
+        await stage.does(HandOffFinished(answer_of(TEXT)))
+        ledger = stage.finished(told.seq).ledger
+        assert ledger.used == ledger.computed > 0
+
+
+@pytest.mark.parametrize("reported", [None, 9])
+async def test_no_more_is_found_than_the_applications_prompt_has(reported: int | None) -> None:
+    async with handing_off() as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        told = await hands_off(stage)
+        assert told.cached_tokens > 8
+        await stage.does(HandOffFinished(answer_of(TEXT), ReportedUsage(8, reported, 3)))
+        assert stage.finished(told.seq).cached_tokens == 8
 
 
 @pytest.mark.parametrize(

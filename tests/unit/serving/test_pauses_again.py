@@ -93,7 +93,7 @@ async def test_when_no_other_answer_may_be_begun_the_draft_is_warmed_meanwhile()
 
 async def test_a_session_whose_warms_are_wasted_is_not_warmed_in_pauses_either() -> None:
     async with on_stage(OFF) as stage:
-        stage.backend.waste_limiter.settled(Balance(edited_away=10**6), f"session {stage.all(Opened)[0].session_id}")
+        stage.backend.waste_limiter.settled(Balance(edited_away=10**6), f"session /{stage.all(Opened)[0].session_id}")
         warms = len(stage.warms)
         await stage.types(LONG)
         await stage.pauses()

@@ -9,7 +9,7 @@ from forefill_service.serving.rendering import RULES, Asks, Rule, Verdict, Warms
 from forefill_service.session.responses import FlushOutcome, GenerationStarted
 
 from tests.support.other_chat import OtherChat
-from tests.support.stage import BLOCK, SYSTEM, on_stage, settle, user
+from tests.support.stage import BLOCK, SYSTEM, Gate, on_stage, settle, user
 from tests.support.verdicts import (
     CONFIRMED,
     TEXT,
@@ -50,6 +50,21 @@ async def test_submit_gets_the_endpoints_ids_whatever_the_verdict(verdict: Verdi
         assert (finished.reason, finished.prompt_tokens) == ("stop", len(expected))
         [started] = stage.all(GenerationStarted)
         assert started.prompt_by_engine is (verdict is not Verdict.AGREES)
+
+
+async def test_who_made_a_prompt_is_told_as_it_was_though_the_comparison_ends_before_the_first_token() -> None:
+    engine, gate = FakeEngine(block_size=BLOCK), Gate()
+    gate.held = True
+    engine.chat_endpoint.in_process, engine.chat_endpoint.wait = False, gate
+    async with on_stage(engine=engine) as stage:
+        stage.engine_gate.held = True
+        await stage.submits(TEXT)
+        gate.open()
+        await settle()
+        stage.engine_gate.open()
+        await settle()
+        [started] = stage.all(GenerationStarted)
+        assert started.prompt_by_engine
 
 
 @pytest.mark.parametrize("in_process", [True, False])

@@ -58,7 +58,7 @@ async def test_a_warm_that_the_engine_refuses_is_shed_as_failed() -> None:
 
 async def test_a_session_whose_warms_are_wasted_is_warmed_less() -> None:
     async with on_stage() as stage:
-        stage.backend.waste_limiter.settled(Balance(edited_away=10**6), f"session {stage.all(Opened)[0].session_id}")
+        stage.backend.waste_limiter.settled(Balance(edited_away=10**6), f"session /{stage.all(Opened)[0].session_id}")
         await stage.types(TEXT)
         result = stage.flush_result(await stage.flushes())
         assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.PAYBACK)
@@ -71,8 +71,8 @@ async def test_wasted_turns_are_booked_to_the_session_and_its_tenant() -> None:
         session = stage.all(Opened)[0].session_id
         await stage.hangs_up()
         share = stage.backend.waste_limiter.used_share
-        assert share(f"session {session}") == share("tenant tenant") < 1
-        assert share("session another") == share("tenant another") == 1
+        assert share(f"session tenant/{session}") == share("tenant tenant") < 1
+        assert share("session another/another") == share("tenant another") == 1
 
 
 # --- a generation comes first

@@ -24,6 +24,7 @@ from forefill_service.session.events import (
     Kind,
     Open,
     Replace,
+    Respond,
     Rewrite,
     Submit,
     Unknown,
@@ -75,6 +76,8 @@ REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
     (Phase.COMPOSING, Submit("x" * 1001), Reason.DRAFT_TOO_LONG),
     (Phase.COMPOSING, Submit(), Reason.EMPTY_SUBMIT),
     (Phase.COMPOSING, Submit(""), Reason.EMPTY_SUBMIT),
+    (Phase.GENERATING, Respond(), Reason.GENERATION_RUNNING),
+    (Phase.HANDED_OFF, Respond(), Reason.GENERATION_RUNNING),
     (Phase.COMPOSING, Flush(1, 0), Reason.DRAFT_DIVERGED),
     (Phase.COMPOSING, Flush(0, 1), Reason.DRAFT_DIVERGED),
     (Phase.COMPOSING, Flush(0, 0, 1), Reason.POSITION_OUT_OF_RANGE),
@@ -101,7 +104,7 @@ REFUSED: list[tuple[Phase, Open | Kind, Reason]] = [
         for phase in (Phase.CLOSING, Phase.CLOSED)
         for kind in (
             *(CharAdd("a"), CharDelete(), Replace(0, 0, "a"), Flush(0, 0), Hint(True), Submit("a"), End()),
-            *(Rewrite(0, ()), HandOff("a"), HandOffFinished((SYSTEM,))),
+            *(Respond(), Rewrite(0, ()), HandOff("a"), HandOffFinished((SYSTEM,))),
         )
     ],
     (Phase.CLOSED, Cancel(keep_text=True), Reason.SESSION_ENDED),
@@ -122,7 +125,7 @@ def test_what_is_refused_leaves_the_session_as_it_was(phase: Phase, kind: Open |
 
 def test_the_table_has_a_row_for_every_event_in_every_phase() -> None:
     kinds = {Open, CharAdd, CharDelete, Replace, Flush, Hint, Submit, Cancel, Rewrite, End, Unknown}
-    kinds |= {HandOff, HandOffFinished}
+    kinds |= {Respond, HandOff, HandOffFinished}
     for phase in set(Phase) - {Phase.WAITING}:
         assert {kind for p, kind in RULES if p is phase} == kinds
 

@@ -8,6 +8,7 @@ from forefill_service.session.actions import (
     Defer,
     Drafted,
     Generate,
+    Hinted,
     Refuse,
     Stop,
 )
@@ -15,10 +16,12 @@ from forefill_service.session.events import (
     Cancel,
     CharAdd,
     CharDelete,
+    Hint,
     KeystrokeEvent,
     Kind,
     Open,
     Replace,
+    Respond,
     Rewrite,
     Submit,
 )
@@ -163,6 +166,60 @@ def test_a_draft_that_the_answer_continues_is_one_message_with_it() -> None:
     assert session.receive(KeystrokeEvent(4, Rewrite(2, (asked,)))) == [
         BeginTurn((SYSTEM, assistant_says("SELECT 1"), asked), "")
     ]
+
+
+def test_a_message_that_was_continued_has_the_calls_of_its_answer() -> None:
+    session, call = Session(1000), ToolCall("1", "count_beds", "{}")
+    session.receive(Open((SYSTEM,), continue_final_message=True))
+    session.receive(KeystrokeEvent(1, Submit("Let me ")))
+    assert session.answered("see.", (call,)) == [
+        BeginTurn((SYSTEM, ChatMessage("assistant", "Let me see.", tool_calls=(call,))), "")
+    ]
+
+
+def test_a_conversation_is_answered_as_it_is_beside_the_draft() -> None:
+    typist = Typist(draft="Show me al")
+    assert typist.does(Respond("SEL")) == [Generate(1, None, "SEL")]
+    assert typist.does(CharAdd("l")) == []
+    answered = BeginTurn((SYSTEM, assistant_says("SELECT 1")), "Show me ")
+    assert typist.session.answered("SELECT 1") == [answered, Drafted("Show me all")]
+
+
+def test_a_hint_outlives_an_answer_that_is_not_to_the_draft() -> None:
+    typist = Typist(draft="Show me all.")
+    typist.does(Hint(likely=True))
+    typist.does(Respond())
+    assert typist.session.answered("1")[-1] == Hinted(True)
+
+
+def test_a_conversation_that_gets_no_answer_stays_as_it_was_and_so_does_the_draft() -> None:
+    typist = Typist(draft="Show")
+    typist.does(Respond())
+    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), ""), Drafted("Show")]
+    typist.does(Submit())
+    assert typist.session.answer_failed() == [BeginTurn((SYSTEM,), "")]
+    assert typist.session.draft == "Show"
+
+
+@pytest.mark.parametrize(("keep_text", "kept"), [(True, (ChatMessage("assistant", "SEL"),)), (False, ())])
+def test_an_answer_to_a_conversation_can_be_stopped(keep_text: bool, kept: tuple[ChatMessage, ...]) -> None:
+    typist = Typist()
+    typist.does(Respond())
+    assert typist.does(Cancel(keep_text)) == [Stop()]
+    assert typist.session.cancelled("SEL") == [BeginTurn((SYSTEM, *kept), "")]
+
+
+def test_there_is_no_answer_to_an_empty_conversation() -> None:
+    session = Session(1000)
+    session.receive(Open(draft="Show me"))
+    assert session.receive(KeystrokeEvent(1, Respond())) == [Refuse(Reason.EMPTY_SUBMIT, 1, 7)]
+
+
+def test_an_answer_without_a_draft_continues_the_last_message() -> None:
+    session = Session(1000)
+    session.receive(Open((SYSTEM, assistant_says("SELECT")), continue_final_message=True))
+    session.receive(KeystrokeEvent(1, Respond()))
+    assert session.answered(" 1") == [BeginTurn((SYSTEM, assistant_says("SELECT 1")), "")]
 
 
 def assistant_says(text: str) -> ChatMessage:

@@ -18,6 +18,7 @@ from forefill_service.session.events import (
     Open,
     Replace,
     ReportedUsage,
+    Respond,
     Submit,
     Unknown,
     WarmMode,
@@ -121,6 +122,7 @@ def test_only_what_can_end_a_stream_has_a_status() -> None:
         ),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit()), Submit(None)),
         (pb.KeystrokeEvent(seq=1, submit=pb.Submit(text="")), Submit("")),
+        (pb.KeystrokeEvent(seq=1, respond=pb.Respond(answer_so_far="a")), Respond("a")),
         (pb.KeystrokeEvent(seq=1, end=pb.End()), End()),
         (pb.KeystrokeEvent(seq=1), Unknown()),
     ],
@@ -301,6 +303,7 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         base_prompt_tokens=7,
         warming_inert_reason="off",
         accepts_hints=True,
+        accepts_respond=True,
         resume_token="1.x",
     )
 

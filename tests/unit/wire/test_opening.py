@@ -5,10 +5,13 @@ from typing import Any
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.engine import FakeEngine
-from forefill_service.server import RunningServer
+from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
+from forefill_service.engine import FakeChat, FakeEngine
+from forefill_service.errors import Reason, Refusal
+from forefill_service.server import RunningServer, running_server
+from forefill_service.settings import Settings
 
-from tests.support.wire import Wire
+from tests.support.wire import Typist, Wire, error_reason
 
 
 async def test_an_event_before_open_ends_the_stream(wire: Wire, bystander: Wire) -> None:
@@ -100,3 +103,66 @@ async def test_more_sessions_than_the_server_takes_are_refused(server: RunningSe
     await wires[0].still_works()
     for wire in (*wires, refused):
         await wire.channel.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [[pb.ChatMessage(role="user")] * 20_000, [pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall()] * 20_000)]],
+    ids=["messages", "calls"],
+)
+async def test_a_conversation_of_too_many_messages_is_refused(
+    wire: Wire, bystander: Wire, message: list[pb.ChatMessage]
+) -> None:
+    await wire.write(pb.ComposeRequest(open=pb.Open(messages=message)))
+    assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OPEN")
+    await bystander.event(rewrite=pb.Rewrite(messages=message))
+    assert (await bystander.error()).reason == pb.ERROR_REASON_INVALID_REWRITE
+
+
+async def test_streams_that_send_nothing_take_nobodys_place(server: RunningServer, max_sessions: int) -> None:
+    silent = [Wire(server.address) for _ in range(3 * max_sessions)]
+    for wire in silent:
+        await wire.call.wait_for_connection()
+    opened = Wire(server.address)
+    await opened.open()
+    await opened.still_works()
+    ended = [wire for wire in silent if wire.call.done()]
+    for wire in ended:
+        assert await wire.status() == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_OPEN")
+    assert 2 * max_sessions <= len(ended) <= 2 * max_sessions + 1
+    late = next(wire for wire in silent if wire not in ended)
+    await late.open()
+    await late.still_works()
+    for wire in (*silent, opened):
+        await wire.channel.close()
+
+
+@pytest.mark.parametrize(
+    "named", [[], [("x-tenant", "")], [("x-tenant", "a"), ("x-tenant", "b")]], ids=["none", "an empty one", "two"]
+)
+async def test_where_a_proxy_names_the_tenant_nobody_else_does(
+    engine: FakeEngine, named: list[tuple[str, str]]
+) -> None:
+    settings = Settings(port=0, metrics_port=-1, tenant_metadata_key="X-Tenant")
+    async with (
+        running_server([engine], settings) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        stub = KeystrokeServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await Typist(stub.Compose(metadata=grpc.aio.Metadata(*named))).read()
+        assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert error_reason(raised.value) == "TENANT_UNKNOWN"
+        typist = Typist(stub.Compose(metadata=grpc.aio.Metadata(("x-tenant", "a"))))
+        await typist.call.write(pb.ComposeRequest(open=pb.Open()))
+        assert (await typist.read()).HasField("opened")
+
+
+async def test_a_refusal_is_no_longer_than_trailers_can_be(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> str:
+        raise Refusal(Reason.TEMPLATE_REFUSED, "é" * 9000)
+
+    monkeypatch.setattr(FakeChat, "render", refuses)
+    await wire.write(pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="user", content="a")])))
+    assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "TEMPLATE_REFUSED")
+    assert "éé" in await wire.call.details()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import EngineBusy, EngineRefused
 from ..base import ONE_TOKEN, RANK_HEADER, ChatRequest, Priority, Request
 from .chat_ids import ChatIds
-from .completions import CHAT_COMPLETIONS, COMPLETIONS, NotOffered, body, chat_body
+from .completions import CHAT_COMPLETIONS, COMPLETIONS, NotOffered, NotServed, body, chat_body
 from .discovery import cards_of, difference, metrics_of
 from .endpoint import completed
 from .logprobs import LogprobsReader
@@ -73,7 +73,7 @@ class ServerClient:
     async def knows_structures(self) -> bool:
         """Return whether the server refuses a structure without a kind, as vLLM does that knows structures at all.
 
-        Raises EngineBusy, EngineUnavailable.
+        Raises EngineBusy, NotServed, EngineUnavailable.
         """
         request = Request(self.served.chat.encode("a"), ONE_TOKEN, Priority.GENERATION)
         asked = body(request, self.served.info.model, 1, priorities=False) | {"structured_outputs": {}}
@@ -81,7 +81,7 @@ class ServerClient:
             async with aclosing(self._completed(COMPLETIONS, asked, request)) as outputs:
                 async for _ in outputs:
                     pass
-        except EngineBusy:
+        except (EngineBusy, NotServed):  # it says nothing of the structure
             raise
         except EngineRefused:
             return True

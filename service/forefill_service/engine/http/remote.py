@@ -89,10 +89,11 @@ class RemoteEngine:
         return self.client.headers(route)
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        """Yield an empty cache whenever the server has restarted."""
+        """Yield an empty cache whenever the server has restarted; it may take other samplings then, too."""
         while True:
             await self.monitor.restarted.wait()
             self.monitor.restarted.clear()
+            self._wishes.forget()
             yield CacheChange(cleared=True)
 
     async def watch(self) -> None:

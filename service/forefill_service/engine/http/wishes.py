@@ -2,7 +2,8 @@
 
 vLLM validates a request before it runs it, so the sampling is sent with a request for one token: a server that refuses
 it says why, one that accepts it has compiled a grammar by the first SUBMIT. Servers ignore fields that they do not
-know, so a structure might be ignored in silence: each is first sent an empty one, which vLLM refuses.
+know, so a structure might be ignored in silence: each is first sent an empty one, which vLLM refuses. What a server
+has accepted it is not asked again, until it has started again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineRefused, EngineSlow, Reason, Refusal
+from ..accepted import Accepted
 from ..base import Priority, Request
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ class Wishes:
         self._monitor = monitor
         self._seconds = seconds
         self._knows_structures = False
+        self._accepted = Accepted()
+
+    def forget(self) -> None:
+        """Forget what the server has said: it has started again, and may be another release."""
+        self._knows_structures = False
+        self._accepted.clear()
 
     async def check(self, sampling: Sampling, adapter: str) -> str:
         """Return the version of the adapter, "" if there is none.
@@ -39,8 +47,9 @@ class Wishes:
                 version = await self._version(adapter) if adapter else ""
                 if sampling.structure is not None and not self._knows_structures:
                     await self._check_structures()
-                if sampling.only_the_engine_knows:
+                if sampling.only_the_engine_knows and not self._accepted.has(sampling, adapter):
                     await self._try(sampling, adapter)
+                    self._accepted.add(sampling, adapter)
                 return version
         except TimeoutError:
             raise EngineSlow(f"{self._client.name} did not answer within {self._seconds:g} s") from None

@@ -67,7 +67,9 @@ class VllmChatEndpoint:
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Answer a conversation; errors are those of `ids` and of the engine."""
         ids = await self.ids(request.conversation)
-        splitter = self.splitter(request.conversation, ids)
+        splitter = await on_a_new_thread(
+            lambda: self.splitter(request.conversation, ids), self.seconds, "made a parser for a chat"
+        )
         asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route, request.adapter)
         said: tuple[int, ...] | None = tuple(ids)
         async with aclosing(self._generate(asked)) as outputs:
@@ -77,21 +79,27 @@ class VllmChatEndpoint:
                 said = None
 
 
+LOOK_SECONDS = 0.01
+"""How often it is looked whether a thread has ended."""
+
+
 class _Stop(BaseException):
     """Raised in a thread that is given up; no template and no `except Exception` catches it."""
 
 
-async def on_a_new_thread(work: Callable[[], T], seconds: float, what: str) -> T:
+async def on_a_new_thread(
+    work: Callable[[], T], seconds: float, what: str, at_end: Callable[[], None] = lambda: None
+) -> T:
     """Return what `work` returns; after `seconds` it is given up, whether anybody still waits for it or not.
 
-    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit. Raises EngineSlow, which
-    says `what` vLLM has not done.
+    Its thread is asked to stop then, which ends any loop of Python code. It blocks no exit. `at_end` is called when the
+    thread has really ended, which native code may delay. Raises EngineSlow, which says `what` vLLM has not done.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
+    given_up = False
 
     def tell(outcome: T | Exception) -> None:
-        timer.cancel()
         if done.done():
             return
         if isinstance(outcome, Exception):
@@ -107,15 +115,35 @@ async def on_a_new_thread(work: Callable[[], T], seconds: float, what: str) -> T
             except Exception as error:
                 outcome = error
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(tell, outcome)
+                loop.call_soon_threadsafe(finish, outcome)
+
+    def finish(outcome: T | Exception) -> None:
+        if not given_up:
+            timer.cancel()
+            tell(outcome)
+            watch()
 
     def give_up() -> None:
+        nonlocal given_up
+        given_up = True
         tell(EngineSlow(f"vLLM has not {what} within {seconds:g} s"))
         if thread.is_alive():
             ident, stop = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, stop)
+        watch()
+
+    def watch() -> None:
+        if thread.is_alive():
+            loop.call_later(LOOK_SECONDS, watch)
+        else:
+            at_end()
 
     thread = threading.Thread(target=run, name="forefill-vllm-chat", daemon=True)
     timer = loop.call_later(seconds, give_up)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # there are too many threads
+        timer.cancel()
+        at_end()
+        raise EngineSlow(f"vLLM has not {what}: {error}") from error
     return await done

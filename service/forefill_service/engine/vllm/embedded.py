@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
+from ..accepted import Accepted
 from ..base import Engine, EngineInfo, EngineLoad, Request
 from ..one_line import one_line
 from .adapters import Adapters
@@ -58,7 +59,7 @@ class EmbeddedEngine:
         self.rendering = rendering
         self._ranks = config.parallel_config.data_parallel_size
         self._adapters = Adapters(self.vllm, started.adapters)
-        self._validation = Validation(self.vllm)
+        self._validation, self._accepted = Validation(self.vllm), Accepted()
         self._load = started.load
         self._cache_events = started.cache_events
         self._foreign = ForeignRequests()
@@ -125,8 +126,9 @@ class EmbeddedEngine:
         """Have vLLM validate a sampling as it will at SUBMIT, and load the adapter. No version is known of one."""
         if adapter:
             await self._adapters.load(adapter)
-        if sampling.only_the_engine_knows:
+        if sampling.only_the_engine_knows and not self._accepted.has(sampling):
             await self._validation.validate(lambda: self._sampling_params(sampling))
+            self._accepted.add(sampling)
         return ""
 
     def openai_headers(self, route: str) -> dict[str, str]:
@@ -155,6 +157,7 @@ class EmbeddedEngine:
             lora_request=self._adapters.request(request.adapter) if request.adapter else None,
             priority=int(request.priority),
             data_parallel_rank=rank,
+            **_thoughts_of(request.sampling),
         )
         try:
             async for output in outputs:
@@ -193,3 +196,13 @@ class EmbeddedEngine:
         if "structured_outputs" in arguments:
             arguments["structured_outputs"] = StructuredOutputsParams(**arguments["structured_outputs"])
         return SamplingParams(**arguments, max_tokens=sampling.max_tokens, output_kind=RequestOutputKind.DELTA)
+
+
+def _thoughts_of(sampling: Sampling) -> dict[str, Any]:
+    """Return what vLLM's engine needs to know to find where the model stops thinking, and its structure begins."""
+    if (structure := sampling.structure) is None:
+        return {}
+    return {
+        "reasoning_parser_kwargs": {"chat_template_kwargs": dict(structure.template_variables)},
+        "reasoning_ended": True if structure.from_the_start else None,
+    }

@@ -13,9 +13,10 @@ def root_log_levels_kept() -> Iterator[None]:
     SageMaker's environment variables say, when it is imported.
     """
     root = logging.getLogger()
-    levels = [(root, root.level), *((handler, handler.level) for handler in root.handlers)]
+    level, of_handlers = root.level, [(handler, handler.level) for handler in root.handlers]
     try:
         yield
     finally:
-        for one, level in levels:
-            one.setLevel(level)
+        root.setLevel(level)
+        for handler, of_handler in of_handlers:
+            handler.setLevel(of_handler)

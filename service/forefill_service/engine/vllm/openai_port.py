@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineStartError
@@ -19,9 +20,17 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.01
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """How a port is stopped before its block ends: `begin` takes no more requests, `end` waits for none, either."""
+
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+
 @asynccontextmanager
-async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -> AsyncIterator[Callable[[], None]]:
-    """Serve an application for the duration of the block; yield what begins to stop it before the block ends.
+async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -> AsyncIterator[Stopping]:
+    """Serve an application for the duration of the block; yield how to stop it before.
 
     Requests that run then have `grace_seconds` to finish. If it fails meanwhile, this port alone is lost. Raises
     EngineStartError.
@@ -33,8 +42,13 @@ async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -
         def capture_signals(self) -> Iterator[None]:  # they are for the whole process
             yield
 
-        def stop(self) -> None:
+        def begin_to_stop(self) -> None:
             self.should_exit = True
+
+        def end(self) -> None:
+            self.begin_to_stop()
+            for request in self.server_state.tasks:
+                request.cancel()
 
     grace = math.ceil(grace_seconds)
     server = Server(
@@ -48,9 +62,9 @@ async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -
             raise EngineStartError(
                 "vLLM's OpenAI API does not start; --log-level debug shows why"
             ) from task.exception()
-        yield server.stop
+        yield Stopping(server.begin_to_stop, server.end)
     finally:
-        server.stop()
+        server.begin_to_stop()
         await asyncio.wait({task})
 
 

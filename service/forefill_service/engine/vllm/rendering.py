@@ -9,12 +9,16 @@ Sources: `vllm.renderers.online_renderer`, `vllm.entrypoints.launchers.api_serve
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from ...chat.generation import Kind, Structure
+from ...chat.messages import ChatMessage, Conversation
 from ...chat.openai_form import chat_fields
 from ...chat.template import without_the_chat
-from ...errors import EngineStartError, Reason, Refusal
+from ...errors import EngineRefused, EngineStartError, Reason, Refusal
 from ..one_line import one_line
 from .splitter import VllmSplitter
 
@@ -26,10 +30,11 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from ...chat.generation import Sampling
-    from ...chat.messages import Conversation
 
 _TOO_LONG = ("input_text", "input_tokens")
 """The parameters that vLLM blames if a prompt does not fit into the model's context."""
+
+_ANY_TOOL = {"type": "function", "function": {"name": "a", "parameters": {"type": "object", "properties": {}}}}
 
 _MOST_CHARACTERS = 500
 """A template may say anything, of any length."""
@@ -48,18 +53,29 @@ class VllmRendering:
 
         self._splits_calls = bool(tool_call_parser)
         config, renderer = vllm.vllm_config, _OnThisThread(vllm.renderer)
-        self._online = OnlineRenderer(
-            model_config=config.model_config,
-            renderer=renderer,
-            request_logger=None,
-            chat_template=load_chat_template(template_file) if template_file else None,
-            chat_template_content_format="auto",
-            reasoning_parser=config.structured_outputs_config.reasoning_parser,
-            tool_parser=tool_call_parser or None,
-            enable_auto_tools=bool(tool_call_parser),
-        )
-        if self.harmony:
-            _load_harmony()
+        template = load_chat_template(template_file) if template_file else None
+        try:
+            self._online = OnlineRenderer(
+                model_config=config.model_config,
+                renderer=renderer,
+                request_logger=None,
+                chat_template=template,
+                chat_template_content_format="auto",
+                reasoning_parser=config.structured_outputs_config.reasoning_parser,
+                tool_parser=tool_call_parser or None,
+                enable_auto_tools=bool(tool_call_parser),
+            )
+            if self.harmony:
+                _load_harmony()
+            if self.splits:  # it is made anew for each answer, and looks for the tokens that it needs
+                self._parser(self._request(Conversation((ChatMessage("user", "a"),), tools=(_ANY_TOOL,))))
+        except EngineStartError:
+            raise
+        except Exception as error:  # parsers raise anything
+            raise EngineStartError(
+                f"the chats of this model cannot be parsed: {one_line(error, type(error).__name__)}; check "
+                "--reasoning-parser and --tool-call-parser"
+            ) from error
 
     @property
     def harmony(self) -> bool:
@@ -75,29 +91,65 @@ class VllmRendering:
         """Return a new splitter for the answer to a conversation; None if vLLM sends answers as they are."""
         if not self.splits:
             return None
-        request = self._request(conversation)
-        return VllmSplitter(self._parser(request), request, prompt_ids, flushes=not self.harmony)
+        try:
+            request = self._request(conversation)
+            return VllmSplitter(self._parser(request), request, prompt_ids, flushes=not self.harmony)
+        except Exception as error:  # parsers raise anything
+            raise EngineRefused(f"the answer cannot be parsed ({type(error).__name__})") from error
 
     def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
-        """Return a sampling as vLLM's parsers need it to split the answer: some look for the text of special tokens."""
+        """Return a sampling as vLLM's parsers change it for their chats.
+
+        Some look for the text of special tokens; some make one structure of the session's own and of the tools whose
+        calls are strict, or of its own and of how the model marks its final answer.
+        """
+        from vllm.sampling_params import StructuredOutputsParams
+
         if not self.splits:
             return sampling
         try:
             request = self._request(conversation)
+            if not self._adjusts(request):
+                return sampling
             request.skip_special_tokens = sampling.skip_special_tokens
-            skips = self._parser(request).adjust_request(request).skip_special_tokens
-        except Exception:  # what vLLM does not accept is refused where it renders
+            if sampling.structure is not None:
+                request.structured_outputs = StructuredOutputsParams(**sampling.structure.as_vllm_takes_it)
+            request = self._parser(request).adjust_request(request)
+            found = _structure_of(request.extract_structured_outputs())
+            structure = found and replace(
+                found,
+                template_variables=self._variables(request),
+                from_the_start=request._grammar_from_parser,
+            )
+        except Exception:  # what vLLM does not accept is refused where it renders, or checks the sampling
             return sampling
-        return replace(sampling, skip_special_tokens=skips)
+        return replace(sampling, skip_special_tokens=request.skip_special_tokens, structure=structure)
+
+    def _adjusts(self, request: Any) -> bool:
+        """Whether vLLM has its parser change a request, which may call no tool and have no thoughts to split off."""
+        from vllm.utils.mistral import is_mistral_tokenizer, is_mistral_tool_parser
+
+        parser, tokenizer = self._online.parser, self._online.renderer.get_tokenizer()
+        if self.harmony or parser.always_adjust_request or parser.reasoning_parser_cls is not None:
+            return True
+        with_grammar = (
+            parser.tool_parser_cls is not None
+            and is_mistral_tool_parser(parser.tool_parser_cls)
+            and is_mistral_tokenizer(tokenizer)
+            and tokenizer.supports_grammar
+        )
+        return bool(request.tool_choice != "none" or with_grammar)
 
     def _parser(self, request: Any) -> Any:
-        variables = {} if self.harmony else self._online.effective_chat_template_kwargs(request)
         return self._online.parser(
             self._online.renderer.get_tokenizer(),
             request.tools,
-            chat_template_kwargs=variables,
+            chat_template_kwargs=self._variables(request),
             model_config=self._online.model_config,
         )
+
+    def _variables(self, request: Any) -> dict[str, Any]:
+        return {} if self.harmony else dict(self._online.effective_chat_template_kwargs(request))
 
     def ids(self, conversation: Conversation) -> list[int]:
         """Return the ids of a conversation; it takes milliseconds or more.
@@ -127,6 +179,17 @@ class VllmRendering:
         # Tools are rendered with "none" as with "auto", which vLLM refuses if no parser of calls is set.
         choice = "auto" if self._splits_calls and conversation.tools else "none"
         return ChatCompletionRequest(**chat_fields(conversation), tool_choice=choice)
+
+
+def _structure_of(params: Any) -> Structure | None:
+    """Return vLLM's parameters for structured outputs as a structure; None if there are none."""
+    for kind in get_args(Kind):
+        value = None if params is None else getattr(params, kind)
+        if isinstance(value, Mapping):
+            value = json.dumps(value)
+        if value is not None:
+            return Structure(kind, tuple(value) if isinstance(value, list) else value)
+    return None
 
 
 def _words_of(error: ValidationError) -> str:

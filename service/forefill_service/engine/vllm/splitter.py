@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...chat.generation import ToolCallPart
 from ...errors import EngineRefused
-from ..one_line import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,8 @@ class VllmSplitter:
                 finished=finished,
             )
         except Exception as error:  # parsers raise anything, on what a model writes
-            raise EngineRefused(f"the answer could not be parsed ({one_line(error, type(error).__name__)})") from error
+            # Its words may be those of the answer.
+            raise EngineRefused(f"the answer could not be parsed ({type(error).__name__})") from error
         calls = () if delta is None else tuple(_call_part(call) for call in delta.tool_calls or ())
         self._calls_tools |= bool(calls)
         reason = "tool_calls" if self._calls_tools and output.finish_reason == "stop" else output.finish_reason

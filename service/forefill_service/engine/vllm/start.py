@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineStartError
+from ...orphans import claim_children
 from ..one_line import one_line
 from ..packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
 from .children import ChildOutput, start_with_sigint_blocked
@@ -139,6 +140,7 @@ def _start(settings: EngineSettings) -> StartedVllm:
     arguments |= settings.args
     if on_cpu:
         os.environ |= eager_environment(arguments, os.environ)
+    claim_children()
     load = LoadReader()
     vllm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=[load.stat_logger()])
     return StartedVllm(vllm, name, load, cache_events, settings.adapters)

@@ -1,5 +1,6 @@
 """People who type: what is drawn has the shares and percentiles of what it was fitted to."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -292,3 +293,11 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: float) -> No
     changed: dict[str, Any] = {field: value}
     with pytest.raises(ValueError, match=f"{field} is {value}: give"):
         replace(TRANSCRIBING, **changed)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.inf, math.nan])
+def test_a_pace_that_nobody_has_is_refused_by_name(wrong: float) -> None:
+    with pytest.raises(ValueError, match="mean_ms is"):
+        transcribing_at(wrong)
+    with pytest.raises(ValueError, match="factor is"):
+        LOGGED.at_pace(wrong)

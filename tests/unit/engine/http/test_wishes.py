@@ -1,6 +1,8 @@
 """What a server is asked when a session opens: whether it has the adapter, and whether it takes the sampling."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,8 +42,33 @@ async def test_a_structure_is_tried_with_one_token_once_the_server_is_known_to_k
         assert empty["structured_outputs"] == {}
         assert tried["structured_outputs"] == {"json": '{"type": "object"}'}
         assert (empty["max_tokens"], tried["max_tokens"]) == (1, 1)
-        await engine.check(SCHEMA, "")
+        await engine.check(replace(SCHEMA, seed=7, max_tokens=9), "")
+        assert len(asked_since(server, before)) == 2, "what it has taken once is not asked again"
+        await engine.check(Sampling(structure=Structure("regex", "a")), "")
         assert len(asked_since(server, before)) == 3
+
+
+async def test_a_server_that_has_started_again_is_asked_again(server: FakeVllm) -> None:
+    async with remote_engine(server) as engine:
+        await engine.check(SCHEMA, "")
+        before = len(server.bodies)
+        engine.monitor.restarted.set()
+        async with aclosing(engine.cache_changes()) as changes:
+            await anext(changes)
+        await engine.check(SCHEMA, "")
+        assert len(asked_since(server, before)) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_server_that_refuses_everything_says_nothing_of_structures(server: FakeVllm, status: int) -> None:
+    server.ignores = {"structured_outputs"}
+    async with remote_engine(server) as engine:
+        server.faults.status = status
+        with pytest.raises(EngineError):
+            await engine.check(SCHEMA, "")
+        server.faults.status = None
+        with pytest.raises(Refusal, match="does not know structured outputs"):
+            await engine.check(SCHEMA, "")
 
 
 @pytest.mark.parametrize("sampling", [SCHEMA, Sampling(logprobs=20)])

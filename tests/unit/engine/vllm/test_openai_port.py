@@ -4,14 +4,14 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 from forefill_service.engine.vllm.openai_app import ForeignRequests
-from forefill_service.engine.vllm.openai_port import openai_port
+from forefill_service.engine.vllm.openai_port import Stopping, openai_port
 from forefill_service.errors import EngineStartError
 
 SECONDS_TO_GIVE_UP = 30
@@ -52,11 +52,11 @@ class App:
 
 
 @asynccontextmanager
-async def served(app: Any, grace_seconds: float = SECONDS_TO_GIVE_UP) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+async def served(app: Any, grace_seconds: float = SECONDS_TO_GIVE_UP) -> AsyncIterator[tuple[str, Stopping]]:
     async with asyncio.timeout(SECONDS_TO_GIVE_UP):
         listener = socket.create_server(("127.0.0.1", 0))
-        async with openai_port(app, listener, grace_seconds) as stop:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", stop
+        async with openai_port(app, listener, grace_seconds) as stopping:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", stopping
 
 
 async def test_it_answers_for_the_time_of_the_block_and_leaves_signals_alone() -> None:
@@ -75,10 +75,10 @@ async def test_it_answers_for_the_time_of_the_block_and_leaves_signals_alone() -
 async def test_a_request_that_runs_at_the_end_is_answered() -> None:
     app = App()
     async with httpx.AsyncClient(timeout=SECONDS_TO_GIVE_UP) as client:
-        async with served(app) as (url, stop):
+        async with served(app) as (url, stopping):
             asking = asyncio.create_task(client.get(url))
             await app.asked.wait()
-            stop()
+            stopping.begin()
             app.may_answer.set()
         assert (await asking).text == "SELECT 1"
 
@@ -89,6 +89,18 @@ async def test_one_that_takes_too_long_is_ended() -> None:
         async with served(app, grace_seconds=0) as (url, _):
             asking = asyncio.create_task(client.get(url))
             await app.asked.wait()
+        with pytest.raises(httpx.HTTPError):
+            (await asking).raise_for_status()
+    assert app.cancelled
+
+
+async def test_one_may_be_ended_before_that() -> None:
+    app = App()
+    async with httpx.AsyncClient(timeout=SECONDS_TO_GIVE_UP) as client:
+        async with served(app) as (url, stopping):
+            asking = asyncio.create_task(client.get(url))
+            await app.asked.wait()
+            stopping.end()
         with pytest.raises(httpx.HTTPError):
             (await asking).raise_for_status()
     assert app.cancelled

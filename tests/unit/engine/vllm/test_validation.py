@@ -1,6 +1,7 @@
 """What vLLM says of a sampling before there is a prompt, without vLLM: in its words, and in a short time."""
 
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +40,11 @@ def raising(error: Exception) -> Callable[[], None]:
     return says
 
 
+def slowly(seconds: list[float]) -> Callable[[], None]:
+    """Take another time at each call."""
+    return lambda: time.sleep(seconds.pop(0))
+
+
 async def test_it_is_asked_with_all_that_it_needs_to_know() -> None:
     params: Any = Params()
     await Validation(VLLM).validate(lambda: params)
@@ -71,3 +77,31 @@ async def test_what_takes_it_long_is_refused_and_the_next_is_checked(monkeypatch
     quick: Any = Params()
     await checker.validate(lambda: quick)
     assert quick.seen
+
+
+async def test_the_first_time_may_take_longer_than_each_request_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "EVERY_TIME_SECONDS", 0.2)
+    monkeypatch.setattr(validation, "SECONDS", 20)
+    once: Any = Params(says=slowly([0.3, 0.0]))
+    await Validation(VLLM).validate(lambda: once)
+    ever: Any = Params(says=slowly([0.3, 0.3]))
+    with pytest.raises(Refusal, match="make the structure simpler"):
+        await Validation(VLLM).validate(lambda: ever)
+
+
+async def test_who_waits_too_long_behind_what_was_given_up_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "SECONDS", 0.02)
+    monkeypatch.setattr(validation, "WAIT_SECONDS", 0.05)
+    stuck, checker = threading.Event(), Validation(VLLM)
+    slow: Any = Params(says=lambda: stuck.wait(20))
+    with pytest.raises(Refusal):
+        await checker.validate(lambda: slow)
+    quick: Any = Params()
+    with pytest.raises(Refusal) as refusal:
+        await checker.validate(lambda: quick)
+    assert refusal.value.reason is Reason.TOO_MANY_SESSIONS
+    assert not quick.seen
+    stuck.set()
+    monkeypatch.setattr(validation, "SECONDS", 20)
+    monkeypatch.setattr(validation, "WAIT_SECONDS", 20)
+    await checker.validate(lambda: quick)

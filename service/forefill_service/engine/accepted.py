@@ -1,0 +1,38 @@
+"""What an engine has accepted lately, so that it is not asked anew about what every session wishes."""
+
+from dataclasses import replace
+
+from ..chat.generation import Sampling
+
+MOST = 64
+"""A structure may be long."""
+
+
+class Accepted:
+    """The samplings that an engine can answer with, of the adapters that they were asked for; the latest of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Sampling, str], None] = {}
+
+    def has(self, sampling: Sampling, adapter: str = "") -> bool:
+        """Return whether it was accepted, or one that differs from it only in what every engine takes."""
+        key = self._key(sampling, adapter)
+        if key not in self._known:
+            return False
+        self._known[key] = self._known.pop(key)  # the latest again
+        return True
+
+    def add(self, sampling: Sampling, adapter: str = "") -> None:
+        """Record that the engine has accepted it."""
+        key = self._key(sampling, adapter)
+        self._known.pop(key, None)
+        if len(self._known) >= MOST:
+            del self._known[next(iter(self._known))]
+        self._known[key] = None
+
+    def clear(self) -> None:
+        """Forget them all: the engine may be another."""
+        self._known.clear()
+
+    def _key(self, sampling: Sampling, adapter: str) -> tuple[Sampling, str]:
+        return replace(sampling, seed=None, max_tokens=None, min_tokens=None), adapter

@@ -1,0 +1,128 @@
+"""A fake engine as one session sees it: what it was asked, and what the session may believe that it has cached."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from forefill_service.cache.blocks import CacheChange
+from forefill_service.chat.generation import Sampling
+from forefill_service.chat.prompt import Chat
+from forefill_service.engine import ChatEndpoint, EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
+from forefill_service.errors import EngineRefused
+
+from .stage import BLOCK
+
+
+@dataclass
+class Asked:
+    """One request of the session, as its engine saw it."""
+
+    request: Request
+    known: int
+    """Leading tokens of it, in whole blocks, that the session has to believe cached: requests of its own have computed
+    them, and no later one has found less."""
+    believed: int
+    """Those that it may believe cached: its own requests, or the application's, have computed them."""
+    cached_tokens: int | None = None
+    refused: bool = False
+    running: bool = True
+
+
+@dataclass
+class WatchedEngine:
+    """Passes all on to the engine, and remembers what it was asked, and what came of it.
+
+    `known` and `believed` are blocks, each as the whole prompt that ends with it: see Asked.
+    """
+
+    engine: FakeEngine
+    asked: list[Asked] = field(default_factory=list)
+    known: set[tuple[int, ...]] = field(default_factory=set)
+    believed: set[tuple[int, ...]] = field(default_factory=set)
+
+    name: str = "watched"
+
+    @property
+    def up(self) -> bool:
+        return self.engine.up
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.engine.info
+
+    @property
+    def chat(self) -> Chat:
+        return self.engine.chat
+
+    @property
+    def chat_endpoint(self) -> ChatEndpoint:
+        return self.engine.chat_endpoint
+
+    @property
+    def load(self) -> EngineLoad:
+        return self.engine.load
+
+    def openai_headers(self, route: str) -> dict[str, str]:
+        return self.engine.openai_headers(route)
+
+    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
+        return self.engine.cache_changes()
+
+    async def check(self, sampling: Sampling, adapter: str) -> str:
+        return await self.engine.check(sampling, adapter)
+
+    async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
+        ids = request.prompt_ids
+        asked = Asked(request, _leading(ids, self.known), _leading(ids, self.believed))
+        self.asked.append(asked)
+        answer: list[int] = []
+        try:
+            async with aclosing(self.engine.generate(request)) as outputs:
+                async for output in outputs:
+                    answer.extend(output.token_ids)
+                    if answer:  # an answer that is broken off has read its prompt
+                        self.believed |= blocks_of(ids)
+                    if output.finish_reason:
+                        asked.cached_tokens = output.cached_tokens
+                        self._forget(ids, output.cached_tokens or 0)
+                    yield output
+            computed = blocks_of([*ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
+            self.known |= computed
+            self.believed |= computed
+        except EngineRefused:
+            asked.refused = True
+            raise
+        finally:
+            asked.running = False
+
+    def _forget(self, ids: list[int], cached_tokens: int) -> None:
+        """Drop the block that was not found in a prompt, and all that follow on it, in whichever prompt."""
+        missing = ids[: cached_tokens + BLOCK]
+        self.known = {block for block in self.known if list(block[: len(missing)]) != missing}
+
+    async def watch(self) -> None:
+        await self.engine.watch()
+
+    async def close(self) -> None:
+        """Leave the engine to the test."""
+
+    @property
+    def warms(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.request.priority is Priority.WARM]
+
+    @property
+    def generations(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.request.priority is Priority.GENERATION]
+
+
+def blocks_of(ids: list[int]) -> set[tuple[int, ...]]:
+    """Return the whole blocks of a prompt, each as all that ends with it."""
+    return {tuple(ids[:end]) for end in range(BLOCK, len(ids) + 1, BLOCK)}
+
+
+def _leading(ids: list[int], blocks: set[tuple[int, ...]]) -> int:
+    """Return how many tokens the prompt begins with, in whole blocks, that are among these."""
+    end = 0
+    while end + BLOCK <= len(ids) and tuple(ids[: end + BLOCK]) in blocks:
+        end += BLOCK
+    return end
