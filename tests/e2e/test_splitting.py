@@ -135,7 +135,7 @@ async def test_the_results_of_tools_are_answered_without_a_draft(sides: Sides) -
         assert [message.role for message in session.messages] == ["user", "assistant", "tool", "tool", "assistant"]
         third = await session.regenerate()
         await third.text()
-        assert third.tool_calls == second.tool_calls
+        assert [call.arguments for call in third.tool_calls] == [call.arguments for call in second.tool_calls]
         assert len(session.messages) == 5
     called = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
