@@ -32,6 +32,13 @@ END_SECONDS: Final = 1.0
 """How long a stream that another has replaced may take to end."""
 
 
+OPEN_SECONDS: Final = 10.0
+"""How long a stream that follows on another may take to open; after one that did not, the next has twice as long.
+
+grpc.aio's server (1.85) leaves a stream without an answer if it takes it in at the moment in which it stops.
+"""
+
+
 class SessionState(Enum):
     """What a session can do now."""
 
@@ -105,6 +112,8 @@ class Exchange:
         self._changed = asyncio.Event()
         self._stream: Stream | None = None
         self._left: Stream | None = None
+        self._given_up = 0
+        self._opening: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
 
@@ -173,8 +182,22 @@ class Exchange:
         self._base = self._side.number()
         self._outbox = deque()
         self._heard_something = False
-        self._stream = Stream(self._compose, self._requests(opening, self._outbox))
-        return self._stream
+        self._stream = stream = Stream(self._compose, self._requests(opening, self._outbox))
+        if self._was_open:
+            seconds = OPEN_SECONDS * 2**self._given_up
+            self._opening = asyncio.get_running_loop().call_later(seconds, self._give_up, stream)
+        return stream
+
+    def _give_up(self, stream: Stream) -> None:
+        self._given_up += 1
+        stream.give_up()
+
+    def _has_opened(self) -> None:
+        self._was_open, self._outage, self._given_up = True, None, 0
+        if self._opening is not None:
+            self._opening.cancel()
+        self._tell(SessionState.OPEN, None)
+        self._wake()
 
     async def _requests(self, opening: pb.Open, outbox: deque[pb.KeystrokeEvent]) -> AsyncIterator[pb.ComposeRequest]:
         """Yield the requests of one stream; when they end, gRPC closes our side of it."""
@@ -221,14 +244,14 @@ class Exchange:
                 self._heard_something = True
                 self.put(self._side.hear(_renumbered(response, self._base)))
                 if response.HasField("opened"):
-                    self._was_open, self._outage = True, None
-                    self._tell(SessionState.OPEN, None)
-                    self._wake()
+                    self._has_opened()
                 elif response.HasField("go_away") and self._resume is not None and self._mover is None:
                     moving = self._move(stream, response.go_away.within_ms / 1000)
                     self._mover = asyncio.create_task(moving, name="forefill-session-mover")
         finally:
             stream.cancel()
+            if self._opening is not None and stream is self._stream:
+                self._opening.cancel()
             if self._mover is not None:
                 self._mover.cancel()
                 self._mover = None

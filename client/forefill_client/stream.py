@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import Aborted, ForefillError, SessionEnded, Unavailable, from_status
+from .errors import REASON_METADATA_KEY, Aborted, ForefillError, SessionEnded, Unavailable, from_status
 
 Compose = Callable[[AsyncIterator[pb.ComposeRequest]], Any]
 """The stub's method: a stream of requests in, a grpc.aio call out."""
 
 _MASKED = "Internal error from Core"
+_OUR_OWN = "Locally cancelled by application!"
 _T = TypeVar("_T")
 
 
@@ -31,6 +32,11 @@ class Stream:
 
     def cancel(self) -> None:
         """Cancel the stream if it is still open; the server then stops its requests."""
+        self._call.cancel()
+
+    def give_up(self) -> None:
+        """Cancel the stream because the server does not answer."""
+        self._ending = Unavailable("the server has not opened the session in time: open a new one")
         self._call.cancel()
 
     async def responses(self) -> AsyncIterator[pb.ComposeResponse]:
@@ -53,7 +59,12 @@ class Stream:
         code = _result_now(call.code())
         details = _result_now(call.details()) or ""
         metadata = {key: value for key, value in _result_now(call.trailing_metadata()) or () if isinstance(value, str)}
-        if code is grpc.StatusCode.OK:
+        if self._ending is not None:
+            return
+        reset = code is grpc.StatusCode.CANCELLED and details != _OUR_OWN and REASON_METADATA_KEY not in metadata
+        if reset:  # by a server that stops, which takes no new stream, or by something on the way
+            self._ending = Unavailable(f"the stream was reset: open a new session ({details})")
+        elif code is grpc.StatusCode.OK:
             self._ending = SessionEnded("the server has closed the session: open a new one")
         elif code is grpc.StatusCode.INTERNAL and details == _MASKED:
             self._ending = Unavailable("the stream ended while an event was being sent: open a new session")

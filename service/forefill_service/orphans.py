@@ -8,6 +8,7 @@ since every vLLM of the environment loads it, with a server or without.
 import os
 import signal
 import threading
+from functools import cache
 from pathlib import Path
 from select import poll
 
@@ -17,9 +18,13 @@ SERVER = "_FOREFILL_SERVER_PROCESS"
 
 def claim_children() -> None:
     """Have the processes of vLLM that are started from now on end with this one."""
-    if SERVER not in os.environ:
-        os.register_at_fork(after_in_child=end_with_the_server)
+    _watch_in_forked_children()
     os.environ[SERVER] = f"{os.getpid()} {_started_at(os.getpid())}"
+
+
+@cache
+def _watch_in_forked_children() -> None:
+    os.register_at_fork(after_in_child=end_with_the_server)
 
 
 def end_with_the_server() -> None:

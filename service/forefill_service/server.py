@@ -168,8 +168,9 @@ async def _stop(
         servicer.end()
         if hurry.is_set():
             openai.stopping.end()
-        await server.stop(LAST_WORD_SECONDS)
-        await refusing
+        # A stream that grpc.aio (1.85) takes in at the moment in which it stops is never served, and never ends.
+        stopped = asyncio.create_task(server.stop(LAST_WORD_SECONDS))
+        await asyncio.wait({stopped, refusing}, timeout=2 * LAST_WORD_SECONDS)
 
 
 async def _within(seconds: float, *events: asyncio.Event) -> None:

@@ -37,7 +37,7 @@ async def float32_server(embedded_engine: EmbeddedEngine) -> AsyncIterator[Runni
             yield server
     else:
         async with (
-            started(engine_args={"dtype": "float32"}, cache_gib=0.25) as engine,
+            started(engine_args={"dtype": "float32"}, cache_gib=0.5) as engine,
             running_server([engine], SMALLEST_PIECES) as server,
         ):
             yield server

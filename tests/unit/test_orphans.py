@@ -41,7 +41,8 @@ time.sleep(600)
 
 @pytest.mark.parametrize("program", [PARENT, FORKING_PARENT], ids=["spawned", "forked"])
 def test_a_child_ends_with_a_server_that_is_killed(program: str) -> None:
-    server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    inherited = {**os.environ, SERVER: f"{os.getpid()} 1"}  # as of a server that another one has started
+    server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=inherited)
     assert server.stdout is not None
     gone = poll()
     child = os.pidfd_open(int(server.stdout.readline()))

@@ -15,6 +15,7 @@ from forefill_client import (
     SessionEnded,
     SessionState,
     Unavailable,
+    exchange,
 )
 
 from tests.support.broken_streams import RESUME, UNAVAILABLE, breaks_at_once, goes_on, one_after_the_other
@@ -215,3 +216,37 @@ async def test_the_first_stream_is_not_tried_again() -> None:
         with pytest.raises(Unavailable, match="not yet"):
             async with client.session():
                 raise AssertionError("not reached")
+
+
+async def test_a_stream_that_nobody_answers_is_given_up_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "OPEN_SECONDS", 0.05)
+
+    async def breaks(wire: Wire) -> None:
+        await wire.open()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async def is_silent(wire: Wire) -> None:
+        await asyncio.sleep(60)
+
+    async with (
+        connected(one_after_the_other(breaks, is_silent, is_silent, goes_on), RESUME) as client,
+        client.session() as session,
+    ):
+        assert await (await session.submit("x")).text() == "x"
+        await asyncio.sleep(0.5)
+        assert session.state is SessionState.OPEN
+
+
+async def test_a_stream_that_is_reset_on_its_way_is_followed_by_another() -> None:
+    async def is_reset(wire: Wire) -> None:
+        await wire.fail(grpc.StatusCode.CANCELLED, "CANCELLED")
+
+    async def breaks(wire: Wire) -> None:
+        await wire.open()
+        await wire.fail(UNAVAILABLE, "gone")
+
+    async with (
+        connected(one_after_the_other(breaks, is_reset, goes_on), RESUME) as client,
+        client.session() as session,
+    ):
+        assert await (await session.submit("x")).text() == "x"
