@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from forefill_client import AsyncClient, ChatMessage, FinishReason, GenerationInterrupted, Resume, Sampling, Session
+from forefill_client.portal import Portal
 from forefill_service.chat.messages import ChatMessage as EngineMessage
 from forefill_service.chat.messages import Conversation
 from forefill_service.engine import FakeChat, FakeEngine
@@ -69,36 +70,44 @@ def answer_of(messages: tuple[ChatMessage, ...]) -> str:
 
 
 class Servers:
-    """Servers, of which the first is in use; all of them stop with the stack."""
+    """Servers in a thread of their own, of which the first is in use; all of them stop in the end.
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self._stop: dict[str, asyncio.Event] = {}
+    In the client's thread they would share its event loop, and gRPC's core may hold that up until a server has done
+    something, which it then cannot.
+    """
+
+    def __init__(self) -> None:
+        self._portal = Portal("servers", lambda: RuntimeError("the servers have stopped"))
+        self._running: dict[str, AsyncExitStack] = {}
+        self._stopping: list[asyncio.Task[None]] = []
         self.addresses: list[str] = []
 
     async def start(self) -> str:
         """Start a server, and have it used from now on."""
-        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        stop = asyncio.Event()
-        task = asyncio.create_task(self._run(listening, stop))
-        self._stack.push_async_callback(asyncio.wait_for, task, SECONDS_TO_GIVE_UP)
-        self._stack.callback(stop.set)
-        address = await listening
-        self._stop[address] = stop
+        stack = AsyncExitStack()
+        address = await asyncio.to_thread(self._portal.run, self._serve(stack))
+        self._running[address] = stack
         self.addresses.insert(0, address)
         return address
 
     def stop(self, address: str) -> None:
         """Have a server begin to stop."""
         self.addresses.remove(address)
-        self._stop[address].set()
+        stopping = asyncio.to_thread(self._portal.run, self._running.pop(address).aclose())
+        self._stopping.append(asyncio.create_task(stopping))
 
-    async def _run(self, listening: asyncio.Future[str], stop: asyncio.Event) -> None:
+    async def close(self) -> None:
+        """Stop all that still run, and wait for their end."""
+        for address in list(self.addresses):
+            self.stop(address)
+        await asyncio.wait_for(asyncio.gather(*self._stopping), SECONDS_TO_GIVE_UP)
+        await asyncio.to_thread(self._portal.stop)
+
+    async def _serve(self, stack: AsyncExitStack) -> str:
         engine = FakeEngine(answer_tokens=ANSWER_TOKENS, speed=FakeSpeed(decode=300))
         settings = Settings(**SERVED, go_away_seconds=0.05)
-        async with running_server([engine], settings) as server:
-            listening.set_result(server.address)
-            await stop.wait()
+        server = await stack.enter_async_context(running_server([engine], settings))
+        return server.address
 
 
 class User:
@@ -227,7 +236,8 @@ class User:
 async def lives_through(steps: list[Step], *, continuable: bool) -> None:
     async with AsyncExitStack() as stack:
         sampling = Sampling() if continuable else Sampling(stop="nowhere")
-        servers = Servers(stack)
+        servers = Servers()
+        stack.push_async_callback(servers.close)
         for _ in range(2):
             await servers.start()
         network = await stack.enter_async_context(bad_network(servers.addresses[0]))
