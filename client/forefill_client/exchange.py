@@ -33,10 +33,7 @@ END_SECONDS: Final = 1.0
 
 
 OPEN_SECONDS: Final = 10.0
-"""How long a stream that follows on another may take to open; after one that did not, the next has twice as long.
-
-grpc.aio's server (1.85) leaves a stream without an answer if it takes it in at the moment in which it stops.
-"""
+"""How long a stream that follows on another may take to open; after one that did not, the next has twice as long."""
 
 
 class SessionState(Enum):

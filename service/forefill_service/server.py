@@ -168,16 +168,18 @@ async def _stop(
         servicer.end()
         if hurry.is_set():
             openai.stopping.end()
-        # A stream that grpc.aio (1.85) takes in at the moment in which it stops is never served, and never ends.
-        stopped = asyncio.create_task(server.stop(LAST_WORD_SECONDS))
-        await asyncio.wait({stopped, refusing}, timeout=2 * LAST_WORD_SECONDS)
+        await server.stop(LAST_WORD_SECONDS)
+        await refusing
 
 
 async def _within(seconds: float, *events: asyncio.Event) -> None:
-    """Wait until one of these is set, but no longer than so many seconds."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await _first(*events)
+    """Wait until one of these is set, if only for a moment, but no longer than so many seconds."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 @asynccontextmanager

@@ -72,8 +72,7 @@ def answer_of(messages: tuple[ChatMessage, ...]) -> str:
 class Servers:
     """Servers in a thread of their own, of which the first is in use; all of them stop in the end.
 
-    In the client's thread they would share its event loop, and gRPC's core may hold that up until a server has done
-    something, which it then cannot.
+    What holds up the client's event loop does not hold up theirs, as if they were other processes.
     """
 
     def __init__(self) -> None:
