@@ -33,8 +33,8 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.http2.ping_timeout_ms", 10_000),
     # A user who stops to think sends nothing; pings must continue.
     ("grpc.http2.max_pings_without_data", 0),
-    # gRPC's own retries of a stream that a stopping server refuses may spin, on the event loop, until that server is gone
-    # (1.85.1). Sessions go on by themselves, after a delay.
+    # gRPC's own retries of a stream that a stopping server refuses may spin, on the event loop, until it is gone (seen
+    # with 1.85.1). Sessions go on by themselves, after a delay.
     ("grpc.enable_retries", 0),
     # Opened.limits bounds what we send; the server sends a few kilobytes at a time.
     ("grpc.max_send_message_length", -1),
