@@ -57,6 +57,7 @@ class AsyncClient:
             credentials: gRPC credentials of your own, in place of `tls`.
             options: gRPC channel options; they override the SDK's own.
             channel: A channel of your own, in place of all the above but `metadata` and `api_key`. It is not closed.
+                Give it the option ("grpc.enable_retries", 0): sessions go on by themselves.
 
         Raises:
             InvalidRequest: The address or a value cannot be used.

@@ -245,7 +245,7 @@ def test_threads_can_share_a_client(address: str) -> None:
         with client.session() as session:
             got.append(session.submit(text).text())
 
-    with Client.connect(address, options=[("grpc.enable_retries", 0)], credentials=None) as client:
+    with Client.connect(address, options=[("grpc.max_reconnect_backoff_ms", 500)], credentials=None) as client:
         threads = [threading.Thread(target=work, args=(client, f"t{number}")) for number in range(4)]
         for thread in threads:
             thread.start()
