@@ -27,6 +27,8 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
 DOMAIN = "forefill"
 RETRY_AFTER_SECONDS = 1
 MOST_MESSAGE_BYTES = 500
+LEAST_UNOPENED = 64
+"""So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
 STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.MALFORMED_MESSAGE: grpc.StatusCode.INVALID_ARGUMENT,
@@ -186,11 +188,11 @@ class KeystrokeServicer:
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
 
-        As many streams may wait in it as there may be sessions. One more ends the one that has been silent for longest,
-        so that silent streams take nobody's place.
+        As many streams may wait in it as there may be sessions, and some at least. One more ends the one that has been
+        silent for longest, so that silent streams take nobody's place.
         """
         seconds = self._backend.settings.sessions.open_timeout_seconds
-        if len(self._unopened) >= self._backend.settings.sessions.max_open:
+        if len(self._unopened) >= max(LEAST_UNOPENED, self._backend.settings.sessions.max_open):
             longest = next(iter(self._unopened))
             del self._unopened[longest]
             _end_now(longest)

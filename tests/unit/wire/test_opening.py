@@ -10,6 +10,7 @@ from forefill_service.engine import FakeChat, FakeEngine
 from forefill_service.errors import Reason, Refusal
 from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
+from forefill_service.wire import servicer
 
 from tests.support.wire import Typist, Wire, error_reason
 
@@ -119,7 +120,10 @@ async def test_a_conversation_of_too_many_messages_is_refused(
     assert (await bystander.error()).reason == pb.ERROR_REASON_INVALID_REWRITE
 
 
-async def test_streams_that_send_nothing_take_nobodys_place(server: RunningServer, max_sessions: int) -> None:
+async def test_streams_that_send_nothing_take_nobodys_place(
+    server: RunningServer, max_sessions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servicer, "LEAST_UNOPENED", 0)
     silent = [Wire(server.address) for _ in range(3 * max_sessions)]
     for wire in silent:
         await wire.call.wait_for_connection()
