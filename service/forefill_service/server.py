@@ -172,8 +172,8 @@ async def _stop(
         await refusing
 
 
-async def _within(seconds: float, *events: asyncio.Event) -> None:
-    """Wait until one of these is set, if only for a moment, but no longer than so many seconds."""
+async def _within(seconds: float | None, *events: asyncio.Event) -> None:
+    """Wait until one of these is set, if only for a moment, but no longer than so many seconds; None: no limit."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -209,13 +209,8 @@ async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asy
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:
-    """Wait until one of these is set, and return it; of several, the one named first."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+    """Wait until one of these, which stay set, is set, and return it; of several, the one named first."""
+    await _within(None, *events)
     return next(event for event in events if event.is_set())
 
 

@@ -168,6 +168,14 @@ async def side(embedded_engine: EmbeddedEngine, tmp_path_factory: pytest.TempPat
         yield Side(server.address, recording, endpoint)
 
 
+async def by_the_endpoint(side: Side, request: Mapping[str, Any]) -> tuple[list[int], str]:
+    """Return the ids that the endpoint makes of a request, and its answer of at most 12 tokens."""
+    made = await side.endpoint.complete_request(request)
+    calls = {"tool_choice": "none"} if "tools" in request else {}  # the endpoint would cut them out of the text
+    whole = await side.endpoint.complete_request({**request, **calls, "max_tokens": 12})
+    return made["prompt_token_ids"], whole["choices"][0]["message"]["content"]
+
+
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_session_asks_for_the_endpoints_ids_finds_what_it_warmed_and_gets_the_endpoints_answer(
@@ -175,9 +183,7 @@ async def test_a_session_asks_for_the_endpoints_ids_finds_what_it_warmed_and_get
 ) -> None:
     body, confirmed, text = BODIES[name], "Which wards have ", "Which wards have free beds?"
     request = with_draft(body, text)
-    expected = await side.endpoint.complete_request(request)
-    calls = {"tool_choice": "none"} if "tools" in body else {}  # the endpoint would cut them out of the text
-    whole = await side.endpoint.complete_request({**request, **calls, "max_tokens": 12})
+    prompt_ids, text_of_endpoint = await by_the_endpoint(side, request)
     opening = opening_of(body)
     opening.sampling.CopyFrom(pb.Sampling(temperature=0, max_tokens=12))
     del side.engine.requests[:]
@@ -187,8 +193,8 @@ async def test_a_session_asks_for_the_endpoints_ids_finds_what_it_warmed_and_get
         await typist.type(text.removeprefix(confirmed))
         answer = await typist.submit()
     [generation] = side.engine.generations
-    assert generation.prompt_ids == expected["prompt_token_ids"]
-    assert answer.text == whole["choices"][0]["message"]["content"]
+    assert generation.prompt_ids == prompt_ids
+    assert answer.text == text_of_endpoint
     assert flushed.stable_tokens >= typist.opened.base_prompt_tokens + 3
     assert answer.cached_tokens >= flushed.cached_tokens
     assert flushed.cached_tokens == flushed.stable_tokens // typist.opened.block_size * typist.opened.block_size
@@ -200,9 +206,7 @@ async def test_a_conversation_is_answered_without_a_draft_as_the_endpoint_answer
     body = BODIES[name]
     continues = body.get("continue_final_message", False)
     request = {**body, "add_generation_prompt": not continues}
-    expected = await side.endpoint.complete_request(request)
-    calls = {"tool_choice": "none"} if "tools" in body else {}  # the endpoint would cut them out of the text
-    whole = await side.endpoint.complete_request({**request, **calls, "max_tokens": 12})
+    prompt_ids, text_of_endpoint = await by_the_endpoint(side, request)
     opening = opening_of(body)
     opening.sampling.CopyFrom(pb.Sampling(temperature=0, max_tokens=12))
     del side.engine.requests[:]
@@ -213,8 +217,8 @@ async def test_a_conversation_is_answered_without_a_draft_as_the_endpoint_answer
         await typist.type("now?")
         await typist.submit()
     first, second = side.engine.generations
-    assert first.prompt_ids == expected["prompt_token_ids"]
-    assert answer.text == whole["choices"][0]["message"]["content"]
+    assert first.prompt_ids == prompt_ids
+    assert answer.text == text_of_endpoint
     if not continues:
         said = {"role": "assistant", "content": answer.text}
         after = with_draft({**body, "messages": [*body["messages"], said]}, "And now?")

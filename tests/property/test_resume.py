@@ -70,9 +70,9 @@ def answer_of(messages: tuple[ChatMessage, ...]) -> str:
 
 
 class Servers:
-    """Servers in a thread of their own, of which the first is in use; all of them stop in the end.
+    """Servers that run in their own thread. The first is in use, and `close` stops them all.
 
-    What holds up the client's event loop does not hold up theirs, as if they were other processes.
+    If the client's event loop is blocked, theirs goes on, as if they ran in other processes.
     """
 
     def __init__(self) -> None:

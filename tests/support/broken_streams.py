@@ -26,6 +26,12 @@ async def breaks_at_once(wire: Wire) -> None:
     await wire.fail(UNAVAILABLE, "not yet")
 
 
+async def breaks_after_an_event(wire: Wire) -> None:
+    await wire.open()
+    await wire.event()
+    await wire.fail(UNAVAILABLE, "gone")
+
+
 async def goes_on(wire: Wire) -> None:
     """Answer each submit with its text, until the end."""
     await wire.open()

@@ -1,4 +1,4 @@
-"""What an engine has accepted lately, so that it is not asked anew about what every session wishes."""
+"""The samplings that an engine accepted recently, so that each session does not have to ask again."""
 
 from dataclasses import replace
 

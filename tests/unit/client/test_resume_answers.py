@@ -10,7 +10,7 @@ from forefill_client import (
     Sampling,
 )
 
-from tests.support.broken_streams import RESUME, UNAVAILABLE, goes_on, one_after_the_other
+from tests.support.broken_streams import RESUME, UNAVAILABLE, breaks_after_an_event, goes_on, one_after_the_other
 from tests.support.scripted_service import Wire, connected
 from tests.support.session_events import conversation, drain
 
@@ -50,11 +50,6 @@ async def test_a_submit_between_two_streams_is_sent_once() -> None:
     reached, submitted = asyncio.Event(), asyncio.Event()
     seen: list[object] = []
 
-    async def first(wire: Wire) -> None:
-        await wire.open()
-        await wire.event()
-        await wire.fail(UNAVAILABLE, "gone")
-
     async def second(wire: Wire) -> None:
         reached.set()  # the stream is there, but is not opened yet
         await submitted.wait()
@@ -64,7 +59,7 @@ async def test_a_submit_between_two_streams_is_sent_once() -> None:
         seen.extend([submit.submit.text, *[event.WhichOneof("kind") for event in await drain(wire)]])
 
     async with (
-        connected(one_after_the_other(first, second), RESUME) as client,
+        connected(one_after_the_other(breaks_after_an_event, second), RESUME) as client,
         client.session(auto_flush=False) as session,
     ):
         await session.type("x")

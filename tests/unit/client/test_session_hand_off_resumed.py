@@ -9,7 +9,7 @@ from forefill_client import (
     SessionState,
 )
 
-from tests.support.broken_streams import RESUME, UNAVAILABLE, one_after_the_other
+from tests.support.broken_streams import RESUME, UNAVAILABLE, breaks_after_an_event, one_after_the_other
 from tests.support.scripted_hand_off import ANSWERED, SYSTEM, settles, tells
 from tests.support.scripted_service import Wire, connected
 from tests.support.session_events import conversation, drain, said
@@ -181,11 +181,6 @@ async def test_one_that_is_begun_between_two_streams_is_told_once() -> None:
     reached, asked = asyncio.Event(), asyncio.Event()
     seen: list[object] = []
 
-    async def first(wire: Wire) -> None:
-        await wire.open()
-        await wire.event()
-        await wire.fail(UNAVAILABLE, "gone")
-
     async def second(wire: Wire) -> None:
         reached.set()  # the stream is there, but is not opened yet
         await asked.wait()
@@ -197,7 +192,7 @@ async def test_one_that_is_begun_between_two_streams_is_told_once() -> None:
         seen.extend(event.WhichOneof("kind") for event in await drain(wire))
 
     async with (
-        connected(one_after_the_other(first, second), RESUME) as client,
+        connected(one_after_the_other(breaks_after_an_event, second), RESUME) as client,
         client.session([SYSTEM], auto_flush=False) as session,
     ):
         await session.type("x")

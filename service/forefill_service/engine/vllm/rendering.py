@@ -67,7 +67,7 @@ class VllmRendering:
             )
             if self.harmony:
                 _load_harmony()
-            if self.splits:  # it is made anew for each answer, and looks for the tokens that it needs
+            if self.splits:  # each answer gets a new parser, whose constructor checks the vocabulary
                 self._parser(self._request(Conversation((ChatMessage("user", "a"),), tools=(_ANY_TOOL,))))
         except EngineStartError:
             raise
