@@ -5,7 +5,9 @@
     │   ├── NotReachable          no server answers at the address
     │   ├── EngineUnavailable     the server's engine has died
     │   ├── ServerStopping        the server is shutting down
-    │   └── TooManySessions       the server is full
+    │   ├── TooManySessions       the server is full
+    │   ├── RateLimited           this caller opens too many streams
+    │   └── SessionIdle           nothing was typed for too long
     ├── InvalidRequest            correct the request (also a ValueError)
     │   ├── InvalidText           text that has no UTF-8
     │   ├── InvalidSampling       a sampling value cannot be used
@@ -14,6 +16,8 @@
     │   ├── PromptTooLong         no room left in the model's context
     │   ├── DraftTooLong          longer than the server accepts
     │   └── EmptySubmit           nothing to submit
+    ├── NotAuthenticated          the server does not know the credentials, or they have expired
+    ├── PermissionDenied          the credentials do not allow it
     ├── GenerationRunning         an answer is still running, or a hand-off is not finished
     ├── GenerationFailed          the engine did not generate
     ├── GenerationInterrupted     the engine was lost in mid-answer; `text` is the part that came
@@ -89,6 +93,22 @@ class ServerStopping(Unavailable):
 
 class TooManySessions(Unavailable):
     """Raised when the server has as many sessions as it accepts."""
+
+
+class RateLimited(Unavailable):
+    """Raised when this caller has too many sessions, or opens too many in too short a time."""
+
+
+class SessionIdle(Unavailable):
+    """Raised when the server ended the session because nothing was typed for too long."""
+
+
+class NotAuthenticated(ForefillError):
+    """Raised when the server does not know the credentials, or they have expired; connect with others."""
+
+
+class PermissionDenied(ForefillError):
+    """Raised when the credentials do not allow what was asked; the message says what."""
 
 
 class InvalidRequest(ForefillError, ValueError):
@@ -218,7 +238,13 @@ REASONS: dict[str, Handling] = {
     "ENGINE_UNAVAILABLE": Handling(EngineUnavailable),
     "SERVER_STOPPING": Handling(ServerStopping),
     "TOO_MANY_SESSIONS": Handling(TooManySessions),
-    "TENANT_UNKNOWN": Handling(ForefillError),
+    "TENANT_UNKNOWN": Handling(NotAuthenticated),
+    "UNAUTHENTICATED": Handling(NotAuthenticated),
+    "PERMISSION_DENIED": Handling(PermissionDenied),
+    "CREDENTIALS_EXPIRED": Handling(NotAuthenticated),
+    "RATE_LIMITED": Handling(RateLimited),
+    "SESSION_IDLE": Handling(SessionIdle),
+    "MESSAGE_TOO_LARGE": Handling(InvalidRequest),
     "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
     "ABORTED": Handling(Aborted),
     "INTERNAL": Handling(InternalError),

@@ -56,6 +56,12 @@ class Reason(Enum):
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"
     TENANT_UNKNOWN = "the proxy in front of the server names no tenant, or several; have it set exactly one"
+    UNAUTHENTICATED = "the stream brings no credentials that this server knows; send a token, or a client certificate"
+    PERMISSION_DENIED = "the caller may not do this; ask the operator of the server"
+    CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
+    RATE_LIMITED = "this caller opens too many streams; open again later"
+    SESSION_IDLE = "nothing came for too long; open again with the draft when the user goes on"
+    MESSAGE_TOO_LARGE = "the message is larger than the server accepts; send less"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
     ABORTED = "the client closed the stream without END, so its work was stopped"
     INTERNAL = "the server failed; its log has the cause under the id in the metadata; open again with the draft"
@@ -66,12 +72,16 @@ class ServiceError(Exception):
 
 
 class Refusal(ServiceError):
-    """Raised when an event or a stream is refused; `detail` is added to the text of the reason."""
+    """Raised when an event or a stream is refused; `detail` is added to the text of the reason.
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
+    `retry_after_seconds` says when to come again, if that is known better than for the reason in general.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
 
 
 class EngineError(ServiceError):

@@ -409,6 +409,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Stream ends, UNAUTHENTICATED: the server expects a proxy to name the tenant in the metadata, and it named none, or
     more than one. This is for the operator of the proxy.
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 39
+    """Stream ends, UNAUTHENTICATED: the stream brings no credentials, or none that the server knows. Send the metadata
+    `authorization: Bearer TOKEN`, or a client certificate, as the operator says.
+    """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 40
+    """Stream ends, PERMISSION_DENIED: the caller is known, but may not do this; the error message says what. This is for the
+    operator.
+    """
+    ERROR_REASON_CREDENTIALS_EXPIRED: _ErrorReason.ValueType  # 41
+    """Stream ends, UNAUTHENTICATED: the credentials that the stream was opened with have expired, or were withdrawn. Open
+    again, with new ones and the draft.
+    """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 42
+    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
+    many open; the error message says which. Open again later.
+    """
+    ERROR_REASON_SESSION_IDLE: _ErrorReason.ValueType  # 43
+    """Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
+    on.
+    """
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 44
+    """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
+    says which. Send less.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
@@ -524,6 +548,30 @@ name, or without.
 ERROR_REASON_TENANT_UNKNOWN: ErrorReason.ValueType  # 38
 """Stream ends, UNAUTHENTICATED: the server expects a proxy to name the tenant in the metadata, and it named none, or
 more than one. This is for the operator of the proxy.
+"""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 39
+"""Stream ends, UNAUTHENTICATED: the stream brings no credentials, or none that the server knows. Send the metadata
+`authorization: Bearer TOKEN`, or a client certificate, as the operator says.
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 40
+"""Stream ends, PERMISSION_DENIED: the caller is known, but may not do this; the error message says what. This is for the
+operator.
+"""
+ERROR_REASON_CREDENTIALS_EXPIRED: ErrorReason.ValueType  # 41
+"""Stream ends, UNAUTHENTICATED: the credentials that the stream was opened with have expired, or were withdrawn. Open
+again, with new ones and the draft.
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
+"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
+many open; the error message says which. Open again later.
+"""
+ERROR_REASON_SESSION_IDLE: ErrorReason.ValueType  # 43
+"""Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
+on.
+"""
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 44
+"""Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
+says which. Send less.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

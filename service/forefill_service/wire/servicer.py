@@ -7,11 +7,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf import any as any_message
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from ..errors import Reason, Refusal, trace_without_message
 from ..fleet.backend import Backend
@@ -19,38 +15,14 @@ from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
 from .from_messages import event_from
+from .statuses import abort
 from .to_messages import response_to_message
 
 log = logging.getLogger(__name__)
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
-DOMAIN = "forefill"
-RETRY_AFTER_SECONDS = 1
-MOST_MESSAGE_BYTES = 500
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
-
-STATUSES: dict[Reason, grpc.StatusCode] = {
-    Reason.MALFORMED_MESSAGE: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.NOT_OPEN: grpc.StatusCode.FAILED_PRECONDITION,
-    Reason.DRAFT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.PROMPT_TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.INVALID_SAMPLING: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.TEMPLATE_REFUSED: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.INVALID_TOOLS: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.INVALID_OPEN: grpc.StatusCode.INVALID_ARGUMENT,
-    Reason.ADAPTER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Reason.TENANT_UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
-    Reason.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
-    Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.CLIENT_TOO_SLOW: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.ABORTED: grpc.StatusCode.CANCELLED,
-    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
-}
-"""The status of every reason that can end a stream; the other reasons come only as SessionErrors."""
-
-_RETRIABLE = {Reason.ENGINE_UNAVAILABLE, Reason.SERVER_STOPPING, Reason.TOO_MANY_SESSIONS}
 
 Incoming = pb.ComposeRequest | Refusal
 Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
@@ -213,28 +185,7 @@ class KeystrokeServicer:
         self._backend.metrics.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
-        metadata = {"error_id": error_id} if error_id else {}
-        details = [
-            any_message.pack(error_details_pb2.ErrorInfo(reason=refusal.reason.name, domain=DOMAIN, metadata=metadata)),
-        ]
-        if refusal.reason in _RETRIABLE:
-            details.append(
-                any_message.pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_SECONDS)))
-            )
-        code, message = STATUSES[refusal.reason], _for_trailers(str(refusal))
-        status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=details))
-        # The same in plain metadata, for clients without the google.rpc messages.
-        plain = [("forefill-error-reason", refusal.reason.name)]
-        if refusal.reason in _RETRIABLE:
-            plain.append(("forefill-retry-after-ms", str(RETRY_AFTER_SECONDS * 1000)))
-        if error_id:
-            plain.append(("forefill-error-id", error_id))
-        await context.abort(code, message, (*status.trailing_metadata, *plain))
-
-
-def _for_trailers(message: str) -> str:
-    """Return as much of a message as trailers have room for: it stands there twice, and with escapes."""
-    return message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+        await abort(context, refusal, error_id)
 
 
 def _end_now(waiting: asyncio.Timeout) -> None:

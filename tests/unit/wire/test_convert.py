@@ -36,7 +36,7 @@ from forefill_service.session.responses import (
     Source,
 )
 from forefill_service.wire.from_messages import event_from
-from forefill_service.wire.servicer import STATUSES
+from forefill_service.wire.statuses import STATUSES
 from forefill_service.wire.to_messages import reason_to_message, response_to_message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
