@@ -244,6 +244,7 @@ REASONS: dict[str, Handling] = {
     "CREDENTIALS_EXPIRED": Handling(NotAuthenticated),
     "RATE_LIMITED": Handling(RateLimited),
     "SESSION_IDLE": Handling(SessionIdle),
+    "SESSION_TOO_OLD": Handling(Unavailable),
     "MESSAGE_TOO_LARGE": Handling(InvalidRequest),
     "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
     "ABORTED": Handling(Aborted),

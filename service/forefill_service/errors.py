@@ -2,6 +2,7 @@
 
 ServiceError
 ├── Refusal                    Raised when an event or a stream is refused, for one `Reason`
+├── SettingsFileError          Raised when a file that the settings name cannot be used
 └── EngineError                Raised when the engine fails to do its work
     ├── EngineStartError       Raised when no engine starts: bad model, no memory
     ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost during an answer
@@ -61,6 +62,7 @@ class Reason(Enum):
     CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
     RATE_LIMITED = "this caller opens too many streams; open again later"
     SESSION_IDLE = "nothing came for too long; open again with the draft when the user goes on"
+    SESSION_TOO_OLD = "the session was open for too long; open again with the draft"
     MESSAGE_TOO_LARGE = "the message is larger than the server accepts; send less"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
     ABORTED = "the client closed the stream without END, so its work was stopped"
@@ -82,6 +84,10 @@ class Refusal(ServiceError):
         self.reason = reason
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+
+
+class SettingsFileError(ServiceError):
+    """Raised when a file that the settings name cannot be used; the message holds none of its values."""
 
 
 class EngineError(ServiceError):

@@ -433,6 +433,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
     says which. Send less.
     """
+    ERROR_REASON_SESSION_TOO_OLD: _ErrorReason.ValueType  # 45
+    """Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+    again with the draft.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every error of a session. Each comment says whether the session continues (SessionError) or the
@@ -572,6 +576,10 @@ on.
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 44
 """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
 says which. Send less.
+"""
+ERROR_REASON_SESSION_TOO_OLD: ErrorReason.ValueType  # 45
+"""Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+again with the draft.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

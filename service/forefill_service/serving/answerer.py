@@ -70,6 +70,12 @@ class Answerer:
 
         Raises EngineDied, and the Refusal of a write.
         """
+        answers = self._backend.shares.share(self._owner.caller).answers
+        try:
+            with interruption.here():
+                await answers.acquire()
+        except Interrupted:
+            return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
         self._backend.replicas.retries.generation()
         try:
             return await self._run(turn, generate, received_at, interruption)
@@ -77,6 +83,8 @@ class Answerer:
             if refusal.reason not in _OF_THE_PROMPT:
                 raise
             return Failed(refusal)
+        finally:
+            answers.release()
 
     async def _run(
         self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
