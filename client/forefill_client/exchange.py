@@ -273,7 +273,11 @@ class Exchange:
         asyncio.get_running_loop().call_later(END_SECONDS, stream.cancel)
 
     def _goes_on_after(self, ending: ForefillError) -> bool:
-        return self._resume is not None and self._was_open and isinstance(ending, Unavailable)
+        if self._resume is None or not self._was_open:
+            return False
+        # With credentials that were renewed meanwhile another stream opens; with the same ones it does not.
+        expired = ending.reason == "CREDENTIALS_EXPIRED" and self._heard_something
+        return expired or isinstance(ending, Unavailable)
 
     async def _next_stream(self, ending: ForefillError) -> Stream:
         """Wait for a server, and open a stream there; raise the last failure if that takes too long.
