@@ -341,19 +341,19 @@ async def test_the_sdk_goes_on_with_the_next_key_and_ends_without_one(
 ) -> None:
     monkeypatch.setattr(open_sessions, "CHECK_SECONDS", 0.02)
     key = "old"
-    async with served_to(tmp_path, with_key("old")) as (server, _):
-        async with (
-            AsyncClient.connect(server.address, api_key=lambda: key) as client,
-            client.session() as session,
-            AsyncClient.connect(server.address, api_key="old") as same,
-            same.session() as ending,
-        ):
-            await session.type("Show me ")
-            key = "new"
-            callers_file(tmp_path, with_key("new"))
-            with pytest.raises(NotAuthenticated):
-                await ending.wait_closed()
-                await ending.type("all")
-            await session.type("all")
-            assert await (await session.submit()).text()
-            assert session.messages[-2].content == "Show me all"
+    async with (
+        served_to(tmp_path, with_key("old")) as (server, _),
+        AsyncClient.connect(server.address, api_key=lambda: key) as client,
+        client.session() as session,
+        AsyncClient.connect(server.address, api_key="old") as same,
+        same.session() as ending,
+    ):
+        await session.type("Show me ")
+        key = "new"
+        callers_file(tmp_path, with_key("new"))
+        await ending.wait_closed()
+        with pytest.raises(NotAuthenticated):
+            await ending.type("all")
+        await session.type("all")
+        assert await (await session.submit()).text()
+        assert session.messages[-2].content == "Show me all"
