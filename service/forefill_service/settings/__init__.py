@@ -44,7 +44,7 @@ class Settings(BaseModel):
     warming: WarmingSettings = Field(title="warming")
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")
-    limits: LimitSettings = Field(title="limits of a caller")
+    limits: LimitSettings = Field(title="limits")
 
     def __init__(self, **values: Any) -> None:
         """Take values by the names of their flags (`warm_pause_ms=300`), and groups (`sessions=…`).

@@ -110,7 +110,7 @@ def is_loopback(host: str) -> bool:
 
 
 class LimitSettings(Group):
-    """How much one caller may have, so that the others have theirs. Without credentials there is only one."""
+    """How much one caller, and one session, may have. Without credentials all callers are one, which has no limit."""
 
     sessions_per_caller: int = Field(
         0, ge=0, description="most sessions that one caller may have open (default: half of --max-sessions)"

@@ -357,3 +357,28 @@ async def test_the_sdk_goes_on_with_the_next_key_and_ends_without_one(
         await session.type("all")
         assert await (await session.submit()).text()
         assert session.messages[-2].content == "Show me all"
+
+
+async def test_more_answers_of_one_caller_wait_for_their_turn_and_may_be_cancelled(tmp_path: Path) -> None:
+    entries = with_key("key"), with_key("other", "other")
+    async with (
+        served_to(tmp_path, *entries, answers_per_caller=1) as (server, channel),
+        typing_with(channel, KEY) as first,
+        typing_with(channel, KEY) as second,
+        typing_with(channel, KEY) as third,
+        typing_with(channel, [("authorization", "Bearer other")]) as other,
+    ):
+        server.gate.held = True
+        await first.send_submit(TEXT)
+        await until(lambda: server.gate.waiting)
+        await second.send_submit(TEXT)
+        await third.send_submit(TEXT)
+        await asyncio.sleep(0.05)
+        assert len(server.gate.waiting) == 1
+        await other.send_submit(TEXT)
+        await until(lambda: len(server.gate.waiting) == 2)
+        await third.event(cancel=pb.Cancel())
+        assert (await third.answer()).finished.reason == pb.FINISH_REASON_CANCELLED
+        server.gate.open()
+        for typist in (first, second, other):
+            assert (await typist.answer()).text
