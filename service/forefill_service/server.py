@@ -160,11 +160,11 @@ async def _stop(
     try:
         if not servicer.engine_died.is_set():
             servicer.go_away(go_away)
-            await _within(go_away, servicer.left, hurry)
+            await _within(go_away, servicer.left, servicer.engine_died, hurry)
     finally:
         openai.stopping.begin()
         servicer.stop()
-        await _within(grace, servicer.left, hurry)
+        await _within(grace, servicer.left, servicer.engine_died, hurry)
         servicer.end()
         if hurry.is_set():
             openai.stopping.end()
