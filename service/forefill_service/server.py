@@ -215,15 +215,16 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
 
 
 def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Settings) -> tuple[grpc.aio.Server, int]:
+    silent_ms = round(settings.server.silent_client_seconds * 1000)
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes that nothing has read yet.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", 16384),
-            # All three are needed to notice a frozen client within seconds.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.ping_timeout_ms", 10_000),
+            # All three are needed to notice a frozen client in time.
+            ("grpc.keepalive_time_ms", silent_ms * 3 // 4),
+            ("grpc.keepalive_timeout_ms", silent_ms // 4),
+            ("grpc.http2.ping_timeout_ms", silent_ms // 4),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
             ("grpc.max_receive_message_length", settings.server.max_message_bytes),
             ("grpc.so_reuseport", 0),

@@ -26,6 +26,12 @@ class ServerSettings(Group):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
     )
+    silent_client_seconds: float = Field(
+        40,
+        ge=1,
+        description="end the streams of a client that answers no ping any more: it has frozen, or its network has "
+        "gone; of the time until then, the last quarter is spent waiting for the answer to a ping",
+    )
     go_away_seconds: float = Field(
         3,
         ge=0,
