@@ -29,8 +29,8 @@ class ServerSettings(Group):
     silent_client_seconds: float = Field(
         40,
         ge=1,
-        description="end the streams of a client that answers no ping any more: it has frozen, or its network has "
-        "gone; of the time until then, the last quarter is spent waiting for the answer to a ping",
+        description="end the streams of a client that has been silent for this long, and has not answered a ping in "
+        "the last quarter of it: it is frozen, or its network is gone",
     )
     go_away_seconds: float = Field(
         3,
