@@ -168,11 +168,11 @@ async def _stop(
     try:
         if not servicer.engine_died.is_set():
             servicer.go_away(go_away)
-            await _within(go_away, servicer.left, hurry)
+            await _within(go_away, servicer.left, servicer.engine_died, hurry)
     finally:
         openai.stopping.begin()
         servicer.stop()
-        await _within(grace, servicer.left, hurry)
+        await _within(grace, servicer.left, servicer.engine_died, hurry)
         servicer.end()
         if hurry.is_set():
             openai.stopping.end()
@@ -225,15 +225,16 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
 def _grpc_server(
     servicer: KeystrokeServicer, healthy: Health, gate: Gate, settings: Settings
 ) -> tuple[grpc.aio.Server, int]:
+    silent_ms = round(settings.server.silent_client_seconds * 1000)
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes that nothing has read yet.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", 16384),
-            # All three are needed to notice a frozen client within seconds.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.ping_timeout_ms", 10_000),
+            # All three are needed to notice a frozen client in time.
+            ("grpc.keepalive_time_ms", silent_ms * 3 // 4),
+            ("grpc.keepalive_timeout_ms", silent_ms // 4),
+            ("grpc.http2.ping_timeout_ms", silent_ms // 4),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
             # Connections that say nothing, and those that have no stream.
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),

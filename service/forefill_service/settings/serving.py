@@ -27,6 +27,12 @@ class ServerSettings(Group):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
     )
+    silent_client_seconds: float = Field(
+        40,
+        ge=1,
+        description="end the streams of a client that has been silent for this long, and has not answered a ping in "
+        "the last quarter of it: it is frozen, or its network is gone",
+    )
     go_away_seconds: float = Field(
         3,
         ge=0,
