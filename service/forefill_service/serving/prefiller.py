@@ -60,6 +60,11 @@ class Piece:
         self.give_up()
         self.turn.ledger.warmed(prefill.prefix, prefill.frontier, self.place)
 
+    def revoked(self) -> None:
+        """Book that it was aborted while it waited in the engine: nothing is computed."""
+        self.give_up()
+        self.turn.ledger.failed(0)
+
     def failed(self, prefill: Prefill) -> None:
         """Book that it failed."""
         self.give_up()
@@ -159,7 +164,7 @@ class Prefiller:
             found_tokens = await warm(place.replica.engine, ids, owner.cache_salt, place.route, owner.adapter)
         except asyncio.CancelledError:
             if permit.revoked.is_set():  # it still waited for a step
-                piece.give_up()
+                piece.revoked()
             else:
                 piece.aborted(prefill)
             raise
