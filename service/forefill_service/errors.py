@@ -8,6 +8,7 @@ ServiceError
     ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost during an answer
     │   ├── EngineUnreachable      Raised when it accepts no connection
     │   ├── EngineSlow             Raised when it does not answer in time
+    │   ├── EngineNonsense         Raised when it answers what vLLM never answers
     │   └── EngineDied             Raised when it will never come back: this process can serve nothing
     └── EngineRefused          Raised when the engine refuses one request: an unusable prompt
         └── EngineBusy             Raised when it has no room for one more request
@@ -110,6 +111,10 @@ class EngineSlow(EngineUnavailable):
     """Raised when the engine does not answer in time: it hangs, or is busy."""
 
 
+class EngineNonsense(EngineUnavailable):
+    """Raised when an engine answers what vLLM never answers; the message names the field, and repeats nothing of it."""
+
+
 class EngineDied(EngineUnavailable):
     """Raised when the engine will never come back."""
 
@@ -119,7 +124,14 @@ class EngineRefused(EngineError):
 
 
 class EngineBusy(EngineRefused):
-    """Raised when the engine has no room for one more request; another engine may have."""
+    """Raised when the engine has no room for one more request; another engine may have.
+
+    `retry_after_seconds` says when to come again, None if the engine does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 def trace_without_message(error: BaseException) -> str:
