@@ -31,6 +31,7 @@ from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 10
+BEYOND_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
 
@@ -225,7 +226,8 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
             ("grpc.keepalive_timeout_ms", 10_000),
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
-            ("grpc.max_receive_message_length", settings.server.max_message_bytes),
+            # A bit more than we take: gRPC refuses what is beyond without a reason, so we do it.
+            ("grpc.max_receive_message_length", settings.server.max_message_bytes + BEYOND_BYTES),
             ("grpc.so_reuseport", 0),
         ]
     )

@@ -4,17 +4,20 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
+from itertools import count
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf.message import DecodeError
 
-from ..errors import Reason, Refusal, trace_without_message
+from ..errors import Reason, Refusal, forget, trace_without_message
 from ..fleet.backend import Backend
+from ..fleet.fair_queue import Caller
+from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
-from .from_messages import event_from
+from .incoming import events_of
 from .statuses import abort
 from .to_messages import response_to_message
 
@@ -24,8 +27,7 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
-Incoming = pb.ComposeRequest | Refusal
-Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
+Context = grpc.aio.ServicerContext[bytes, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
@@ -38,6 +40,7 @@ class KeystrokeServicer:
         self._backend = backend
         self._runners: set[SessionRunner] = set()
         self._streams = 0
+        self._stream_numbers = count(1)
         self._unopened: dict[asyncio.Timeout, None] = {}  # in the order in which they came
         self._stopping = False
         self.left = asyncio.Event()
@@ -55,8 +58,8 @@ class KeystrokeServicer:
         return len(self._runners)
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register with a server. A message that cannot be parsed becomes a Refusal instead of gRPC's own INTERNAL."""
-        compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
+        """Register with a server. Messages come as bytes: their size is checked before they are parsed."""
+        compose = grpc.stream_stream_rpc_method_handler(self.Compose, bytes, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
     def go_away(self, seconds: float) -> None:
@@ -87,17 +90,19 @@ class KeystrokeServicer:
         for waiting in self._unopened:
             _end_now(waiting)
 
-    async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
+    async def Compose(self, _: AsyncIterator[bytes], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
         try:
             await self._serve(context)
         except Refusal as refusal:
+            forget(refusal)
             await self._abort(context, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
+            forget(error)
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
@@ -109,7 +114,7 @@ class KeystrokeServicer:
             raise Refusal(self._why_it_stops)
         self._check_room()
         tenant = self._tenant(context)
-        events = _events(context)
+        events = self._events(context, tenant)
         opening = await self._first(events)
         if self._stopping:
             raise Refusal(self._why_it_stops)
@@ -131,6 +136,7 @@ class KeystrokeServicer:
                 raise Refusal(Reason.ABORTED) from None
 
         runner = SessionRunner(self._backend, opening, send, tenant)
+        del opening  # it may be long, and the session keeps what it needs
         self._runners.add(runner)
         self._backend.metrics.opened()
         try:
@@ -138,6 +144,12 @@ class KeystrokeServicer:
         finally:
             self._runners.discard(runner)
             self._backend.metrics.closed()
+
+    def _events(self, context: Context, tenant: str) -> AsyncIterator[Event]:
+        """Return the events of a stream; what is long of them is made for its tenant, beside what its session makes."""
+        limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
+        caller = Caller(tenant, f"messages of stream {next(self._stream_numbers)}")
+        return events_of(context.read, limits, partial(self._backend.render, caller=caller))
 
     def _check_room(self) -> None:
         """Raise Refusal if there is no room for one more session."""
@@ -191,28 +203,3 @@ class KeystrokeServicer:
 def _end_now(waiting: asyncio.Timeout) -> None:
     if not waiting.expired():
         waiting.reschedule(asyncio.get_running_loop().time())
-
-
-async def _events(context: Context) -> AsyncIterator[Event]:
-    opened = False
-    while (event := _event(await context.read(), opened)) is not None:
-        opened = True
-        yield event
-
-
-def _event(request: Incoming | object, opened: bool) -> Event | None:
-    """Return a request as an event, gRPC's EOF as None."""
-    if isinstance(request, Refusal):
-        raise request
-    if not isinstance(request, pb.ComposeRequest):
-        return None
-    if opened and request.HasField("open"):
-        return Open()  # it is refused as a second Open, so its fields are not checked
-    return event_from(request)
-
-
-def _parse(data: bytes) -> Incoming:
-    try:
-        return pb.ComposeRequest.FromString(data)
-    except DecodeError:
-        return Refusal(Reason.MALFORMED_MESSAGE)
