@@ -134,6 +134,21 @@ class EngineBusy(EngineRefused):
         self.retry_after_seconds = retry_after_seconds
 
 
+def forget(error: BaseException) -> None:
+    """Let go of what an error that was caught holds of its traceback's frames: that may be all that was typed.
+
+    Else it would stay in memory until the garbage collector looks for cycles, long after its session.
+    """
+    known, rest = set[int](), [error]
+    while rest:
+        one = rest.pop()
+        if id(one) not in known:
+            known.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            one.__traceback__ = None
+            rest += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+
+
 def trace_without_message(error: BaseException) -> str:
     """Return where an error was raised and its type, without its message: that may hold what was typed."""
     if isinstance(error, BaseExceptionGroup):

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 PING_SECONDS = 10
 HANDSHAKE_SECONDS = 10
 IDLE_CONNECTION_SECONDS = 300
+BEYOND_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
 
@@ -239,7 +240,8 @@ def _grpc_server(
             # Connections that say nothing, and those that have no stream.
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
             ("grpc.max_connection_idle_ms", IDLE_CONNECTION_SECONDS * 1000),
-            ("grpc.max_receive_message_length", settings.server.max_message_bytes),
+            # A bit more than we take: gRPC refuses what is beyond without a reason, so we do it.
+            ("grpc.max_receive_message_length", settings.server.max_message_bytes + BEYOND_BYTES),
             ("grpc.so_reuseport", 0),
         ]
     )

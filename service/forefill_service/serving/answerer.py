@@ -133,7 +133,7 @@ class Answerer:
         if prompt is None or not self._endpoint.splits:
             return None
         conversation = turn.prompts.conversation(generate.text)
-        splitter: AnswerSplitter | None = await self._backend.render(
+        splitter: AnswerSplitter | None = await self._owner.render(
             self._endpoint.splitter, conversation, prompt.to_list()
         )
         return splitter
@@ -160,7 +160,10 @@ class Answerer:
         if prompt is None or self._endpoint.splits:
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
             raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
-        made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
+        chat = self._backend.replicas.chat
+        if len(generate.answer_so_far) > self._backend.info.context_tokens * chat.longest_token:
+            raise Refusal(Reason.PROMPT_TOO_LONG, "the answer so far has no room")
+        made: list[int] = await self._owner.render(chat.encode, generate.answer_so_far)
         return prompt.extended(made), len(made)
 
     async def _try(self, answer: Answer, place: Place, token: Callable[[], None]) -> EngineError | None:

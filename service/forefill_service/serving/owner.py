@@ -3,16 +3,19 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..access.caller import Caller
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
 from ..chat.generation import Sampling
+from ..fleet import fair_queue
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
 from ..session.continuation import continuable
-from ..session.events import CacheScope, Open
+from ..session.events import CacheScope, Open, fingerprint
 from ..session.ledger import Balance
 
 
@@ -60,6 +63,10 @@ class Owner:
         """The session's name among those of all tenants, which choose the names of their own as they like."""
         return f"{self.tenant}/{self.session}"
 
+    async def render(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
+        return await self.backend.render(function, *args, caller=fair_queue.Caller(self.caller.key, self.session))
+
     @property
     def can_go_on(self) -> bool:
         """Whether a second request can continue an answer that a first one began."""
@@ -96,9 +103,8 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     """Return what decides where the session's requests go."""
     if backend.settings.remote.affinity == "session":
         return f"{tenant}/{session}"
-    said = (opening.messages, opening.tools, opening.documents, opening.reasoning_effort)
-    apart = (tenant, opening.adapter, said) if opening.adapter else (tenant, said)
-    return hashlib.sha256(repr(apart).encode()).hexdigest()
+    said = (tenant, opening.adapter, opening.fingerprint or fingerprint(opening))
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:

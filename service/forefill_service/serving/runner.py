@@ -7,6 +7,7 @@ SUBMIT answers (`Answerer`), and one per HandOff tells the application how to as
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from ..access.caller import ANYBODY, Caller, Permission
@@ -43,6 +44,7 @@ from ..session.responses import (
 from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
+from .content_limits import ContentLimits
 from .guesser import Guesser
 from .hand_off import HandOffs
 from .owner import Owner
@@ -72,7 +74,7 @@ class SessionRunner:
         settings = backend.settings
         self._session = Session(
             settings.sessions.max_draft_code_points,
-            settings.server.max_message_bytes,
+            ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
             offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
         self._owner = owner = Owner.of(backend, opening, caller)
@@ -138,9 +140,10 @@ class SessionRunner:
         endpoint = owner.route.now.replica.engine.chat_endpoint
         if endpoint.splits:  # the messages decide nothing here
             asked = self._opening.conversation(())
-            owner.sampling = await self._backend.render(endpoint.adjusted, asked, owner.sampling)
+            owner.sampling = await owner.render(endpoint.adjusted, asked, owner.sampling)
         await check_acceptance(owner)
         await self._receive(self._opening)
+        self._opening = replace(self._opening, messages=(), draft="")  # the session has them, and may drop them
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
         self._is_open = True
@@ -219,7 +222,8 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return Prompts(self._backend, endpoint, self._opening.conversation(messages), self._tasks.own)
+        conversation = self._opening.conversation(messages)
+        return Prompts(self._backend, endpoint, conversation, self._tasks.own, self._owner.render)
 
     async def _say_go_away(self, within_seconds: float) -> None:
         await self._send(GoAway(within_seconds, self._owner.route.resume_token))

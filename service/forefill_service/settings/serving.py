@@ -25,7 +25,10 @@ class ServerSettings(Group):
         "info", description="log messages of this severity and above"
     )
     max_message_bytes: int = Field(
-        4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
+        1024 * 1024,
+        ge=4096,
+        description="largest message to accept from a client, in bytes; a model with a context of more than 100,000 "
+        "tokens may need more",
     )
     silent_client_seconds: float = Field(
         40,
@@ -166,6 +169,12 @@ class SessionSettings(Group):
 
     max_open: int = Field(1000, ge=1, alias="max_sessions", description="most sessions open at once; more are refused")
     max_draft_code_points: int = Field(65536, ge=1, description="longest draft, in Unicode code points")
+    open_bytes_per_token: int = Field(
+        16,
+        ge=1,
+        description="largest Open, in bytes for each token of the model's context, beside 128 KB; also the longest "
+        "conversation that Rewrite may make, in code points",
+    )
     open_timeout_seconds: float = Field(
         30, gt=0, description="end a new stream if it does not send Open within this time"
     )

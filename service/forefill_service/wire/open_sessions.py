@@ -52,18 +52,16 @@ class OpenSessions:
 
     @contextmanager
     def holding(self, runner: SessionRunner, caller: Caller, credentials: Credentials) -> Iterator[None]:
-        """Count a session while it is open. Raises Refusal if there is no room for it, in all or for its caller."""
-        self.check_room()
-        clock = self.backend.clock()
-        session = OpenSession(runner, caller, credentials, clock, clock)
-        with self.backend.shares.session(caller):
-            self._open.add(session)
-            self.backend.metrics.opened()
-            try:
-                yield
-            finally:
-                self._open.discard(session)
-                self.backend.metrics.closed()
+        """Watch over a session while it is open."""
+        now = self.backend.clock()
+        session = OpenSession(runner, caller, credentials, now, now)
+        self._open.add(session)
+        self.backend.metrics.opened()
+        try:
+            yield
+        finally:
+            self._open.discard(session)
+            self.backend.metrics.closed()
 
     async def run(self) -> None:
         """Watch over them until cancelled."""

@@ -4,20 +4,23 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
+from itertools import count
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf.message import DecodeError
 
-from ..access.caller import Permission
+from ..access.caller import Caller, Permission
 from ..access.gate import Gate
 from ..access.rates import Bucket
-from ..errors import Reason, Refusal, trace_without_message
+from ..errors import Reason, Refusal, forget, trace_without_message
+from ..fleet import fair_queue
 from ..fleet.backend import Backend
+from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
-from .from_messages import event_from
+from .incoming import events_of
 from .open_sessions import OpenSessions
 from .reflection import credentials_of
 from .statuses import abort
@@ -31,8 +34,7 @@ BURST_SECONDS = 10
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
-Incoming = pb.ComposeRequest | Refusal
-Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
+Context = grpc.aio.ServicerContext[bytes, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
@@ -46,6 +48,7 @@ class KeystrokeServicer:
         self._gate = gate or Gate.of(backend.settings.access)
         self.open_sessions = OpenSessions(backend, self._gate)
         self._streams = 0
+        self._stream_numbers = count(1)
         self._unopened: dict[asyncio.Timeout, None] = {}  # in the order in which they came
         self._stopping = False
         self.left = asyncio.Event()
@@ -67,8 +70,8 @@ class KeystrokeServicer:
         await self.open_sessions.run()
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register with a server. A message that cannot be parsed becomes a Refusal instead of gRPC's own INTERNAL."""
-        compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
+        """Register with a server. Messages come as bytes: their size is checked before they are parsed."""
+        compose = grpc.stream_stream_rpc_method_handler(self.Compose, bytes, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
     def go_away(self, seconds: float) -> None:
@@ -99,17 +102,19 @@ class KeystrokeServicer:
         for waiting in self._unopened:
             _end_now(waiting)
 
-    async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
+    async def Compose(self, _: AsyncIterator[bytes], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
         try:
             await self._serve(context)
         except Refusal as refusal:
+            forget(refusal)
             await self._abort(context, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
+            forget(error)
             await self._abort(context, Refusal(Reason.INTERNAL), error_id)
         finally:
             self._streams -= 1
@@ -122,7 +127,7 @@ class KeystrokeServicer:
         self.open_sessions.check_room()
         credentials = credentials_of(context, self._backend.settings)
         caller = self._gate.for_tenant(await self._gate.admit(credentials, Permission.COMPOSE), credentials)
-        events = _paced(_events(context), self._backend)
+        events = _paced(self._events(context, caller), self._backend)
         opening = await self._first(events)
         if self._stopping:
             raise Refusal(self._why_it_stops)
@@ -130,6 +135,7 @@ class KeystrokeServicer:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
             raise Refusal(Reason.NOT_OPEN)
+        self.open_sessions.check_room()
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
@@ -142,9 +148,17 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._backend, opening, send, caller)
-        with self.open_sessions.holding(runner, caller, credentials):
-            await runner.run(events)
+        with self._backend.shares.session(caller):
+            runner = SessionRunner(self._backend, opening, send, caller)
+            del opening  # it may be long, and the session keeps what it needs
+            with self.open_sessions.holding(runner, caller, credentials):
+                await runner.run(events)
+
+    def _events(self, context: Context, caller: Caller) -> AsyncIterator[Event]:
+        """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
+        limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
+        line = fair_queue.Caller(caller.key, f"messages of stream {next(self._stream_numbers)}")
+        return events_of(context.read, limits, partial(self._backend.render, caller=line))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
@@ -190,28 +204,4 @@ async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterato
         if seconds := bucket.take():
             await backend.sleep(seconds)
         yield event
-
-
-async def _events(context: Context) -> AsyncIterator[Event]:
-    opened = False
-    while (event := _event(await context.read(), opened)) is not None:
-        opened = True
-        yield event
-
-
-def _event(request: Incoming | object, opened: bool) -> Event | None:
-    """Return a request as an event, gRPC's EOF as None."""
-    if isinstance(request, Refusal):
-        raise request
-    if not isinstance(request, pb.ComposeRequest):
-        return None
-    if opened and request.HasField("open"):
-        return Open()  # it is refused as a second Open, so its fields are not checked
-    return event_from(request)
-
-
-def _parse(data: bytes) -> Incoming:
-    try:
-        return pb.ComposeRequest.FromString(data)
-    except DecodeError:
-        return Refusal(Reason.MALFORMED_MESSAGE)
+        del event  # it may be long, and the next may not come for hours
