@@ -61,7 +61,7 @@ class Reason(Enum):
     UNAUTHENTICATED = "the stream brings no credentials that this server knows; send a token, or a client certificate"
     PERMISSION_DENIED = "the caller may not do this; ask the operator of the server"
     CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
-    RATE_LIMITED = "this caller opens too many streams; open again later"
+    RATE_LIMITED = "this caller wants too much; come again later"
     SESSION_IDLE = "nothing came for too long; open again with the draft when the user goes on"
     SESSION_TOO_OLD = "the session was open for too long; open again with the draft"
     MESSAGE_TOO_LARGE = "the message is larger than the server accepts; send less"

@@ -108,6 +108,7 @@ ROWS = [Row(*row) for row in [
     ("opens_per_second", "limits.opens_per_second", float, 50, "7.5", 7.5),
     ("events_per_second", "limits.events_per_second", float, 500, "7.5", 7.5),
     ("answers_per_caller", "limits.answers_per_caller", int, 64, "7", 7),
+    ("tokens_per_minute", "limits.tokens_per_minute", int, 0, "7", 7),
     ("session_idle_seconds", "limits.idle_seconds", float, 3600, "7.5", 7.5),
     ("session_age_seconds", "limits.age_seconds", float, 86400, "7.5", 7.5),
     ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),

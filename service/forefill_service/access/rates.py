@@ -19,10 +19,16 @@ class Bucket:
         self._fill()
         return self._held >= self._burst
 
-    def take(self) -> float:
-        """Take a token now or in advance; return for how many seconds to wait before it is there."""
+    @property
+    def debt_seconds(self) -> float:
+        """How long it takes until all that was taken in advance is there."""
         self._fill()
-        self._held -= 1
+        return max(0.0, -self._held / self._per_second)
+
+    def take(self, count: int = 1) -> float:
+        """Take tokens now or in advance; return for how many seconds to wait before they are there."""
+        self._fill()
+        self._held -= count
         return max(0.0, -self._held / self._per_second)
 
     def try_take(self) -> float:

@@ -70,10 +70,13 @@ class Answerer:
 
         Raises EngineDied, and the Refusal of a write.
         """
-        answers = self._backend.shares.share(self._owner.caller).answers
+        share = self._owner.share
+        if seconds := share.quota_seconds:
+            why = "its tokens of this minute are used up"
+            return Failed(Refusal(Reason.RATE_LIMITED, why, retry_after_seconds=seconds))
         try:
             with interruption.here():
-                await answers.acquire()
+                await share.answers.acquire()
         except Interrupted:
             return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
         self._backend.replicas.retries.generation()
@@ -84,7 +87,7 @@ class Answerer:
                 raise
             return Failed(refusal)
         finally:
-            answers.release()
+            share.answers.release()
 
     async def _run(
         self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
@@ -239,8 +242,9 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        text = generate.answer_so_far + answer.text
-        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
+        finished = answer.finished(self._owner.book(balance), now)
+        self._owner.share.used(finished.prompt_tokens - finished.cached_tokens + finished.completion_tokens)
+        return Answered(finished, generate.answer_so_far + answer.text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""

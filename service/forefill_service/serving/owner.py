@@ -14,6 +14,7 @@ from ..chat.generation import Sampling
 from ..fleet import fair_queue
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
+from ..fleet.shares import Share
 from ..session.continuation import continuable
 from ..session.events import CacheScope, Open, fingerprint
 from ..session.ledger import Balance
@@ -52,6 +53,11 @@ class Owner:
     def tenant(self) -> str:
         """Whose cached blocks it shares; "" if all sessions are of one tenant."""
         return self.caller.tenant
+
+    @property
+    def share(self) -> Share:
+        """What its caller may have."""
+        return self.backend.shares.share(self.caller)
 
     @property
     def accounts(self) -> tuple[str, str]:
@@ -96,6 +102,7 @@ class Owner:
         """Book a turn's closed ledger to the session and its tenant, and to the metrics; return it."""
         self.backend.waste_limiter.settled(balance, *self.accounts)
         self.backend.metrics.settled(balance)
+        self.share.used(balance.computed + balance.discarded)
         return balance
 
 

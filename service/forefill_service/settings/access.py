@@ -124,6 +124,12 @@ class LimitSettings(Group):
     answers_per_caller: int = Field(
         64, ge=1, description="most answers of one caller that an engine generates at once; more wait for their turn"
     )
+    tokens_per_minute: int = Field(
+        0,
+        ge=0,
+        description="tokens a minute that engines compute or generate for one caller, after as many at once, what is "
+        "done ahead included; with none left, SUBMITs are refused and nothing is done ahead (default: no limit)",
+    )
     idle_seconds: float = Field(
         3600, gt=0, alias="session_idle_seconds", description="end a session that has sent nothing for this long"
     )
