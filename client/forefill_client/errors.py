@@ -120,7 +120,7 @@ class InvalidText(InvalidRequest):
 
 
 class InvalidSampling(InvalidRequest):
-    """Raised when a sampling value is out of range, or when the engine refuses it: the message has its words."""
+    """Raised when a sampling value is out of range, or when the engine refuses it: the message says which."""
 
 
 class AdapterNotFound(InvalidRequest):
@@ -150,7 +150,7 @@ class GenerationRunning(ForefillError):
 
 
 class GenerationFailed(ForefillError):
-    """Raised when the engine did not generate; submit again."""
+    """Raised when the engine did not generate; submit again, after `retry_after_seconds` if it has no room."""
 
     retryable = True
 
@@ -275,6 +275,7 @@ def from_session_error(error: pb.SessionError) -> ForefillError:
     exception = cls(error.message or f"the server refused an event: {reason}", reason=reason)
     exception.seq = error.seq or None
     exception.session_continues = True
+    exception.retry_after_seconds = error.retry_after_ms / 1000
     if isinstance(exception, GenerationInterrupted):
         exception.text = error.sent_text
     return exception

@@ -256,11 +256,12 @@ class Answerer:
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
-    # What an engine refuses may be said in words of the conversation, or of the answer.
-    log.info("an answer failed: %s", type(error).__name__ if isinstance(error, EngineRefused) else error)
-    if answer is None or not answer.first_token_at:
-        return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
-    return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)
+    log.info("an answer failed: %s", error)
+    begun = answer is not None and answer.first_token_at
+    reason = Reason.GENERATION_INTERRUPTED if begun else Reason.GENERATION_FAILED
+    wait = error.retry_after_seconds if isinstance(error, EngineBusy) else None
+    refusal = Refusal(reason, _for_the_client(error), retry_after_seconds=wait)
+    return Failed(refusal, answer.text if answer is not None and begun else "")
 
 
 def _for_the_client(error: EngineError) -> str:

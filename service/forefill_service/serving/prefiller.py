@@ -9,7 +9,7 @@ from ..cache.prefill import Prefill, Room, Wait
 from ..cache.view import CacheView
 from ..chat.token_ids import TokenIds
 from ..engine import Priority, warm
-from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable
+from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, trace_without_message
 from ..fleet.replicas import Place
 from ..scheduling.admission import Permit, Shed
 from ..scheduling.deadlines import Due
@@ -169,7 +169,7 @@ class Prefiller:
                 piece.aborted(prefill)
             raise
         except Exception as error:
-            log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
+            log.debug("a warm failed: %s", error if isinstance(error, EngineError) else trace_without_message(error))
             piece.failed(prefill)
             raise
         place.replica.admission.prefilled(permit, found_tokens)

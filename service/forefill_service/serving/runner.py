@@ -256,7 +256,8 @@ class SessionRunner:
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
-        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
+        wait = refusal.retry_after_seconds or 0.0
+        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text, wait))
 
     async def _answer(self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption) -> None:
         ended = await self._answerer.run(turn, generate, received_at, interruption)

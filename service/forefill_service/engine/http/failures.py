@@ -12,6 +12,8 @@ from ..causes import PROMPT_TOO_LONG, TOO_LARGE, cause_of
 
 MOST_RETRY_SECONDS = 3600.0
 """Nobody is told to stay away for longer."""
+MOST_REASON_BYTES = 500
+"""A template may say anything, of any length."""
 
 _BUSY = frozenset({429, 503})
 _NOT_OFFERED = frozenset({404, 405, 501})
@@ -47,7 +49,7 @@ def failure(
         return NotServed("the engine refused the API key; set FOREFILL_ENGINE_API_KEY")
     words, parameter = _words_of(said)
     if reason := max((known for known in reasons if known in words), key=len, default=""):
-        return EngineRefused(reason)
+        return EngineRefused(reason.encode()[:MOST_REASON_BYTES].decode(errors="ignore"))
     cause = TOO_LARGE if status == 413 else cause_of(words, parameter)
     refused = PromptTooLong if cause == PROMPT_TOO_LONG else EngineRefused
     return refused(f"{cause} (HTTP status {status})")
