@@ -87,3 +87,25 @@ def test_callers_that_have_left_are_forgotten_and_others_are_not(monkeypatch: py
             clock.now += 1
         assert len(places._by_caller) <= 4
         assert places.share(ADA).sessions == 1
+
+
+def test_tokens_that_were_used_beyond_the_quota_have_to_be_waited_for() -> None:
+    clock = HandClock()
+    places = shared(clock, tokens_per_minute=600)
+    ada = places.share(ADA)
+    ada.used(600)
+    assert ada.quota_seconds == 0, "all of them may be used at once"
+    ada.used(50)
+    assert ada.quota_seconds == pytest.approx(5)
+    assert places.share(BOB).quota_seconds == 0
+    clock.now += 5
+    assert ada.quota_seconds == 0
+
+
+def test_unless_there_is_a_quota_tokens_are_not_counted() -> None:
+    ada = shared().share(ADA)
+    ada.used(10**9)
+    assert ada.quota_seconds == 0
+    anybody = shared(tokens_per_minute=1).share(ANYBODY)
+    anybody.used(10**9)
+    assert anybody.quota_seconds == 0

@@ -382,3 +382,22 @@ async def test_more_answers_of_one_caller_wait_for_their_turn_and_may_be_cancell
         server.gate.open()
         for typist in (first, second, other):
             assert (await typist.answer()).text
+
+
+async def test_a_caller_without_tokens_is_told_when_to_come_again_and_nothing_is_done_ahead(tmp_path: Path) -> None:
+    entries = with_key("key"), with_key("other", "other")
+    async with served_to(tmp_path, *entries, tokens_per_minute=20) as (_, channel):
+        async with typing_with(channel, KEY) as typist:
+            await typist.type(TEXT)
+            assert (await typist.submit()).text, "what is used beyond the quota is paid for later"
+            await typist.type(TEXT)
+            flushed = await typist.flush()
+            assert flushed.shed_reason == pb.SHED_REASON_QUOTA
+            await typist.send_submit()
+            error = (await typist.read()).session_error
+            assert error.reason == pb.ERROR_REASON_RATE_LIMITED
+            assert error.retry_after_ms > 0
+            assert error.draft_code_points == len(TEXT)
+        async with typing_with(channel, [("authorization", "Bearer other")]) as typist:
+            await typist.type(TEXT)
+            assert (await typist.submit()).text
