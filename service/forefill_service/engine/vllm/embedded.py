@@ -11,7 +11,7 @@ from ...chat.generation import Output, Sampling
 from ...errors import EngineDied, EngineRefused, EngineStartError, Refusal
 from ..accepted import Accepted
 from ..base import Engine, EngineInfo, EngineLoad, Request
-from ..one_line import one_line
+from ..causes import cause_of_error
 from .adapters import Adapters
 from .chat import check_chat, vllm_chat
 from .chat_endpoint import RENDER_SECONDS, VllmChatEndpoint
@@ -169,7 +169,7 @@ class EmbeddedEngine:
         except (VLLMClientError, VLLMError, ValueError) as error:
             if self.vllm.errored:
                 raise EngineDied("vLLM's engine process has died") from error
-            raise EngineRefused(one_line(error, type(error).__name__)) from error
+            raise EngineRefused(cause_of_error(error)) from error
         finally:
             await outputs.aclose()
 
