@@ -28,6 +28,7 @@ ROWS = [Row(*row) for row in [
     ("metrics_port", "server.metrics_port", int, 9464, "-1", -1),
     ("log_level", "server.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
     ("max_message_bytes", "server.max_message_bytes", int, 4 * 1024 * 1024, "8192", 8192),
+    ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
     ("go_away_seconds", "server.go_away_seconds", float, 3, "0", 0),
     ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
     ("insecure", "access.insecure", bool, False, "true", True),
