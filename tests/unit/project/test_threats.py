@@ -17,7 +17,7 @@ WITHOUT_A_TEST = {
 }
 """Rows whose last column is empty."""
 
-FLAGS_OF_VLLM = {"--speculative-config"}
+FLAGS_OF_VLLM = {"--enable-log-requests", "--speculative-config"}
 FLAGS_TO_COME = {"--tls-cert", "--tls-key", "--tls-client-ca", "--api-keys", "--insecure", "--tenant-proxy"}
 
 
