@@ -33,8 +33,13 @@ OPERATOR = {
     Reason.INTERNAL: "a defect: report what the log has under the id",
     Reason.MESSAGE_TOO_LARGE: "`--max-message-bytes`",
     Reason.NOT_OPEN: "`--open-timeout-seconds` is how long the server waits for Open",
+    Reason.PERMISSION_DENIED: "`permissions` in the file of `--callers`",
+    Reason.RATE_LIMITED: "`--sessions-per-caller`, `--opens-per-second`, `--tokens-per-minute`",
+    Reason.SESSION_IDLE: "`--session-idle-seconds`",
+    Reason.SESSION_TOO_OLD: "`--session-age-seconds`",
     Reason.TENANT_UNKNOWN: "the proxy must replace the header that `--tenant-metadata-key` names, not append to it",
     Reason.TOO_MANY_SESSIONS: "one more copy of the server, or `--max-sessions`",
+    Reason.UNAUTHENTICATED: "an entry in the file of `--callers`, or the issuer of the tokens",
 }
 """What the operator of the server can do about it, for reasons that are not about the client alone."""
 
