@@ -80,11 +80,12 @@ def event_from(request: pb.ComposeRequest, most_held_bytes: int = sys.maxsize) -
     match request.WhichOneof("request"):
         case "open":
             opening = _open(request.open)
+            opening = replace(opening, fingerprint=fingerprint(opening))
             if (size := held_bytes(opening)) > most_held_bytes:
                 raise Refusal(
                     Reason.INVALID_OPEN, f"the session would hold {size} bytes of it, and {most_held_bytes} are allowed"
                 )
-            return replace(opening, fingerprint=fingerprint(opening))
+            return opening
         case "event":
             kind = request.event.WhichOneof("kind")
             read = _KINDS.get(kind) if kind else None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from forefill_service.chat.messages import ChatMessage, ToolCall
 from forefill_service.serving.content_limits import ContentLimits, held_bytes
-from forefill_service.session.events import Open, WarmMode
+from forefill_service.session.events import WarmMode
 from forefill_service.settings import Settings
 
 KB, MB = 1024, 1024 * 1024
@@ -33,7 +33,6 @@ MADE: list[Callable[[int], Any]] = [
     lambda n: {f"key {n}": []},
     lambda n: [{}, n + 1e9, f"{n} \N{GRINNING FACE}"],
     lambda n: ChatMessage(f"role {n}", "x" * 50, tool_calls=(ToolCall(f"{n}", "b" * n, "c"),)),
-    lambda n: Open((ChatMessage(f"{n}", "x"),), draft=f"y {n}"),
 ]
 
 
@@ -50,7 +49,7 @@ def test_what_is_counted_is_at_least_what_it_takes(make: Callable[[int], Any]) -
 
 
 def test_what_there_is_one_of_takes_nothing() -> None:
-    assert held_bytes([None, True, WarmMode.OFF]) == held_bytes([0, 0, 0]) - 3 * held_bytes(0)
+    assert held_bytes((None, True, WarmMode.OFF)) == held_bytes((0, 0, 0)) - 3 * held_bytes(0)
 
 
 def test_depth_is_no_matter() -> None:

@@ -28,18 +28,19 @@ LIMITS = ContentLimits(message_bytes=100_000, open_bytes=50_000, held_bytes=200_
 
 def opening(size: int) -> pb.ComposeRequest:
     """Return an Open of so many bytes on the wire."""
-    request = pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="system", content="x" * (size - 100))]))
-    request.open.messages[0].content += "x" * (size - request.ByteSize())
-    assert request.ByteSize() == size
-    return request
+    return of_size(
+        size, lambda text: pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="a", content=text)]))
+    )
 
 
 def typed(size: int) -> pb.ComposeRequest:
     """Return an event of so many bytes on the wire."""
-    request = pb.ComposeRequest(event=pb.KeystrokeEvent(seq=1, char_add=pb.CharAdd(text="x" * (size - 100))))
-    request.event.char_add.text += "x" * (size - request.ByteSize())
-    assert request.ByteSize() == size
-    return request
+    return of_size(size, lambda text: pb.ComposeRequest(event=pb.KeystrokeEvent(seq=1, char_add=pb.CharAdd(text=text))))
+
+
+def of_size(size: int, make: Callable[[str], pb.ComposeRequest]) -> pb.ComposeRequest:
+    rest = next(rest for rest in range(40) if make("x" * (size - rest)).ByteSize() == size)
+    return make("x" * (size - rest))
 
 
 async def read(*requests: pb.ComposeRequest, render: Callable[..., Any] | None = None) -> list[Event]:
