@@ -27,8 +27,8 @@ ROWS = [Row(*row) for row in [
     ("port", "server.port", int, 50051, "8080", 8080),
     ("metrics_port", "server.metrics_port", int, 9464, "-1", -1),
     ("log_level", "server.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
-    ("max_message_bytes", "server.max_message_bytes", int, 4 * 1024 * 1024, "8192", 8192),
     ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
+    ("max_message_bytes", "server.max_message_bytes", int, 1024 * 1024, "8192", 8192),
     ("go_away_seconds", "server.go_away_seconds", float, 3, "0", 0),
     ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
     ("insecure", "access.insecure", bool, False, "true", True),
@@ -112,6 +112,7 @@ ROWS = [Row(*row) for row in [
     ("tokens_per_minute", "limits.tokens_per_minute", int, 0, "7", 7),
     ("session_idle_seconds", "limits.idle_seconds", float, 3600, "7.5", 7.5),
     ("session_age_seconds", "limits.age_seconds", float, 86400, "7.5", 7.5),
+    ("open_bytes_per_token", "sessions.open_bytes_per_token", int, 16, "7", 7),
     ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
     ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
 ]]

@@ -81,6 +81,7 @@ class SessionRunner:
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
+        self._answer_flush = partial(_answer_flush, backend, send)
         self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
@@ -250,10 +251,6 @@ class SessionRunner:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED
         await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
-    async def _answer_flush(self, result: FlushResult) -> None:
-        self._backend.metrics.flushed(result.outcome, result.shed_reason)
-        await self._send(result)
-
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
         wait = refusal.retry_after_seconds or 0.0
@@ -272,3 +269,10 @@ class SessionRunner:
                 else:
                     actions = self._session.answered(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())
+
+
+async def _answer_flush(
+    backend: Backend, send: Callable[[Response], Awaitable[None]], result: FlushResult
+) -> None:  # no method: a cycle of references would keep what was typed until the garbage collector finds it
+    backend.metrics.flushed(result.outcome, result.shed_reason)
+    await send(result)
