@@ -1,32 +1,37 @@
 """Builds a server, runs it, and stops it in good order."""
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
 from .engine import Engine
 from .engine.vllm import EmbeddedEngine
 from .engine.vllm.openai_port import Stopping, openai_port
 from .engine.vllm.rank import EmbeddedRank
-from .errors import EngineStartError, ServiceError, trace_without_message
+from .errors import EngineStartError, trace_without_message
 from .fleet.backend import Backend, Sleep
 from .fleet.metrics import Metrics
 from .fleet.render_pool import RenderPool
 from .fleet.supervisor import EngineSupervisor
+from .fleet.trace_export import traces_to
+from .fleet.traces import Traces
+from .listeners.address import ListenError, address_of, listen
+from .listeners.health_port import health_port
+from .listeners.metrics_port import metrics_port
+from .logs import report_failures_of_the_loop
 from .settings import Settings
-from .wire.health import Health
+from .wire.health import Health, Vitals
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
+
+__all__ = ["ListenError", "RunningServer", "running_server", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +40,17 @@ LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
 
 
-class ListenError(ServiceError):
-    """Raised when the server cannot listen on an address."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunningServer:
     """A server that accepts streams: its addresses, and the parts that tests and `serve` look at.
 
-    `openai_address` is that of `--openai-port`, "" without one. `background_failed` is set if a background task ends
-    before the server does; the failure is in the log.
+    An address is "" if its port is disabled. `openai_address` is that of `--openai-port`. `background_failed` is set if
+    a background task ends before the server does; the failure is in the log.
     """
 
     address: str
     metrics_address: str
+    health_address: str
     openai_address: str
     backend: Backend
     servicer: KeystrokeServicer
@@ -71,7 +73,8 @@ async def running_server(
     hurry = hurry or asyncio.Event()
     async with (
         _openai_api(engines, settings) as openai,
-        _compose_api(engines, settings, openai, sleep, hurry) as running,
+        aclosing(traces_to(settings.observability.otlp_endpoint)) as traces,
+        _compose_api(engines, settings, openai, traces, sleep, hurry) as running,
     ):
         yield running
 
@@ -86,29 +89,44 @@ class _OpenAiApi:
 
 @asynccontextmanager
 async def _compose_api(
-    engines: Sequence[Engine], settings: Settings, openai: _OpenAiApi, sleep: Sleep, hurry: asyncio.Event
+    engines: Sequence[Engine],
+    settings: Settings,
+    openai: _OpenAiApi,
+    traces: Traces,
+    sleep: Sleep,
+    hurry: asyncio.Event,
 ) -> AsyncIterator[RunningServer]:
-    metrics, pool = Metrics(), RenderPool(sleep)
+    metrics, pool, failed = Metrics(), RenderPool(sleep), asyncio.Event()
     backend = Backend.of(
-        engines, settings, metrics, pool.render, ready=False, openai_address=openai.address, sleep=sleep
+        engines,
+        settings,
+        metrics,
+        pool.render,
+        ready=False,
+        openai_address=openai.address,
+        sleep=sleep,
+        traces=traces,
     )
     if openai.address and not backend.hand_off_urls.offered:
         log.warning("applications cannot be told where the OpenAI API is: --host is no address; set --hand-off-url")
-    servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
-    supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
-    await supervisor.prepare()
-    server, port = _grpc_server(servicer, healthy, settings)
-    with _metrics_server(metrics, settings) as metrics_address:
+    servicer = KeystrokeServicer(backend)
+    metrics.watch_death(servicer.engine_died.is_set)
+    vitals = Vitals([SERVICE_NAME], [servicer.engine_died, failed])
+    supervisor, healthy = EngineSupervisor(backend, vitals.report, servicer.engine_died), Health(vitals)
+    async with health_port(vitals, settings) as health_address, metrics_port(metrics.registry, settings) as scraped_at:
+        await supervisor.prepare()
+        server, port = _grpc_server(servicer, healthy, settings)
         await server.start()
+        vitals.report(backend.replicas.up)
         async with _in_background(
-            idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run(), render_pool=pool.watch()
-        ) as failed:
+            failed, idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run(), render_pool=pool.watch()
+        ):
+            address = address_of(settings.server.host, port)
             try:
-                yield RunningServer(
-                    _address(settings.server.host, port), metrics_address, openai.address, backend, servicer, failed
-                )
+                yield RunningServer(address, scraped_at, health_address, openai.address, backend, servicer, failed)
             finally:
-                healthy.stop()
+                vitals.drain()
+                healthy.end()
                 await _stop(server, servicer, openai, settings, hurry)
                 await pool.close()
 
@@ -120,6 +138,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     soon as streams are accepted.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
+    report_failures_of_the_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     try:
@@ -127,6 +146,8 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
+            if server.health_address:
+                log.info("health service on %s", server.health_address)
             if server.openai_address:
                 log.info("vLLM's OpenAI API on http://%s/v1", server.openai_address)
             first = await _first(stop, server.servicer.engine_died, server.background_failed)
@@ -183,11 +204,11 @@ async def _within(seconds: float | None, *events: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Event]:
+async def _in_background(failed: asyncio.Event, **work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Own tasks that run until the block ends; log each that fails, and set the event if one ends before the block."""
     # Not a TaskGroup: around a `yield` it would cancel the task that entered the block, wherever that waits. The event
     # leaves it to the caller to end the block, so streams end with a reason, as in any other stop.
-    failed, leaving = asyncio.Event(), False
+    leaving = False
 
     def ended(task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -200,7 +221,7 @@ async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asy
     for task in tasks:
         task.add_done_callback(ended)
     try:
-        yield failed
+        yield
     finally:
         leaving = True
         for task in tasks:
@@ -233,9 +254,9 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
-        port = server.add_insecure_port(address := _address(settings.server.host, settings.server.port))
+        port = server.add_insecure_port(address_of(settings.server.host, settings.server.port))
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on {address}; choose another with --port") from error
+        raise ListenError(settings.server.host, settings.server.port, "--port") from error
     return server, port
 
 
@@ -247,40 +268,9 @@ async def _openai_api(engines: Sequence[Engine], settings: Settings) -> AsyncIte
         return
     if not isinstance(engine := engines[0], EmbeddedEngine | EmbeddedRank):
         raise EngineStartError("--openai-port needs --engine embedded")
-    listener = _listener(settings.server.host, settings.hand_off.openai_port)
+    listener = listen(settings.server.host, settings.hand_off.openai_port, "--openai-port", " for the OpenAI API")
     with listener:
         app = await engine.openai_app(settings)
-        address = _address(settings.server.host, listener.getsockname()[1])
+        address = address_of(settings.server.host, listener.getsockname()[1])
         async with openai_port(app, listener, settings.server.stop_grace_seconds) as stopping:
             yield _OpenAiApi(address, stopping)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ListenError(
-            f"cannot listen on {_address(host, port)} for the OpenAI API; choose another with --openai-port"
-        ) from error
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
-
-
-@contextlib.contextmanager
-def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
-    if settings.server.metrics_port < 0:
-        yield ""
-        return
-    try:
-        server, thread = start_http_server(settings.server.metrics_port, settings.server.host, metrics.registry)
-    except OSError as error:
-        address = _address(settings.server.host, settings.server.metrics_port)
-        raise ListenError(f"cannot listen on {address} for metrics; choose another with --metrics-port") from error
-    try:
-        yield _address(settings.server.host, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -92,6 +92,9 @@ class Context:
         self.reads = 0
         self._before_open = before_open
 
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
     async def read(self) -> pb.ComposeRequest:
         self.reads += 1
         if self.reads > 1:

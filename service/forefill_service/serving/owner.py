@@ -10,6 +10,7 @@ from ..cache.view import CacheView
 from ..chat.generation import Sampling
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
+from ..fleet.streams import StreamRecord
 from ..session.continuation import continuable
 from ..session.events import CacheScope, Open
 from ..session.ledger import Balance
@@ -28,18 +29,19 @@ class Owner:
     tenant: str
     cache_salt: str | None
     route: Route
+    stream: StreamRecord
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str = ""
     adapter_version: str = ""
     _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, backend: Backend, opening: Open, tenant: str) -> "Owner":
-        """Return the owner of the session that begins with this Open."""
+    def of(cls, backend: Backend, opening: Open, tenant: str, stream: StreamRecord) -> "Owner":
+        """Return the owner of the session that begins with this Open, on this stream."""
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
         salt = _cache_salt(backend, opening, tenant)
-        owner = cls(backend, session, tenant, salt, route, opening.sampling, opening.adapter)
+        owner = cls(backend, session, tenant, salt, route, stream, opening.sampling, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
@@ -79,9 +81,9 @@ class Owner:
         return view
 
     def book(self, balance: Balance) -> Balance:
-        """Book a turn's closed ledger to the session and its tenant, and to the metrics; return it."""
+        """Book a turn's closed ledger to the session and its tenant, and for the operator; return it."""
         self.backend.waste_limiter.settled(balance, *self.accounts)
-        self.backend.metrics.settled(balance)
+        self.stream.settled(balance)
         return balance
 
 

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .engines import EngineSettings, FakeSettings, HandOffSettings, RemoteSettings
 from .group import Group
+from .observability import ObservabilitySettings
 from .serving import PregenerationSettings, ServerSettings, SessionSettings, WarmingSettings
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Flags",
     "Group",
     "HandOffSettings",
+    "ObservabilitySettings",
     "PregenerationSettings",
     "RemoteSettings",
     "ServerSettings",
@@ -40,6 +42,7 @@ class Settings(BaseModel):
     warming: WarmingSettings = Field(title="warming")
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")
+    observability: ObservabilitySettings = Field(title="observability")
 
     def __init__(self, **values: Any) -> None:
         """Take values by the names of their flags (`warm_pause_ms=300`), and groups (`sessions=…`).
@@ -65,6 +68,13 @@ class Settings(BaseModel):
             raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
         if remote.router and (len(remote.urls) != 1 or remote.data_parallel_size > 1):
             raise ValueError("--router takes one --engine-url, and cannot be used with --data-parallel-size")
+        return self
+
+    @model_validator(mode="after")
+    def _check_traces(self) -> Self:
+        endpoint = self.observability.otlp_endpoint
+        if endpoint and not _is_address(endpoint):
+            raise ValueError("--otlp-endpoint takes http://HOST:PORT; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from ..errors import Reason, Refusal, trace_without_message
 from ..fleet.backend import Backend
+from ..fleet.streams import StreamRecord
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
@@ -91,20 +92,23 @@ class KeystrokeServicer:
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
+        stream = self._backend.stream(context.invocation_metadata())
         try:
-            await self._serve(context)
+            await self._serve(context, stream)
+            stream.ended()
         except Refusal as refusal:
-            await self._abort(context, refusal)
+            await self._abort(context, stream, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
-            await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+            await self._abort(context, stream, Refusal(Reason.INTERNAL), error_id)
         finally:
+            stream.close()
             self._streams -= 1
             if not self._streams:
                 self.left.set()
 
-    async def _serve(self, context: Context) -> None:
+    async def _serve(self, context: Context, stream: StreamRecord) -> None:
         if self._stopping:
             raise Refusal(self._why_it_stops)
         self._check_room()
@@ -130,7 +134,7 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._backend, opening, send, tenant)
+        runner = SessionRunner(self._backend, opening, send, tenant, stream)
         self._runners.add(runner)
         self._backend.metrics.opened()
         try:
@@ -181,8 +185,8 @@ class KeystrokeServicer:
         finally:
             self._unopened.pop(waiting, None)
 
-    async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
-        self._backend.metrics.refused(refusal.reason)
+    async def _abort(self, context: Context, stream: StreamRecord, refusal: Refusal, error_id: str = "") -> None:
+        stream.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
         await abort(context, refusal, error_id)
