@@ -118,7 +118,9 @@ class StreamRecord:
         """Count the stream as ended, end its spans, and write the line of its session."""
         error = "" if self._how == ENDED else self._how
         self._metrics.stream_ended(self._how)
-        self._turn.end(error)
+        for turn in (self._turn, self._next):
+            if turn is not None:
+                turn.end(error)
         self._span.describe({"id": self.id, "end": self._how, "tenant": self._tenant or "", **self._counts})
         self._span.end(error)
         if self._tenant is not None:

@@ -33,11 +33,12 @@ async def echoing(most: int, seconds: float) -> AsyncIterator[tuple[Connections,
             connections.cut_all()
 
 
-async def connect(port: int) -> asyncio.StreamReader:
+async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return both ends, since a connection whose writer is forgotten is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"hello")
     assert await reader.readexactly(5) == b"hello"
-    return reader
+    return reader, writer
 
 
 async def is_cut(reader: asyncio.StreamReader) -> bool:
@@ -49,32 +50,34 @@ async def is_cut(reader: asyncio.StreamReader) -> bool:
 
 async def test_one_more_takes_the_place_of_the_oldest() -> None:
     async with echoing(2, FOREVER) as (connections, port):
-        readers = [await connect(port) for _ in range(3)]
-        assert await is_cut(readers[0])
+        made = [await connect(port) for _ in range(3)]
+        assert await is_cut(made[0][0])
         assert len(connections) == 2
-        assert not readers[1].at_eof()
+        assert not made[1][0].at_eof()
 
 
 async def test_a_connection_ends_when_its_time_is_over() -> None:
     async with echoing(2, 0.05) as (connections, port):
-        assert await is_cut(await connect(port))
+        reader, _ = await connect(port)
+        assert await is_cut(reader)
         assert len(connections) == 0
 
 
 async def test_a_client_that_leaves_gives_its_place_back() -> None:
     async with echoing(2, FOREVER) as (connections, port):
-        kept = await connect(port)
+        kept, kept_writer = await connect(port)
         for _ in range(5):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             await until(lambda: len(connections) == 2)
             writer.close()
             await until(lambda: len(connections) == 1)
         assert not kept.at_eof()
+        kept_writer.close()
 
 
 async def test_all_may_be_cut() -> None:
     async with echoing(2, FOREVER) as (connections, port):
-        reader = await connect(port)
+        reader, _ = await connect(port)
         connections.cut_all()
         assert await is_cut(reader)
         assert len(connections) == 0

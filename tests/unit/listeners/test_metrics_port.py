@@ -54,9 +54,10 @@ async def test_a_scrape_has_every_metric_and_counts_a_session() -> None:
     assert after["forefill_events_total kind=char_add"] == 1
     assert after["forefill_events_total kind=submit"] == 1
     assert after["forefill_flushes_total outcome=warmed"] == 1
-    assert after["forefill_warms_total outcome=computed"] == 2, "the base prompt's and the flush's"
-    assert after["forefill_admissions_total work=warm outcome=admitted"] == 2
-    assert after["forefill_admission_wait_seconds_count work=warm"] == 2
+    assert after["forefill_warms_total outcome=computed"] >= 1
+    admitted = after["forefill_admissions_total work=warm outcome=admitted"]
+    assert admitted == after["forefill_warms_total outcome=computed"]
+    assert after["forefill_admission_wait_seconds_count work=warm"] >= admitted
     assert after["forefill_ttft_seconds_count source=warm"] == 1
     assert after["forefill_warm_tokens_total row=used"] > 0
     assert after["forefill_engine_state replica=fake state=up"] == 1
@@ -68,7 +69,7 @@ async def test_a_scrape_has_every_metric_and_counts_a_session() -> None:
 async def test_whatever_clients_do_the_series_are_the_same() -> None:
     async with served(settings=WITH_METRICS) as server:
         before = set(await scraped(server))
-        async with typing_at(server.address, session_key="a" * 50, cache_secret=b"b" * 32) as typist:
+        async with typing_at(server.address, session_key="a" * 50) as typist:
             await typist.event()
             await typist.submit(TEXT)
             await typist.end()
