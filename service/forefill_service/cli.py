@@ -22,7 +22,7 @@ from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
 from .fleet.trace_export import check_traces
-from .logs import configure, report_failures, unify
+from .logs import configure, report_failures
 from .settings import GROUPS, Flags, Settings
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,6 @@ def main(args: list[str] | None = None) -> int:
         if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engines = start_engines(settings)
-        unify()
         return asyncio.run(serve(engines, settings))
     except ServiceError as error:
         print(f"forefill-server: {error}", file=sys.stderr)
@@ -108,9 +107,7 @@ def parsed(arguments: list[str]) -> Settings:
 async def _serve_remote(settings: Settings) -> int:
     from .server import serve
 
-    engines = await connect(settings)
-    unify()
-    return await serve(engines, settings)
+    return await serve(await connect(settings), settings)
 
 
 def start_engines(settings: Settings) -> Sequence[Engine]:

@@ -26,7 +26,7 @@ from .fleet.traces import Traces
 from .listeners.address import ListenError, address_of, listen
 from .listeners.health_port import health_port
 from .listeners.metrics_port import metrics_port
-from .logs import report_failures_of_the_loop
+from .logs import report_failures_of_the_loop, unify
 from .settings import Settings
 from .wire.health import Health, Vitals
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
@@ -142,7 +142,9 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     try:
+        unify()  # libraries that engines use have set up logs of their own
         async with running_server(engines, settings, hurry=hurry) as server:
+            unify()  # and so have those of the OpenAI API
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)

@@ -156,7 +156,7 @@ async def a_whole_session(server: Served, typist: Typist, engine: Outspoken) -> 
 
 async def crashes(channel: grpc.aio.Channel, engine: Outspoken) -> None:
     """End sessions as nobody should: malformed, unknown, gone in the middle, and by a defect of the server's."""
-    raw = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
+    raw: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
     malformed = raw(metadata=METADATA)
     await malformed.write(b"\xff" + CANARIES["malformed"].encode())
     assert await malformed.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -161,7 +161,7 @@ async def test_a_server_whose_event_loop_hangs_answers_no_probe() -> None:
                 stub.Check(health_pb2.HealthCheckRequest(service="liveness"), timeout=0.5)
                 return grpc.StatusCode.OK
         except grpc.RpcError as error:
-            code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+            code: grpc.StatusCode = error.code()
             return code
         finally:
             hangs_until.set()

@@ -56,7 +56,8 @@ async def test_a_stream_is_a_span_with_one_inside_for_each_turn() -> None:
     assert attributes(stream).items() >= {"end": "ended", "flushes": 2, "answers": 2, "events": 8}.items()
     named = [request for turn in turns for request in attributes(turn)["engine_requests"]]
     assert set(named) <= set(engine_requests)
-    assert len(named) >= 4, "a warm and an answer of each turn"
+    assert all(attributes(turn)["engine_requests"] for turn in turns)
+    assert len(named) >= 3, "an answer of each turn, and a warm"
     for turn in turns:
         assert stream.start_time_unix_nano <= turn.start_time_unix_nano <= turn.events[0].time_unix_nano
 

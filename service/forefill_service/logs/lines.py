@@ -78,7 +78,8 @@ class LineFormatter(ProcessorFormatter):
 
 
 def _own_fields(_: Any, __: str, event: Event) -> Event:
-    return event | getattr(event.get("_record"), _FIELDS, {})
+    event.update(getattr(event.get("_record"), _FIELDS, {}))
+    return event
 
 
 def _trace(exc_info: Any) -> str:
