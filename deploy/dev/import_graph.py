@@ -57,7 +57,7 @@ SERVICE = Order(
         ("fleet",),
         ("scheduling",),
         ("engine",),
-        ("cache", "session"),
+        ("cache", "session", "access"),
         ("chat",),
         ("logs",),
         ("settings", "errors", "orphans"),

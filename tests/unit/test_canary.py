@@ -9,6 +9,7 @@ import json
 import re
 import signal
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from forefill_service.errors import EngineRefused
 from forefill_service.logs import report_failures_of_the_loop
 from forefill_service.logs.lines import Format
 
+from tests.support.callers import callers_file, with_key
 from tests.support.collector import collector
 from tests.support.log_text import log_text
 from tests.support.served import SETTINGS, Served, changed, ended_by, served, until
@@ -49,14 +51,14 @@ CANARIES = {
 SERVER = {
     "engine_api_key": CANARIES["engine's key"],
     "cache_salt_secret": CANARIES["salt's secret"],
-    "tenant_metadata_key": "x-tenant",
     "hand_off_url": ["http://127.0.0.1:9"],
     "metrics_port": 0,
     "health_port": 0,
     "warm_pause_ms": 1,
     "max_draft_code_points": 400,
 }
-METADATA = (("x-tenant", "clinic"), ("authorization", f"Bearer {CANARIES['bearer token']}"))
+METADATA = (("authorization", f"Bearer {CANARIES['bearer token']}"),)
+CALLER = with_key(CANARIES["bearer token"], "web", 'tenant = "clinic"')
 
 
 class Outspoken(FakeEngine):
@@ -210,11 +212,12 @@ def found(text: str, engine: FakeEngine) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("form", ["human", "json"])
-async def test_nothing_typed_and_no_secret_comes_out_whatever_happens(form: Format) -> None:
+async def test_nothing_typed_and_no_secret_comes_out_whatever_happens(form: Format, tmp_path: Path) -> None:
     engine = Outspoken()
     with log_text(form) as log:
         async with collector() as collected:
-            settings = changed(SETTINGS, **SERVER, otlp_endpoint=collected.url)
+            callers = callers_file(tmp_path, CALLER)
+            settings = changed(SETTINGS, **SERVER, callers=callers, otlp_endpoint=collected.url)
             async with served(engine, settings) as server:
                 report_failures_of_the_loop()
                 async with grpc.aio.insecure_channel(server.address) as channel:
@@ -259,10 +262,10 @@ async def test_a_canary_that_is_let_out_is_found() -> None:
     assert [*found(f"he typed ZYZZYVA, that is [{token}, 7]", engine)] == ["typed", f"token {token}"]
 
 
-async def test_the_program_writes_json_alone_and_nothing_typed() -> None:
-    flags = ("--log-level", "debug", "--log-format", "json", "--health-port", "0", "--tenant-metadata-key", "x-tenant")
+async def test_the_program_writes_json_alone_and_nothing_typed(tmp_path: Path) -> None:
+    flags = ("--log-level", "debug", "--log-format", "json", "--health-port", "0", "--callers")
     faults = ("--fake-refuse-every", "2", "--fake-break-every", "3")
-    async with server_process("--engine", "fake", *flags, *faults) as server:
+    async with server_process("--engine", "fake", *flags, str(callers_file(tmp_path, CALLER)), *faults) as server:
         await server.listening()
         async with grpc.aio.insecure_channel(server.address) as channel:
             typist = await opened(channel)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import fields
 
+from ..access.caller import Caller
 from ..errors import Reason
 from ..session.events import (
     CharAdd,
@@ -45,7 +46,7 @@ class StreamRecord:
         self._metrics = metrics
         self._span = span
         self._began_at = time.monotonic()
-        self._tenant: str | None = None
+        self._caller: Caller | None = None
         self._how = CANCELLED
         self._counts: Counter[str] = Counter()
         self._books: Counter[str] = Counter()
@@ -54,9 +55,9 @@ class StreamRecord:
         self._turn = self._new_turn()
         self._next: TurnSpan | None = None
 
-    def opened(self, tenant: str) -> None:
-        """Record that the stream's session is open."""
-        self._tenant = tenant
+    def opened(self, caller: Caller) -> None:
+        """Record that the stream's session is open, and whose it is."""
+        self._caller = caller
 
     def received(self, event: Open | KeystrokeEvent | Unknown) -> None:
         """Count an event; the first key of a turn begins its span, and of all others it takes no notice."""
@@ -121,13 +122,15 @@ class StreamRecord:
         for turn in (self._turn, self._next):
             if turn is not None:
                 turn.end(error)
-        self._span.describe({"id": self.id, "end": self._how, "tenant": self._tenant or "", **self._counts})
+        self._span.describe(
+            {"id": self.id, "end": self._how, "tenant": self._caller.tenant if self._caller else "", **self._counts}
+        )
         self._span.end(error)
-        if self._tenant is not None:
-            log.info("a session has ended", extra={"forefill": self._line(self._tenant)})
+        if self._caller is not None:
+            log.info("a session has ended", extra={"forefill": self._line(self._caller)})
 
-    def _line(self, tenant: str) -> dict[str, str | float]:
-        named = {"stream": self.id, "tenant": tenant, "end": self._how}
+    def _line(self, caller: Caller) -> dict[str, str | float]:
+        named = {"stream": self.id, "caller": caller.name, "tenant": caller.tenant, "end": self._how}
         seconds = {"seconds": round(time.monotonic() - self._began_at, 3)}
         counts = {name: self._counts[name] for name in ("events", "flushes", "answers", "refusals")}
         return named | seconds | counts | {row: round(self._books[row], 3) for row in _ROWS}

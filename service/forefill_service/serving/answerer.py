@@ -70,6 +70,15 @@ class Answerer:
 
         Raises EngineDied, and the Refusal of a write.
         """
+        share = self._owner.share
+        if seconds := share.quota_seconds:
+            why = "its tokens of this minute are used up"
+            return Failed(Refusal(Reason.RATE_LIMITED, why, retry_after_seconds=seconds))
+        try:
+            with interruption.here():
+                await share.answers.acquire()
+        except Interrupted:
+            return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
         self._backend.replicas.retries.generation()
         try:
             return await self._run(turn, generate, received_at, interruption)
@@ -77,6 +86,8 @@ class Answerer:
             if refusal.reason not in _OF_THE_PROMPT:
                 raise
             return Failed(refusal)
+        finally:
+            share.answers.release()
 
     async def _run(
         self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
@@ -125,7 +136,7 @@ class Answerer:
         if prompt is None or not self._endpoint.splits:
             return None
         conversation = turn.prompts.conversation(generate.text)
-        splitter: AnswerSplitter | None = await self._backend.render(
+        splitter: AnswerSplitter | None = await self._owner.render(
             self._endpoint.splitter, conversation, prompt.to_list()
         )
         return splitter
@@ -152,7 +163,10 @@ class Answerer:
         if prompt is None or self._endpoint.splits:
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
             raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
-        made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
+        chat = self._backend.replicas.chat
+        if len(generate.answer_so_far) > self._backend.info.context_tokens * chat.longest_token:
+            raise Refusal(Reason.PROMPT_TOO_LONG, "the answer so far has no room")
+        made: list[int] = await self._owner.render(chat.encode, generate.answer_so_far)
         return prompt.extended(made), len(made)
 
     async def _try(self, answer: Answer, place: Place, token: Callable[[], None]) -> EngineError | None:
@@ -228,8 +242,9 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        text = generate.answer_so_far + answer.text
-        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
+        finished = answer.finished(self._owner.book(balance), now)
+        self._owner.share.used(finished.prompt_tokens - finished.cached_tokens + finished.completion_tokens)
+        return Answered(finished, generate.answer_so_far + answer.text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""
@@ -241,11 +256,12 @@ class Answerer:
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
-    # What an engine refuses may be said in words of the conversation, or of the answer.
-    log.info("an answer failed: %s", type(error).__name__ if isinstance(error, EngineRefused) else error)
-    if answer is None or not answer.first_token_at:
-        return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
-    return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)
+    log.info("an answer failed: %s", error)
+    begun = answer is not None and answer.first_token_at
+    reason = Reason.GENERATION_INTERRUPTED if begun else Reason.GENERATION_FAILED
+    wait = error.retry_after_seconds if isinstance(error, EngineBusy) else None
+    refusal = Refusal(reason, _for_the_client(error), retry_after_seconds=wait)
+    return Failed(refusal, answer.text if answer is not None and begun else "")
 
 
 def _for_the_client(error: EngineError) -> str:

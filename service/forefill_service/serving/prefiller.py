@@ -69,6 +69,11 @@ class Piece:
         self.give_up()
         self.turn.ledger.warmed(prefill.prefix, prefill.frontier, self.place)
 
+    def revoked(self) -> None:
+        """Book that it was aborted while it waited in the engine: nothing is computed."""
+        self.give_up()
+        self.turn.ledger.failed(0)
+
     def failed(self, prefill: Prefill) -> None:
         """Book that it failed."""
         self.give_up()
@@ -171,7 +176,7 @@ class Prefiller:
         except asyncio.CancelledError:
             if permit.revoked.is_set():  # it still waited for a step
                 metrics.warmed("made_way")
-                piece.give_up()
+                piece.revoked()
             else:
                 metrics.warmed("aborted")
                 piece.aborted(prefill)

@@ -7,8 +7,10 @@ SUBMIT answers (`Answerer`), and one per HandOff tells the application how to as
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
+from ..access.caller import ANYBODY, Caller, Permission
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
@@ -43,6 +45,7 @@ from ..session.responses import (
 from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
+from .content_limits import ContentLimits
 from .guesser import Guesser
 from .hand_off import HandOffs
 from .owner import Owner
@@ -69,7 +72,7 @@ class SessionRunner:
         backend: Backend,
         opening: Open,
         deliver: Callable[[Response], Awaitable[None]],
-        tenant: str = "",
+        caller: Caller = ANYBODY,
         stream: StreamRecord | None = None,
     ) -> None:
         self._backend = backend
@@ -79,10 +82,10 @@ class SessionRunner:
         settings = backend.settings
         self._session = Session(
             settings.sessions.max_draft_code_points,
-            settings.server.max_message_bytes,
-            offers_hand_off=backend.hand_off_urls.offered,
+            ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
+            offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
-        self._owner = owner = Owner.of(backend, opening, tenant, stream)
+        self._owner = owner = Owner.of(backend, opening, caller, stream)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
@@ -98,6 +101,8 @@ class SessionRunner:
         self._stopping = False
         self._goes_away: float | None = None
         self._is_open = False
+        self.heard_at = backend.clock()
+        """When the last event came, or the last answer ended."""
 
     async def run(self, events: AsyncIterator[Event]) -> None:
         """Run the session on the events after its Open.
@@ -105,7 +110,7 @@ class SessionRunner:
         Raises Refusal if the stream cannot go on, ABORTED among them: the events ended without END.
         """
         self._backend.idle_refresher.add(self._warmer)
-        self._stream.opened(self._owner.tenant)
+        self._stream.opened(self._owner.caller)
         try:
             with self._owner.route.open():
                 await self._tasks.run(partial(self._open_and_read, events))
@@ -124,12 +129,16 @@ class SessionRunner:
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
-        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
-            self._tasks.end(Refusal(Reason.SERVER_STOPPING))
+        self.end_between_answers(Reason.SERVER_STOPPING)
 
     def end(self, reason: Reason) -> None:
         """End the session now, in the middle of an answer if one runs."""
         self._tasks.end(Refusal(reason))
+
+    def end_between_answers(self, reason: Reason) -> None:
+        """End the session now, unless an answer is running."""
+        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
+            self.end(reason)
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         if self._opening.continue_final_message and not self._backend.info.continues_messages:
@@ -140,9 +149,10 @@ class SessionRunner:
         endpoint = owner.route.now.replica.engine.chat_endpoint
         if endpoint.splits:  # the messages decide nothing here
             asked = self._opening.conversation(())
-            owner.sampling = await self._backend.render(endpoint.adjusted, asked, owner.sampling)
+            owner.sampling = await owner.render(endpoint.adjusted, asked, owner.sampling)
         await check_acceptance(owner)
         await self._receive(self._opening)
+        self._opening = replace(self._opening, messages=(), draft="")  # the session has them, and may drop them
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
         self._is_open = True
@@ -168,6 +178,7 @@ class SessionRunner:
             await self._perform(self._session.receive(event), received_at)
 
     async def _perform(self, actions: list[Action], now: float) -> None:
+        self.heard_at = now
         for action in actions:
             match action:
                 case BeginTurn():
@@ -225,7 +236,8 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return Prompts(self._backend, endpoint, self._opening.conversation(messages), self._tasks.own)
+        conversation = self._opening.conversation(messages)
+        return Prompts(self._backend, endpoint, conversation, self._tasks.own, self._owner.render)
 
     async def _say_go_away(self, within_seconds: float) -> None:
         await self._send(GoAway(within_seconds, self._owner.route.resume_token))
@@ -258,7 +270,8 @@ class SessionRunner:
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
-        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
+        wait = refusal.retry_after_seconds or 0.0
+        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text, wait))
 
     async def _answer(self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption) -> None:
         ended = await self._answerer.run(turn, generate, received_at, interruption)

@@ -1,14 +1,18 @@
 """Conversion of the client's messages to events: the edge that checks everything once."""
 
 import re
+import sys
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 
 from ..chat.messages import MOST_MESSAGES, ChatMessage, ToolCall, count_messages
 from ..errors import Reason, Refusal
+from ..serving.content_limits import held_bytes
 from ..session.events import (
     CacheScope,
     Cancel,
@@ -30,6 +34,7 @@ from ..session.events import (
     Submit,
     Unknown,
     WarmMode,
+    fingerprint,
 )
 from .chat import documents_from, message_from, reasoning_effort_from, tools_from
 from .sampling import optional, sampling_from
@@ -39,7 +44,9 @@ _SECRET_BYTES = 16, 64
 _MOST_ADAPTER_CODE_POINTS = 256
 _ANY_CALL = ToolCall("", "", "")
 _MOST_KWARGS_BYTES = 64 * 1024
-"""An idle session keeps the variables of its template, and a million empty lists have room in one message."""
+_MOST_KWARGS_VALUES = 1024
+"""Keys count, too. An idle session keeps the variables of its template, and an empty list takes four bytes here."""
+_MOST_RESUME_TOKEN_BYTES = 256
 
 _WARM_MODES = {
     pb.WARM_MODE_UNSPECIFIED: WarmMode.AUTO,
@@ -64,14 +71,20 @@ _MODES: dict[str, Container[int]] = {
 }
 
 
-def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
-    """Convert a message to an event.
+def event_from(request: pb.ComposeRequest, most_held_bytes: int = sys.maxsize) -> Open | KeystrokeEvent | Unknown:
+    """Convert a message to an event; what a session keeps of its Open may take so many bytes of memory.
 
-    Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS), which ends the stream.
+    It takes the longer the larger the message is. Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS),
+    which ends the stream.
     """
     match request.WhichOneof("request"):
         case "open":
-            return _open(request.open)
+            opening = _open(request.open)
+            if (size := held_bytes(opening)) > most_held_bytes:
+                raise Refusal(
+                    Reason.INVALID_OPEN, f"the session would hold {size} bytes of it, and {most_held_bytes} are allowed"
+                )
+            return replace(opening, fingerprint=fingerprint(opening))
         case "event":
             kind = request.event.WhichOneof("kind")
             read = _KINDS.get(kind) if kind else None
@@ -103,6 +116,13 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(
             Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
         )
+    if (values := _count_values(message.chat_template_kwargs, _MOST_KWARGS_VALUES)) > _MOST_KWARGS_VALUES:
+        raise Refusal(
+            Reason.INVALID_OPEN,
+            f"chat_template_kwargs has {values} keys and values or more, and {_MOST_KWARGS_VALUES} are allowed",
+        )
+    if len(message.resume_token) > _MOST_RESUME_TOKEN_BYTES:
+        raise Refusal(Reason.INVALID_OPEN, "resume_token is none that a server gives")
     if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
         raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
     try:
@@ -163,6 +183,20 @@ def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
             break
         converted.append(message_from(message))
     return tuple(converted)
+
+
+def _count_values(kwargs: Struct, most: int) -> int:
+    """Return the number of keys and values, on all levels; of more than so many, some number beyond it."""
+    count, rest = 0, [*kwargs.fields.values()]
+    while rest and count <= most:
+        count += 1
+        match (value := rest.pop()).WhichOneof("kind"):
+            case "struct_value":
+                count += len(value.struct_value.fields)
+                rest += value.struct_value.fields.values()
+            case "list_value":
+                rest += value.list_value.values
+    return count + len(kwargs.fields)
 
 
 def _with_integers(value: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from forefill_service.access.caller import ANYBODY, Caller
 from forefill_service.errors import Reason
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.streams import StreamRecord
@@ -21,6 +22,7 @@ from forefill_service.session.responses import (
 )
 
 TYPED = "Zyzzyva"
+CALLER = Caller("web", "clinic")
 
 
 class KeptSpan(Span):
@@ -94,7 +96,7 @@ def line_of(stream: StreamRecord, caplog: pytest.LogCaptureFixture) -> dict[str,
 def test_the_line_of_a_session_has_its_end_its_counts_and_its_ledger(
     stream: StreamRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream.opened("clinic")
+    stream.opened(CALLER)
     stream.received(Open(session_key=TYPED))
     types(stream)
     stream.sent(FlushResult(2, 3, FlushOutcome.WARMED))
@@ -108,6 +110,7 @@ def test_the_line_of_a_session_has_its_end_its_counts_and_its_ledger(
     assert line.pop("seconds") >= 0
     assert line == {
         "stream": stream.id,
+        "caller": "web",
         "tenant": "clinic",
         "end": "ended",
         "events": 3,
@@ -130,7 +133,7 @@ def test_the_line_of_a_session_has_its_end_its_counts_and_its_ledger(
 def test_the_line_of_a_session_that_was_refused_has_the_reason(
     stream: StreamRecord, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream.opened("")
+    stream.opened(ANYBODY)
     stream.refused(Reason.CLIENT_TOO_SLOW)
     assert line_of(stream, caplog)["end"] == "client_too_slow"
     ends = metrics.registry.get_sample_value("forefill_stream_ends_total", {"reason": "client_too_slow"})
@@ -140,7 +143,7 @@ def test_the_line_of_a_session_that_was_refused_has_the_reason(
 def test_a_client_that_is_gone_or_frozen_is_a_cancelled_stream(
     stream: StreamRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream.opened("")
+    stream.opened(ANYBODY)
     assert line_of(stream, caplog)["end"] == "cancelled"
 
 
@@ -224,7 +227,7 @@ def test_what_an_engine_calls_the_end_of_an_answer_is_not_repeated(stream: Strea
 
 
 def test_the_end_of_a_stream_ends_what_is_open(stream: StreamRecord, span: KeptSpan) -> None:
-    stream.opened("clinic")
+    stream.opened(CALLER)
     submits(stream, 1)
     types(stream, 2)
     stream.refused(Reason.SERVER_STOPPING)
