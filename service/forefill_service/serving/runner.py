@@ -14,6 +14,7 @@ from ..access.caller import ANYBODY, Caller, Permission
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
+from ..fleet.streams import StreamRecord
 from ..session.actions import (
     Action,
     BeginTurn,
@@ -62,22 +63,29 @@ Event = Open | KeystrokeEvent | Unknown
 class SessionRunner:
     """One session, from its Open to its end.
 
-    `send` delivers one response; it may raise Refusal if the client does not take it.
+    `deliver` delivers one response; it may raise Refusal if the client does not take it. `stream` is told what comes
+    and goes.
     """
 
     def __init__(
-        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], caller: Caller = ANYBODY
+        self,
+        backend: Backend,
+        opening: Open,
+        deliver: Callable[[Response], Awaitable[None]],
+        caller: Caller = ANYBODY,
+        stream: StreamRecord | None = None,
     ) -> None:
         self._backend = backend
         self._opening = opening
-        self._send = send
+        self._deliver = deliver
+        self._stream = stream = stream or StreamRecord(backend.metrics)
         settings = backend.settings
         self._session = Session(
             settings.sessions.max_draft_code_points,
             ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
             offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
-        self._owner = owner = Owner.of(backend, opening, caller)
+        self._owner = owner = Owner.of(backend, opening, caller, stream)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
@@ -85,8 +93,8 @@ class SessionRunner:
         self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
-        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
-        self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
+        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, self._send)
+        self._hand_offs = HandOffs(owner, prefiller, self._warmer, self._send)
         self._turn: Turn | None = None
         self._interruption = Interruption()
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
@@ -103,6 +111,7 @@ class SessionRunner:
         Raises Refusal if the stream cannot go on, ABORTED among them: the events ended without END.
         """
         self._backend.idle_refresher.add(self._warmer)
+        self._stream.opened(self._owner.caller)
         try:
             with self._owner.route.open():
                 await self._tasks.run(partial(self._open_and_read, events))
@@ -157,8 +166,13 @@ class SessionRunner:
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
             raise Refusal(Reason.ABORTED)
 
+    async def _send(self, response: Response) -> None:
+        self._stream.sent(response)
+        await self._deliver(response)
+
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
+        self._stream.received(event)
         if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite | HandOff):
             await self._current_turn.prompts.made()  # each has a whole conversation rendered: one after the other
         async with self._transition_lock:
