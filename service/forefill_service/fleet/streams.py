@@ -77,8 +77,9 @@ class StreamRecord:
     def sent(self, response: Response) -> None:
         """Take note of a response: the end of an answer ends the turn's span."""
         match response:
-            case FlushResult():
+            case FlushResult(outcome=outcome, shed_reason=shed_reason):
                 self._counts["flushes"] += 1
+                self._metrics.flushed(outcome, shed_reason)
             case GenerationStarted():
                 self._turn.started(response)
             case GenerationFinished():

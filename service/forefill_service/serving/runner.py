@@ -77,7 +77,6 @@ class SessionRunner:
     ) -> None:
         self._backend = backend
         self._opening = opening
-        self._deliver = deliver
         self._stream = stream = stream or StreamRecord(backend.metrics)
         settings = backend.settings
         self._session = Session(
@@ -89,12 +88,12 @@ class SessionRunner:
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
-        self._answer_flush = partial(_answer_flush, backend, send)
-        self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
+        self._send = send = partial(_send, stream, deliver)
+        self._warmer = Warmer(owner, prefiller, send, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
-        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, self._send)
-        self._hand_offs = HandOffs(owner, prefiller, self._warmer, self._send)
+        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
+        self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
         self._turn: Turn | None = None
         self._interruption = Interruption()
         self._transition_lock = asyncio.Lock()  # one at a time: events from the client, and the ends of answers
@@ -165,10 +164,6 @@ class SessionRunner:
             await self._receive(event)
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one
             raise Refusal(Reason.ABORTED)
-
-    async def _send(self, response: Response) -> None:
-        self._stream.sent(response)
-        await self._deliver(response)
 
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
@@ -263,7 +258,7 @@ class SessionRunner:
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED
-        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
+        await self._send(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
@@ -285,8 +280,8 @@ class SessionRunner:
             await self._perform(actions, self._backend.clock())
 
 
-async def _answer_flush(
-    backend: Backend, send: Callable[[Response], Awaitable[None]], result: FlushResult
+async def _send(
+    stream: StreamRecord, deliver: Callable[[Response], Awaitable[None]], response: Response
 ) -> None:  # no method: a cycle of references would keep what was typed until the garbage collector finds it
-    backend.metrics.flushed(result.outcome, result.shed_reason)
-    await send(result)
+    stream.sent(response)
+    await deliver(response)
