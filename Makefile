@@ -81,7 +81,18 @@ api: ## write the reference of the Python client, client/API.md, from its docstr
 	@$(setup)
 	@$(python) deploy/dev/api_reference.py --write
 
-lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
+.PHONY: licences audit sbom
+licences: ## write the licences of all locked packages, read from those installed, into deploy/licences.md
+	@$(setup)
+	@$(python) deploy/dev/licences.py --write
+
+audit: ## look up all locked packages in a database of advisories: make audit AUDIT_ARGS=--no-skip
+	@deploy/dev/supply.sh audit $(AUDIT_ARGS)
+
+sbom: ## write a CycloneDX bill of materials of all locked packages into build/sbom.cdx.json
+	@deploy/dev/supply.sh sbom
+
+lock: ## generate requirements.lock, and supply.lock in deploy/dev, from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
 setup: ## only set up .venv and the packaged model

@@ -6,7 +6,7 @@
     │   ├── EngineUnavailable     the server's engine has died
     │   ├── ServerStopping        the server is shutting down
     │   ├── TooManySessions       the server is full
-    │   ├── RateLimited           this caller opens too many streams
+    │   ├── RateLimited           this caller wants too many streams or tokens
     │   └── SessionIdle           nothing was typed for too long
     ├── InvalidRequest            correct the request (also a ValueError)
     │   ├── InvalidText           text that has no UTF-8
@@ -96,7 +96,7 @@ class TooManySessions(Unavailable):
 
 
 class RateLimited(Unavailable):
-    """Raised when this caller has too many sessions, or opens too many in too short a time."""
+    """Raised when this caller has too many sessions, opens too many in too short a time, or has used up its tokens."""
 
 
 class SessionIdle(Unavailable):
@@ -120,7 +120,7 @@ class InvalidText(InvalidRequest):
 
 
 class InvalidSampling(InvalidRequest):
-    """Raised when a sampling value is out of range, or when the engine refuses it: the message has its words."""
+    """Raised when a sampling value is out of range, or when the engine refuses it: the message says which."""
 
 
 class AdapterNotFound(InvalidRequest):
@@ -150,7 +150,7 @@ class GenerationRunning(ForefillError):
 
 
 class GenerationFailed(ForefillError):
-    """Raised when the engine did not generate; submit again."""
+    """Raised when the engine did not generate; submit again, after `retry_after_seconds` if it has no room."""
 
     retryable = True
 
@@ -244,6 +244,7 @@ REASONS: dict[str, Handling] = {
     "CREDENTIALS_EXPIRED": Handling(NotAuthenticated),
     "RATE_LIMITED": Handling(RateLimited),
     "SESSION_IDLE": Handling(SessionIdle),
+    "SESSION_TOO_OLD": Handling(Unavailable),
     "MESSAGE_TOO_LARGE": Handling(InvalidRequest),
     "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
     "ABORTED": Handling(Aborted),
@@ -274,6 +275,7 @@ def from_session_error(error: pb.SessionError) -> ForefillError:
     exception = cls(error.message or f"the server refused an event: {reason}", reason=reason)
     exception.seq = error.seq or None
     exception.session_continues = True
+    exception.retry_after_seconds = error.retry_after_ms / 1000
     if isinstance(exception, GenerationInterrupted):
         exception.text = error.sent_text
     return exception

@@ -56,7 +56,7 @@ SERVICE = Order(
         ("fleet",),
         ("scheduling",),
         ("engine",),
-        ("cache", "session"),
+        ("cache", "session", "access"),
         ("chat",),
         ("settings", "errors", "orphans"),
     ),

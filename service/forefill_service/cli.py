@@ -7,16 +7,19 @@ import inspect
 import logging
 import os
 import re
+import resource
 import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
+from .access.callers_file import new_api_key
 from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
@@ -63,6 +66,8 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
+        _check_access(settings)
+        _allow_connections()
         if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engines = start_engines(settings)
@@ -72,6 +77,29 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _check_access(settings: Settings) -> None:
+    """Read what says who gets in, before an engine takes its time to start. Raises SettingsFileError."""
+    from .access.certificate import ServerCertificate
+    from .access.gate import Gate
+
+    Gate.of(settings.access)
+    if (certificate := ServerCertificate.of(settings.access)) is not None:
+        certificate.check()
+    if settings.access.insecure:
+        log.warning(
+            "--insecure: %s; whoever reaches %s is served",
+            "no TLS" if certificate is None else "TLS, but no credentials are asked for",
+            settings.server.host,
+        )
+
+
+def _allow_connections() -> None:
+    """Raise the limit on open files as far as the system lets us: each connection is one, and defaults are low."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parsed(arguments: list[str]) -> Settings:
@@ -87,6 +115,9 @@ def parsed(arguments: list[str]) -> Settings:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"forefill-server {version('forefill')}")
+    parser.add_argument(
+        "--new-api-key", metavar="NAME", action=_NewApiKey, help="print an API key for a caller, and its entry; exit"
+    )
     source = CliSettingsSource[Any](
         Flags,
         cli_kebab_case=True,
@@ -140,6 +171,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(message)
+
+
+class _NewApiKey(argparse.Action):
+    """Prints a new key as --version prints the version."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, value: Any, option: str | None = None) -> NoReturn:
+        print(new_api_key(str(value)))
+        parser.exit()
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -2,11 +2,13 @@
 
 ServiceError
 ├── Refusal                    Raised when an event or a stream is refused, for one `Reason`
+├── SettingsFileError          Raised when a file that the settings name cannot be used
 └── EngineError                Raised when the engine fails to do its work
     ├── EngineStartError       Raised when no engine starts: bad model, no memory
     ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost during an answer
     │   ├── EngineUnreachable      Raised when it accepts no connection
     │   ├── EngineSlow             Raised when it does not answer in time
+    │   ├── EngineNonsense         Raised when it answers what vLLM never answers
     │   └── EngineDied             Raised when it will never come back: this process can serve nothing
     └── EngineRefused          Raised when the engine refuses one request: an unusable prompt
         └── EngineBusy             Raised when it has no room for one more request
@@ -59,8 +61,9 @@ class Reason(Enum):
     UNAUTHENTICATED = "the stream brings no credentials that this server knows; send a token, or a client certificate"
     PERMISSION_DENIED = "the caller may not do this; ask the operator of the server"
     CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
-    RATE_LIMITED = "this caller opens too many streams; open again later"
+    RATE_LIMITED = "this caller wants too much; come again later"
     SESSION_IDLE = "nothing came for too long; open again with the draft when the user goes on"
+    SESSION_TOO_OLD = "the session was open for too long; open again with the draft"
     MESSAGE_TOO_LARGE = "the message is larger than the server accepts; send less"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
     ABORTED = "the client closed the stream without END, so its work was stopped"
@@ -84,6 +87,10 @@ class Refusal(ServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class SettingsFileError(ServiceError):
+    """Raised when a file that the settings name cannot be used; the message holds none of its values."""
+
+
 class EngineError(ServiceError):
     """Raised when the engine fails to do its work."""
 
@@ -104,6 +111,10 @@ class EngineSlow(EngineUnavailable):
     """Raised when the engine does not answer in time: it hangs, or is busy."""
 
 
+class EngineNonsense(EngineUnavailable):
+    """Raised when an engine answers what vLLM never answers; the message names the field, and repeats nothing of it."""
+
+
 class EngineDied(EngineUnavailable):
     """Raised when the engine will never come back."""
 
@@ -113,7 +124,14 @@ class EngineRefused(EngineError):
 
 
 class EngineBusy(EngineRefused):
-    """Raised when the engine has no room for one more request; another engine may have."""
+    """Raised when the engine has no room for one more request; another engine may have.
+
+    `retry_after_seconds` says when to come again, None if the engine does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 def forget(error: BaseException) -> None:

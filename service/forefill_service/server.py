@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2_grpc
 from prometheus_client import start_http_server
 
+from .access.certificate import ServerCertificate
+from .access.gate import Gate
 from .engine import Engine
 from .engine.vllm import EmbeddedEngine
 from .engine.vllm.openai_port import Stopping, openai_port
@@ -26,11 +27,14 @@ from .fleet.render_pool import RenderPool
 from .fleet.supervisor import EngineSupervisor
 from .settings import Settings
 from .wire.health import Health
+from .wire.reflection import Reflection
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 10
+HANDSHAKE_SECONDS = 10
+IDLE_CONNECTION_SECONDS = 300
 BEYOND_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
@@ -95,14 +99,18 @@ async def _compose_api(
     )
     if openai.address and not backend.hand_off_urls.offered:
         log.warning("applications cannot be told where the OpenAI API is: --host is no address; set --hand-off-url")
-    servicer, healthy = KeystrokeServicer(backend), Health("", SERVICE_NAME)
+    gate = Gate.of(settings.access)
+    servicer, healthy = KeystrokeServicer(backend, gate), Health("", SERVICE_NAME)
     supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
     await supervisor.prepare()
-    server, port = _grpc_server(servicer, healthy, settings)
+    server, port = _grpc_server(servicer, healthy, gate, settings)
     with _metrics_server(metrics, settings) as metrics_address:
         await server.start()
         async with _in_background(
-            idle_refresher=backend.idle_refresher.run(), supervisor=supervisor.run(), render_pool=pool.watch()
+            idle_refresher=backend.idle_refresher.run(),
+            supervisor=supervisor.run(),
+            render_pool=pool.watch(),
+            open_sessions=servicer.watch(),
         ) as failed:
             try:
                 yield RunningServer(
@@ -161,11 +169,11 @@ async def _stop(
     try:
         if not servicer.engine_died.is_set():
             servicer.go_away(go_away)
-            await _within(go_away, servicer.left, hurry)
+            await _within(go_away, servicer.left, servicer.engine_died, hurry)
     finally:
         openai.stopping.begin()
         servicer.stop()
-        await _within(grace, servicer.left, hurry)
+        await _within(grace, servicer.left, servicer.engine_died, hurry)
         servicer.end()
         if hurry.is_set():
             openai.stopping.end()
@@ -215,17 +223,23 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
     return next(event for event in events if event.is_set())
 
 
-def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Settings) -> tuple[grpc.aio.Server, int]:
+def _grpc_server(
+    servicer: KeystrokeServicer, healthy: Health, gate: Gate, settings: Settings
+) -> tuple[grpc.aio.Server, int]:
+    silent_ms = round(settings.server.silent_client_seconds * 1000)
     server = grpc.aio.server(
         options=[
             # Without these two a client may send megabytes that nothing has read yet.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", 16384),
-            # All three are needed to notice a frozen client within seconds.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.http2.ping_timeout_ms", 10_000),
+            # All three are needed to notice a frozen client in time.
+            ("grpc.keepalive_time_ms", silent_ms * 3 // 4),
+            ("grpc.keepalive_timeout_ms", silent_ms // 4),
+            ("grpc.http2.ping_timeout_ms", silent_ms // 4),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
+            # Connections that say nothing, and those that have no stream.
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+            ("grpc.max_connection_idle_ms", IDLE_CONNECTION_SECONDS * 1000),
             # A bit more than we take: gRPC refuses what is beyond without a reason, so we do it.
             ("grpc.max_receive_message_length", settings.server.max_message_bytes + BEYOND_BYTES),
             ("grpc.so_reuseport", 0),
@@ -233,9 +247,14 @@ def _grpc_server(servicer: KeystrokeServicer, healthy: Health, settings: Setting
     )
     servicer.add_to(server)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    access, address = settings.access, _address(settings.server.host, settings.server.port)
+    if access.reflection:
+        Reflection(gate, settings, SERVICE_NAME).add_to(server)
     try:
-        port = server.add_insecure_port(address := _address(settings.server.host, settings.server.port))
+        if (certificate := ServerCertificate.of(access)) is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, certificate.credentials())
     except RuntimeError as error:
         raise ListenError(f"cannot listen on {address}; choose another with --port") from error
     return server, port

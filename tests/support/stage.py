@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from math import exp, log
 from typing import Any, TypeVar
 
+from forefill_service.access.caller import ANYBODY
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
@@ -174,7 +176,7 @@ class Stage:
         )
         if inert_reason:
             self.replica.inert_reason = inert_reason
-        self.runner = SessionRunner(self.backend, opening, self._send, tenant)
+        self.runner = SessionRunner(self.backend, opening, self._send, replace(ANYBODY, tenant=tenant))
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 
     @property

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
 from forefill_client.options import PregenerationMode, Sampling, WarmMode
-from forefill_service.engine.http.completions import Completion
+from forefill_service.engine.http.answers import Completion
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import EngineError
 
 from ..report.results import Reply
@@ -86,7 +87,8 @@ class OpenAIClient:
         last_at: float | None = None
         asked_at = ended_at = self._clock.now()
         body = _chat_body(self.model, [*talk, ("user", text)], max_tokens)
-        lines = self._endpoint.lines("/v1/chat/completions", body, {}, REQUEST_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS)
+        patience = Patience(REQUEST_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS)
+        lines = self._endpoint.lines("/v1/chat/completions", body, {}, patience)
         try:
             async with aclosing(lines):
                 async for line in lines:
@@ -95,6 +97,7 @@ class OpenAIClient:
                     if completion.has_last_part:  # it is given out with the usage, but came before it
                         last_at = last_at or now
                     if output is not None:
+                        patience.heard()
                         parts.append((last_at or now, output))
                         ended_at = now
         except EngineError as error:
@@ -108,9 +111,9 @@ class OpenAIClient:
             first_token_at=parts[0][0],
             ended_at=ended_at,
             pieces_at=tuple(at for at, output in parts if output.text),
-            prompt_tokens=completion.usage.get("prompt_tokens", 0),
+            prompt_tokens=completion.usage.prompt_tokens,
             cached_tokens=cached_tokens,
-            completion_tokens=completion.usage.get("completion_tokens", 0),
+            completion_tokens=completion.usage.completion_tokens,
             source="warm" if cached_tokens else "cold",
         )
 

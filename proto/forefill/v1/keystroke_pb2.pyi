@@ -169,6 +169,8 @@ class _ShedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShedReason
     """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
     SHED_REASON_FAILED: _ShedReason.ValueType  # 3
     """The engine refused the warm, or the text could not be rendered."""
+    SHED_REASON_QUOTA: _ShedReason.ValueType  # 4
+    """The caller's tokens of this minute are used up."""
 
 class ShedReason(_ShedReason, metaclass=_ShedReasonEnumTypeWrapper):
     """ShedReason is why a FLUSH was not warmed."""
@@ -181,6 +183,8 @@ SHED_REASON_PAYBACK: ShedReason.ValueType  # 2
 """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
 SHED_REASON_FAILED: ShedReason.ValueType  # 3
 """The engine refused the warm, or the text could not be rendered."""
+SHED_REASON_QUOTA: ShedReason.ValueType  # 4
+"""The caller's tokens of this minute are used up."""
 Global___ShedReason: _TypeAlias = ShedReason  # noqa: Y015
 
 class _GenerationSource:
@@ -343,11 +347,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_INVALID_SAMPLING: _ErrorReason.ValueType  # 13
     """Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
-    message names it, or has the engine's words. Correct it, or leave it out.
+    message names it, or says what the engine's refusal is about: the engine's own words are not passed on. Correct it, or
+    leave it out.
     """
     ERROR_REASON_TEMPLATE_REFUSED: _ErrorReason.ValueType  # 14
     """The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
-    its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+    the template's own reason, cut at 500 bytes. If a server of its own renders, that is the part of it that stands in the
+    template. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
     """
     ERROR_REASON_INVALID_OPEN: _ErrorReason.ValueType  # 15
     """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -422,8 +428,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again, with new ones and the draft.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 42
-    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
-    many open; the error message says which. Open again later.
+    """This caller wants too much; the error message says of what. At Open, of streams at once or in a short time, the stream
+    ends, RESOURCE_EXHAUSTED, with RetryInfo: open again later. At SUBMIT, of tokens, the session continues: SUBMIT again
+    after SessionError.retry_after_ms.
     """
     ERROR_REASON_SESSION_IDLE: _ErrorReason.ValueType  # 43
     """Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
@@ -432,6 +439,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 44
     """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
     says which. Send less.
+    """
+    ERROR_REASON_SESSION_TOO_OLD: _ErrorReason.ValueType  # 45
+    """Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+    again with the draft.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -483,11 +494,13 @@ ends, INVALID_ARGUMENT. Shorten the prompt.
 """
 ERROR_REASON_INVALID_SAMPLING: ErrorReason.ValueType  # 13
 """Stream ends, INVALID_ARGUMENT: a sampling value is out of range, or the engine cannot do what it asks for; the error
-message names it, or has the engine's words. Correct it, or leave it out.
+message names it, or says what the engine's refusal is about: the engine's own words are not passed on. Correct it, or
+leave it out.
 """
 ERROR_REASON_TEMPLATE_REFUSED: ErrorReason.ValueType  # 14
 """The chat template, or the engine before it, refused the conversation, failed, or took too long; the error message has
-its own reason, cut at 500 bytes. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
+the template's own reason, cut at 500 bytes. If a server of its own renders, that is the part of it that stands in the
+template. Session continues at SUBMIT; at Open the stream ends, INVALID_ARGUMENT.
 """
 ERROR_REASON_INVALID_OPEN: ErrorReason.ValueType  # 15
 """Stream ends, INVALID_ARGUMENT: another field of Open is not valid; the error message names it."""
@@ -562,8 +575,9 @@ ERROR_REASON_CREDENTIALS_EXPIRED: ErrorReason.ValueType  # 41
 again, with new ones and the draft.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
-"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
-many open; the error message says which. Open again later.
+"""This caller wants too much; the error message says of what. At Open, of streams at once or in a short time, the stream
+ends, RESOURCE_EXHAUSTED, with RetryInfo: open again later. At SUBMIT, of tokens, the session continues: SUBMIT again
+after SessionError.retry_after_ms.
 """
 ERROR_REASON_SESSION_IDLE: ErrorReason.ValueType  # 43
 """Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
@@ -572,6 +586,10 @@ on.
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 44
 """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
 says which. Send less.
+"""
+ERROR_REASON_SESSION_TOO_OLD: ErrorReason.ValueType  # 45
+"""Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+again with the draft.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -2311,6 +2329,7 @@ class SessionError(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     DRAFT_CODE_POINTS_FIELD_NUMBER: _builtins.int
     SENT_TEXT_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     reason: Global___ErrorReason.ValueType
     """Kind of error. Set by the server."""
     message: _builtins.str
@@ -2323,6 +2342,11 @@ class SessionError(_message.Message):
     """The part of the answer that was sent before it was interrupted: all GenerationDeltas together. Set by the server,
     only with ERROR_REASON_GENERATION_INTERRUPTED.
     """
+    retry_after_ms: _builtins.int
+    """Time after which to send the event again, in milliseconds: what an engine without room for it asked for, or until the
+    caller has tokens again. Set by the server, at most 3,600,000, only with ERROR_REASON_GENERATION_FAILED,
+    ERROR_REASON_GENERATION_INTERRUPTED and ERROR_REASON_RATE_LIMITED; 0 if nobody asked for anything.
+    """
     def __init__(
         self,
         *,
@@ -2331,10 +2355,11 @@ class SessionError(_message.Message):
         seq: _builtins.int = ...,
         draft_code_points: _builtins.int = ...,
         sent_text: _builtins.str = ...,
+        retry_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_code_points", b"draft_code_points", "message", b"message", "reason", b"reason", "sent_text", b"sent_text", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft_code_points", b"draft_code_points", "message", b"message", "reason", b"reason", "retry_after_ms", b"retry_after_ms", "sent_text", b"sent_text", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -120,13 +120,13 @@ class ChatEndpoint(Protocol):
     async def ids(self, conversation: Conversation) -> list[int] | None:
         """Return the ids that it would generate from; None if it does not say.
 
-        Raises Refusal(TEMPLATE_REFUSED) in the template's own words, EngineError if it cannot be asked.
+        Raises Refusal(TEMPLATE_REFUSED) with the template's own reason, EngineError if it cannot be asked.
         """
 
     def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Have the endpoint itself answer a conversation. It ends and fails as `Engine.generate` does.
 
-        Raises also Refusal(TEMPLATE_REFUSED) in the template's own words.
+        Raises also Refusal(TEMPLATE_REFUSED) with the template's own reason.
         """
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
@@ -176,15 +176,16 @@ class Engine(Protocol):
     async def check(self, sampling: Sampling, adapter: str) -> str:
         """Find out whether it can answer like this, as far as that is known before a prompt is.
 
-        Return the version of the adapter, "" if there is none, or none is known. Raises Refusal: INVALID_SAMPLING in
-        the engine's words, ADAPTER_NOT_FOUND; EngineError if the engine cannot be asked now.
+        Return the version of the adapter, "" if there is none, or none is known. Raises Refusal: INVALID_SAMPLING with
+        what the engine's refusal is about (`causes`), ADAPTER_NOT_FOUND; EngineError if it cannot be asked now.
         """
 
     def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         """Run one request. Closing the generator, or cancelling its reader, aborts it.
 
         Raises EngineRefused if only this request failed (EngineBusy if there was no room for it), EngineUnavailable if
-        the engine cannot be reached or was lost, EngineDied if it will never come back.
+        the engine cannot be reached, was lost or makes no sense, EngineDied if it will never come back. What they say
+        is for clients, too: words of forefill, never of the engine.
         """
 
     def openai_headers(self, route: str) -> dict[str, str]:

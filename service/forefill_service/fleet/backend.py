@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .idle_refresh import IdleRefresher
 from .metrics import Metrics
 from .placement import RULES
 from .replicas import Replica, Replicas
+from .shares import Shares
 from .typists import Typists
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,11 @@ Render = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The engines, the rules of their use, and the clock, sleep and threads that all sessions use."""
+    """The engines, the rules of their use, and the clock, sleep and threads that all sessions use.
+
+    The cache salts of tenants are made with `salt_key`. Unless a secret is given it is random, which costs nothing: an
+    engine in this process forgets its blocks when the server ends.
+    """
 
     replicas: Replicas
     settings: Settings
@@ -46,6 +52,8 @@ class Backend:
     guess_budget: GuessBudget
     typist: Callable[[str], Typist]
     idle_refresher: IdleRefresher
+    shares: Shares
+    salt_key: bytes
     hand_off_urls: HandOffUrls = HandOffUrls()
     sleep: Sleep = asyncio.sleep
     _said: set[str] = field(default_factory=set)
@@ -100,6 +108,8 @@ class Backend:
             guess_budget=GuessBudget(settings.pregeneration.waste),
             typist=typist or Typists(settings.pregeneration.final_characters).of_tenant,
             idle_refresher=IdleRefresher(max(1.0, settings.warming.touch_seconds / 4), clock, sleep),
+            shares=Shares.of(settings, clock),
+            salt_key=settings.access.cache_salt_secret.get_secret_value().encode() or secrets.token_bytes(32),
             hand_off_urls=HandOffUrls.of(settings, openai_address),
             sleep=sleep,
         )

@@ -2,7 +2,7 @@
 
 the engine says                                 the session
 it can                                          opens
-it has no such adapter, or refuses the sampling is refused, in the engine's words
+it has no such adapter, or refuses the sampling is refused, in words of ours
 nothing: it is down, busy, or does not answer   opens; SUBMIT finds out
 """
 

@@ -70,6 +70,15 @@ class Answerer:
 
         Raises EngineDied, and the Refusal of a write.
         """
+        share = self._owner.share
+        if seconds := share.quota_seconds:
+            why = "its tokens of this minute are used up"
+            return Failed(Refusal(Reason.RATE_LIMITED, why, retry_after_seconds=seconds))
+        try:
+            with interruption.here():
+                await share.answers.acquire()
+        except Interrupted:
+            return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
         self._backend.replicas.retries.generation()
         try:
             return await self._run(turn, generate, received_at, interruption)
@@ -77,6 +86,8 @@ class Answerer:
             if refusal.reason not in _OF_THE_PROMPT:
                 raise
             return Failed(refusal)
+        finally:
+            share.answers.release()
 
     async def _run(
         self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
@@ -231,8 +242,9 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        text = generate.answer_so_far + answer.text
-        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
+        finished = answer.finished(self._owner.book(balance), now)
+        self._owner.share.used(finished.prompt_tokens - finished.cached_tokens + finished.completion_tokens)
+        return Answered(finished, generate.answer_so_far + answer.text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""
@@ -244,11 +256,12 @@ class Answerer:
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:
-    # What an engine refuses may be said in words of the conversation, or of the answer.
-    log.info("an answer failed: %s", type(error).__name__ if isinstance(error, EngineRefused) else error)
-    if answer is None or not answer.first_token_at:
-        return Failed(Refusal(Reason.GENERATION_FAILED, _for_the_client(error)))
-    return Failed(Refusal(Reason.GENERATION_INTERRUPTED, _for_the_client(error)), answer.text)
+    log.info("an answer failed: %s", error)
+    begun = answer is not None and answer.first_token_at
+    reason = Reason.GENERATION_INTERRUPTED if begun else Reason.GENERATION_FAILED
+    wait = error.retry_after_seconds if isinstance(error, EngineBusy) else None
+    refusal = Refusal(reason, _for_the_client(error), retry_after_seconds=wait)
+    return Failed(refusal, answer.text if answer is not None and begun else "")
 
 
 def _for_the_client(error: EngineError) -> str:

@@ -9,7 +9,7 @@ from ..cache.prefill import Prefill, Room, Wait
 from ..cache.view import CacheView
 from ..chat.token_ids import TokenIds
 from ..engine import Priority, warm
-from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable
+from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, trace_without_message
 from ..fleet.replicas import Place
 from ..scheduling.admission import Permit, Shed
 from ..scheduling.deadlines import Due
@@ -59,6 +59,11 @@ class Piece:
         """Book that it was aborted: how far it came is unknown, so all that it was to compute counts."""
         self.give_up()
         self.turn.ledger.warmed(prefill.prefix, prefill.frontier, self.place)
+
+    def revoked(self) -> None:
+        """Book that it was aborted while it waited in the engine: nothing is computed."""
+        self.give_up()
+        self.turn.ledger.failed(0)
 
     def failed(self, prefill: Prefill) -> None:
         """Book that it failed."""
@@ -159,12 +164,12 @@ class Prefiller:
             found_tokens = await warm(place.replica.engine, ids, owner.cache_salt, place.route, owner.adapter)
         except asyncio.CancelledError:
             if permit.revoked.is_set():  # it still waited for a step
-                piece.give_up()
+                piece.revoked()
             else:
                 piece.aborted(prefill)
             raise
         except Exception as error:
-            log.debug("a warm failed: %s", error, exc_info=None if isinstance(error, EngineError) else error)
+            log.debug("a warm failed: %s", error if isinstance(error, EngineError) else trace_without_message(error))
             piece.failed(prefill)
             raise
         place.replica.admission.prefilled(permit, found_tokens)

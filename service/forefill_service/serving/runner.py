@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
+from ..access.caller import ANYBODY, Caller, Permission
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
@@ -65,7 +66,7 @@ class SessionRunner:
     """
 
     def __init__(
-        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], tenant: str = ""
+        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], caller: Caller = ANYBODY
     ) -> None:
         self._backend = backend
         self._opening = opening
@@ -74,9 +75,9 @@ class SessionRunner:
         self._session = Session(
             settings.sessions.max_draft_code_points,
             ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
-            offers_hand_off=backend.hand_off_urls.offered,
+            offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
-        self._owner = owner = Owner.of(backend, opening, tenant)
+        self._owner = owner = Owner.of(backend, opening, caller)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
@@ -93,6 +94,8 @@ class SessionRunner:
         self._stopping = False
         self._goes_away: float | None = None
         self._is_open = False
+        self.heard_at = backend.clock()
+        """When the last event came, or the last answer ended."""
 
     async def run(self, events: AsyncIterator[Event]) -> None:
         """Run the session on the events after its Open.
@@ -118,12 +121,16 @@ class SessionRunner:
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
-        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
-            self._tasks.end(Refusal(Reason.SERVER_STOPPING))
+        self.end_between_answers(Reason.SERVER_STOPPING)
 
     def end(self, reason: Reason) -> None:
         """End the session now, in the middle of an answer if one runs."""
         self._tasks.end(Refusal(reason))
+
+    def end_between_answers(self, reason: Reason) -> None:
+        """End the session now, unless an answer is running."""
+        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
+            self.end(reason)
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         if self._opening.continue_final_message and not self._backend.info.continues_messages:
@@ -158,6 +165,7 @@ class SessionRunner:
             await self._perform(self._session.receive(event), received_at)
 
     async def _perform(self, actions: list[Action], now: float) -> None:
+        self.heard_at = now
         for action in actions:
             match action:
                 case BeginTurn():
@@ -245,7 +253,8 @@ class SessionRunner:
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
-        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text))
+        wait = refusal.retry_after_seconds or 0.0
+        await self._send(SessionError(refusal.reason, str(refusal), seq, draft_code_points, sent_text, wait))
 
     async def _answer(self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption) -> None:
         ended = await self._answerer.run(turn, generate, received_at, interruption)

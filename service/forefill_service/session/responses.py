@@ -31,6 +31,7 @@ class ShedReason(Enum):
     LOAD = auto()
     PAYBACK = auto()
     FAILED = auto()
+    QUOTA = auto()
 
 
 class Source(Enum):
@@ -133,13 +134,17 @@ class HandedOff:
 
 @dataclass(frozen=True, slots=True)
 class SessionError:
-    """An event was not carried out; `sent_text` is the part of an interrupted answer that was sent."""
+    """An event was not carried out; `sent_text` is the part of an interrupted answer that was sent.
+
+    `retry_after_seconds` says when to send it again; 0 if nobody says.
+    """
 
     reason: Reason
     message: str
     seq: int
     draft_code_points: int
     sent_text: str = ""
+    retry_after_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,27 @@ from itertools import count
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
 
+from ..access.caller import Caller, Permission
+from ..access.gate import Gate
+from ..access.rates import Bucket
 from ..errors import Reason, Refusal, forget, trace_without_message
+from ..fleet import fair_queue
 from ..fleet.backend import Backend
-from ..fleet.fair_queue import Caller
 from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
 from .incoming import events_of
+from .open_sessions import OpenSessions
+from .reflection import credentials_of
 from .statuses import abort
 from .to_messages import response_to_message
 
 log = logging.getLogger(__name__)
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
+BURST_SECONDS = 10
+"""So many seconds' worth of events are read at once."""
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
@@ -36,9 +43,10 @@ class KeystrokeServicer:
     `engine_died` is set when the engine is lost for good, and `left` while there is no stream.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, gate: Gate | None = None) -> None:
         self._backend = backend
-        self._runners: set[SessionRunner] = set()
+        self._gate = gate or Gate.of(backend.settings.access)
+        self.open_sessions = OpenSessions(backend, self._gate)
         self._streams = 0
         self._stream_numbers = count(1)
         self._unopened: dict[asyncio.Timeout, None] = {}  # in the order in which they came
@@ -55,7 +63,11 @@ class KeystrokeServicer:
     @property
     def sessions(self) -> int:
         """The number of open sessions."""
-        return len(self._runners)
+        return len(self.open_sessions)
+
+    async def watch(self) -> None:
+        """End the sessions of callers who have left, and those that are too old or too silent, until cancelled."""
+        await self.open_sessions.run()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register with a server. Messages come as bytes: their size is checked before they are parsed."""
@@ -65,7 +77,7 @@ class KeystrokeServicer:
     def go_away(self, seconds: float) -> None:
         """Refuse new sessions, and tell the open ones to go away within so many seconds."""
         self._refuse_new()
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.go_away(seconds)
 
     def stop(self) -> None:
@@ -73,12 +85,12 @@ class KeystrokeServicer:
         self._refuse_new()
         if self.engine_died.is_set():
             self.end()
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.stop()
 
     def end(self) -> None:
         """End all sessions now."""
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.end(self._why_it_stops)
 
     @property
@@ -112,9 +124,10 @@ class KeystrokeServicer:
     async def _serve(self, context: Context) -> None:
         if self._stopping:
             raise Refusal(self._why_it_stops)
-        self._check_room()
-        tenant = self._tenant(context)
-        events = self._events(context, tenant)
+        self.open_sessions.check_room()
+        credentials = credentials_of(context, self._backend.settings)
+        caller = self._gate.for_tenant(await self._gate.admit(credentials, Permission.COMPOSE), credentials)
+        events = _paced(self._events(context, caller), self._backend)
         opening = await self._first(events)
         if self._stopping:
             raise Refusal(self._why_it_stops)
@@ -122,7 +135,7 @@ class KeystrokeServicer:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
             raise Refusal(Reason.NOT_OPEN)
-        self._check_room()
+        self.open_sessions.check_room()
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
@@ -135,39 +148,17 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._backend, opening, send, tenant)
-        del opening  # it may be long, and the session keeps what it needs
-        self._runners.add(runner)
-        self._backend.metrics.opened()
-        try:
-            await runner.run(events)
-        finally:
-            self._runners.discard(runner)
-            self._backend.metrics.closed()
+        with self._backend.shares.session(caller):
+            runner = SessionRunner(self._backend, opening, send, caller)
+            del opening  # it may be long, and the session keeps what it needs
+            with self.open_sessions.holding(runner, caller, credentials):
+                await runner.run(events)
 
-    def _events(self, context: Context, tenant: str) -> AsyncIterator[Event]:
-        """Return the events of a stream; what is long of them is made for its tenant, beside what its session makes."""
+    def _events(self, context: Context, caller: Caller) -> AsyncIterator[Event]:
+        """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
         limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
-        caller = Caller(tenant, f"messages of stream {next(self._stream_numbers)}")
-        return events_of(context.read, limits, partial(self._backend.render, caller=caller))
-
-    def _check_room(self) -> None:
-        """Raise Refusal if there is no room for one more session."""
-        if self.sessions >= self._backend.settings.sessions.max_open:
-            raise Refusal(Reason.TOO_MANY_SESSIONS)
-
-    def _tenant(self, context: Context) -> str:
-        """Return the tenant named by the proxy in front; "" if there is only one.
-
-        Raises Refusal if it names none, or if more than one is named: then one of them is the caller's own word.
-        """
-        key = self._backend.settings.sessions.tenant_metadata_key.lower()
-        if not key:
-            return ""
-        named = [str(value) for name, value in context.invocation_metadata() or () if name == key]
-        if len(named) != 1 or not named[0]:
-            raise Refusal(Reason.TENANT_UNKNOWN)
-        return named[0]
+        line = fair_queue.Caller(caller.key, f"messages of stream {next(self._stream_numbers)}")
+        return events_of(context.read, limits, partial(self._backend.render, caller=line))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
@@ -203,3 +194,14 @@ class KeystrokeServicer:
 def _end_now(waiting: asyncio.Timeout) -> None:
     if not waiting.expired():
         waiting.reschedule(asyncio.get_running_loop().time())
+
+
+async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterator[Event]:
+    """Yield events no faster than one session may send them. Others stay unread, so that the client has to wait."""
+    per_second = backend.settings.limits.events_per_second
+    bucket = Bucket(per_second, BURST_SECONDS * per_second, backend.clock)
+    async for event in events:
+        if seconds := bucket.take():
+            await backend.sleep(seconds)
+        yield event
+        del event  # it may be long, and the next may not come for hours

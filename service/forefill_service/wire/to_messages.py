@@ -104,6 +104,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     seq=response.seq,
                     draft_code_points=response.draft_code_points,
                     sent_text=response.sent_text,
+                    retry_after_ms=round(1000 * response.retry_after_seconds),
                 )
             )
 

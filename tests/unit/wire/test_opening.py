@@ -147,7 +147,7 @@ async def test_streams_that_send_nothing_take_nobodys_place(
 async def test_where_a_proxy_names_the_tenant_nobody_else_does(
     engine: FakeEngine, named: list[tuple[str, str]]
 ) -> None:
-    settings = Settings(port=0, metrics_port=-1, tenant_metadata_key="X-Tenant")
+    settings = Settings(port=0, metrics_port=-1, tenant_metadata_key="x-tenant", insecure=True)
     async with (
         running_server([engine], settings) as server,
         grpc.aio.insecure_channel(server.address) as channel,

@@ -31,10 +31,11 @@ class RemoteChatEndpoint:
     async def ids(self, conversation: Conversation) -> list[int] | None:
         """Return the ids that the server would generate from; None if it does not say.
 
-        Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG) in the server's words, EngineError.
+        Raises Refusal (TEMPLATE_REFUSED with the template's reason if it is known, PROMPT_TOO_LONG), EngineError.
         """
         self._require_up()
-        return await self._client.chat_ids.of(conversation)
+        with self._monitor.doubting():
+            return await self._client.chat_ids.of(conversation)
 
     async def generate(self, request: ChatRequest) -> AsyncGenerator[Output, None]:
         """Have the server answer a conversation.

@@ -20,19 +20,19 @@ Sources: `vllm.entrypoints.scale_out.render`, `vllm.entrypoints.serve.tokenize` 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ...chat.messages import Conversation
-from ...chat.template import without_the_chat
-from ...errors import EngineBusy, EngineRefused, Reason, Refusal
+from ...errors import EngineBusy, EngineNonsense, EngineRefused, Reason, Refusal
 from ..base import ONE_TOKEN, ChatRequest, Priority
 from ..probes import RENDERING_PROBE, TOOL
-from .completions import CHAT_COMPLETIONS, NotOffered, NotServed, chat_body, said
+from .completions import CHAT_COMPLETIONS, chat_body, said
 from .endpoint import completed
+from .failures import NotOffered, NotServed, PromptTooLong
+from .fields import MOST, Fields, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from .endpoint import Endpoint
 
@@ -43,16 +43,30 @@ TOKENIZE = "/tokenize"
 
 _NO_CALLS: dict[str, str] = {"tool_choice": "none"}
 _TOOL_PROBE = Conversation((RENDERING_PROBE,), tools=(TOOL,))
-_TOO_LONG = "maximum context length"
-"""All releases of vLLM say so of a prompt that is longer than the context."""
+_IDS = ("token_ids", "tokens", "prompt_token_ids")
+"""What the field is called: at `render`, at `/tokenize`, and in older releases."""
 
 
 class ChatIds:
-    """Asks one server for ids, on the paths that it was found to offer. `harmony`: the model's chats are Harmony's."""
+    """Asks one server for ids, on the paths that it was found to offer.
 
-    def __init__(self, endpoint: Endpoint, model: str, *, harmony: bool = False) -> None:
+    `harmony` says that the model's chats are Harmony's. Ids are below `vocabulary`, None if unknown. `reasons` are
+    those that the model's template gives for a refusal.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        *,
+        harmony: bool = False,
+        vocabulary: int | None = None,
+        reasons: Collection[str] = (),
+    ) -> None:
         self._endpoint = endpoint
         self._model = model
+        self._below = vocabulary or MOST
+        self._reasons = reasons
         self._paths = [RENDER] if harmony else [RENDER, TOKENIZE]
         self._tokenizes_tools = True
         self._tool_choice: dict[str, str] | None = None
@@ -60,8 +74,8 @@ class ChatIds:
     async def of(self, conversation: Conversation) -> list[int] | None:
         """Return the ids that the chat endpoint would generate from; None if the server does not say.
 
-        Raises Refusal (TEMPLATE_REFUSED, PROMPT_TOO_LONG) in the server's words, NotServed, EngineBusy,
-        EngineUnavailable.
+        Raises Refusal (TEMPLATE_REFUSED with the template's reason if it is known, PROMPT_TOO_LONG), NotServed,
+        EngineBusy, EngineUnavailable.
         """
         choice = await self.tool_choice(conversation)
         for path in self._paths_for(conversation):
@@ -129,7 +143,7 @@ class ChatIds:
         """Return the ids that one path says; None if the server does not offer it."""
         question = _question(path, conversation, self._model) | choice
         try:
-            return _ids_in(await self._endpoint.text(path, QUESTION_SECONDS, question))
+            return self._ids_in(await self._endpoint.text(path, QUESTION_SECONDS, question, self._reasons))
         except NotServed as refused:
             if path == TOKENIZE and not isinstance(refused, NotOffered):
                 raise
@@ -153,6 +167,20 @@ class ChatIds:
             return None if isinstance(refused, NotServed) else []
         return made
 
+    def _ids_in(self, text: str) -> list[int] | None:
+        """Return the ids in a response of either path; None if it is none of theirs. Raises EngineNonsense."""
+        try:
+            response = parsed(text.encode(), "its ids")
+        except EngineNonsense:
+            return None
+        if isinstance(response, list) and len(response) == 2:  # older releases: the conversation, and its one prompt
+            response = response[1][0] if isinstance(response[1], list) and response[1] else None
+        if not isinstance(response, dict):
+            return None
+        fields = Fields(response, "its prompt")
+        ids = next((ids for name in _IDS if (ids := fields.ids(name, self._below)) is not None), ())
+        return list(ids) or None
+
     def _paths_for(self, conversation: Conversation) -> list[str]:
         beyond_tokenize = conversation.documents or conversation.reasoning_effort
         if beyond_tokenize or (conversation.tools and not self._tokenizes_tools):
@@ -166,24 +194,10 @@ class ChatIds:
 
 def refusal(refused: EngineRefused) -> Refusal:
     """Return what a session is told of a server's refusal to render its conversation."""
-    words = without_the_chat(str(refused))
-    return Refusal(Reason.PROMPT_TOO_LONG if _TOO_LONG in words else Reason.TEMPLATE_REFUSED, words)
+    too_long = isinstance(refused, PromptTooLong)
+    return Refusal(Reason.PROMPT_TOO_LONG if too_long else Reason.TEMPLATE_REFUSED, str(refused))
 
 
 def _question(path: str, conversation: Conversation, model: str) -> dict[str, Any]:
     asked = said(conversation, model)
     return {"add_generation_prompt": True} | asked if path == TOKENIZE else asked
-
-
-def _ids_in(text: str) -> list[int] | None:
-    """Return the ids in a response of either path; None if it is none of theirs."""
-    try:
-        response = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(response, list) and len(response) == 2:  # older releases: the conversation, and its one prompt
-        response = response[1][0] if isinstance(response[1], list) and response[1] else None
-    if not isinstance(response, dict):
-        return None
-    ids = next((response[name] for name in ("token_ids", "tokens", "prompt_token_ids") if name in response), None)
-    return ids if isinstance(ids, list) and ids else None

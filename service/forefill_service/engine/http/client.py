@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineBusy, EngineRefused
 from ..base import ONE_TOKEN, RANK_HEADER, ChatRequest, Priority, Request
+from ..causes import NO_MODEL
+from .answers import Bounds
 from .chat_ids import ChatIds
-from .completions import CHAT_COMPLETIONS, COMPLETIONS, NotOffered, NotServed, body, chat_body
+from .completions import CHAT_COMPLETIONS, COMPLETIONS, body, chat_body
 from .discovery import cards_of, difference, metrics_of
 from .endpoint import completed
+from .failures import NotOffered, NotServed
 from .logprobs import LogprobsReader
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from ...settings import Settings
     from .discovery import ServedModel
     from .endpoint import Endpoint
+    from .model_cards import ModelCard
     from .vllm_metrics import MetricsSnapshot
 
 
@@ -66,7 +70,7 @@ class ServerClient:
                 async for _ in outputs:
                     pass
 
-    async def cards(self) -> Sequence[dict[str, Any]]:
+    async def cards(self) -> Sequence[ModelCard]:
         """Return what the server lists: models, and LoRA adapters. Raises EngineError."""
         return await cards_of(self.endpoint)
 
@@ -109,8 +113,9 @@ class ServerClient:
     def _completed(
         self, path: str, asked: dict[str, Any], request: Request | ChatRequest
     ) -> AsyncGenerator[Output, None]:
-        settings = self._settings.remote
+        settings, info = self._settings.remote, self.served.info
         warm, likeliest = request.priority is Priority.WARM, request.sampling.logprobs
+        prompt_tokens = len(request.prompt_ids) if isinstance(request, Request) else None
         return completed(
             self.endpoint,
             path,
@@ -119,11 +124,22 @@ class ServerClient:
             settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
             settings.token_timeout_seconds,
             cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,
-            logprobs=None if likeliest is None else LogprobsReader(likeliest, self.served.chat.text_of),
+            logprobs=None if likeliest is None else self._logprobs_reader(likeliest),
+            bounds=Bounds(info.vocabulary, info.context_tokens, prompt_tokens),
         )
 
     def _new_chat_ids(self) -> ChatIds:
-        return ChatIds(self.endpoint, self.served.info.model, harmony=self.served.harmony)
+        served = self.served
+        return ChatIds(
+            self.endpoint,
+            served.info.model,
+            harmony=served.harmony,
+            vocabulary=served.info.vocabulary,
+            reasons=served.reasons,
+        )
+
+    def _logprobs_reader(self, likeliest: int) -> LogprobsReader:
+        return LogprobsReader(likeliest, self.served.chat.text_of, self.served.info.vocabulary)
 
     def headers(self, route: str) -> dict[str, str]:
         """Return the headers that lead a request of a route to where its others go."""
@@ -142,5 +158,5 @@ def _refused_with_its_adapter(request: Request | ChatRequest) -> Iterator[None]:
         yield
     except NotOffered as refused:
         if request.adapter:
-            raise EngineRefused(str(refused)) from refused
+            raise EngineRefused(NO_MODEL) from refused
         raise

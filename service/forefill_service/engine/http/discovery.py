@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from ...errors import EngineBusy, EngineRefused, EngineStartError, EngineUnavailable
 from ..base import ONE_TOKEN, EngineInfo, Priority, Request
 from ..probes import CONVERSATIONS, filler_ids
+from .answers import Bounds
 from .chat_ids import QUESTION_SECONDS, ChatIds
 from .completions import COMPLETIONS, body
 from .endpoint import Endpoint, completed
+from .model_cards import ModelCard, cards_in
 from .served_chat import compare, rendered_by, served_chat
 from .vllm_metrics import MetricsSnapshot, parse_metrics
 
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _MEASURED_AT = (1023, 767, 639, 575)
 """Lengths in tokens that distinguish all block sizes up to 512."""
+_MOST_NAMES = 20
+"""How many models an error lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class ServedModel:
     """A model, and whether its servers take priorities and report cached tokens.
 
     `harmony` says whether its chats are rendered without the template; `agreed` names the conversations
-    (`CONVERSATIONS`) of which forefill and the first server make the same ids.
+    (`CONVERSATIONS`) of which forefill and the first server make the same ids. `reasons` are those that its template
+    gives for a refusal.
     """
 
     info: EngineInfo
@@ -46,6 +51,7 @@ class ServedModel:
     reports_cached_tokens: bool
     harmony: bool = False
     agreed: frozenset[str] = frozenset(CONVERSATIONS)
+    reasons: frozenset[str] = frozenset()
 
 
 async def discover(endpoint: Endpoint, settings: Settings) -> ServedModel:
@@ -66,10 +72,10 @@ async def difference(endpoint: Endpoint, served: ServedModel, settings: Settings
 
     `ids` asks that server for ids. Raises EngineError if the server does not say.
     """
-    card = next((card for card in await cards_of(endpoint) if card.get("id") == served.info.model), None)
+    card = next((card for card in await cards_of(endpoint) if card.id == served.info.model), None)
     if card is None:
         return f"it does not serve {served.info.model}"
-    context_tokens, needed = int(card.get("max_model_len") or 0), served.info.context_tokens
+    context_tokens, needed = card.context_tokens, served.info.context_tokens
     if 0 < context_tokens < needed:
         return f"its context is {context_tokens} tokens, not {needed}; --context-tokens can lower it for all"
     metrics = None if settings.remote.router else await metrics_of(endpoint, QUESTION_SECONDS)
@@ -100,12 +106,11 @@ class _Discovery:
 
     async def run(self) -> ServedModel:
         card = await self._card()
-        self._model = str(card["id"])
-        name = self._settings.engine.model or str(card.get("root") or self._model)
-        chat, harmony, agreed, vocabulary = await served_chat(
-            self._endpoint, self._model, name, self._settings.engine.chat_template
-        )
-        context_tokens = self._settings.engine.context_tokens or int(card.get("max_model_len") or 0)
+        self._model = card.id
+        name = self._settings.engine.model or card.root or self._model
+        chats = await served_chat(self._endpoint, self._model, name, self._settings.engine.chat_template)
+        chat, harmony = chats.chat, chats.harmony
+        context_tokens = self._settings.engine.context_tokens or card.context_tokens
         if not context_tokens:
             raise EngineStartError(f"{self._endpoint.url} does not report the model's context; set --context-tokens")
         prompt = filler_ids(chat, min(_MEASURED_AT[0] + 1, context_tokens - 2))
@@ -126,17 +131,17 @@ class _Discovery:
             cache_blocks,
             caches=self._settings.remote.router_workers,
             continues_messages=not harmony,
-            vocabulary=vocabulary,
+            vocabulary=chats.vocabulary,
         )
-        return ServedModel(info, chat, priorities, cached_tokens, harmony, agreed)
+        return ServedModel(info, chat, priorities, cached_tokens, harmony, chats.agreed, chats.reasons)
 
-    async def _card(self) -> dict[str, str | int]:
+    async def _card(self) -> ModelCard:
         cards = await cards_of(self._endpoint)
         wanted = self._settings.remote.served_model
         for card in cards:
-            if not wanted or card.get("id") == wanted:
+            if not wanted or card.id == wanted:
                 return card
-        names = ", ".join(str(card.get("id")) for card in cards) or "nothing"
+        names = ", ".join(card.id for card in cards[:_MOST_NAMES]) or "nothing"
         raise EngineStartError(f"{self._endpoint.url} serves {names}, not {wanted!r}; set --served-model")
 
     async def _cached_tokens(
@@ -146,7 +151,8 @@ class _Discovery:
         cached = None
         asked = body(request, self._model, 1, priorities=True)
         headers = {self._settings.remote.affinity_header: salt}
-        async for output in completed(self._endpoint, COMPLETIONS, asked, headers, QUESTION_SECONDS, QUESTION_SECONDS):
+        limits, bounds = (QUESTION_SECONDS, QUESTION_SECONDS), Bounds(prompt_tokens=len(ids))
+        async for output in completed(self._endpoint, COMPLETIONS, asked, headers, *limits, bounds=bounds):
             cached = output.cached_tokens
         return cached
 
@@ -189,9 +195,9 @@ class _Discovery:
             )
 
 
-async def cards_of(endpoint: Endpoint) -> Sequence[dict[str, str | int]]:
+async def cards_of(endpoint: Endpoint) -> Sequence[ModelCard]:
     """Return what a server lists: its models, and their LoRA adapters. Raises EngineError."""
-    return (await endpoint.json("/v1/models", QUESTION_SECONDS)).get("data") or []
+    return cards_in(await endpoint.json("/v1/models", QUESTION_SECONDS))
 
 
 def block_size_of(found: dict[int, int]) -> int | None:

@@ -12,7 +12,7 @@ from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineError, EngineUnavailable, EngineUnreachable
-from .completions import NotServed
+from .failures import NotServed
 from .pulse import Pulse
 from .vllm_metrics import ServerWork
 
@@ -48,7 +48,7 @@ class ServerMonitor:
         self._reported_down = False
 
     async def watched(self, outputs: AsyncGenerator[Output, None]) -> AsyncGenerator[Output, None]:
-        """Pass on the parts of an answer; each is a sign of life. Raises what `our_request` does."""
+        """Pass on the parts of an answer; each is a sign of life. Raises what `doubting` does."""
         with self.our_request():
             async with aclosing(outputs):
                 async for output in outputs:
@@ -57,11 +57,20 @@ class ServerMonitor:
 
     @contextmanager
     def our_request(self) -> Iterator[None]:
-        """Count the block as a request of ours, and take a failure of it as a reason to probe at once.
+        """Count the block as a request of ours, and take a failure of it as `doubting` does."""
+        self.work.ours += 1
+        try:
+            with self.doubting():
+                yield
+        finally:
+            self.work.ours -= 1
+
+    @contextmanager
+    def doubting(self) -> Iterator[None]:
+        """Take a failure of the block, or an answer that makes no sense, as a reason to probe at once.
 
         Raises EngineUnavailable in place of NotServed: another server may take the request.
         """
-        self.work.ours += 1
         try:
             yield
         except EngineUnavailable as error:
@@ -72,8 +81,6 @@ class ServerMonitor:
         except NotServed as refused:
             self._probe_now.set()
             raise EngineUnavailable(str(refused)) from refused
-        finally:
-            self.work.ours -= 1
 
     def heard(self) -> None:
         """Record a sign of life."""

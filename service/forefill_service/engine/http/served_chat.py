@@ -38,13 +38,14 @@ class ServedChat(NamedTuple):
     """A fast path to the chats of a server, and the names of the conversations (`CONVERSATIONS`) on which they agree.
 
     `harmony` says whether the server renders them in OpenAI's Harmony format, without the template. Ids of the model's
-    tokens are below `vocabulary`, None if unknown.
+    tokens are below `vocabulary`, None if unknown. `reasons` are those that the template gives for a refusal.
     """
 
     chat: Chat
     harmony: bool = False
     agreed: frozenset[str] = frozenset(CONVERSATIONS)
     vocabulary: int | None = None
+    reasons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
             "to the server's tokenizer and --chat-template to its template"
         )
     _log_costs(endpoint.url, ids, comparison)
-    return ServedChat(chat, harmony, frozenset(comparison.agreed), _vocabulary(config, tokenizer))
+    return ServedChat(chat, harmony, frozenset(comparison.agreed), _vocabulary(config, tokenizer), _reasons(sources))
 
 
 async def rendered_by(ids: ChatIds) -> dict[str, list[int] | None]:
@@ -130,6 +131,12 @@ def _chat(tokenizer: Any, source: str, with_tools: str, content_format: ContentF
 
     tool_template = Template(with_tools, content_format, variables_of(with_tools))
     return HfChat(tokenizer, source, content_format, variables_of(source), tool_template)
+
+
+def _reasons(templates: tuple[str, ...]) -> frozenset[str]:
+    from ..template_variables import reasons_of
+
+    return frozenset().union(*map(reasons_of, templates))
 
 
 def _template(tokenizer: Any, file: Path | None, tools: list[Any] | None = None) -> str:

@@ -1,11 +1,13 @@
-"""A vLLM server's `/metrics`: its load, and the configuration of its cache."""
+"""A vLLM server's `/metrics`: its load, and the configuration of its cache. Numbers that cannot be are passed over."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..base import EngineLoad
+from .fields import MOST
 
 _ADDED_UP = {
     "vllm:num_requests_running": "running",
@@ -15,6 +17,10 @@ _ADDED_UP = {
     "vllm:generation_tokens_total": "tokens",
     "vllm:prefix_cache_hits_total": "hits",
 }
+_MOST_LINES = 2_000
+"""A server has about ten of them for each engine inside."""
+_MOST_VALUE = 2.0**53
+_MOST_DIGITS = 10
 _OF_INTEREST = (*_ADDED_UP, "vllm:kv_cache_usage_perc", "vllm:cache_config_info", "process_start_time_seconds")
 
 
@@ -95,15 +101,19 @@ def parse_metrics(text: str, rank: int | None = None) -> MetricsSnapshot:
     """
     snapshot = MetricsSnapshot()
     # A large server reports thousands of lines, so those that are not needed are dropped before parsing.
-    lines = "\n".join(line for line in text.splitlines() if line.startswith(_OF_INTEREST)) + "\n"
-    for family in text_string_to_metric_families(lines):
+    lines = [line for line in text.splitlines() if line.startswith(_OF_INTEREST)]
+    if len(lines) > _MOST_LINES:
+        raise ValueError("too many metrics")
+    for family in _families(lines):
         for sample in family.samples:
             if rank is not None and sample.labels.get("engine", str(rank)) != str(rank):
+                continue
+            if not 0 <= sample.value < _MOST_VALUE:
                 continue
             if name := _ADDED_UP.get(sample.name):
                 setattr(snapshot, name, getattr(snapshot, name) + sample.value)
             elif sample.name == "vllm:kv_cache_usage_perc":
-                snapshot.cache_usage = max(snapshot.cache_usage, sample.value)
+                snapshot.cache_usage = min(1.0, max(snapshot.cache_usage, sample.value))
             elif sample.name == "vllm:cache_config_info":
                 snapshot.cache = dict(sample.labels)
             elif sample.name == "process_start_time_seconds":
@@ -111,5 +121,15 @@ def parse_metrics(text: str, rank: int | None = None) -> MetricsSnapshot:
     return snapshot
 
 
+def _families(lines: list[str]) -> list[Metric]:
+    try:
+        return list(text_string_to_metric_families("\n".join(lines) + "\n"))
+    except Exception as error:  # whatever a parser of foreign text raises
+        raise ValueError("not metrics") from error
+
+
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    """Return a label that is a count; None for any other."""
+    if not text or len(text) > _MOST_DIGITS or not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if 0 < int(text) < MOST else None

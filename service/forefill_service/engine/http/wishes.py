@@ -1,9 +1,9 @@
 """Whether a server can answer as a session wishes, asked when the session opens.
 
 vLLM validates a request before it runs it, so the sampling is sent with a request for one token: a server that refuses
-it says why, one that accepts it has compiled a grammar by the first SUBMIT. Servers ignore fields that they do not
-know, so a structure might be ignored in silence: each is first sent an empty one, which vLLM refuses. What a server
-has accepted it is not asked again, until it has started again.
+it says why, which is passed on in words of ours (`causes`), and one that accepts it has compiled a grammar by the first
+SUBMIT. Servers ignore fields that they do not know, so a structure might be ignored in silence: each is first sent an
+empty one, which vLLM refuses. What a server has accepted it is not asked again, until it has started again.
 """
 
 from __future__ import annotations
@@ -55,14 +55,16 @@ class Wishes:
             raise EngineSlow(f"{self._client.name} did not answer within {self._seconds:g} s") from None
 
     async def _version(self, adapter: str) -> str:
-        cards = await self._client.cards()
-        names = [str(card.get("id")) for card in cards if card.get("id") != self._client.served.info.model]
-        if adapter not in names:
-            raise Refusal(Reason.ADAPTER_NOT_FOUND, f"it has {', '.join(names) or 'none'}")
-        return next(str(card.get("root") or "") for card in cards if card.get("id") == adapter)
+        with self._monitor.doubting():
+            cards = await self._client.cards()
+        versions = {card.id: card.root for card in cards if card.id != self._client.served.info.model}
+        if adapter not in versions:
+            raise Refusal(Reason.ADAPTER_NOT_FOUND)  # which it has is for those who may see the server's own list
+        return versions[adapter]
 
     async def _check_structures(self) -> None:
-        self._knows_structures = await self._client.knows_structures()
+        with self._monitor.doubting():
+            self._knows_structures = await self._client.knows_structures()
         if not self._knows_structures:
             raise Refusal(
                 Reason.INVALID_SAMPLING, "this vLLM server does not know structured outputs; it needs a later release"

@@ -5,10 +5,13 @@ So one that cannot be loaded is refused at Open. A request would take all of vLL
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ...errors import EngineDied, Reason, Refusal
 from ..one_line import one_line
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +43,8 @@ class Adapters:
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process has died") from error
         except Exception as error:  # a file may be anything
-            raise Refusal(Reason.ADAPTER_NOT_FOUND, one_line(error, type(error).__name__)) from error
+            log.warning("the adapter %s cannot be loaded: %s", name, one_line(error, type(error).__name__))
+            raise Refusal(Reason.ADAPTER_NOT_FOUND, "the engine cannot load it; the server's log says why") from error
         self.loaded[name] = request
 
     def request(self, name: str) -> LoRARequest:

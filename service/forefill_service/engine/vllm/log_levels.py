@@ -1,8 +1,10 @@
-"""What vLLM's server does to the logs of the whole process, undone."""
+"""What vLLM does to the logs of the whole process, undone."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_TEMPLATES = "vllm.renderers.hf"
 
 
 @contextmanager
@@ -20,3 +22,14 @@ def root_log_levels_kept() -> Iterator[None]:
         root.setLevel(level)
         for handler, of_handler in of_handlers:
             handler.setLevel(of_handler)
+
+
+def leave_out_what_templates_say() -> None:
+    """Keep vLLM from logging why a template refuses messages: the text of such an error may repeat what was typed."""
+    logger = logging.getLogger(_TEMPLATES)
+    if _says_nothing_of_a_refusal not in logger.filters:
+        logger.addFilter(_says_nothing_of_a_refusal)
+
+
+def _says_nothing_of_a_refusal(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Chat template rejected")

@@ -20,6 +20,7 @@ from ...chat.openai_form import chat_fields
 from ...chat.template import without_the_chat
 from ...errors import EngineRefused, EngineStartError, Reason, Refusal
 from ..one_line import one_line
+from .log_levels import leave_out_what_templates_say
 from .splitter import VllmSplitter
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class VllmRendering:
         from vllm.renderers.chat_utils import load_chat_template
         from vllm.renderers.online_renderer import OnlineRenderer
 
+        leave_out_what_templates_say()
         self._splits_calls = bool(tool_call_parser)
         config, renderer = vllm.vllm_config, _OnThisThread(vllm.renderer)
         template = load_chat_template(template_file) if template_file else None
@@ -169,7 +171,7 @@ class VllmRendering:
         except Exception as error:  # a template may raise anything, on anything, and so may Harmony
             raise Refusal(Reason.TEMPLATE_REFUSED, one_line(error, type(error).__name__)) from error
         if not isinstance(rendered, tuple):
-            raise Refusal(Reason.TEMPLATE_REFUSED, rendered.error.message)
+            raise Refusal(Reason.TEMPLATE_REFUSED, rendered.error.message[:_MOST_CHARACTERS])
         [engine_input] = rendered[1]
         return list(engine_input["prompt_token_ids"])
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...errors import EngineSlow, Reason, Refusal
-from ..one_line import one_line
+from ..causes import cause_of_error
 from .chat_endpoint import on_a_new_thread
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Validation:
     async def validate(self, make: Callable[[], SamplingParams]) -> None:
         """Have vLLM say what it thinks of the parameters that this makes.
 
-        Raises Refusal: INVALID_SAMPLING in vLLM's words, or if it takes too long; TOO_MANY_SESSIONS if it is never this
-        one's turn.
+        Raises Refusal: INVALID_SAMPLING with what vLLM's refusal is about, or if it takes too long; TOO_MANY_SESSIONS
+        if it is never this one's turn.
         """
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -57,7 +57,7 @@ class Validation:
             cause = "vLLM needs too long to check it; make the structure simpler"
             raise Refusal(Reason.INVALID_SAMPLING, cause) from None
         except Exception as error:  # grammars are parsed by several libraries
-            raise Refusal(Reason.INVALID_SAMPLING, one_line(error, type(error).__name__)) from error
+            raise Refusal(Reason.INVALID_SAMPLING, cause_of_error(error)) from error
 
     def _check(self, make: Callable[[], SamplingParams]) -> None:
         for again in (False, True):
