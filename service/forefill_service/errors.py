@@ -151,6 +151,7 @@ def forget(error: BaseException) -> None:
             traceback.clear_frames(one.__traceback__)
             one.__traceback__ = None
             rest += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+            rest += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
 
 
 def trace_without_message(error: BaseException) -> str:

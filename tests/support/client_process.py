@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from forefill_client import AsyncClient, Sampling
@@ -32,11 +32,14 @@ async def run(address: str, typing: int, reading: int) -> None:
 
 @asynccontextmanager
 async def client_process(
-    address: str, *, typing: int = 0, reading: int = 0
+    address: str, *, typing: int = 0, reading: int = 0, run_by: Sequence[str] = ()
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run them until the block ends, or the test has ended them; it begins when all of them are at work."""
+    """Run them until the block ends, or the test has ended them; it begins when all of them are at work.
+
+    `run_by` is a command that runs another in other surroundings.
+    """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        *(*run_by, sys.executable),
         *("-m", __name__, address, "--typing", str(typing), "--reading", str(reading)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -92,6 +92,12 @@ class Context:
         self.reads = 0
         self._before_open = before_open
 
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {}
+
     async def read(self) -> bytes:
         self.reads += 1
         if self.reads > 1:

@@ -1,7 +1,6 @@
 """The sessions that are open, and the watch that ends those of callers who may not stay, the old, and the silent."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +34,6 @@ class OpenSessions:
 
     backend: Backend
     gate: Gate
-    now: Callable[[], float] = time.time
     _open: set[OpenSession] = field(default_factory=set)
 
     def __len__(self) -> int:
@@ -84,8 +82,7 @@ class OpenSessions:
             runner.end_between_answers(Reason.SESSION_TOO_OLD)
 
     async def _may_stay(self, session: OpenSession, now: float) -> bool:
-        expires_at = session.caller.expires_at
-        if expires_at is not None and self.now() >= expires_at:
+        if self.gate.has_expired(session.caller):
             return False
         if now - session.checked_at < CHECK_SECONDS:
             return True

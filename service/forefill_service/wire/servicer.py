@@ -16,6 +16,7 @@ from ..access.rates import Bucket
 from ..errors import Reason, Refusal, forget, trace_without_message
 from ..fleet.backend import Backend
 from ..fleet.fair_queue import Line
+from ..fleet.streams import StreamRecord
 from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
@@ -106,22 +107,25 @@ class KeystrokeServicer:
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
+        stream = self._backend.stream(context.invocation_metadata())
         try:
-            await self._serve(context)
+            await self._serve(context, stream)
+            stream.ended()
         except Refusal as refusal:
             forget(refusal)
-            await self._abort(context, refusal)
+            await self._abort(context, stream, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
             forget(error)
-            await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+            await self._abort(context, stream, Refusal(Reason.INTERNAL), error_id)
         finally:
+            stream.close()
             self._streams -= 1
             if not self._streams:
                 self.left.set()
 
-    async def _serve(self, context: Context) -> None:
+    async def _serve(self, context: Context, stream: StreamRecord) -> None:
         if self._stopping:
             raise Refusal(self._why_it_stops)
         self.open_sessions.check_room()
@@ -149,7 +153,7 @@ class KeystrokeServicer:
                 raise Refusal(Reason.ABORTED) from None
 
         with self._backend.shares.session(caller):
-            runner = SessionRunner(self._backend, opening, send, caller)
+            runner = SessionRunner(self._backend, opening, send, caller, stream)
             del opening  # it may be long, and the session keeps what it needs
             with self.open_sessions.holding(runner, caller, credentials):
                 await runner.run(events)
@@ -184,8 +188,8 @@ class KeystrokeServicer:
         finally:
             self._unopened.pop(waiting, None)
 
-    async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
-        self._backend.metrics.refused(refusal.reason)
+    async def _abort(self, context: Context, stream: StreamRecord, refusal: Refusal, error_id: str = "") -> None:
+        stream.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
         await abort(context, refusal, error_id)

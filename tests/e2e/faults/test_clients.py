@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 
+from tests.support import black_hole
 from tests.support.bad_network import bad_network
 from tests.support.client_process import client_process
 from tests.support.metrics_page import metrics, seconds_until
@@ -81,6 +83,17 @@ async def test_a_network_that_swallows_everything(figure: Figure) -> None:
             network.stalls()
             figure("noticed, of 4 s that are allowed", f"{await seconds_until(page, SESSIONS, 0):.2f} s")
             await works(server.address)
+
+
+@pytest.mark.skipif(not black_hole.possible(), reason="network namespaces need root, unshare, nsenter and ip")
+async def test_a_wire_that_is_cut(figure: Figure) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*black_hole.UNSHARE, sys.executable, "-m", black_hole.__name__, *SLOW_ANSWERS, *NOTICED_SOON),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    figure("noticed, of 4 s that are allowed", f"{float(said):.2f} s")
 
 
 async def test_a_client_that_does_not_read_is_ended_and_costs_the_others_nothing(figure: Figure) -> None:

@@ -33,8 +33,8 @@ class Vllm:
         return False
 
     async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)  # a question that was asked is on its way
         self.now += seconds
-        await asyncio.sleep(0)
         if self.now >= self.ends_at:
             raise asyncio.CancelledError
 
