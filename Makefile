@@ -76,12 +76,28 @@ chat-fields: ## write how forefill carries each field of vLLM's chat completions
 	@$(setup)
 	@$(python) deploy/dev/chat_fields.py --write
 
+.PHONY: errors
+errors: ## write the table of all error reasons into service/OPERATIONS.md
+	@$(setup)
+	@$(python) deploy/dev/error_reasons.py --write
+
 .PHONY: api
 api: ## write the reference of the Python client, client/API.md, from its docstrings
 	@$(setup)
 	@$(python) deploy/dev/api_reference.py --write
 
-lock: ## generate requirements.lock from pyproject.toml: make lock UPGRADE=1
+.PHONY: licences audit sbom
+licences: ## write the licences of all locked packages, read from those installed, into deploy/licences.md
+	@$(setup)
+	@$(python) deploy/dev/licences.py --write
+
+audit: ## look up all locked packages in a database of advisories: make audit AUDIT_ARGS=--no-skip
+	@deploy/dev/supply.sh audit $(AUDIT_ARGS)
+
+sbom: ## write a CycloneDX bill of materials of all locked packages into build/sbom.cdx.json
+	@deploy/dev/supply.sh sbom
+
+lock: ## generate requirements.lock, and supply.lock in deploy/dev, from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
 setup: ## only set up .venv and the packaged model

@@ -34,7 +34,7 @@ class AsyncClient:
         connect_timeout_seconds: float = 10.0,
         resume: Resume | None = DEFAULT_RESUME,
         tls: bool | bytes = False,
-        api_key: str = "",
+        api_key: str | Callable[[], str] = "",
         metadata: Metadata = (),
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         credentials: grpc.ChannelCredentials | None = None,
@@ -51,7 +51,8 @@ class AsyncClient:
             connect_timeout_seconds: How long to wait for the server; NotReachable is raised then, and says why.
             resume: How sessions go on after their stream broke; None: they end.
             tls: True for TLS with the system's certificates, or the PEM of those to trust. Default: plain text.
-            api_key: Sent with each session as "authorization: Bearer ...", for a proxy that asks for it.
+            api_key: An API key or a token, sent with each session as "authorization: Bearer ..."; or a function that
+                returns one, called whenever a stream opens. If a token expires, its sessions go on with the next.
             metadata: Sent with each session, for example the tenant that a proxy names.
             interceptors: gRPC interceptors, for example those of OpenTelemetry.
             credentials: gRPC credentials of your own, in place of `tls`.
@@ -65,13 +66,13 @@ class AsyncClient:
         checked_seconds(connect_timeout_seconds, "connect_timeout_seconds")
         checked_type(resume, (Resume, type(None)), "resume")
         checked_type(tls, (bool, bytes), "tls")
-        checked_type(api_key, str, "api_key")
+        if not callable(api_key):
+            checked_type(api_key, str, "api_key")
         checked_type(credentials, (grpc.ChannelCredentials, type(None)), "credentials")
         if tls and credentials is not None:
             raise InvalidRequest("give either tls or credentials")
         if tls:
             credentials = grpc.ssl_channel_credentials(tls if isinstance(tls, bytes) else None)
-        key = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         return cls(
             Connection(
                 target,
@@ -79,7 +80,8 @@ class AsyncClient:
                 credentials=credentials,
                 options=options,
                 interceptors=interceptors,
-                metadata=(*key, *checked_metadata(metadata)),
+                metadata=metadata,
+                api_key=api_key,
                 channel=channel,
             ),
             resume,

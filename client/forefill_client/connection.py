@@ -113,6 +113,7 @@ class Connection:
         options: Sequence[tuple[str, Any]],
         interceptors: Sequence[grpc.aio.ClientInterceptor],
         metadata: Metadata,
+        api_key: str | Callable[[], str],
         channel: grpc.aio.Channel | None,
     ) -> None:
         self.target = checked_target(target)
@@ -121,6 +122,9 @@ class Connection:
         self._options = tuple(checked_iterable(options, "options"))
         self._interceptors = list(checked_iterable(interceptors, "interceptors"))
         self._metadata = checked_metadata(metadata)
+        self._api_key = api_key
+        if not callable(api_key):
+            self._key()  # so that one that cannot be sent is refused now
         self._channel = channel
         self._is_ours = channel is None
         self._closed = False
@@ -142,7 +146,11 @@ class Connection:
     def compose(self, requests: AsyncIterator[pb.ComposeRequest], metadata: Metadata = ()) -> Any:
         """Open a stream, with the metadata of the client and of one session."""
         stub = rpc.KeystrokeServiceStub(self._used())
-        return stub.Compose(requests, metadata=(*self._metadata, *checked_metadata(metadata)))
+        return stub.Compose(requests, metadata=(*self._key(), *self._metadata, *checked_metadata(metadata)))
+
+    def _key(self) -> tuple[tuple[str, str | bytes], ...]:
+        key = self._api_key() if callable(self._api_key) else self._api_key
+        return checked_metadata([("authorization", f"Bearer {key}")]) if key else ()
 
     async def close(self) -> None:
         """Close the channel, unless it is somebody else's."""

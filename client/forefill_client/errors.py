@@ -6,7 +6,7 @@
     │   ├── EngineUnavailable     the server's engine has died
     │   ├── ServerStopping        the server is shutting down
     │   ├── TooManySessions       the server is full
-    │   ├── RateLimited           this caller opens too many streams
+    │   ├── RateLimited           this caller wants too many streams or tokens
     │   └── SessionIdle           nothing was typed for too long
     ├── InvalidRequest            correct the request (also a ValueError)
     │   ├── InvalidText           text that has no UTF-8
@@ -96,7 +96,7 @@ class TooManySessions(Unavailable):
 
 
 class RateLimited(Unavailable):
-    """Raised when this caller has too many sessions, or opens too many in too short a time."""
+    """Raised when this caller has too many sessions, opens too many in too short a time, or has used up its tokens."""
 
 
 class SessionIdle(Unavailable):
@@ -244,6 +244,7 @@ REASONS: dict[str, Handling] = {
     "CREDENTIALS_EXPIRED": Handling(NotAuthenticated),
     "RATE_LIMITED": Handling(RateLimited),
     "SESSION_IDLE": Handling(SessionIdle),
+    "SESSION_TOO_OLD": Handling(Unavailable),
     "MESSAGE_TOO_LARGE": Handling(InvalidRequest),
     "CLIENT_TOO_SLOW": Handling(ClientTooSlow),
     "ABORTED": Handling(Aborted),

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import ForefillError, NotReachable, SessionEnded, Unavailable
+from .errors import ForefillError, NotReachable, SessionEnded, SessionIdle, Unavailable
 from .options import Resume
 from .stream import Compose, Stream
 
@@ -110,6 +110,7 @@ class Exchange:
         self._stream: Stream | None = None
         self._left: Stream | None = None
         self._given_up = 0
+        self._puts = 0
         self._opening: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
@@ -127,6 +128,7 @@ class Exchange:
 
     def put(self, events: Iterable[pb.KeystrokeEvent]) -> None:
         """Queue events to be sent, each stamped with the time; while there is no stream, they are not needed."""
+        self._puts += 1
         for event in events:
             if self._stream is not None:
                 sent = pb.KeystrokeEvent()
@@ -271,11 +273,22 @@ class Exchange:
         asyncio.get_running_loop().call_later(END_SECONDS, stream.cancel)
 
     def _goes_on_after(self, ending: ForefillError) -> bool:
-        return self._resume is not None and self._was_open and isinstance(ending, Unavailable)
+        if self._resume is None or not self._was_open:
+            return False
+        # With credentials that were renewed meanwhile another stream opens; with the same ones it does not.
+        expired = ending.reason == "CREDENTIALS_EXPIRED" and self._heard_something
+        return expired or isinstance(ending, Unavailable)
 
     async def _next_stream(self, ending: ForefillError) -> Stream:
-        """Wait for a server, and open a stream there; raise the last failure if that takes too long."""
+        """Wait for a server, and open a stream there; raise the last failure if that takes too long.
+
+        A session that the server ended because nobody used it waits until somebody does.
+        """
         resume, now = self._resume or Resume(), asyncio.get_running_loop().time
+        if isinstance(ending, SessionIdle):
+            puts = self._puts
+            self._tell(SessionState.RECONNECTING, ending)
+            await self.until(lambda: self._closing or self._puts != puts)
         if self._outage is None:
             self._outage = _Outage(now() + resume.seconds)
             self._tell(SessionState.RECONNECTING, ending)

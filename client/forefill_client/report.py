@@ -34,6 +34,8 @@ class ShedReason(StrEnum):
     """Most of what was warmed for this session, or its tenant, was not used."""
     FAILED = "failed"
     """The engine refused, or the text could not be rendered."""
+    QUOTA = "quota"
+    """The caller's tokens of this minute are used up."""
     UNKNOWN = "unknown"
     """The server is newer than this client."""
 
@@ -97,6 +99,7 @@ _SHED_REASONS = {
     pb.SHED_REASON_LOAD: ShedReason.LOAD,
     pb.SHED_REASON_PAYBACK: ShedReason.PAYBACK,
     pb.SHED_REASON_FAILED: ShedReason.FAILED,
+    pb.SHED_REASON_QUOTA: ShedReason.QUOTA,
 }
 _SOURCES = {
     pb.GENERATION_SOURCE_COLD: GenerationSource.COLD,

@@ -54,7 +54,7 @@ class Client:
         connect_timeout_seconds: float = 10.0,
         resume: Resume | None = DEFAULT_RESUME,
         tls: bool | bytes = False,
-        api_key: str = "",
+        api_key: str | Callable[[], str] = "",
         metadata: Metadata = (),
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         credentials: grpc.ChannelCredentials | None = None,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generates requirements.lock from pyproject.toml: everything that demo, tests and checks need, with hashes, for every
-# supported Python and processor. To take newer releases, move exclude-newer in pyproject.toml, then run
-# make lock UPGRADE=1.
+# supported Python and processor; and deploy/dev/supply.lock, what make audit and make sbom run. To take newer releases,
+# move exclude-newer in pyproject.toml, then run make lock UPGRADE=1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh
@@ -14,9 +14,17 @@ if ! "$tools/bin/uv" --version 2>/dev/null | grep -qF "${uv[0]#uv==}"; then
     "$tools/bin/pip" install --quiet "${uv[@]}"
 fi
 
-"$tools/bin/uv" pip compile pyproject.toml ${UPGRADE:+--upgrade} \
-    --extra cpu --extra bench --extra graphemes --group model --group torch --group dev \
-    --universal --python-version 3.11 --python "$tools/bin/python" \
-    --generate-hashes --no-annotate --custom-compile-command "make lock" \
-    --quiet --output-file requirements.lock >/dev/null
-say "requirements.lock holds $(grep -c '^[a-z].*==' requirements.lock) packages"
+# compile FILE WHAT...: writes the lock FILE of the groups and extras WHAT of pyproject.toml.
+compile() {
+    local file=$1
+    shift
+    "$tools/bin/uv" pip compile "$@" ${UPGRADE:+--upgrade} \
+        --universal --python-version 3.11 --python "$tools/bin/python" \
+        --generate-hashes --no-annotate --custom-compile-command "make lock" \
+        --quiet --output-file "$file" >/dev/null
+    say "$file holds $(grep -c '^[a-z].*==' "$file") packages"
+}
+
+compile requirements.lock pyproject.toml \
+    --extra cpu --extra bench --extra graphemes --group model --group torch --group dev
+compile deploy/dev/supply.lock --group pyproject.toml:supply

@@ -7,20 +7,25 @@ import inspect
 import logging
 import os
 import re
+import resource
 import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
+from .access.callers_file import new_api_key
 from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
+from .fleet.trace_export import check_traces
+from .logs import configure, report_failures
 from .settings import GROUPS, Flags, Settings
 
 log = logging.getLogger(__name__)
@@ -56,13 +61,18 @@ def main(args: list[str] | None = None) -> int:
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
-    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.server.log_level == "debug" else "NONE")
+    observability = settings.observability
+    readable = observability.log_level == "debug" and observability.log_format == "human"
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if readable else "NONE")  # its lines have a form of their own
     from .server import serve
 
-    level = settings.server.log_level.upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    configure(observability.log_format, observability.log_level)
+    report_failures()
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
+        _check_access(settings)
+        _allow_connections()
+        check_traces(observability.otlp_endpoint)
         if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engines = start_engines(settings)
@@ -72,6 +82,29 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _check_access(settings: Settings) -> None:
+    """Read what says who gets in, before an engine takes its time to start. Raises SettingsFileError."""
+    from .access.certificate import ServerCertificate
+    from .access.gate import Gate
+
+    Gate.of(settings.access)
+    if (certificate := ServerCertificate.of(settings.access)) is not None:
+        certificate.check()
+    if settings.access.insecure:
+        log.warning(
+            "--insecure: %s; whoever reaches %s is served",
+            "no TLS" if certificate is None else "TLS, but no credentials are asked for",
+            settings.server.host,
+        )
+
+
+def _allow_connections() -> None:
+    """Raise the limit on open files as far as the system lets us: each connection is one, and defaults are low."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parsed(arguments: list[str]) -> Settings:
@@ -87,6 +120,9 @@ def parsed(arguments: list[str]) -> Settings:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"forefill-server {version('forefill')}")
+    parser.add_argument(
+        "--new-api-key", metavar="NAME", action=_NewApiKey, help="print an API key for a caller, and its entry; exit"
+    )
     source = CliSettingsSource[Any](
         Flags,
         cli_kebab_case=True,
@@ -114,7 +150,7 @@ def start_engines(settings: Settings) -> Sequence[Engine]:
         return [FakeEngine.of(settings)]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.observability.log_level == "debug" else "ERROR")
     log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
     return EmbeddedEngine.start(settings).engines()
 
@@ -140,6 +176,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(message)
+
+
+class _NewApiKey(argparse.Action):
+    """Prints a new key as --version prints the version."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, value: Any, option: str | None = None) -> NoReturn:
+        print(new_api_key(str(value)))
+        parser.exit()
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── Refusal                    Raised when an event or a stream is refused, for one `Reason`
+├── SettingsFileError          Raised when a file that the settings name cannot be used
 └── EngineError                Raised when the engine fails to do its work
     ├── EngineStartError       Raised when no engine starts: bad model, no memory
     ├── EngineUnavailable      Raised when the engine cannot be reached, or is lost during an answer
@@ -60,8 +61,9 @@ class Reason(Enum):
     UNAUTHENTICATED = "the stream brings no credentials that this server knows; send a token, or a client certificate"
     PERMISSION_DENIED = "the caller may not do this; ask the operator of the server"
     CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
-    RATE_LIMITED = "this caller opens too many streams; open again later"
+    RATE_LIMITED = "this caller wants too much; come again later"
     SESSION_IDLE = "nothing came for too long; open again with the draft when the user goes on"
+    SESSION_TOO_OLD = "the session was open for too long; open again with the draft"
     MESSAGE_TOO_LARGE = "the message is larger than the server accepts; send less"
     CLIENT_TOO_SLOW = "the client does not read its answers; read them, then open again with the draft"
     ABORTED = "the client closed the stream without END, so its work was stopped"
@@ -83,6 +85,10 @@ class Refusal(ServiceError):
         self.reason = reason
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+
+
+class SettingsFileError(ServiceError):
+    """Raised when a file that the settings name cannot be used; the message holds none of its values."""
 
 
 class EngineError(ServiceError):
@@ -126,6 +132,21 @@ class EngineBusy(EngineRefused):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+def forget(error: BaseException) -> None:
+    """Let go of what an error that was caught holds of its traceback's frames: that may be all that was typed.
+
+    Else it would stay in memory until the garbage collector looks for cycles, long after its session.
+    """
+    known, rest = set[int](), [error]
+    while rest:
+        one = rest.pop()
+        if id(one) not in known:
+            known.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            one.__traceback__ = None
+            rest += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
 
 
 def trace_without_message(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that stalls and cuts, and whose server can be another one from one moment to the next."""
+"""A TCP proxy on loopback that delays, stalls and cuts; its server can be another one from one moment to the next."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,8 @@ class BadNetwork:
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.address = ""
+        self.delay_seconds = 0.0
+        """How long each piece is held; what comes meanwhile is the next piece."""
         self._flows = asyncio.Event()
         self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -46,6 +48,7 @@ class BadNetwork:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
+                await asyncio.sleep(self.delay_seconds)
                 await self._flows.wait()
                 sink.write(data)
                 await sink.drain()

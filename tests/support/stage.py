@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from math import exp, log
 from typing import Any, TypeVar
 
+from forefill_service.access.caller import ANYBODY
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
 from forefill_service.fleet.backend import Backend
+from forefill_service.fleet.fair_queue import NOBODY, Caller
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Replica
 from forefill_service.scheduling.guess_price import BASE_PRICE, LEAST_FACTOR
@@ -173,7 +176,7 @@ class Stage:
         )
         if inert_reason:
             self.replica.inert_reason = inert_reason
-        self.runner = SessionRunner(self.backend, opening, self._send, tenant)
+        self.runner = SessionRunner(self.backend, opening, self._send, replace(ANYBODY, tenant=tenant))
         self.task = asyncio.create_task(self.runner.run(self._incoming()))
 
     @property
@@ -185,7 +188,7 @@ class Stage:
         self._time += 1
         return self._time
 
-    async def _render(self, function: Callable[..., R], *args: Any) -> R:
+    async def _render(self, function: Callable[..., R], *args: Any, caller: Caller = NOBODY) -> R:
         await self.render_gate()
         return function(*args)
 

@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from forefill_service.cache.blocks import CacheChange
-from forefill_service.chat.generation import Sampling
-from forefill_service.chat.prompt import Chat
-from forefill_service.engine import ChatEndpoint, EngineInfo, EngineLoad, FakeEngine, Output, Priority, Request
+from forefill_service.engine import FakeEngine, Output, Priority, Request
 from forefill_service.errors import EngineRefused
 
+from .engine_around import EngineAround
 from .stage import BLOCK
 
 
@@ -28,48 +26,17 @@ class Asked:
     running: bool = True
 
 
-@dataclass
-class WatchedEngine:
-    """Passes all on to the engine, and remembers what it was asked, and what came of it.
+class WatchedEngine(EngineAround):
+    """Remembers what the engine was asked, and what came of it; to close it is left to the test.
 
     `known` and `believed` are blocks, each as the whole prompt that ends with it: see Asked.
     """
 
-    engine: FakeEngine
-    asked: list[Asked] = field(default_factory=list)
-    known: set[tuple[int, ...]] = field(default_factory=set)
-    believed: set[tuple[int, ...]] = field(default_factory=set)
-
-    name: str = "watched"
-
-    @property
-    def up(self) -> bool:
-        return self.engine.up
-
-    @property
-    def info(self) -> EngineInfo:
-        return self.engine.info
-
-    @property
-    def chat(self) -> Chat:
-        return self.engine.chat
-
-    @property
-    def chat_endpoint(self) -> ChatEndpoint:
-        return self.engine.chat_endpoint
-
-    @property
-    def load(self) -> EngineLoad:
-        return self.engine.load
-
-    def openai_headers(self, route: str) -> dict[str, str]:
-        return self.engine.openai_headers(route)
-
-    def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
-        return self.engine.cache_changes()
-
-    async def check(self, sampling: Sampling, adapter: str) -> str:
-        return await self.engine.check(sampling, adapter)
+    def __init__(self, engine: FakeEngine) -> None:
+        super().__init__(engine)
+        self.asked: list[Asked] = []
+        self.known: set[tuple[int, ...]] = set()
+        self.believed: set[tuple[int, ...]] = set()
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         ids = request.prompt_ids
@@ -77,7 +44,7 @@ class WatchedEngine:
         self.asked.append(asked)
         answer: list[int] = []
         try:
-            async with aclosing(self.engine.generate(request)) as outputs:
+            async with aclosing(super().generate(request)) as outputs:
                 async for output in outputs:
                     answer.extend(output.token_ids)
                     if answer:  # an answer that is broken off has read its prompt
@@ -100,11 +67,8 @@ class WatchedEngine:
         missing = ids[: cached_tokens + BLOCK]
         self.known = {block for block in self.known if list(block[: len(missing)]) != missing}
 
-    async def watch(self) -> None:
-        await self.engine.watch()
-
     async def close(self) -> None:
-        """Leave the engine to the test."""
+        pass
 
     @property
     def warms(self) -> list[Asked]:

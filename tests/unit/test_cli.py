@@ -2,8 +2,10 @@
 
 import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from forefill_service import cli
 from forefill_service.cli import main
 from forefill_service.settings import GROUPS, Flags
 
@@ -39,6 +41,7 @@ def test_the_help_is_grouped_by_subject(sections: Help) -> None:
         "examples",
         "options",
         "listening",
+        "access",
         "engine",
         "remote servers",
         "fake engine",
@@ -46,6 +49,8 @@ def test_the_help_is_grouped_by_subject(sections: Help) -> None:
         "warming",
         "pre-generation",
         "sessions",
+        "limits",
+        "observability",
     ]
     by_subject = [list(flags) for flags in list(sections.values())[2:]]
     assert by_subject == [[f"--{flag.replace('_', '-')}" for flag in group.by_flag()] for group in GROUPS.values()]
@@ -93,6 +98,11 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--engine", "none"], "--engine: Input should be 'embedded', 'remote' or 'fake'"),
         (["--engine", "remote"], "--engine remote and --engine-url belong together"),
         (["--chat-template", "/no/such/file"], "--chat-template: Path does not point to a file"),
+        (
+            ["--host", "0.0.0.0"],  # noqa: S104
+            "--host 0.0.0.0 is not loopback and needs TLS (--tls-cert, --tls-key) and credentials (--callers, "
+            "--jwt-keys or --tls-client-ca), or --insecure",
+        ),
         (["--engine-args", "{x"], "--engine-args: not valid JSON"),
         (["--engine-headers", "x"], "--engine-headers: not valid JSON"),
     ],
@@ -119,3 +129,26 @@ def test_a_bad_environment_is_reported_in_one_line(
     monkeypatch.setenv(name, value)
     assert main([]) == 2
     assert capsys.readouterr().err == f"forefill-server: {line}; see --help\n"
+
+
+def test_a_new_key_is_printed_with_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--new-api-key", "web"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert 'name = "web"' in printed
+    assert "key_sha256" in printed
+
+
+@pytest.mark.parametrize("flags", [["--callers"], ["--tls-key", __file__, "--tls-cert"]])
+def test_a_file_of_access_that_cannot_be_used_is_reported_before_an_engine_starts(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starts(_: object) -> None:
+        raise AssertionError("no engine is needed to find that out")
+
+    monkeypatch.setattr(cli, "start_engines", starts)
+    assert main([*flags, str(tmp_path / "missing")]) == 1
+    complaint = capsys.readouterr().err
+    assert "cannot read" in complaint
+    assert "missing" in complaint

@@ -25,11 +25,23 @@ class Row(NamedTuple):
 ROWS = [Row(*row) for row in [
     ("host", "server.host", str, "127.0.0.1", "::1", "::1"),
     ("port", "server.port", int, 50051, "8080", 8080),
-    ("metrics_port", "server.metrics_port", int, 9464, "-1", -1),
-    ("log_level", "server.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
-    ("max_message_bytes", "server.max_message_bytes", int, 4 * 1024 * 1024, "8192", 8192),
+    ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
+    ("max_message_bytes", "server.max_message_bytes", int, 1024 * 1024, "8192", 8192),
     ("go_away_seconds", "server.go_away_seconds", float, 3, "0", 0),
     ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
+    ("insecure", "access.insecure", bool, False, "true", True),
+    ("tls_cert", "access.tls_cert", Path | None, None, __file__, Path(__file__)),
+    ("tls_key", "access.tls_key", Path | None, None, __file__, Path(__file__)),
+    ("tls_client_ca", "access.tls_client_ca", Path | None, None, __file__, Path(__file__)),
+    ("callers", "access.callers", Path | None, None, __file__, Path(__file__)),
+    ("jwt_keys", "access.jwt_keys", str, "", "https://a", "https://a"),
+    ("jwt_issuer", "access.jwt_issuer", str, "", "https://a", "https://a"),
+    ("jwt_audience", "access.jwt_audience", str, "", "forefill", "forefill"),
+    ("jwt_tenant_claim", "access.jwt_tenant_claim", str, "", "org", "org"),
+    ("jwt_scope_prefix", "access.jwt_scope_prefix", str, "", "forefill.", "forefill."),
+    ("tenant_metadata_key", "access.tenant_metadata_key", str, "", "x-tenant", "x-tenant"),
+    ("cache_salt_secret", "access.cache_salt_secret", SecretStr, SecretStr(""), "secret", SecretStr("secret")),
+    ("reflection", "access.reflection", bool, True, "false", False),
     ("engine", "engine.kind", Literal["embedded", "remote", "fake"], "embedded", "fake", "fake"),
     ("model", "engine.model", str, "", "Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
     ("chat_template", "engine.chat_template", FilePath | None, None, __file__, Path(__file__)),
@@ -91,18 +103,45 @@ ROWS = [Row(*row) for row in [
     ("pregenerations_in_flight", "pregeneration.in_flight", int, 4, "7", 7),
     ("max_sessions", "sessions.max_open", int, 1000, "7", 7),
     ("max_draft_code_points", "sessions.max_draft_code_points", int, 65536, "7", 7),
+    ("sessions_per_caller", "limits.sessions_per_caller", int, 0, "7", 7),
+    ("opens_per_second", "limits.opens_per_second", float, 50, "7.5", 7.5),
+    ("events_per_second", "limits.events_per_second", float, 500, "7.5", 7.5),
+    ("answers_per_caller", "limits.answers_per_caller", int, 64, "7", 7),
+    ("tokens_per_minute", "limits.tokens_per_minute", int, 0, "7", 7),
+    ("session_idle_seconds", "limits.idle_seconds", float, 3600, "7.5", 7.5),
+    ("session_age_seconds", "limits.age_seconds", float, 86400, "7.5", 7.5),
+    ("open_bytes_per_token", "sessions.open_bytes_per_token", int, 16, "7", 7),
     ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
     ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
-    ("tenant_metadata_key", "sessions.tenant_metadata_key", str, "", "x-tenant", "x-tenant"),
-    ("cache_salt_secret", "sessions.cache_salt_secret", SecretStr, SecretStr(""), "secret", SecretStr("secret")),
+    ("health_port", "observability.health_port", int, 9465, "-1", -1),
+    ("health_host", "observability.health_host", str, "", "10.0.0.7", "10.0.0.7"),
+    ("metrics_port", "observability.metrics_port", int, 9464, "-1", -1),
+    ("log_level", "observability.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
+    ("log_format", "observability.log_format", Literal["human", "json"], "human", "json", "json"),
+    ("otlp_endpoint", "observability.otlp_endpoint", str, "", "http://a:4318", "http://a:4318"),
 ]]
 # fmt: on
 
 NEEDED = {
     "engine_url": {"engine": "remote"},
     "router": {"engine": "remote", "engine_url": '["http://a"]'},
+    "tls_cert": {"tls_key": __file__},
+    "tls_key": {"tls_cert": __file__},
+    "tls_client_ca": {"tls_cert": __file__, "tls_key": __file__},
+    "jwt_keys": {"jwt_issuer": "https://a", "jwt_audience": "forefill"},
+    "tenant_metadata_key": {"insecure": "true"},
 }
 """Other flags without which one makes no sense."""
+
+
+WHOLE = {"tls_cert": __file__, "tls_key": __file__, "callers": __file__}
+"""What a server needs that everybody can reach."""
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the tests of this repository set for all servers."""
+    monkeypatch.delenv("FOREFILL_HEALTH_PORT")
 
 
 def read(settings: Settings, row: Row) -> Any:
@@ -138,8 +177,9 @@ def test_each_has_its_flag(row: Row) -> None:
 def test_a_flag_beats_the_environment_and_the_environment_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREFILL_PORT", "1")
     monkeypatch.setenv("FOREFILL_METRICS_PORT", "2")
-    server = parsed(["--port", "3"]).server
-    assert (server.port, server.metrics_port, server.host) == (3, 2, "127.0.0.1")
+    settings = parsed(["--port", "3"])
+    assert (settings.server.port, settings.observability.metrics_port) == (3, 2)
+    assert settings.server.host == "127.0.0.1"
 
 
 def test_several_servers_are_separated_by_commas() -> None:
@@ -212,11 +252,43 @@ def test_nothing_can_be_changed(part: BaseModel) -> None:
             {"engine": "remote", "engine_url": ["http://a", "http://b"], "hand_off_url": ["http://c"]},
             "one address for each",
         ),
+        ({"otlp_endpoint": "collector:4318"}, "http://HOST:PORT"),
+        ({"otlp_endpoint": "http://me:secret@host"}, "OTEL_EXPORTER_OTLP_HEADERS"),
         ({"engine": "fake", "openai_port": 0}, "--engine embedded"),
-        ({"hand_off_url": ["http://a"], "tenant_metadata_key": "x-tenant"}, "FOREFILL_CACHE_SALT_SECRET"),
-        ({"openai_port": 0, "tenant_metadata_key": "x-tenant"}, "FOREFILL_CACHE_SALT_SECRET"),
+        ({"engine": "remote", "engine_url": ["http://a"], "callers": __file__}, "FOREFILL_CACHE_SALT_SECRET"),
+        (
+            {"engine": "remote", "engine_url": ["http://a"], "insecure": True, "tenant_metadata_key": "x-tenant"},
+            "FOREFILL_CACHE_SALT_SECRET",
+        ),
+        ({"host": "0.0.0.0"}, "needs TLS .* and credentials .* or --insecure"),  # noqa: S104
+        ({"host": "example.org", "callers": __file__}, "needs TLS"),
+        ({"host": "::", "tls_cert": __file__, "tls_key": __file__}, "needs credentials"),
+        ({"host": "10.0.0.7", "openai_port": 0, **WHOLE}, "--openai-port is neither encrypted nor asks"),
+        ({"tls_cert": __file__}, "belong together"),
+        ({"tls_client_ca": __file__}, "needs --tls-cert"),
+        ({"jwt_keys": "keys.json"}, "needs --jwt-issuer"),
+        ({"jwt_keys": "http://a", "jwt_issuer": "a", "jwt_audience": "b"}, "https://"),
+        ({"tenant_metadata_key": "x-tenant"}, "--callers, or say --insecure"),
+        ({"tenant_metadata_key": "X-Tenant", "insecure": True}, "lower case"),
     ],
 )
 def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    "enough",
+    [
+        {"host": "127.0.0.1"},
+        {"host": "127.8.9.10"},
+        {"host": "::1"},
+        {"host": "[::1]"},
+        {"host": "localhost"},
+        {"host": "0.0.0.0", "insecure": True},  # noqa: S104
+        {"host": "0.0.0.0", **WHOLE},  # noqa: S104
+        {"host": "0.0.0.0", "tls_cert": __file__, "tls_key": __file__, "tls_client_ca": __file__},  # noqa: S104
+    ],
+)
+def test_an_address_needs_what_its_reach_asks_for(enough: dict[str, object]) -> None:
+    assert Settings(**enough).server.host == enough["host"]

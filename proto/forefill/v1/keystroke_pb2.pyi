@@ -169,6 +169,8 @@ class _ShedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShedReason
     """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
     SHED_REASON_FAILED: _ShedReason.ValueType  # 3
     """The engine refused the warm, or the text could not be rendered."""
+    SHED_REASON_QUOTA: _ShedReason.ValueType  # 4
+    """The caller's tokens of this minute are used up."""
 
 class ShedReason(_ShedReason, metaclass=_ShedReasonEnumTypeWrapper):
     """ShedReason is why a FLUSH was not warmed."""
@@ -181,6 +183,8 @@ SHED_REASON_PAYBACK: ShedReason.ValueType  # 2
 """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
 SHED_REASON_FAILED: ShedReason.ValueType  # 3
 """The engine refused the warm, or the text could not be rendered."""
+SHED_REASON_QUOTA: ShedReason.ValueType  # 4
+"""The caller's tokens of this minute are used up."""
 Global___ShedReason: _TypeAlias = ShedReason  # noqa: Y015
 
 class _GenerationSource:
@@ -424,8 +428,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again, with new ones and the draft.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 42
-    """Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
-    many open; the error message says which. Open again later.
+    """This caller wants too much; the error message says of what. At Open, of streams at once or in a short time, the stream
+    ends, RESOURCE_EXHAUSTED, with RetryInfo: open again later. At SUBMIT, of tokens, the session continues: SUBMIT again
+    after SessionError.retry_after_ms.
     """
     ERROR_REASON_SESSION_IDLE: _ErrorReason.ValueType  # 43
     """Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
@@ -434,6 +439,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 44
     """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
     says which. Send less.
+    """
+    ERROR_REASON_SESSION_TOO_OLD: _ErrorReason.ValueType  # 45
+    """Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+    again with the draft.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -566,8 +575,9 @@ ERROR_REASON_CREDENTIALS_EXPIRED: ErrorReason.ValueType  # 41
 again, with new ones and the draft.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 42
-"""Stream ends, RESOURCE_EXHAUSTED, with RetryInfo: this caller opens too many streams in too short a time, or has too
-many open; the error message says which. Open again later.
+"""This caller wants too much; the error message says of what. At Open, of streams at once or in a short time, the stream
+ends, RESOURCE_EXHAUSTED, with RetryInfo: open again later. At SUBMIT, of tokens, the session continues: SUBMIT again
+after SessionError.retry_after_ms.
 """
 ERROR_REASON_SESSION_IDLE: ErrorReason.ValueType  # 43
 """Stream ends, UNAVAILABLE: nothing came for longer than the server waits. Open again with the draft when the user goes
@@ -576,6 +586,10 @@ on.
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 44
 """Stream ends, RESOURCE_EXHAUSTED: a message, or a part of one, is larger than the server accepts; the error message
 says which. Send less.
+"""
+ERROR_REASON_SESSION_TOO_OLD: ErrorReason.ValueType  # 45
+"""Stream ends, UNAVAILABLE: the session has been open for as long as the server allows; GoAway said so before. Open
+again with the draft.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
@@ -2329,9 +2343,9 @@ class SessionError(_message.Message):
     only with ERROR_REASON_GENERATION_INTERRUPTED.
     """
     retry_after_ms: _builtins.int
-    """Time after which to send the event again, in milliseconds: what an engine without room for it asked for. Set by the
-    server, at most 3,600,000, only with ERROR_REASON_GENERATION_FAILED and ERROR_REASON_GENERATION_INTERRUPTED; 0 if the
-    engine asked for nothing.
+    """Time after which to send the event again, in milliseconds: what an engine without room for it asked for, or until the
+    caller has tokens again. Set by the server, at most 3,600,000, only with ERROR_REASON_GENERATION_FAILED,
+    ERROR_REASON_GENERATION_INTERRUPTED and ERROR_REASON_RATE_LIMITED; 0 if nobody asked for anything.
     """
     def __init__(
         self,

@@ -6,8 +6,9 @@ special token ahead of the draft (the head) cannot depend on the draft.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
-from .token_ids import common_length, compact
+from .token_ids import TokenIds, common_length, compact, packed
 
 _DRAFTS = ("a", " 7")
 """Two drafts that have nothing in common; neither ends in white space, which some templates trim."""
@@ -15,33 +16,53 @@ _DRAFTS = ("a", " 7")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The text before the draft and the text after it; the first `cut` code points are the head.
+    """The text before the draft, as its length and digest, and the text after it.
 
-    There is no common text after it (None) if the template does more with the draft than to trim it.
+    The first `cut` code points are the head; `base` are the ids of all before the draft that no draft changes. There is
+    no common text after it (None) if the template does more with the draft than to trim it. The text itself is not
+    kept: an idle session has it in its messages already.
     """
 
-    before: str
+    length: int
+    digest: bytes
     after: str | None
     cut: int
-    head: Sequence[int]
+    base: TokenIds
+
+    @property
+    def head(self) -> Sequence[int]:
+        """The ids of the head."""
+        return self.base.head
 
     @classmethod
     def made(
-        cls, render: Callable[[str], str], encode: Callable[[str], list[int]], split_texts: Sequence[str]
+        cls,
+        render: Callable[[str], str],
+        encode: Callable[[str], list[int]],
+        split_texts: Sequence[str],
+        held_back: Callable[[str], int],
     ) -> "Frame":
-        """Render a turn twice and tokenize its head; `split_texts` are the tokens at which tokenization restarts.
+        """Render a turn twice and tokenize what is before the draft.
 
-        Raises what rendering raises.
+        `split_texts` are the tokens at which tokenization restarts; `held_back` says how many tokens at the end of a
+        text may still change. Raises what rendering raises.
         """
         one, other = (render(draft) for draft in _DRAFTS)
         before = one[: common_length(one, other)]
         after = one[len(before) + len(_DRAFTS[0]) :]
         cut, head = _head(one, before, encode, split_texts)
-        return cls(before, after if other.endswith(after) else None, cut, head)
+        header = before[cut:]
+        base = packed(head, encode(header))
+        base = base.prefix(max(len(head), len(base) - held_back(header)))
+        return cls(len(before), _digest(before), after if other.endswith(after) else None, cut, base)
 
     def opens(self, text: str) -> bool:
         """Return whether a rendering begins as this one: a date in the template may have changed, for one."""
-        return text.startswith(self.before)
+        return len(text) >= self.length and _digest(text[: self.length]) == self.digest
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=32).digest()
 
 
 def _head(

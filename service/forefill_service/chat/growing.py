@@ -6,13 +6,14 @@ only if its tokens agree with the old ones in a long run right before the edit; 
 edit far from the end costs as much as the text after it.
 """
 
+import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .token_ids import CHUNK, TokenIds, common_length, compact
+from ..errors import Reason, Refusal
+from .token_ids import CHUNK, TokenIds, common_length, packed
 
 _BEFORE_EDIT = 8
 """Tokens before the edit that are not trusted: what comes after them may have changed them."""
@@ -44,26 +45,39 @@ class Tokens:
 class GrowingText:
     """Tokenizes the versions of one text, each with the help of the one before.
 
-    Several threads may call it at once: what is kept is one immutable value, replaced as a whole.
+    One of more than `most_tokens` is refused, and so is what begins as one that was, without being tokenized. Several
+    threads may call it at once: what is kept are immutable values, replaced as a whole.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, most_tokens: int = sys.maxsize) -> None:
         self._encoder = encoder
+        self._most_tokens = most_tokens
         self._last: Tokens | None = None
+        self._too_long: str | None = None
 
     def tokens(self, text: str) -> Tokens:
-        """Return the tokens of this version."""
+        """Return the tokens of this version; raises Refusal (PROMPT_TOO_LONG)."""
+        if self._too_long is not None and text.startswith(self._too_long):
+            raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has more than {self._most_tokens} tokens")
         made = self._spliced(self._last, text) if self._last is not None else None
         if made is None:
             made = self._whole(text)
+        if (tokens := len(made.ids)) > self._most_tokens:
+            self._too_long = self._beginning_of(made)
+            raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has {tokens} tokens of {self._most_tokens}")
         self._last = made
         return made
+
+    def _beginning_of(self, made: Tokens) -> str | None:
+        """Return as much of a text that is too long as is too long itself, whatever follows it; None if unknown."""
+        enough = self._most_tokens + _BEFORE_EDIT
+        return made.text[: made.ends[enough]] if len(made.ends) > enough else None
 
     def _whole(self, text: str) -> Tokens:
         if (found := self._encoder.encode_with_ends(text)) is None:
             return Tokens(text, TokenIds((), tuple(self._encoder.encode(text))), array("I"))
         ids, ends = found
-        return Tokens(text, _chunked((), ids), array("I", ends))
+        return Tokens(text, packed((), ids), array("I", ends))
 
     def _spliced(self, last: Tokens, text: str) -> Tokens | None:
         """Return the tokens of a text made of the last ones and a window; None if that would not be sure."""
@@ -86,13 +100,7 @@ class GrowingText:
             return None
         kept = last.ends[:known]
         kept.extend(ends[position:])
-        return Tokens(text, _chunked(last.ids.chunks[:whole], [*old, *ids[position:]]), kept)
-
-
-def _chunked(shared: tuple[Sequence[int], ...], ids: list[int]) -> TokenIds:
-    whole = len(ids) // CHUNK * CHUNK
-    made = (compact(ids[start : start + CHUNK]) for start in range(0, whole, CHUNK))
-    return TokenIds((), tuple(ids[whole:]), 0, (*shared, *made))
+        return Tokens(text, packed((), [*old, *ids[position:]], last.ids.chunks[:whole]), kept)
 
 
 def _common_text(old: str, new: str) -> int:

@@ -6,6 +6,8 @@ from typing import Any
 
 MOST_MESSAGES = 16_384
 """The most messages, and calls of tools in them, of a conversation: each is work for everybody, however short it is."""
+MESSAGE_SIZE = 64
+"""Code points that a message, or a call of a tool in it, counts for beside its own: an empty one takes memory, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ class ChatMessage:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     reasoning: str | None = None
+    size: int = field(init=False, repr=False, compare=False)
+    """The code points that it counts for; known beforehand, since a Rewrite counts those of all messages."""
+
+    def __post_init__(self) -> None:
+        texts = [self.role, self.content, self.name, self.tool_call_id, self.reasoning]
+        for call in self.tool_calls:
+            texts += [call.id, call.name, call.arguments]
+        counted = MESSAGE_SIZE * (1 + len(self.tool_calls)) + sum(len(text) for text in texts if text)
+        object.__setattr__(self, "size", counted)
 
     @property
     def has_content(self) -> bool:

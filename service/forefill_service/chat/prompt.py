@@ -83,18 +83,15 @@ class TurnPrompt:
         self._conversation = conversation
         self._context_tokens = context_tokens
         self._clock = clock
-        self._growing = GrowingText(chat)
+        self._growing = GrowingText(chat, context_tokens)
         self._renewed_at: float | None = None
         self._frame = self._made_frame()
         self._check_room(self.base)
 
     @property
     def base(self) -> TokenIds:
-        """The stable ids of an empty draft."""
-        frame = self._frame
-        body = frame.before[frame.cut :]
-        ids = TokenIds(frame.head, tuple(self._chat.encode(body)))
-        return ids.prefix(len(ids) - self._chat.holdback.tokens(body))
+        """The stable ids of an empty draft; they are made already."""
+        return self._frame.base
 
     def final(self, text: str) -> TokenIds:
         """Return the ids of the prompt that asks for the answer to this text, exactly as vLLM's chat endpoint does.
@@ -112,13 +109,14 @@ class TurnPrompt:
     def stable(self, confirmed: str) -> TokenIds:
         """Return the leading ids that all continuations of the confirmed text are expected to share.
 
-        Raises Refusal: TEMPLATE_REFUSED.
+        Raises Refusal: TEMPLATE_REFUSED; PROMPT_TOO_LONG if none of those continuations can be submitted.
         """
         rendered = self._render(confirmed + PROBES[0])
         if (frame := self._frame_of(rendered)) is None:
             return _NOTHING
         tokens = self._growing.tokens(self._body(frame, confirmed, rendered))
         ids = TokenIds(frame.head, tokens.ids.tail, chunks=tokens.ids.chunks)
+        self._check_room(ids)
         return ids.prefix(len(ids) - self._held_back(tokens))
 
     def _body(self, frame: Frame, confirmed: str, rendered: str) -> str:
@@ -154,7 +152,8 @@ class TurnPrompt:
         return True
 
     def _made_frame(self) -> Frame:
-        return Frame.made(self._render, self._chat.encode, self._chat.split_texts)
+        chat = self._chat
+        return Frame.made(self._render, chat.encode, chat.split_texts, lambda text: chat.holdback.tokens(text))
 
     def _render(self, text: str) -> str:
         rendered = self._chat.render(self._conversation.drafted(text))

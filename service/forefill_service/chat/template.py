@@ -26,6 +26,8 @@ _RESERVED = frozenset(
 """Names that no variable of a template may have: those of `apply_chat_template`'s own parameters, and of vLLM's."""
 _MOST_BYTES_OF_WORDS = 500
 """A refusal travels in the headers of a response, twice, and these have a limit of some kilobytes."""
+_LONG = 2048
+"""Code points of a text that takes longer than to wake up another thread."""
 _SPACE_OF_A_PIECE = "▁"
 _CHAT_FOLLOWS = "Final message to continue:"
 """In the words of `transformers.utils.chat_template_utils`, if a template does not show the message to continue."""
@@ -106,7 +108,7 @@ class HfChat:
         """
         try:
             if self._backend is not None:
-                return list(self._backend.encode(text, add_special_tokens=False).ids)
+                return list(self._encoding(text).ids)
             return list(self._tokenizer.encode(text, add_special_tokens=False))
         except Exception as error:
             raise Refusal(Reason.TEMPLATE_REFUSED, "its text cannot be tokenized") from error
@@ -133,8 +135,15 @@ class HfChat:
         """Return the ids of a text and the code points before the end of each; None if the tokenizer is a slow one."""
         if self._backend is None:
             return None
-        encoding = self._backend.encode(text, add_special_tokens=False)
+        encoding = self._encoding(text)
         return encoding.ids, [end for _, end in encoding.offsets]
+
+    def _encoding(self, text: str) -> Any:
+        """Tokenize with the Rust part, which lets other threads run meanwhile only if it is given a batch."""
+        if len(text) < _LONG:
+            return self._backend.encode(text, add_special_tokens=False)
+        [encoding] = self._backend.encode_batch([text], add_special_tokens=False)
+        return encoding
 
     @cached_property
     def holdback(self) -> Holdback:

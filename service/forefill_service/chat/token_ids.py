@@ -87,6 +87,13 @@ def shared_chunks(some: Sequence[Sequence[int]], others: Sequence[Sequence[int]]
     return next(count for count, (a, b) in enumerate(zip(some, others, strict=False)) if a is not b and a != b)
 
 
+def packed(head: Sequence[int], ids: Sequence[int], shared: tuple[Sequence[int], ...] = ()) -> TokenIds:
+    """Return ids that follow a head, and chunks that are shared, in as few bytes as they need."""
+    whole = len(ids) // CHUNK * CHUNK
+    made = (compact(ids[start : start + CHUNK]) for start in range(0, whole, CHUNK))
+    return TokenIds(head, tuple(ids[whole:]), len(head), (*shared, *made))
+
+
 def compact(ids: Sequence[int]) -> Sequence[int]:
     """Return ids in four bytes each, a tenth of what a tuple takes. The result must not be changed."""
     return array("I", ids)

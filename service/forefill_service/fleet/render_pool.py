@@ -11,6 +11,9 @@ counts the ticks that each job has been running.
 
 To give up a job is to ask its thread to stop, by an exception that ends any loop of Python code, Jinja's too. The
 thread counts until it has ended. If every thread is one that should have ended, new jobs are refused.
+
+Whose job is next is up to `FairQueue`. Neither an idle thread nor a job that has ended holds anything of what it was
+given: that was typed by somebody, whose session may be over.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import Reason, Refusal
+from .fair_queue import NOBODY, Caller, FairQueue
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +48,10 @@ class _Stop(BaseException):
 class _Job:
     """A function to call, and the future of what it returns."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], caller: Caller) -> None:
         self.function = function
         self.args = args
+        self.caller = caller
         self.ticks = 0
         self.result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -113,7 +118,7 @@ class RenderPool:
     ) -> None:
         self._sleep = sleep
         self._places, self._most_threads, self._give_up_ticks = places, most_threads, give_up_ticks
-        self._waiting: dict[_Job, None] = {}  # in order
+        self._waiting: FairQueue[_Job] = FairQueue(max(places, most_threads // 2))
         self._running: dict[_Worker, _Job] = {}
         self._idle: list[_Worker] = []
         self._given_up: set[_Worker] = set()
@@ -129,20 +134,21 @@ class RenderPool:
         """The number of jobs that no thread has begun."""
         return len(self._waiting)
 
-    async def render(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def render(self, function: Callable[..., Any], *args: Any, caller: Caller = NOBODY) -> Any:
         """Return what the function returns, or raise what it raises.
 
         Raises Refusal: TEMPLATE_REFUSED if that takes too long, TOO_MANY_SESSIONS if no thread is left to do it.
         """
         if self._all_stuck:
             raise _no_thread_left()
-        job = _Job(function, args)
-        self._waiting[job] = None
+        job = _Job(function, args, caller)
+        self._waiting.put(caller, job)
         try:
             self._begin()
             return await job.result
         finally:
-            self._waiting.pop(job, None)
+            self._waiting.discard(caller, job)
+            del job, function, args  # an error that is raised here would hold them, by its traceback
 
     async def watch(self) -> None:
         """Give up what takes too long, until cancelled."""
@@ -153,9 +159,8 @@ class RenderPool:
 
     async def close(self) -> None:
         """End all threads; do not wait long for one that is stuck."""
-        for job in self._waiting:
+        for job in self._waiting.clear():
             job.result.cancel()
-        self._waiting.clear()
         for worker, job in list(self._running.items()):
             job.result.cancel()
             self._give_up(worker)
@@ -172,15 +177,22 @@ class RenderPool:
 
     def _begin(self) -> None:
         """Begin the jobs that wait, as far as there are places and threads."""
-        while self._waiting and sum(not job.slow for job in self._running.values()) < self._places:
+        while self._waiting.ready and sum(not job.slow for job in self._running.values()) < self._places:
             worker = self._worker()
             if worker is None:
                 return
-            job = next(iter(self._waiting))
-            del self._waiting[job]
+            job = self._waiting.take()
             self._running[worker] = job
             self._some_run.set()
             worker.give(job)
+
+    def _keep(self, worker: _Worker) -> None:
+        """Have a worker wait for the next job; end it if enough wait."""
+        if len(self._idle) < self._places:
+            self._idle.append(worker)
+        else:
+            self._given_up.add(worker)
+            worker.give(None)
 
     def _worker(self) -> _Worker | None:
         if self._idle:
@@ -211,19 +223,14 @@ class RenderPool:
             job.result.set_exception(Refusal(Reason.TEMPLATE_REFUSED, f"it takes more than {seconds:g} s"))
         if self._all_stuck:
             log.error("every thread that renders prompts is stuck; start the server again")
-            for waiting in self._waiting:
+            for waiting in self._waiting.clear():
                 waiting.result.set_exception(_no_thread_left())
-            self._waiting.clear()
 
     def _done(self, worker: _Worker, result: Any, error: BaseException | None) -> None:
         if worker in self._given_up:
             return
         job = self._forget(worker)
-        if len(self._idle) < self._places:
-            self._idle.append(worker)
-        else:
-            self._given_up.add(worker)
-            worker.give(None)
+        self._keep(worker)
         if job.result.done():  # its caller has gone
             pass
         elif error is not None:
@@ -234,6 +241,7 @@ class RenderPool:
 
     def _forget(self, worker: _Worker) -> _Job:
         job = self._running.pop(worker)
+        self._waiting.ended(job.caller)
         if not self._running:
             self._some_run.clear()
         return job

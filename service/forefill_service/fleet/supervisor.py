@@ -82,7 +82,8 @@ class EngineSupervisor:
         while True:
             try:
                 return await engine.watch()
-            except EngineDied:
+            except EngineDied as died:
+                log.error("%s is lost: %s", engine.name, died)
                 return self._engine_died.set()
             except Exception:  # whatever it is, the others must be watched, and this one, too
                 log.exception("watching %s failed; trying again", engine.name)

@@ -70,6 +70,15 @@ class Answerer:
 
         Raises EngineDied, and the Refusal of a write.
         """
+        share = self._owner.share
+        if seconds := share.quota_seconds:
+            why = "its tokens of this minute are used up"
+            return Failed(Refusal(Reason.RATE_LIMITED, why, retry_after_seconds=seconds))
+        try:
+            with interruption.here():
+                await share.answers.acquire()
+        except Interrupted:
+            return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
         self._backend.replicas.retries.generation()
         try:
             return await self._run(turn, generate, received_at, interruption)
@@ -77,6 +86,8 @@ class Answerer:
             if refusal.reason not in _OF_THE_PROMPT:
                 raise
             return Failed(refusal)
+        finally:
+            share.answers.release()
 
     async def _run(
         self, turn: Turn, generate: Generate, received_at: float, interruption: Interruption
@@ -125,7 +136,7 @@ class Answerer:
         if prompt is None or not self._endpoint.splits:
             return None
         conversation = turn.prompts.conversation(generate.text)
-        splitter: AnswerSplitter | None = await self._backend.render(
+        splitter: AnswerSplitter | None = await self._owner.render(
             self._endpoint.splitter, conversation, prompt.to_list()
         )
         return splitter
@@ -152,7 +163,10 @@ class Answerer:
         if prompt is None or self._endpoint.splits:
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
             raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
-        made: list[int] = await self._backend.render(self._backend.replicas.chat.encode, generate.answer_so_far)
+        chat = self._backend.replicas.chat
+        if len(generate.answer_so_far) > self._backend.info.context_tokens * chat.longest_token:
+            raise Refusal(Reason.PROMPT_TOO_LONG, "the answer so far has no room")
+        made: list[int] = await self._owner.render(chat.encode, generate.answer_so_far)
         return prompt.extended(made), len(made)
 
     async def _try(self, answer: Answer, place: Place, token: Callable[[], None]) -> EngineError | None:
@@ -208,7 +222,7 @@ class Answerer:
             return adopted.answer(place)
         sampling = self._owner.sampling.after(answer.made_tokens)
         engine = place.replica.engine
-        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
+        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())
         if answer.conversation is not None:
             return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
         return engine.generate(Request(prompt.to_list(), *asked))
@@ -228,8 +242,9 @@ class Answerer:
         now = self._backend.clock()
         self._learn(answer, now)
         balance = answer.turn.ledger.settle(answer.prompt, answer.found_tokens, answer.place)
-        text = generate.answer_so_far + answer.text
-        return Answered(answer.finished(self._owner.book(balance), now), text, joined(answer.calls))
+        finished = answer.finished(self._owner.book(balance), now)
+        self._owner.share.used(finished.prompt_tokens - finished.cached_tokens + finished.completion_tokens)
+        return Answered(finished, generate.answer_so_far + answer.text, joined(answer.calls))
 
     def _learn(self, answer: Answer, now: float) -> None:
         """Learn how long a step takes, and give the session's guesses what an answer's time allows them."""

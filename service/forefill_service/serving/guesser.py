@@ -58,6 +58,8 @@ class Guesser:
     @property
     def price(self) -> float:
         """The price of the engine's time now, where the session's requests go; infinite: nothing may be begun."""
+        if self._owner.share.quota_seconds:
+            return math.inf
         admission = self._owner.route.now.replica.admission
         if self._in_every_pause:
             return price(admission.pressure, 0, 1.0)

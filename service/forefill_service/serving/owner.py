@@ -3,21 +3,27 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..access.caller import Caller
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
 from ..chat.generation import Sampling
+from ..fleet import fair_queue
 from ..fleet.backend import Backend
 from ..fleet.replicas import Place, Route
+from ..fleet.shares import Share
+from ..fleet.streams import StreamRecord
 from ..session.continuation import continuable
-from ..session.events import CacheScope, Open
+from ..session.events import CacheScope, Open, fingerprint
 from ..session.ledger import Balance
 
 
 @dataclass(eq=False, slots=True)
 class Owner:
-    """One session, to all that works for it. `tenant` is "" if all sessions are of one tenant.
+    """One session, to all that works for it.
 
     `adapter` is the LoRA adapter that answers, "" for none; `adapter_version` is known once it was asked for, before
     the first of `view`. `sampling` is how answers are sampled: as Open says, and then as the engine's parsers need it.
@@ -25,23 +31,35 @@ class Owner:
 
     backend: Backend
     session: str
-    tenant: str
+    caller: Caller
     cache_salt: str | None
     route: Route
+    stream: StreamRecord
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str = ""
     adapter_version: str = ""
     _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, backend: Backend, opening: Open, tenant: str) -> "Owner":
-        """Return the owner of the session that begins with this Open."""
+    def of(cls, backend: Backend, opening: Open, caller: Caller, stream: StreamRecord) -> "Owner":
+        """Return the owner of the session that a caller begins with this Open, on this stream."""
+        tenant = caller.tenant
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
         salt = _cache_salt(backend, opening, tenant)
-        owner = cls(backend, session, tenant, salt, route, opening.sampling, opening.adapter)
+        owner = cls(backend, session, caller, salt, route, stream, opening.sampling, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
+
+    @property
+    def tenant(self) -> str:
+        """Whose cached blocks it shares; "" if all sessions are of one tenant."""
+        return self.caller.tenant
+
+    @property
+    def share(self) -> Share:
+        """What its caller may have."""
+        return self.backend.shares.share(self.caller)
 
     @property
     def accounts(self) -> tuple[str, str]:
@@ -52,6 +70,10 @@ class Owner:
     def key(self) -> str:
         """The session's name among those of all tenants, which choose the names of their own as they like."""
         return f"{self.tenant}/{self.session}"
+
+    async def render(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
+        return await self.backend.render(function, *args, caller=fair_queue.Caller(self.caller.key, self.session))
 
     @property
     def can_go_on(self) -> bool:
@@ -79,9 +101,10 @@ class Owner:
         return view
 
     def book(self, balance: Balance) -> Balance:
-        """Book a turn's closed ledger to the session and its tenant, and to the metrics; return it."""
+        """Book a turn's closed ledger to the session and its tenant, and for the operator; return it."""
         self.backend.waste_limiter.settled(balance, *self.accounts)
-        self.backend.metrics.settled(balance)
+        self.stream.settled(balance)
+        self.share.used(balance.computed + balance.discarded)
         return balance
 
 
@@ -89,17 +112,15 @@ def _route_key(backend: Backend, opening: Open, session: str, tenant: str) -> st
     """Return what decides where the session's requests go."""
     if backend.settings.remote.affinity == "session":
         return f"{tenant}/{session}"
-    said = (opening.messages, opening.tools, opening.documents, opening.reasoning_effort)
-    apart = (tenant, opening.adapter, said) if opening.adapter else (tenant, said)
-    return hashlib.sha256(repr(apart).encode()).hexdigest()
+    said = (tenant, opening.adapter, opening.fingerprint or fingerprint(opening))
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:
     """Return what sets the session's blocks apart from those of others: from other tenants' always.
 
     The secrets of a client and of the server are keys here, so that neither the engine nor who sees its requests learns
-    them. Without the server's, who knows a tenant's name can guess its salt, which helps nobody who cannot reach the
-    engine; so hand-off between tenants needs one.
+    them, and who knows the name of a tenant cannot guess its salt.
     """
     if opening.cache_secret:
         return hmac.new(opening.cache_secret, f"forefill cache of tenant {tenant}".encode(), "sha256").hexdigest()
@@ -107,5 +128,4 @@ def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:
         return secrets.token_hex(16)
     if not tenant:
         return None
-    named, secret = f"forefill tenant {tenant}".encode(), backend.settings.sessions.cache_salt_secret.get_secret_value()
-    return hmac.new(secret.encode(), named, "sha256").hexdigest() if secret else hashlib.sha256(named).hexdigest()
+    return hmac.new(backend.salt_key, f"forefill tenant {tenant}".encode(), "sha256").hexdigest()

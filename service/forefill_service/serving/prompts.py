@@ -11,7 +11,7 @@ from ..chat.prompt import PROBES, TurnPrompt
 from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
 from ..engine import ChatEndpoint
 from ..errors import Reason, Refusal, ServiceError
-from ..fleet.backend import Backend
+from ..fleet.backend import Backend, Render
 from .rendering import RULES, Asks, Rule, Verdict, Warms, probe_drafts
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ class Prompts:
     """The prompts of one turn, which are in the making when it begins, as is the comparison.
 
     `conversation` is what comes before the draft. `own` is given each task that it spawns, to cancel it with the
-    session. If the fast path finds that the template renders another head than before, as one with a date does after
-    midnight, they are compared once more.
+    session. `render` runs what makes them; by default for nobody in particular. If the fast path finds that the
+    template renders another head than before, as one with a date does after midnight, they are compared once more.
     """
 
     def __init__(
@@ -53,13 +53,15 @@ class Prompts:
         endpoint: ChatEndpoint,
         conversation: Conversation,
         own: Callable[[asyncio.Future[Any]], None],
+        render: Render | None = None,
     ) -> None:
         self._backend = backend
+        self._render = render or backend.render
         self._owned_by = own
         self._endpoint = endpoint
         self._conversation = conversation
         self._context_tokens = backend.info.context_tokens
-        making = backend.render(TurnPrompt, backend.replicas.chat, conversation, self._context_tokens, backend.clock)
+        making = self._render(TurnPrompt, backend.replicas.chat, conversation, self._context_tokens, backend.clock)
         self._made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
         self._made.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # SUBMIT will report it
         own(self._made)
@@ -119,14 +121,15 @@ class Prompts:
     async def stable(self, confirmed: str) -> TokenIds:
         """Return the leading ids that all continuations of the confirmed text are expected to share.
 
-        Raises what making the prompts, the template or the endpoint raises.
+        Raises Refusal (PROMPT_TOO_LONG) if none of these can be submitted, and what making the prompts, the template or
+        the endpoint raises.
         """
         await self._wait_for_verdict()
         if self._comparison is not None and self._comparison.refusal is not None:
             raise self._comparison.refusal
         match self.rule.warms:
             case Warms.STABLE:
-                ids: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+                ids: TokenIds = await self._render((await self._own()).stable, confirmed)
                 return ids
             case Warms.COMMON:
                 return await self._common(confirmed)
@@ -151,7 +154,7 @@ class Prompts:
         """
         asks = self.rule.asks
         if text is not None and asks is Asks.FAST_PATH:
-            ids: TokenIds = await self._backend.render((await self._own()).final, text)
+            ids: TokenIds = await self._render((await self._own()).final, text)
             return ids
         if asks is Asks.ENDPOINT:
             return None
@@ -165,7 +168,7 @@ class Prompts:
         if (spliced := await self._spliced(confirmed)) is not None:
             return spliced
         if self._endpoint.in_process:
-            return common_prefix(await self._theirs([confirmed + rest for rest in PROBES]))
+            return self._with_room(common_prefix(await self._theirs([confirmed + rest for rest in PROBES])))
         return self.lead
 
     async def _spliced(self, confirmed: str) -> TokenIds | None:
@@ -173,7 +176,7 @@ class Prompts:
         comparison = self._comparison
         if comparison is None or comparison.base is None or not comparison.own_base_tokens:
             return None
-        own: TokenIds = await self._backend.render((await self._own()).stable, confirmed)
+        own: TokenIds = await self._render((await self._own()).stable, confirmed)
         if own.head and own.head is not comparison.own_head and self._compared.done():
             self._compared = self._comparing()
         return comparison.base.extended(own.since(comparison.own_base_tokens))
@@ -231,12 +234,12 @@ class Prompts:
     async def _compared_on(self, drafts: Sequence[str]) -> Comparison:
         theirs, ours = await asyncio.gather(_or_refusal(self._theirs, drafts), _or_refusal(self._ours, drafts))
         plain_draft = self._backend.replicas.chat.encode(drafts[0].strip())
-        comparison: Comparison = await self._backend.render(_outcome, ours, theirs, plain_draft)
+        comparison: Comparison = await self._render(_outcome, ours, theirs, plain_draft)
         return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:
         prompt = await self._own()
-        ids: list[TokenIds] = await self._backend.render(lambda: [prompt.final(text) for text in texts])
+        ids: list[TokenIds] = await self._render(lambda: [prompt.final(text) for text in texts])
         return ids
 
 

@@ -7,11 +7,14 @@ SUBMIT answers (`Answerer`), and one per HandOff tells the application how to as
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
+from ..access.caller import ANYBODY, Caller, Permission
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
+from ..fleet.streams import StreamRecord
 from ..session.actions import (
     Action,
     BeginTurn,
@@ -42,6 +45,7 @@ from ..session.responses import (
 from .acceptance import check_acceptance
 from .answer import Failed
 from .answerer import Answerer
+from .content_limits import ContentLimits
 from .guesser import Guesser
 from .hand_off import HandOffs
 from .owner import Owner
@@ -59,26 +63,33 @@ Event = Open | KeystrokeEvent | Unknown
 class SessionRunner:
     """One session, from its Open to its end.
 
-    `send` delivers one response; it may raise Refusal if the client does not take it.
+    `deliver` delivers one response; it may raise Refusal if the client does not take it. `stream` is told what comes
+    and goes.
     """
 
     def __init__(
-        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], tenant: str = ""
+        self,
+        backend: Backend,
+        opening: Open,
+        deliver: Callable[[Response], Awaitable[None]],
+        caller: Caller = ANYBODY,
+        stream: StreamRecord | None = None,
     ) -> None:
         self._backend = backend
         self._opening = opening
-        self._send = send
+        self._stream = stream = stream or StreamRecord(backend.metrics)
         settings = backend.settings
         self._session = Session(
             settings.sessions.max_draft_code_points,
-            settings.server.max_message_bytes,
-            offers_hand_off=backend.hand_off_urls.offered,
+            ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
+            offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
-        self._owner = owner = Owner.of(backend, opening, tenant)
+        self._owner = owner = Owner.of(backend, opening, caller, stream)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
-        self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
+        self._send = send = partial(_send, stream, deliver)
+        self._warmer = Warmer(owner, prefiller, send, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
@@ -90,6 +101,8 @@ class SessionRunner:
         self._stopping = False
         self._goes_away: float | None = None
         self._is_open = False
+        self.heard_at = backend.clock()
+        """When the last event came, or the last answer ended."""
 
     async def run(self, events: AsyncIterator[Event]) -> None:
         """Run the session on the events after its Open.
@@ -97,6 +110,7 @@ class SessionRunner:
         Raises Refusal if the stream cannot go on, ABORTED among them: the events ended without END.
         """
         self._backend.idle_refresher.add(self._warmer)
+        self._stream.opened(self._owner.caller)
         try:
             with self._owner.route.open():
                 await self._tasks.run(partial(self._open_and_read, events))
@@ -115,12 +129,16 @@ class SessionRunner:
     def stop(self) -> None:
         """End the session because the server stops: at once, or when the running answer is complete."""
         self._stopping = True
-        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
-            self._tasks.end(Refusal(Reason.SERVER_STOPPING))
+        self.end_between_answers(Reason.SERVER_STOPPING)
 
     def end(self, reason: Reason) -> None:
         """End the session now, in the middle of an answer if one runs."""
         self._tasks.end(Refusal(reason))
+
+    def end_between_answers(self, reason: Reason) -> None:
+        """End the session now, unless an answer is running."""
+        if self._session.phase not in (Phase.GENERATING, Phase.CLOSING):
+            self.end(reason)
 
     async def _open_and_read(self, events: AsyncIterator[Event]) -> None:
         if self._opening.continue_final_message and not self._backend.info.continues_messages:
@@ -131,9 +149,10 @@ class SessionRunner:
         endpoint = owner.route.now.replica.engine.chat_endpoint
         if endpoint.splits:  # the messages decide nothing here
             asked = self._opening.conversation(())
-            owner.sampling = await self._backend.render(endpoint.adjusted, asked, owner.sampling)
+            owner.sampling = await owner.render(endpoint.adjusted, asked, owner.sampling)
         await check_acceptance(owner)
         await self._receive(self._opening)
+        self._opening = replace(self._opening, messages=(), draft="")  # the session has them, and may drop them
         base = await self._current_turn.prompts.base()
         await self._send(self._opened(len(base)))
         self._is_open = True
@@ -148,12 +167,14 @@ class SessionRunner:
 
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
+        self._stream.received(event)
         if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite | HandOff):
             await self._current_turn.prompts.made()  # each has a whole conversation rendered: one after the other
         async with self._transition_lock:
             await self._perform(self._session.receive(event), received_at)
 
     async def _perform(self, actions: list[Action], now: float) -> None:
+        self.heard_at = now
         for action in actions:
             match action:
                 case BeginTurn():
@@ -211,7 +232,8 @@ class SessionRunner:
     def _prompts(self, messages: tuple[ChatMessage, ...]) -> Prompts:
         """Have the prompts of a turn made in the background; they are waited for if they are needed before."""
         endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return Prompts(self._backend, endpoint, self._opening.conversation(messages), self._tasks.own)
+        conversation = self._opening.conversation(messages)
+        return Prompts(self._backend, endpoint, conversation, self._tasks.own, self._owner.render)
 
     async def _say_go_away(self, within_seconds: float) -> None:
         await self._send(GoAway(within_seconds, self._owner.route.resume_token))
@@ -236,11 +258,7 @@ class SessionRunner:
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED
-        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
-
-    async def _answer_flush(self, result: FlushResult) -> None:
-        self._backend.metrics.flushed(result.outcome, result.shed_reason)
-        await self._send(result)
+        await self._send(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
@@ -260,3 +278,10 @@ class SessionRunner:
                 else:
                     actions = self._session.answered(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())
+
+
+async def _send(
+    stream: StreamRecord, deliver: Callable[[Response], Awaitable[None]], response: Response
+) -> None:  # no method: a cycle of references would keep what was typed until the garbage collector finds it
+    stream.sent(response)
+    await deliver(response)

@@ -62,7 +62,7 @@ class Wish:
     def ended(self, outcome: FlushOutcome, reason: ShedReason = ShedReason.UNSPECIFIED) -> None:
         """Report to a pause what became of it."""
         if self.warmed is not None and not self.warmed.done():
-            never = self.crowded or reason is ShedReason.PAYBACK
+            never = self.crowded or reason in (ShedReason.PAYBACK, ShedReason.QUOTA)
             not_now = Warmed.NEVER if never else Warmed.NOT_NOW
             self.warmed.set_result(not_now if outcome in (FlushOutcome.SHED, FlushOutcome.DEFERRED) else Warmed.ALL)
 
@@ -241,6 +241,8 @@ class Warmer:
 
     def _check_waste(self, wish: Wish, stable: TokenIds) -> None:
         wants = not wish.withdrawn and self._lacking(stable)
+        if wants and self._owner.share.quota_seconds:
+            raise Shed(ShedReason.QUOTA)
         if wants and not self._owner.backend.waste_limiter.allows(*self._owner.accounts):
             raise Shed(ShedReason.PAYBACK)
 

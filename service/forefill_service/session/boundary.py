@@ -23,7 +23,7 @@ from .events import CharAdd, CharDelete, Edit, Replace
 RUN = 4
 """Code points at the end of an unbroken run that are not confirmed: a typist corrects them, Korean composes them."""
 COMPOSED = 32
-"""The longest text under composition."""
+"""The longest text under composition, and as much of an edit as shows whether an input method made it."""
 
 _WITHOUT_SPACES = (
     range(0x0E00, 0x0F00),  # Thai, Lao
@@ -81,6 +81,7 @@ class Client(Enum):
                 return self
         if self is Client.COMPOSES or len(draft) - start > COMPOSED:
             return self
+        new = new[:COMPOSED]
         if start < end and any(map(_is_converted, new)) and all(map(_is_typed_to_be_converted, draft[start:])):
             return Client.COMPOSES
         return Client.COMMITS if 0 < start == len(draft) and any(map(_is_ideograph, new)) else self

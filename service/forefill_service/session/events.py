@@ -1,5 +1,6 @@
 """Requests of a stream, as values: checked at the edge by `wire.from_messages`, trusted after."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -53,6 +54,8 @@ class Open:
     documents: tuple[Mapping[str, str], ...] = ()
     reasoning_effort: str = ""
     continue_final_message: bool = False
+    fingerprint: str = field(default="", repr=False, compare=False)
+    """`fingerprint` of it, if that was made: off the event loop, since it takes as long as the conversation is."""
 
     def conversation(self, messages: tuple[ChatMessage, ...]) -> Conversation:
         """Return a conversation of this session, of which these are the messages so far."""
@@ -64,6 +67,12 @@ class Open:
             self.reasoning_effort,
             self.continue_final_message,
         )
+
+
+def fingerprint(opening: Open) -> str:
+    """Return a digest of what a prompt begins with, as far as the messages, tools and documents decide it."""
+    said = (opening.messages, opening.tools, opening.documents, opening.reasoning_effort)
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from .actions import (
     Stop,
 )
 from .boundary import Client, confirmable, settled
-from .draft import checksum, edited
+from .draft import Checksums, edited
 from .events import (
     Cancel,
     CharAdd,
@@ -62,9 +62,6 @@ from .events import (
     Submit,
     Unknown,
 )
-
-MESSAGE_SIZE = 16
-"""Code points that a message, or a call of a tool in it, counts for beside its own, so that empty ones are not free."""
 
 
 class Phase(Enum):
@@ -98,6 +95,7 @@ class Session:
         self.phase = Phase.WAITING
         self.conversation = Conversation()
         self.draft = ""
+        self._checksums = Checksums()
         self.client = Client.UNKNOWN
         self.confirmed_code_points = 0
         self.submit_likely = False
@@ -157,7 +155,7 @@ class Session:
         """
         if self.draft or self.submitted is None:
             return self._after_answer()
-        self.draft = self.submitted
+        self._redraft(self.submitted)
         return self._after_answer(drafted=False)
 
     def _after_answer(self, *, drafted: bool = True) -> list[Action]:
@@ -178,13 +176,17 @@ class Session:
     def _refuse(self, reason: Reason, seq: int, detail: str = "") -> Refuse:
         return Refuse(reason, seq, len(self.draft), detail)
 
+    def _redraft(self, text: str, changed_from: int = 0) -> None:
+        self.draft = text
+        self._checksums.changed(changed_from)
+
     def _check_length(self, text: str) -> str:
         if len(text) > self.max_draft_code_points:
             raise Refusal(Reason.DRAFT_TOO_LONG)
         return text
 
     def _open(self, seq: int, opening: Open) -> list[Action]:
-        self.draft = self._check_length(opening.draft)
+        self._redraft(self._check_length(opening.draft))
         self.confirmed_code_points = confirmable(self.draft)
         self.conversation = opening.conversation(opening.messages)
         self.phase = Phase.COMPOSING
@@ -194,7 +196,7 @@ class Session:
         text, changed_from = edited(self.draft, edit)
         same = self._check_length(text) == self.draft
         self.client = self.client.after(self.draft, edit)
-        self.draft = text
+        self._redraft(text, changed_from)
         actions: list[Action] = []
         if changed_from < self.confirmed_code_points:
             self.confirmed_code_points = changed_from
@@ -205,7 +207,7 @@ class Session:
         return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
 
     def _flush(self, seq: int, flush: Flush) -> list[Action]:
-        if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != checksum(self.draft):
+        if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != self._checksums.of(self.draft):
             raise Refusal(Reason.DRAFT_DIVERGED)
         confirmed = flush.confirmed_code_points
         if confirmed is None:
@@ -233,7 +235,7 @@ class Session:
         submitted = self._check_length(self.draft if text is None else text)
         if not submitted:
             raise Refusal(Reason.EMPTY_SUBMIT)
-        self.draft = ""
+        self._redraft("")
         self.confirmed_code_points = 0
         self.submit_likely = False
         self.submitted, self.keeps_text, self.phase = submitted, False, phase
@@ -272,7 +274,7 @@ class Session:
         messages = self.messages[:keep_messages] + added
         if (count := count_messages(messages)) > MOST_MESSAGES:
             raise Refusal(reason, f"{count} messages and calls of tools, and {MOST_MESSAGES} are allowed")
-        if (size := sum(map(_size, messages))) > self.max_rewritten_code_points:
+        if (size := sum(message.size for message in messages)) > self.max_rewritten_code_points:
             raise Refusal(reason, f"{size} of {self.max_rewritten_code_points} code points")
         return messages
 
@@ -283,13 +285,6 @@ class Session:
         taken_back: list[Action] = [Settle()] if self.phase is Phase.HANDED_OFF else []
         self.phase = Phase.CLOSED
         return [*taken_back, Close()]
-
-
-def _size(message: ChatMessage) -> int:
-    """Return the code points that a message counts for."""
-    texts = [message.role, message.content, message.name, message.tool_call_id, message.reasoning]
-    calls = sum(MESSAGE_SIZE + len(call.id) + len(call.name) + len(call.arguments) for call in message.tool_calls)
-    return MESSAGE_SIZE + sum(len(text) for text in texts if text) + calls
 
 
 Rule = Callable[[Session, int, Any], list[Action]]

@@ -31,6 +31,7 @@ class ShedReason(Enum):
     LOAD = auto()
     PAYBACK = auto()
     FAILED = auto()
+    QUOTA = auto()
 
 
 class Source(Enum):

@@ -7,17 +7,22 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .access import AccessSettings, LimitSettings, is_loopback
 from .engines import EngineSettings, FakeSettings, HandOffSettings, RemoteSettings
 from .group import Group
+from .observability import ObservabilitySettings
 from .serving import PregenerationSettings, ServerSettings, SessionSettings, WarmingSettings
 
 __all__ = [
     "GROUPS",
+    "AccessSettings",
     "EngineSettings",
     "FakeSettings",
     "Flags",
     "Group",
     "HandOffSettings",
+    "LimitSettings",
+    "ObservabilitySettings",
     "PregenerationSettings",
     "RemoteSettings",
     "ServerSettings",
@@ -33,6 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     server: ServerSettings = Field(title="listening")
+    access: AccessSettings = Field(title="access")
     engine: EngineSettings = Field(title="engine")
     remote: RemoteSettings = Field(title="remote servers")
     fake: FakeSettings = Field(title="fake engine")
@@ -40,6 +46,8 @@ class Settings(BaseModel):
     warming: WarmingSettings = Field(title="warming")
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")
+    limits: LimitSettings = Field(title="limits")
+    observability: ObservabilitySettings = Field(title="observability")
 
     def __init__(self, **values: Any) -> None:
         """Take values by the names of their flags (`warm_pause_ms=300`), and groups (`sessions=…`).
@@ -68,18 +76,36 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_traces(self) -> Self:
+        endpoint = self.observability.otlp_endpoint
+        if endpoint and not _is_address(endpoint):
+            raise ValueError("--otlp-endpoint takes http://HOST:PORT; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
+        return self
+
+    @model_validator(mode="after")
     def _check_hand_off(self) -> Self:
-        hand_off, sessions = self.hand_off, self.sessions
+        hand_off, access = self.hand_off, self.access
         if not all(map(_is_address, hand_off.urls)):
             raise ValueError("--hand-off-url takes http://HOST:PORT; applications have credentials of their own")
         if hand_off.urls and len(hand_off.urls) != max(1, len(self.remote.urls)):
             raise ValueError("--hand-off-url takes one address for each --engine-url, in the same order")
         if hand_off.openai_port >= 0 and self.engine.kind != "embedded":
             raise ValueError("--openai-port needs --engine embedded; vLLM servers have an OpenAI API of their own")
-        if hand_off.offered and sessions.tenant_metadata_key and not sessions.cache_salt_secret.get_secret_value():
+        if hand_off.openai_port >= 0 and not access.insecure and not is_loopback(self.server.host):
             raise ValueError(
-                "hand-off between tenants needs FOREFILL_CACHE_SALT_SECRET; without it, whoever knows the name of a "
-                "tenant could name its cache salt to the engine"
+                "--openai-port is neither encrypted nor asks for credentials; on another address than loopback say "
+                "--insecure, or put vLLM's own server beside this one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_access(self) -> Self:
+        self.access.check_address(self.server.host)
+        secret = self.access.cache_salt_secret.get_secret_value()
+        if self.access.may_have_tenants and self.engine.kind == "remote" and not secret:
+            raise ValueError(
+                "tenants on remote engines need FOREFILL_CACHE_SALT_SECRET, the same for all copies of this server: it "
+                "keeps their cache salts from being guessed"
             )
         return self
 

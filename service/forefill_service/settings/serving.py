@@ -1,30 +1,29 @@
 """Settings of the server, and of what it does for its sessions."""
 
-from typing import Literal
-
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from .group import Group
 
 
 class ServerSettings(Group):
-    """Addresses, messages and logs of this server."""
+    """The address of this server, the size of messages, and how it stops."""
 
     host: str = Field(
-        "127.0.0.1", description="address to listen on; clients are not authenticated yet, so keep it private"
+        "127.0.0.1",
+        description="address to listen on; others than loopback need TLS and credentials, or --insecure",
     )
     port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    metrics_port: int = Field(
-        9464,
-        ge=-1,
-        le=65535,
-        description="port for Prometheus metrics, on the address of --host; 0 picks a free one, -1 disables metrics",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="log messages of this severity and above"
-    )
     max_message_bytes: int = Field(
-        4 * 1024 * 1024, ge=4096, description="largest message to accept from a client, in bytes"
+        1024 * 1024,
+        ge=4096,
+        description="largest message to accept from a client, in bytes; a model with a context of more than 100,000 "
+        "tokens may need more",
+    )
+    silent_client_seconds: float = Field(
+        40,
+        ge=1,
+        description="end the streams of a client that has been silent for this long, and has not answered a ping in "
+        "the last quarter of it: it is frozen, or its network is gone",
     )
     go_away_seconds: float = Field(
         3,
@@ -155,22 +154,19 @@ class PregenerationSettings(Group):
 
 
 class SessionSettings(Group):
-    """Limits of a session, and the tenant that it belongs to."""
+    """Limits of a session."""
 
     max_open: int = Field(1000, ge=1, alias="max_sessions", description="most sessions open at once; more are refused")
     max_draft_code_points: int = Field(65536, ge=1, description="longest draft, in Unicode code points")
+    open_bytes_per_token: int = Field(
+        16,
+        ge=1,
+        description="largest Open, in bytes for each token of the model's context, beside 128 KB; also the longest "
+        "conversation that Rewrite may make, in code points",
+    )
     open_timeout_seconds: float = Field(
         30, gt=0, description="end a new stream if it does not send Open within this time"
     )
     write_timeout_seconds: float = Field(
         10, gt=0, description="end a stream if its client leaves a message unread for this long"
-    )
-    tenant_metadata_key: str = Field(
-        "",
-        description="gRPC metadata key in which a trusted proxy names the tenant (default: one tenant for all)",
-    )
-    cache_salt_secret: SecretStr = Field(
-        SecretStr(""),
-        description="secret that goes into the cache salts of tenants, so that nobody can guess one; the same for all "
-        "copies of this server; better set as FOREFILL_CACHE_SALT_SECRET",
     )

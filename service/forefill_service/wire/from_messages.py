@@ -1,14 +1,18 @@
 """Conversion of the client's messages to events: the edge that checks everything once."""
 
 import re
-from collections.abc import Callable, Container, Iterable
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 
 from ..chat.messages import MOST_MESSAGES, ChatMessage, ToolCall, count_messages
 from ..errors import Reason, Refusal
+from ..serving.content_limits import held_bytes
 from ..session.events import (
     CacheScope,
     Cancel,
@@ -30,6 +34,7 @@ from ..session.events import (
     Submit,
     Unknown,
     WarmMode,
+    fingerprint,
 )
 from .chat import documents_from, message_from, reasoning_effort_from, tools_from
 from .sampling import optional, sampling_from
@@ -39,7 +44,9 @@ _SECRET_BYTES = 16, 64
 _MOST_ADAPTER_CODE_POINTS = 256
 _ANY_CALL = ToolCall("", "", "")
 _MOST_KWARGS_BYTES = 64 * 1024
-"""An idle session keeps the variables of its template, and a million empty lists have room in one message."""
+_MOST_KWARGS_VALUES = 1024
+"""Keys count, too. An idle session keeps the variables of its template, and an empty list takes four bytes here."""
+_MOST_RESUME_TOKEN_BYTES = 256
 
 _WARM_MODES = {
     pb.WARM_MODE_UNSPECIFIED: WarmMode.AUTO,
@@ -64,14 +71,21 @@ _MODES: dict[str, Container[int]] = {
 }
 
 
-def event_from(request: pb.ComposeRequest) -> Open | KeystrokeEvent | Unknown:
-    """Convert a message to an event.
+def event_from(request: pb.ComposeRequest, most_held_bytes: int = sys.maxsize) -> Open | KeystrokeEvent | Unknown:
+    """Convert a message to an event; what a session keeps of its Open may take so many bytes of memory.
 
-    Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS), which ends the stream.
+    It takes the longer the larger the message is. Raises Refusal (INVALID_OPEN, INVALID_SAMPLING or INVALID_TOOLS),
+    which ends the stream.
     """
     match request.WhichOneof("request"):
         case "open":
-            return _open(request.open)
+            opening = _open(request.open)
+            opening = replace(opening, fingerprint=fingerprint(opening))
+            if (size := held_bytes(opening)) > most_held_bytes:
+                raise Refusal(
+                    Reason.INVALID_OPEN, f"the session would hold {size} bytes of it, and {most_held_bytes} are allowed"
+                )
+            return opening
         case "event":
             kind = request.event.WhichOneof("kind")
             read = _KINDS.get(kind) if kind else None
@@ -99,18 +113,10 @@ _KINDS: dict[str, Callable[[Any], Kind]] = {
 def _open(message: pb.Open) -> Open:
     if message.session_key and not _SESSION_KEY.fullmatch(message.session_key):
         raise Refusal(Reason.INVALID_OPEN, "session_key must be 1 to 128 characters of [A-Za-z0-9._-]")
-    if (size := message.chat_template_kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
-        raise Refusal(
-            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
-        )
+    if len(message.resume_token) > _MOST_RESUME_TOKEN_BYTES:
+        raise Refusal(Reason.INVALID_OPEN, "resume_token is none that a server gives")
     if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
         raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
-    try:
-        chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
-    except ValueError as error:
-        raise Refusal(
-            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
-        ) from error
     messages = _messages(message.messages)
     if count_messages(messages) > MOST_MESSAGES:
         raise Refusal(Reason.INVALID_OPEN, f"it has more than {MOST_MESSAGES} messages and calls of tools")
@@ -125,7 +131,7 @@ def _open(message: pb.Open) -> Open:
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
         session_key=message.session_key,
-        chat_template_kwargs=chat_template_kwargs,
+        chat_template_kwargs=_template_variables(message.chat_template_kwargs),
         cache_scope=_CACHE_SCOPES[message.cache_scope],
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
@@ -163,6 +169,37 @@ def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
             break
         converted.append(message_from(message))
     return tuple(converted)
+
+
+def _template_variables(kwargs: Struct) -> Mapping[str, Any]:
+    """Convert the variables of the template, once it is known that they are not too many."""
+    if (size := kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
+        raise Refusal(
+            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
+        )
+    if _has_more_values(kwargs, _MOST_KWARGS_VALUES):
+        raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs has more than {_MOST_KWARGS_VALUES} keys and values")
+    try:
+        variables: Mapping[str, Any] = _with_integers(json_format.MessageToDict(kwargs))
+    except ValueError as error:
+        raise Refusal(
+            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
+        ) from error
+    return variables
+
+
+def _has_more_values(kwargs: Struct, most: int) -> bool:
+    """Return whether there are more keys and values on all levels than so many."""
+    count, rest = len(kwargs.fields), [*kwargs.fields.values()]
+    while rest and count <= most:
+        count += 1
+        match (value := rest.pop()).WhichOneof("kind"):
+            case "struct_value":
+                count += len(value.struct_value.fields)
+                rest += value.struct_value.fields.values()
+            case "list_value":
+                rest += value.list_value.values
+    return count > most
 
 
 def _with_integers(value: Any) -> Any:

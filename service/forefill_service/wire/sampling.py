@@ -11,6 +11,9 @@ from ..chat.generation import Sampling, Structure
 from ..errors import Reason, Refusal
 
 _MOST_STOPS: Final = 16
+_MOST_STOP_BYTES: Final = 1024
+"""Of each: the end of an answer is held back for as long as it may become the longest of them."""
+_MOST_BAD_WORDS_BYTES: Final = 64 * 1024
 _MOST_ENTRIES: Final = 1024
 _MOST_BIAS: Final = 100
 
@@ -50,11 +53,15 @@ def sampling_from(message: pb.Sampling) -> Sampling:
         raise Refusal(Reason.INVALID_SAMPLING, "min_tokens must be at most max_tokens")
     if len(message.stop) > _MOST_STOPS or not all(message.stop):
         raise Refusal(Reason.INVALID_SAMPLING, f"stop takes at most {_MOST_STOPS} texts, and none may be empty")
+    if (size := max((len(text.encode()) for text in message.stop), default=0)) > _MOST_STOP_BYTES:
+        raise Refusal(Reason.INVALID_SAMPLING, f"a text of stop has {size} bytes, and {_MOST_STOP_BYTES} are allowed")
     for name in ("stop_token_ids", "logit_bias", "allowed_token_ids", "bad_words"):
         if len(getattr(message, name)) > _MOST_ENTRIES:
             raise Refusal(Reason.INVALID_SAMPLING, f"{name} takes at most {_MOST_ENTRIES} entries")
     if not all(message.bad_words):
         raise Refusal(Reason.INVALID_SAMPLING, "bad_words may not be empty")
+    if (size := sum(len(word.encode()) for word in message.bad_words)) > _MOST_BAD_WORDS_BYTES:
+        raise Refusal(Reason.INVALID_SAMPLING, f"bad_words have {size} bytes, and {_MOST_BAD_WORDS_BYTES} are allowed")
     if not all(-_MOST_BIAS <= bias <= _MOST_BIAS for bias in message.logit_bias.values()):
         raise Refusal(
             Reason.INVALID_SAMPLING, f"each logit_bias must be at least -{_MOST_BIAS} and at most {_MOST_BIAS}"

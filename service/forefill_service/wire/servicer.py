@@ -4,28 +4,38 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
+from itertools import count
 
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
-from google.protobuf.message import DecodeError
 
-from ..errors import Reason, Refusal, trace_without_message
+from ..access.caller import Caller, Permission
+from ..access.gate import Gate
+from ..access.rates import Bucket
+from ..errors import Reason, Refusal, forget, trace_without_message
+from ..fleet import fair_queue
 from ..fleet.backend import Backend
+from ..fleet.streams import StreamRecord
+from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
 from ..session.responses import Response
-from .from_messages import event_from
+from .incoming import events_of
+from .open_sessions import OpenSessions
+from .reflection import credentials_of
 from .statuses import abort
 from .to_messages import response_to_message
 
 log = logging.getLogger(__name__)
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
+BURST_SECONDS = 10
+"""So many seconds' worth of events are read at once."""
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
-Incoming = pb.ComposeRequest | Refusal
-Context = grpc.aio.ServicerContext[Incoming, pb.ComposeResponse]
+Context = grpc.aio.ServicerContext[bytes, pb.ComposeResponse]
 
 
 class KeystrokeServicer:
@@ -34,10 +44,12 @@ class KeystrokeServicer:
     `engine_died` is set when the engine is lost for good, and `left` while there is no stream.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, gate: Gate | None = None) -> None:
         self._backend = backend
-        self._runners: set[SessionRunner] = set()
+        self._gate = gate or Gate.of(backend.settings.access)
+        self.open_sessions = OpenSessions(backend, self._gate)
         self._streams = 0
+        self._stream_numbers = count(1)
         self._unopened: dict[asyncio.Timeout, None] = {}  # in the order in which they came
         self._stopping = False
         self.left = asyncio.Event()
@@ -52,17 +64,21 @@ class KeystrokeServicer:
     @property
     def sessions(self) -> int:
         """The number of open sessions."""
-        return len(self._runners)
+        return len(self.open_sessions)
+
+    async def watch(self) -> None:
+        """End the sessions of callers who have left, and those that are too old or too silent, until cancelled."""
+        await self.open_sessions.run()
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register with a server. A message that cannot be parsed becomes a Refusal instead of gRPC's own INTERNAL."""
-        compose = grpc.stream_stream_rpc_method_handler(self.Compose, _parse, pb.ComposeResponse.SerializeToString)
+        """Register with a server. Messages come as bytes: their size is checked before they are parsed."""
+        compose = grpc.stream_stream_rpc_method_handler(self.Compose, bytes, pb.ComposeResponse.SerializeToString)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE_NAME, {"Compose": compose}),))
 
     def go_away(self, seconds: float) -> None:
         """Refuse new sessions, and tell the open ones to go away within so many seconds."""
         self._refuse_new()
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.go_away(seconds)
 
     def stop(self) -> None:
@@ -70,12 +86,12 @@ class KeystrokeServicer:
         self._refuse_new()
         if self.engine_died.is_set():
             self.end()
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.stop()
 
     def end(self) -> None:
         """End all sessions now."""
-        for runner in list(self._runners):
+        for runner in self.open_sessions.runners():
             runner.end(self._why_it_stops)
 
     @property
@@ -87,29 +103,35 @@ class KeystrokeServicer:
         for waiting in self._unopened:
             _end_now(waiting)
 
-    async def Compose(self, _: AsyncIterator[Incoming], context: Context) -> None:  # noqa: N802 - gRPC's name
+    async def Compose(self, _: AsyncIterator[bytes], context: Context) -> None:  # noqa: N802 - gRPC's name
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
+        stream = self._backend.stream(context.invocation_metadata())
         try:
-            await self._serve(context)
+            await self._serve(context, stream)
+            stream.ended()
         except Refusal as refusal:
-            await self._abort(context, refusal)
+            forget(refusal)
+            await self._abort(context, stream, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
-            await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+            forget(error)
+            await self._abort(context, stream, Refusal(Reason.INTERNAL), error_id)
         finally:
+            stream.close()
             self._streams -= 1
             if not self._streams:
                 self.left.set()
 
-    async def _serve(self, context: Context) -> None:
+    async def _serve(self, context: Context, stream: StreamRecord) -> None:
         if self._stopping:
             raise Refusal(self._why_it_stops)
-        self._check_room()
-        tenant = self._tenant(context)
-        events = _events(context)
+        self.open_sessions.check_room()
+        credentials = credentials_of(context, self._backend.settings)
+        caller = self._gate.for_tenant(await self._gate.admit(credentials, Permission.COMPOSE), credentials)
+        events = _paced(self._events(context, caller), self._backend)
         opening = await self._first(events)
         if self._stopping:
             raise Refusal(self._why_it_stops)
@@ -117,7 +139,7 @@ class KeystrokeServicer:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
             raise Refusal(Reason.NOT_OPEN)
-        self._check_room()
+        self.open_sessions.check_room()
         writes = asyncio.Lock()
 
         async def send(response: Response) -> None:
@@ -130,32 +152,17 @@ class KeystrokeServicer:
             except grpc.aio.InternalError:  # the client has gone away
                 raise Refusal(Reason.ABORTED) from None
 
-        runner = SessionRunner(self._backend, opening, send, tenant)
-        self._runners.add(runner)
-        self._backend.metrics.opened()
-        try:
-            await runner.run(events)
-        finally:
-            self._runners.discard(runner)
-            self._backend.metrics.closed()
+        with self._backend.shares.session(caller):
+            runner = SessionRunner(self._backend, opening, send, caller, stream)
+            del opening  # it may be long, and the session keeps what it needs
+            with self.open_sessions.holding(runner, caller, credentials):
+                await runner.run(events)
 
-    def _check_room(self) -> None:
-        """Raise Refusal if there is no room for one more session."""
-        if self.sessions >= self._backend.settings.sessions.max_open:
-            raise Refusal(Reason.TOO_MANY_SESSIONS)
-
-    def _tenant(self, context: Context) -> str:
-        """Return the tenant named by the proxy in front; "" if there is only one.
-
-        Raises Refusal if it names none, or if more than one is named: then one of them is the caller's own word.
-        """
-        key = self._backend.settings.sessions.tenant_metadata_key.lower()
-        if not key:
-            return ""
-        named = [str(value) for name, value in context.invocation_metadata() or () if name == key]
-        if len(named) != 1 or not named[0]:
-            raise Refusal(Reason.TENANT_UNKNOWN)
-        return named[0]
+    def _events(self, context: Context, caller: Caller) -> AsyncIterator[Event]:
+        """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
+        limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
+        line = fair_queue.Caller(caller.key, f"messages of stream {next(self._stream_numbers)}")
+        return events_of(context.read, limits, partial(self._backend.render, caller=line))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
@@ -181,8 +188,8 @@ class KeystrokeServicer:
         finally:
             self._unopened.pop(waiting, None)
 
-    async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
-        self._backend.metrics.refused(refusal.reason)
+    async def _abort(self, context: Context, stream: StreamRecord, refusal: Refusal, error_id: str = "") -> None:
+        stream.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
         await abort(context, refusal, error_id)
@@ -193,26 +200,12 @@ def _end_now(waiting: asyncio.Timeout) -> None:
         waiting.reschedule(asyncio.get_running_loop().time())
 
 
-async def _events(context: Context) -> AsyncIterator[Event]:
-    opened = False
-    while (event := _event(await context.read(), opened)) is not None:
-        opened = True
+async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterator[Event]:
+    """Yield events no faster than one session may send them. Others stay unread, so that the client has to wait."""
+    per_second = backend.settings.limits.events_per_second
+    bucket = Bucket(per_second, BURST_SECONDS * per_second, backend.clock)
+    async for event in events:
+        if seconds := bucket.take():
+            await backend.sleep(seconds)
         yield event
-
-
-def _event(request: Incoming | object, opened: bool) -> Event | None:
-    """Return a request as an event, gRPC's EOF as None."""
-    if isinstance(request, Refusal):
-        raise request
-    if not isinstance(request, pb.ComposeRequest):
-        return None
-    if opened and request.HasField("open"):
-        return Open()  # it is refused as a second Open, so its fields are not checked
-    return event_from(request)
-
-
-def _parse(data: bytes) -> Incoming:
-    try:
-        return pb.ComposeRequest.FromString(data)
-    except DecodeError:
-        return Refusal(Reason.MALFORMED_MESSAGE)
+        del event  # it may be long, and the next may not come for hours

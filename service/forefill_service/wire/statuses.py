@@ -33,6 +33,7 @@ STATUSES: dict[Reason, grpc.StatusCode] = {
     Reason.TOO_MANY_SESSIONS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.SESSION_IDLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.SESSION_TOO_OLD: grpc.StatusCode.UNAVAILABLE,
     Reason.MESSAGE_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.CLIENT_TOO_SLOW: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ABORTED: grpc.StatusCode.CANCELLED,

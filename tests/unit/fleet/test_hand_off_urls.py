@@ -35,10 +35,10 @@ def test_each_server_has_its_own_whatever_way_they_are_written() -> None:
     ],
 )
 def test_the_port_of_an_embedded_engine_is_told_if_it_is_one_address(host: str, address: str, told: str) -> None:
-    urls = HandOffUrls.of(Settings(host=host, openai_port=8000), address)
+    urls = HandOffUrls.of(Settings(host=host, insecure=True, openai_port=8000), address)
     assert (urls.base_url("embedded"), urls.offered) == (told, bool(told))
 
 
 def test_what_the_operator_wrote_wins_over_the_port() -> None:
-    settings = Settings(host="0.0.0.0", openai_port=8000, hand_off_url=["https://llm.example"])  # noqa: S104
+    settings = Settings(host="0.0.0.0", insecure=True, openai_port=8000, hand_off_url=["https://llm.example"])  # noqa: S104
     assert HandOffUrls.of(settings, "0.0.0.0:8000").base_url("embedded") == "https://llm.example/v1"

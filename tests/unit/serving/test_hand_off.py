@@ -106,7 +106,7 @@ async def test_without_an_address_it_is_refused_and_the_draft_stays() -> None:
 async def test_tenants_are_told_salts_that_nobody_can_guess() -> None:
     told = []
     for tenant, secret in [("clinic", "one"), ("clinic", "other"), ("bank", "one")]:
-        async with handing_off(tenant=tenant, tenant_metadata_key="x-tenant", cache_salt_secret=secret) as stage:
+        async with handing_off(tenant=tenant, cache_salt_secret=secret) as stage:
             told.append((await hands_off(stage, TEXT)).cache_salt)
     assert len(set(told)) == 3
     assert all(len(salt) == 64 for salt in told), "vLLM accepts up to 128 characters"

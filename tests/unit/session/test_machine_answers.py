@@ -124,7 +124,7 @@ def test_rewrite_replaces_the_conversation_from_a_message_on_and_leaves_the_draf
 
 
 def test_a_conversation_cannot_be_rewritten_without_end() -> None:
-    session = Session(1000, max_rewritten_code_points=96)
+    session = Session(1000, max_rewritten_code_points=192)
     session.receive(Open((SYSTEM,)))
     fits, too_long = ChatMessage("user", "x" * 40), ChatMessage("user", "x" * 41)
     for seq, (message, is_refused) in enumerate([(fits, False), (too_long, True)], 1):
@@ -144,7 +144,7 @@ def test_a_conversation_cannot_be_rewritten_without_end() -> None:
     ],
 )
 def test_all_that_a_message_holds_counts(message: ChatMessage) -> None:
-    session = Session(1000, max_rewritten_code_points=80)
+    session = Session(1000, max_rewritten_code_points=128)
     session.receive(Open())
     [refused] = session.receive(KeystrokeEvent(1, Rewrite(0, (message,))))
     assert isinstance(refused, Refuse)

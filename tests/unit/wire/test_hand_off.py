@@ -29,6 +29,10 @@ async def vllm() -> AsyncIterator[FakeVllm]:
         yield server
 
 
+TENANTS: dict[str, Any] = {"tenant_metadata_key": "x-tenant", "insecure": True, "cache_salt_secret": "secret"}
+"""A proxy names them, on a network that nobody else reaches."""
+
+
 @asynccontextmanager
 async def forefill(*servers: FakeVllm, told: bool = True, **settings: Any) -> AsyncIterator[RunningServer]:
     """Run forefill in front of these servers within the block; applications are told where they are."""
@@ -47,7 +51,7 @@ async def warmed(session: Session, confirmed: int | None = None) -> FlushResult:
 
 @pytest.mark.parametrize("tenant", ["", "clinic"])
 async def test_the_applications_own_call_finds_every_whole_block_that_was_warmed(vllm: FakeVllm, tenant: str) -> None:
-    by_tenant: dict[str, Any] = {"tenant_metadata_key": "x-tenant", "cache_salt_secret": "secret"} if tenant else {}
+    by_tenant: dict[str, Any] = TENANTS if tenant else {}
     ledger: Ledger | None = None
     async with (
         forefill(vllm, **by_tenant) as server,
@@ -71,7 +75,7 @@ async def test_the_applications_own_call_finds_every_whole_block_that_was_warmed
 
 async def test_without_the_salt_it_finds_nothing(vllm: FakeVllm) -> None:
     async with (
-        forefill(vllm, tenant_metadata_key="x-tenant", cache_salt_secret="secret") as server,
+        forefill(vllm, **TENANTS) as server,
         AsyncClient.connect(server.address, metadata=[("x-tenant", "clinic")]) as client,
         client.session([SYSTEM]) as session,
     ):

@@ -107,16 +107,16 @@ async def test_more_sessions_than_the_server_takes_are_refused(server: RunningSe
 
 
 @pytest.mark.parametrize(
-    "message",
-    [[pb.ChatMessage(role="user")] * 20_000, [pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall()] * 20_000)]],
+    "messages",
+    [[pb.ChatMessage(role="u")] * 20_000, [pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall()] * 20_000)]],
     ids=["messages", "calls"],
 )
 async def test_a_conversation_of_too_many_messages_is_refused(
-    wire: Wire, bystander: Wire, message: list[pb.ChatMessage]
+    wire: Wire, bystander: Wire, messages: list[pb.ChatMessage]
 ) -> None:
-    await wire.write(pb.ComposeRequest(open=pb.Open(messages=message)))
+    await wire.write(pb.ComposeRequest(open=pb.Open(messages=messages)))
     assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OPEN")
-    await bystander.event(rewrite=pb.Rewrite(messages=message))
+    await bystander.event(rewrite=pb.Rewrite(messages=messages))
     assert (await bystander.error()).reason == pb.ERROR_REASON_INVALID_REWRITE
 
 
@@ -147,7 +147,7 @@ async def test_streams_that_send_nothing_take_nobodys_place(
 async def test_where_a_proxy_names_the_tenant_nobody_else_does(
     engine: FakeEngine, named: list[tuple[str, str]]
 ) -> None:
-    settings = Settings(port=0, metrics_port=-1, tenant_metadata_key="X-Tenant")
+    settings = Settings(port=0, metrics_port=-1, tenant_metadata_key="x-tenant", insecure=True)
     async with (
         running_server([engine], settings) as server,
         grpc.aio.insecure_channel(server.address) as channel,

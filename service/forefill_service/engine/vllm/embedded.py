@@ -21,6 +21,7 @@ from .rendering import VllmRendering
 from .sampling import ModelSampling, logprobs_of
 from .start import StartedVllm, start_vllm
 from .validation import Validation
+from .watch import watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from ...cache.blocks import CacheChange
     from ...chat.template import HfChat
     from ...settings import Settings
-
-ROUND_TRIP_EVERY_SECONDS = 5.0
-ROUND_TRIP_SECONDS = 60.0
-"""A round trip takes milliseconds, but it waits for the running step to end."""
 
 
 class EmbeddedEngine:
@@ -62,8 +59,10 @@ class EmbeddedEngine:
         self._validation, self._accepted = Validation(self.vllm), Accepted()
         self._load = started.load
         self._cache_events = started.cache_events
+        self._processes = started.processes
         self._foreign = ForeignRequests()
         self._ids = count(1)
+        self._lost = False
         self._closed = False
 
     @classmethod
@@ -105,16 +104,12 @@ class EmbeddedEngine:
         return True
 
     async def watch(self) -> None:
-        """Make a round trip to vLLM's processes every few seconds: vLLM's own health check does not notice a hang."""
-        while True:
-            await asyncio.sleep(ROUND_TRIP_EVERY_SECONDS)
-            try:
-                async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                    await self.vllm.is_sleeping()
-            except TimeoutError:
-                raise EngineDied(f"vLLM's engine process has not answered for {ROUND_TRIP_SECONDS:g} s") from None
-            except Exception as error:
-                raise EngineDied("vLLM's engine process has died") from error
+        """Watch vLLM's processes: its own health check does not notice a hang."""
+        try:
+            await watch(self.vllm, self._processes)
+        except EngineDied:
+            self._lost = True
+            raise
 
     async def cache_changes(self) -> AsyncGenerator[CacheChange, None]:
         """Yield vLLM's KV events, if they are on."""
@@ -153,7 +148,7 @@ class EmbeddedEngine:
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
             self._sampling_params(request.sampling.limited(max_tokens)),
-            f"forefill-{next(self._ids)}",
+            request.request_id or f"forefill-{next(self._ids)}",
             lora_request=self._adapters.request(request.adapter) if request.adapter else None,
             priority=int(request.priority),
             data_parallel_rank=rank,
@@ -179,9 +174,11 @@ class EmbeddedEngine:
             await outputs.aclose()
 
     async def close(self) -> None:
-        """Stop vLLM and its processes."""
+        """Stop vLLM and its processes; if it is lost, at once: nobody in there would hear of it."""
         if not self._closed:
             self._closed = True
+            if self._lost:
+                await asyncio.to_thread(self._processes.kill)
             await asyncio.to_thread(self.vllm.shutdown)
             if self._cache_events is not None:
                 self._cache_events.close()

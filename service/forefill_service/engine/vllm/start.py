@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from ..packaged_model import PACKAGED_MODEL_NAME, packaged_model_path
 from .children import ChildOutput, start_with_sigint_blocked
 from .kv_events import CacheEvents
 from .load import LoadReader
+from .processes import EngineProcesses, children_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +92,7 @@ class StartedVllm:
     load: LoadReader
     cache_events: CacheEvents | None
     adapters: Mapping[str, str] = field(default_factory=dict)
+    processes: EngineProcesses = field(default_factory=EngineProcesses)
 
     def stop(self) -> None:
         """Stop vLLM and its processes."""
@@ -109,7 +113,7 @@ def start_vllm(settings: EngineSettings) -> StartedVllm:
     except EngineStartError:
         raise
     except Exception as error:  # vLLM raises many types, from torch's errors to pydantic's
-        log.debug("the engine did not start", exc_info=True)
+        log.debug("the engine did not start\n%s", traceback.format_exc())  # nobody has typed anything yet
         cause = output.cause() or one_line(error, type(error).__name__)
         model = settings.model or "the packaged model"
         raise EngineStartError(
@@ -141,9 +145,11 @@ def _start(settings: EngineSettings) -> StartedVllm:
     if on_cpu:
         os.environ |= eager_environment(arguments, os.environ)
     claim_children()
-    load = LoadReader()
+    load, before = LoadReader(), active_children()
     vllm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=[load.stat_logger()])
-    return StartedVllm(vllm, name, load, cache_events, settings.adapters)
+    started, parallel = children_since(before), vllm.vllm_config.parallel_config
+    processes = EngineProcesses.of(started, parallel, on_cpu=on_cpu)
+    return StartedVllm(vllm, name, load, cache_events, settings.adapters, processes)
 
 
 def _arguments(settings: EngineSettings, model: str, *, on_cpu: bool) -> dict[str, Any]:

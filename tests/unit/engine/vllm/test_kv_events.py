@@ -1,13 +1,17 @@
 """vLLM's words on its cache, in our names."""
 
+import stat
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from forefill_service.cache.blocks import BlockNames, CacheChange, root_of
 from forefill_service.chat.token_ids import TokenIds
-from forefill_service.engine.vllm.kv_events import BlockNameMap
+from forefill_service.engine.vllm.kv_events import BlockNameMap, CacheEvents
 
 BLOCK = 4
 IDS = tuple(range(12))
@@ -43,6 +47,20 @@ class AllBlocksCleared:
 
 def names(root: Hashable = None) -> tuple[int, ...]:
     return tuple(BlockNames(BLOCK, root).of(TokenIds((), IDS)))
+
+
+def test_events_travel_over_a_socket_that_only_this_user_can_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    vllm_config = ModuleType("vllm.config")
+    monkeypatch.setattr(vllm_config, "KVEventsConfig", SimpleNamespace, raising=False)
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    monkeypatch.setitem(sys.modules, "vllm.config", vllm_config)
+    events = CacheEvents()
+    endpoint = events.config().endpoint
+    directory = Path(endpoint.removeprefix("ipc://")).parent
+    assert endpoint.startswith("ipc://")
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    events.close()
+    assert not directory.exists()
 
 
 def test_stored_blocks_have_the_names_that_planners_use() -> None:

@@ -1,0 +1,55 @@
+"""The threat model names tests and flags that exist, and says of which rows no test speaks."""
+
+import re
+from pathlib import Path
+
+import pytest
+from forefill_service.settings import GROUPS
+
+ROOT = Path(__file__).parents[3]
+THREATS = (ROOT / "service" / "THREATS.md").read_text()
+ROWS = re.findall(r"^\| ([A-Z]\d+) \| (.+?) \| (.+?) \|(.*)\|$", THREATS, re.MULTILINE)
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(?:Test\w+::)?(test_\w+)`", THREATS)
+FLAGS = sorted(set(re.findall(r"`(--[a-z][a-z-]*)", THREATS)))
+
+WITHOUT_A_TEST = {"U5", "L3", "E4", "E6", "E8"}
+"""Rows whose last column is empty."""
+
+FLAGS_OF_VLLM = {"--enable-log-requests", "--speculative-config"}
+FLAGS_TO_COME = {"--health-port"}
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED)))
+def test_a_test_that_it_names_exists(path: str, name: str) -> None:
+    assert re.search(rf"^\s*(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+
+
+def test_rows_are_numbered_within_their_section() -> None:
+    ids = [row[0] for row in ROWS]
+    assert ids
+    counted: dict[str, int] = {}
+    for row_id in ids:
+        counted[row_id[0]] = counted.get(row_id[0], 0) + 1
+        assert row_id == f"{row_id[0]}{counted[row_id[0]]}"
+
+
+def test_a_row_without_a_test_is_known() -> None:
+    assert {row[0] for row in ROWS if not row[3].strip()} == WITHOUT_A_TEST
+    for _, _, _, tests in ROWS:
+        assert all(
+            re.fullmatch(r"`tests/[\w/]+\.py::(Test\w+::)?test_\w+`", name)
+            for name in tests.strip().split("<br>")
+            if name
+        )
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_flag_that_it_names_exists(flag: str) -> None:
+    ours = {f"--{name.replace('_', '-')}" for group in GROUPS.values() for name in group.by_flag()}
+    assert (flag in ours) is (flag not in FLAGS_OF_VLLM | FLAGS_TO_COME)
+
+
+def test_code_of_a_model_is_never_trusted_by_forefill_itself() -> None:
+    for directory in ("service", "client"):
+        for path in (ROOT / directory).rglob("*.py"):
+            assert "trust_remote_code" not in path.read_text(), path
