@@ -8,6 +8,7 @@ many answers are tried.
 
 import asyncio
 import copy
+import itertools
 import json
 import logging
 import os
@@ -165,13 +166,12 @@ class Oddity:
             return f"data: {json.dumps(self.value)}\n\n".encode()
         event = copy.deepcopy(event)
         place: Any = event
-        for step, following in zip(self.path, self.path[1:], strict=False):
-            try:
-                place = place[step]
-            except (KeyError, IndexError):
-                place[step] = place = [] if isinstance(following, int) else {}
-            if not isinstance(place, dict | list):  # null
-                return event
+        for step, following in itertools.pairwise(self.path):
+            if isinstance(place, list) and not place:
+                place.append({})
+            elif isinstance(place, dict) and place.get(step) is None:
+                place[step] = [] if isinstance(following, int) else {}
+            place = place[step]
         if isinstance(place, list) and not place:
             place.append(self.value)
         else:
@@ -247,6 +247,11 @@ def stand(**knobs: Any) -> Iterator[Stand]:
             runner.run(stack.aclose())
 
 
+async def _forever() -> None:
+    """Probe only where a test does: what runs between two examples would meet the faults of both."""
+    await asyncio.Event().wait()
+
+
 @asynccontextmanager
 async def _stand(runner: asyncio.Runner, knobs: Mapping[str, Any]) -> AsyncIterator[Stand]:
     flags: dict[str, Any] = {"probe_seconds": 1000, "pregeneration": False, "token_timeout_seconds": 5}
@@ -255,6 +260,7 @@ async def _stand(runner: asyncio.Runner, knobs: Mapping[str, Any]) -> AsyncItera
             setattr(vllm, name, value)
         vllm.faults.words = f"{CANARY} at http://10.1.2.3:8000"
         async with remote_engine(vllm, **flags) as engine:
+            engine.monitor.watch = _forever  # type: ignore[method-assign]
             service = running_server([engine], remote_settings(vllm.url, go_away_seconds=0, **flags))
             async with service as server:
                 yield Stand(runner, vllm, engine, server)
@@ -304,14 +310,16 @@ async def submitted(typist: Typist) -> Told:
                 told.texts.append(response.generation_delta.text)
             case "generation_finished" | "session_error":
                 told.ending = response
+                if not told.finished:
+                    typist.gets_back()
                 return told
 
 
 def check_ending(told: Told) -> None:
     """An answer ends in one of three ways, and what was sent decides which."""
     if told.finished:
-        finished = told.ending.generation_finished
-        assert finished.usage.cached_tokens <= max(finished.usage.prompt_tokens, 10**4)
+        usage = told.ending.generation_finished.usage
+        assert usage.cached_tokens <= usage.prompt_tokens or not usage.prompt_tokens, "0: only the engine knows"
         return
     error = told.ending.session_error
     expected = pb.ERROR_REASON_GENERATION_INTERRUPTED if told.started else pb.ERROR_REASON_GENERATION_FAILED
@@ -368,8 +376,6 @@ def test_whatever_the_usage_is_a_whole_text_is_a_whole_answer(completions: Stand
     told = check(completions, at_event(ANSWER_TOKENS, Oddity(0, path, value)), None)
     assert told.finished
     assert len(told.texts) == ANSWER_TOKENS
-    finished = told.ending.generation_finished
-    assert finished.usage.cached_tokens <= finished.usage.prompt_tokens
 
 
 @FEWER
