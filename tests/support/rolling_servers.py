@@ -21,7 +21,7 @@ class _Place:
 class RollingServers:
     """Two server processes with these flags, and those that take their places.
 
-    They outlive the event loop in which they were started. What is begun in one, `settled` waits for.
+    Stops and restarts go on while a test does; `settled` waits for them.
     """
 
     def __init__(self, *flags: str) -> None:
@@ -78,7 +78,7 @@ class RollingServers:
         return _Place(server, await server.listening())
 
     async def _restart(self, place: _Place) -> None:
-        assert await place.server.ended() == (-signal.SIGKILL, "")
+        await self._see_end(place, -signal.SIGKILL)
         place.server = ForkedServer(*self._flags, "--port", place.address.rpartition(":")[2])
         await place.server.listening()
 
@@ -86,7 +86,12 @@ class RollingServers:
         if place.restart is not None and not place.restart.done():
             await place.restart
         place.server.terminate()
-        assert await place.server.ended() == (0, ""), "it stops cleanly, and has nothing to report"
+        await self._see_end(place, 0)
+
+    async def _see_end(self, place: _Place, status: int) -> None:
+        ended = await place.server.ended()
+        if ended != (status, ""):
+            raise AssertionError(f"the server at {place.address} ended with {ended[0]}, and said: {ended[1]}")
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

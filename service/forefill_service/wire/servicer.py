@@ -127,7 +127,7 @@ class KeystrokeServicer:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
-            except grpc.aio.InternalError:  # the client has gone away
+            except grpc.aio.BaseError:  # as in `_read`
                 raise Refusal(Reason.ABORTED) from None
 
         runner = SessionRunner(self._backend, opening, send, tenant)
@@ -195,9 +195,16 @@ def _end_now(waiting: asyncio.Timeout) -> None:
 
 async def _events(context: Context) -> AsyncIterator[Event]:
     opened = False
-    while (event := _event(await context.read(), opened)) is not None:
+    while (event := _event(await _read(context), opened)) is not None:
         opened = True
         yield event
+
+
+async def _read(context: Context) -> Incoming | object:
+    try:
+        return await context.read()
+    except grpc.aio.BaseError:  # the client has gone away; after the server's end that is an error without a name
+        raise Refusal(Reason.ABORTED) from None
 
 
 def _event(request: Incoming | object, opened: bool) -> Event | None:
