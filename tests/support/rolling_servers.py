@@ -21,7 +21,7 @@ class _Place:
 class RollingServers:
     """Two server processes with these flags, and those that take their places.
 
-    Stops and restarts go on while a test does; `settled` waits for them.
+    Stops and restarts go on while the test does; `settled` waits for them. A server that reports an error fails there.
     """
 
     def __init__(self, *flags: str) -> None:
@@ -59,13 +59,12 @@ class RollingServers:
     async def settled(self) -> None:
         """Wait for the end of servers and for starts; raise AssertionError if one did not go well."""
         begun, self._begun = self._begun, []
-        try:
-            await asyncio.gather(*begun)
-        except BaseException:
+        ends = await asyncio.gather(*begun, return_exceptions=True)
+        for failure in filter(None, ends):
             for place in self._places:
                 place.server.kill()
             self._places.clear()
-            raise
+            raise failure
 
     async def close(self) -> None:
         """Stop them all, and see how they end."""
@@ -90,7 +89,7 @@ class RollingServers:
 
     async def _see_end(self, place: _Place, status: int) -> None:
         ended = await place.server.ended()
-        if ended != (status, ""):
+        if ended != (status, ""):  # it runs at log level "error"
             raise AssertionError(f"the server at {place.address} ended with {ended[0]}, and said: {ended[1]}")
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
