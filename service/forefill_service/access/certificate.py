@@ -1,5 +1,6 @@
 """The certificate of this server, and of which authority those of its clients must be; both may change as it runs."""
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ class ServerCertificate:
 
     def check(self) -> None:
         """Raise SettingsFileError if the files cannot be used, before gRPC is asked to."""
+        for path in (self.chain, self.key, self.client_authorities):
+            if path is not None and not os.access(path, os.R_OK):
+                raise SettingsFileError(f"cannot read the TLS file {path}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.chain, self.key, _no_password)
@@ -48,8 +52,6 @@ class ServerCertificate:
                 context.load_verify_locations(self.client_authorities)
         except ssl.SSLError as error:
             raise SettingsFileError(f"the TLS files do not fit together: {error.reason or 'not in PEM form'}") from None
-        except OSError as error:
-            raise _unreadable(error) from None
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         self.check()
@@ -57,12 +59,8 @@ class ServerCertificate:
             authorities = None if self.client_authorities is None else self.client_authorities.read_bytes()
             pair = self.key.read_bytes(), self.chain.read_bytes()
         except OSError as error:
-            raise _unreadable(error) from None
+            raise SettingsFileError(f"cannot read a TLS file: {error.strerror}") from None
         return grpc.ssl_server_certificate_configuration([pair], authorities)
-
-
-def _unreadable(error: OSError) -> SettingsFileError:
-    return SettingsFileError(f"cannot read a TLS file: {error.filename or 'one of them'}: {error.strerror}")
 
 
 def _no_password() -> str:
