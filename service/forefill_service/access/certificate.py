@@ -4,6 +4,7 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -35,7 +36,7 @@ class ServerCertificate:
         paths = [path for path in (self.chain, self.key, self.client_authorities) if path is not None]
         files = ChangingFiles(paths, self._read)
 
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
+        def fetch() -> Any:  # None: as before
             return files.current if files.refresh() else None
 
         return grpc.dynamic_ssl_server_credentials(files.current, fetch, self.client_authorities is not None)
