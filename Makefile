@@ -76,6 +76,11 @@ chat-fields: ## write how forefill carries each field of vLLM's chat completions
 	@$(setup)
 	@$(python) deploy/dev/chat_fields.py --write
 
+.PHONY: errors
+errors: ## write the table of all error reasons into service/OPERATIONS.md
+	@$(setup)
+	@$(python) deploy/dev/error_reasons.py --write
+
 .PHONY: api
 api: ## write the reference of the Python client, client/API.md, from its docstrings
 	@$(setup)

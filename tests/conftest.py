@@ -1,5 +1,6 @@
 """What tests of several directories share: one real engine a run, on one event loop."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -9,6 +10,8 @@ from forefill_service.settings import Settings
 
 from tests.support.embedded import started
 
+os.environ["FOREFILL_HEALTH_PORT"] = "-1"
+"""Servers that tests start, here or as processes, share no fixed port; tests of that port ask for a free one."""
 LOOPBACK = Settings(port=0, metrics_port=-1)
 
 

@@ -20,7 +20,10 @@ START_TIMEOUT_SECONDS: Final = 180.0
 STOP_TIMEOUT_SECONDS: Final = 15.0
 """How long a server may take to stop; one that does not listen yet has nothing to finish and gets less."""
 STOP_EARLY_TIMEOUT_SECONDS: Final = 2.0
-COMMAND: Final = (sys.executable, "-m", "forefill_service", "--port", "0", "--metrics-port", "-1")
+COMMAND: Final = (
+    *(sys.executable, "-m", "forefill_service"),
+    *("--port", "0", "--metrics-port", "-1", "--health-port", "-1"),
+)
 
 
 class ServerNotStarted(ForefillError):

@@ -54,7 +54,7 @@ arguments=("$@")
 rm -rf "$root/wheel"
 .venv/bin/python "${pip[@]}" wheel --no-deps --no-build-isolation --wheel-dir "$root/wheel" .
 
-coproc server { exec .venv/bin/forefill-server --engine fake --port 0 --metrics-port -1 2>/dev/null; }
+coproc server { exec .venv/bin/forefill-server --engine fake --port 0 --metrics-port -1 --health-port -1 2>/dev/null; }
 # shellcheck disable=SC2154 # coproc sets it
 server_pid=$server_PID
 trap 'kill "$server_pid" 2>/dev/null' EXIT

@@ -24,6 +24,8 @@ from .engine import Engine, FakeEngine
 from .engine.http import connect
 from .engine.vllm import EmbeddedEngine
 from .errors import ServiceError
+from .fleet.trace_export import check_traces
+from .logs import configure, report_failures
 from .settings import GROUPS, Flags, Settings
 
 log = logging.getLogger(__name__)
@@ -59,15 +61,18 @@ def main(args: list[str] | None = None) -> int:
     except (ValidationError, SettingsError) as error:
         print(f"forefill-server: {_first_complaint(error)}; see --help", file=sys.stderr)
         return 2
-    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if settings.server.log_level == "debug" else "NONE")
+    observability = settings.observability
+    readable = observability.log_level == "debug" and observability.log_format == "human"
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if readable else "NONE")  # its lines have a form of their own
     from .server import serve
 
-    level = settings.server.log_level.upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    configure(observability.log_format, observability.log_level)
+    report_failures()
     signal.signal(signal.SIGTERM, _terminate)  # until `serve` takes over
     try:
         _check_access(settings)
         _allow_connections()
+        check_traces(observability.otlp_endpoint)
         if settings.engine.kind == "remote":
             return asyncio.run(_serve_remote(settings))
         engines = start_engines(settings)
@@ -145,7 +150,7 @@ def start_engines(settings: Settings) -> Sequence[Engine]:
         return [FakeEngine.of(settings)]
     # vLLM reads these when it is imported; standard output is for programs.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.server.log_level == "debug" else "ERROR")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if settings.observability.log_level == "debug" else "ERROR")
     log.info("starting vLLM with %s; on a CPU this takes about 40 s", settings.engine.model or "the packaged model")
     return EmbeddedEngine.start(settings).engines()
 

@@ -1,34 +1,37 @@
 """Builds a server, runs it, and stops it in good order."""
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from prometheus_client import start_http_server
 
 from .access.certificate import ServerCertificate
 from .access.gate import Gate
 from .engine import Engine
-from .engine.vllm import EmbeddedEngine
-from .engine.vllm.openai_port import Stopping, openai_port
-from .engine.vllm.rank import EmbeddedRank
-from .errors import EngineStartError, ServiceError, trace_without_message
+from .errors import trace_without_message
 from .fleet.backend import Backend, Sleep
 from .fleet.metrics import Metrics
 from .fleet.render_pool import RenderPool
 from .fleet.supervisor import EngineSupervisor
+from .fleet.trace_export import traces_to
+from .fleet.traces import Traces
+from .listeners.address import ListenError, address_of
+from .listeners.health_port import health_port
+from .listeners.metrics_port import metrics_port
+from .listeners.openai_api import OpenAiApi, openai_api
+from .logs import report_failures_of_the_loop, unify
 from .settings import Settings
-from .wire.health import Health
+from .wire.health import Health, Vitals
 from .wire.reflection import Reflection
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
+
+__all__ = ["ListenError", "RunningServer", "running_server", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +43,17 @@ LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
 
 
-class ListenError(ServiceError):
-    """Raised when the server cannot listen on an address."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunningServer:
     """A server that accepts streams: its addresses, and the parts that tests and `serve` look at.
 
-    `openai_address` is that of `--openai-port`, "" without one. `background_failed` is set if a background task ends
-    before the server does; the failure is in the log.
+    An address is "" if its port is disabled. `openai_address` is that of `--openai-port`. `background_failed` is set if
+    a background task ends before the server does; the failure is in the log.
     """
 
     address: str
     metrics_address: str
+    health_address: str
     openai_address: str
     backend: Backend
     servicer: KeystrokeServicer
@@ -75,49 +75,58 @@ async def running_server(
     """
     hurry = hurry or asyncio.Event()
     async with (
-        _openai_api(engines, settings) as openai,
-        _compose_api(engines, settings, openai, sleep, hurry) as running,
+        openai_api(engines, settings) as openai,
+        aclosing(traces_to(settings.observability.otlp_endpoint)) as traces,
+        _compose_api(engines, settings, openai, traces, sleep, hurry) as running,
     ):
         yield running
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenAiApi:
-    """The OpenAI API of an embedded engine: its address, "" if it is not served; and how it is stopped."""
-
-    address: str = ""
-    stopping: Stopping = Stopping(lambda: None, lambda: None)
-
-
 @asynccontextmanager
 async def _compose_api(
-    engines: Sequence[Engine], settings: Settings, openai: _OpenAiApi, sleep: Sleep, hurry: asyncio.Event
+    engines: Sequence[Engine],
+    settings: Settings,
+    openai: OpenAiApi,
+    traces: Traces,
+    sleep: Sleep,
+    hurry: asyncio.Event,
 ) -> AsyncIterator[RunningServer]:
-    metrics, pool = Metrics(), RenderPool(sleep)
+    metrics, pool, failed = Metrics(), RenderPool(sleep), asyncio.Event()
     backend = Backend.of(
-        engines, settings, metrics, pool.render, ready=False, openai_address=openai.address, sleep=sleep
+        engines,
+        settings,
+        metrics,
+        pool.render,
+        ready=False,
+        openai_address=openai.address,
+        sleep=sleep,
+        traces=traces,
     )
     if openai.address and not backend.hand_off_urls.offered:
         log.warning("applications cannot be told where the OpenAI API is: --host is no address; set --hand-off-url")
     gate = Gate.of(settings.access)
-    servicer, healthy = KeystrokeServicer(backend, gate), Health("", SERVICE_NAME)
-    supervisor = EngineSupervisor(backend, healthy.report, servicer.engine_died)
-    await supervisor.prepare()
-    server, port = _grpc_server(servicer, healthy, gate, settings)
-    with _metrics_server(metrics, settings) as metrics_address:
+    servicer = KeystrokeServicer(backend, gate)
+    metrics.watch_death(servicer.engine_died.is_set)
+    vitals = Vitals([SERVICE_NAME], [servicer.engine_died, failed])
+    supervisor, healthy = EngineSupervisor(backend, vitals.report, servicer.engine_died), Health(vitals)
+    async with health_port(vitals, settings) as health_address, metrics_port(metrics.registry, settings) as scraped_at:
+        await supervisor.prepare()
+        server, port = _grpc_server(servicer, healthy, gate, settings)
         await server.start()
+        vitals.report(backend.replicas.up)
         async with _in_background(
+            failed,
             idle_refresher=backend.idle_refresher.run(),
             supervisor=supervisor.run(),
             render_pool=pool.watch(),
             open_sessions=servicer.watch(),
-        ) as failed:
+        ):
+            address = address_of(settings.server.host, port)
             try:
-                yield RunningServer(
-                    _address(settings.server.host, port), metrics_address, openai.address, backend, servicer, failed
-                )
+                yield RunningServer(address, scraped_at, health_address, openai.address, backend, servicer, failed)
             finally:
-                healthy.stop()
+                vitals.drain()
+                healthy.end()
                 await _stop(server, servicer, openai, settings, hurry)
                 await pool.close()
 
@@ -129,13 +138,18 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     soon as streams are accepted.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
+    report_failures_of_the_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     try:
+        unify()  # libraries that engines use have set up logs of their own
         async with running_server(engines, settings, hurry=hurry) as server:
+            unify()  # and so have those of the OpenAI API
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
                 log.info("metrics on http://%s/metrics", server.metrics_address)
+            if server.health_address:
+                log.info("health service on %s", server.health_address)
             if server.openai_address:
                 log.info("vLLM's OpenAI API on http://%s/v1", server.openai_address)
             first = await _first(stop, server.servicer.engine_died, server.background_failed)
@@ -153,7 +167,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
 async def _stop(
     server: grpc.aio.Server,
     servicer: KeystrokeServicer,
-    openai: _OpenAiApi,
+    openai: OpenAiApi,
     settings: Settings,
     hurry: asyncio.Event,
 ) -> None:
@@ -192,11 +206,11 @@ async def _within(seconds: float | None, *events: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Event]:
+async def _in_background(failed: asyncio.Event, **work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Own tasks that run until the block ends; log each that fails, and set the event if one ends before the block."""
     # Not a TaskGroup: around a `yield` it would cancel the task that entered the block, wherever that waits. The event
     # leaves it to the caller to end the block, so streams end with a reason, as in any other stop.
-    failed, leaving = asyncio.Event(), False
+    leaving = False
 
     def ended(task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -209,7 +223,7 @@ async def _in_background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[asy
     for task in tasks:
         task.add_done_callback(ended)
     try:
-        yield failed
+        yield
     finally:
         leaving = True
         for task in tasks:
@@ -247,7 +261,7 @@ def _grpc_server(
     )
     servicer.add_to(server)
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    access, address = settings.access, _address(settings.server.host, settings.server.port)
+    access, address = settings.access, address_of(settings.server.host, settings.server.port)
     if access.reflection:
         Reflection(gate, settings, SERVICE_NAME).add_to(server)
     try:
@@ -256,52 +270,5 @@ def _grpc_server(
         else:
             port = server.add_secure_port(address, certificate.credentials())
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on {address}; choose another with --port") from error
+        raise ListenError(settings.server.host, settings.server.port, "--port") from error
     return server, port
-
-
-@asynccontextmanager
-async def _openai_api(engines: Sequence[Engine], settings: Settings) -> AsyncIterator[_OpenAiApi]:
-    """Serve the OpenAI API of an embedded engine for the duration of the block, if that is asked for."""
-    if settings.hand_off.openai_port < 0:
-        yield _OpenAiApi()
-        return
-    if not isinstance(engine := engines[0], EmbeddedEngine | EmbeddedRank):
-        raise EngineStartError("--openai-port needs --engine embedded")
-    listener = _listener(settings.server.host, settings.hand_off.openai_port)
-    with listener:
-        app = await engine.openai_app(settings)
-        address = _address(settings.server.host, listener.getsockname()[1])
-        async with openai_port(app, listener, settings.server.stop_grace_seconds) as stopping:
-            yield _OpenAiApi(address, stopping)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ListenError(
-            f"cannot listen on {_address(host, port)} for the OpenAI API; choose another with --openai-port"
-        ) from error
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
-
-
-@contextlib.contextmanager
-def _metrics_server(metrics: Metrics, settings: Settings) -> Iterator[str]:
-    if settings.server.metrics_port < 0:
-        yield ""
-        return
-    try:
-        server, thread = start_http_server(settings.server.metrics_port, settings.server.host, metrics.registry)
-    except OSError as error:
-        address = _address(settings.server.host, settings.server.metrics_port)
-        raise ListenError(f"cannot listen on {address} for metrics; choose another with --metrics-port") from error
-    try:
-        yield _address(settings.server.host, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

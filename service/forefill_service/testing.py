@@ -37,7 +37,7 @@ class FakeService:
 
 @asynccontextmanager
 async def fake_service(flags: Mapping[str, Any]) -> AsyncIterator[FakeService]:
-    """Serve the fake engine for the time of the block, on loopback, without metrics.
+    """Serve the fake engine for the time of the block, on loopback, without ports for metrics and health.
 
     `flags` are those of forefill-server, with underscores. The environment is ignored. Raises TypeError for a name that
     is none of them, ValueError for a bad value.
@@ -61,7 +61,7 @@ def _settings(flags: Mapping[str, Any]) -> Settings:
     known = {flag for group in GROUPS.values() for flag in group.by_flag()} - {"engine"}
     if unknown := flags.keys() - known:
         raise TypeError(f"a server on the fake engine has no flag {', '.join(sorted(unknown))}")
-    flags = {"port": 0, "metrics_port": -1, **flags, "engine": "fake"}
+    flags = {"port": 0, "metrics_port": -1, "health_port": -1, **flags, "engine": "fake"}
     return Settings(
         **{
             name: group(**{flag: flags[flag] for flag in group.by_flag() if flag in flags})

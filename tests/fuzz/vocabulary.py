@@ -9,6 +9,7 @@ from forefill_service.errors import Reason, Refusal
 
 ENDS_A_STREAM = {
     Reason.MALFORMED_MESSAGE,
+    Reason.MESSAGE_TOO_LARGE,
     Reason.NOT_OPEN,
     Reason.DRAFT_TOO_LONG,
     Reason.INVALID_OPEN,
@@ -70,8 +71,10 @@ _OF_AN_OBJECT = "|".join(
 )
 _DETAILS = [
     "",
+    r"(it|Open) has \d+ bytes, and \d+ are allowed",
     # Open
-    r"(session_key|reasoning_effort) must be [\d a-z]* characters of \[A-Za-z0-9._-]+\]",
+    r"the session would hold \d+ bytes of it, and \d+ are allowed",
+    r"(session_key|reasoning_effort) must be [\da-z ]+ characters of \[A-Za-z0-9(\._|_)-\]",
     r"(chat_template_kwargs|tools|documents) has \d+ bytes, and \d+ are allowed",
     r"adapter must have at most \d+ code points",
     "chat_template_kwargs contains NaN or infinity, which JSON does not allow",
@@ -97,6 +100,14 @@ _DETAILS = [
     "every message needs a role",
     r"\d+ messages and calls of tools, and \d+ are allowed",
     r"\d+ of \d+ code points",
+    # The service on the fake engine
+    r"nothing arrived within [\d.]+ s|others wait for its place",
+    r"\d+ tokens of \d+|\d+ characters, and \d+ have room at most",
+    "the prompt leaves no room for an answer",
+    "an answer with a structure cannot go on after a part of it; SUBMIT without that part",
+    "the fake engine obeys no structure but choice, so no (json_schema|json_object|regex|grammar)",
+    r"(stop_token_ids|logit_bias|allowed_token_ids) has \d+, and this model's tokens are 0 to \d+",
+    "it has none",
 ]
 _DETAIL = re.compile("|".join(f"(?:{detail})" for detail in _DETAILS))
 

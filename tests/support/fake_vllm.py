@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,8 @@ from forefill_service.errors import Reason, Refusal
 from forefill_service.settings import Settings
 
 WAIT_SECONDS = 20
+REASONS = frozenset({"Roles must alternate"})
+"""The reasons that stand in the template of its model."""
 METRICS = """\
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{{engine="0"}} {running}
@@ -30,6 +33,9 @@ vllm:cache_config_info{{block_size="{block_size}",enable_prefix_caching="True",n
 """
 
 
+Twist = Callable[[dict[str, Any]], dict[str, Any] | bytes]
+
+
 @dataclass
 class Faults:
     """The faults of the server; set and reset them at any time.
@@ -37,6 +43,11 @@ class Faults:
     Every completion is answered with `status`, if set, and every question for ids with `ids_status`. Streams end after
     `cut_after` parts, and fall silent after `stall_after`. Nothing at all is answered while `flowing` is not set.
     `tells_cached` is `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
+
+    What it refuses it refuses with `words`, and with a Retry-After header if one is set. Each event of an answer is
+    what `twist` makes of it: an event, or bytes that are sent as they are. Answers of one token are probes and warms,
+    which are only twisted if it `twists_all`. `says` has the bodies that it answers with at other paths in place of its
+    own.
     """
 
     status: int | None = None
@@ -48,6 +59,11 @@ class Faults:
     tells_zero: bool = True
     tells_metrics: bool = True
     metrics_hang: bool = False
+    words: str = "no"
+    retry_after: str = ""
+    twist: Twist | None = None
+    twists_all: bool = False
+    says: dict[str, bytes] = field(default_factory=dict)
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -138,8 +154,10 @@ class FakeVllm:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
 
-    async def _models(self, _: web.Request) -> web.Response:
+    async def _models(self, http: web.Request) -> web.Response:
         await self.faults.flowing.wait()
+        if http.path in self.faults.says:
+            return web.Response(body=self.faults.says[http.path])
         card = {"id": self.model, "max_model_len": self.context_tokens}
         adapters = [{"id": name, "root": path, "parent": self.model} for name, path in self.engine.adapters.items()]
         return web.json_response({"data": [card, *adapters]})
@@ -148,8 +166,10 @@ class FakeVllm:
         self.cookies.append(dict(http.cookies))
         return web.Response(status=307, headers={"Location": "/v1/models", "Set-Cookie": "worker=1"})
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, http: web.Request) -> web.Response:
         await self.faults.flowing.wait()
+        if http.path in self.faults.says:
+            return web.Response(body=self.faults.says[http.path])
         if self.faults.metrics_hang:
             await asyncio.Event().wait()
         if not self.faults.tells_metrics:
@@ -170,7 +190,9 @@ class FakeVllm:
         await self.faults.flowing.wait()
         status = self.faults.ids_status or status
         if status != 200:
-            return _refusal("no", status)
+            return self._refusal(status)
+        if http.path in self.faults.says:
+            return web.Response(body=self.faults.says[http.path])
         try:
             ids = self._ids(http.path, chat, asked)
         except Refusal as refusal:
@@ -200,7 +222,7 @@ class FakeVllm:
         self.chat_headers.append(dict(http.headers))
         await self.faults.flowing.wait()
         if self.faults.status is not None:
-            return _refusal("no", self.faults.status)
+            return self._refusal(self.faults.status)
         try:
             ids = self._ids(http.path, self.chat, asked)
         except Refusal as refusal:
@@ -217,7 +239,7 @@ class FakeVllm:
         if asked.get("priority") and not self.faults.priorities:
             status = 400
         if status is not None:
-            return _refusal("no", status)
+            return self._refusal(status)
         if asked.get("model") in self.lacks:
             return _refusal(f"The model `{asked['model']}` does not exist.", 404)
         if asked.get("structured_outputs") == {} and "structured_outputs" not in self.ignores:
@@ -243,6 +265,8 @@ class FakeVllm:
         adapter = adapter if adapter in self.engine.adapters else ""
         request = Request(ids, sampling, priority, asked.get("cache_salt"), adapter=adapter)
         cached, parts = None, 0
+        straight = asked.get("max_tokens") == 1 and not self.faults.twists_all
+        say = partial(_say, response, twist=None if straight else self.faults.twist)
         async with aclosing(self.engine.generate(request)) as outputs:
             async for output in outputs:
                 if parts == self.faults.cut_after:
@@ -251,18 +275,18 @@ class FakeVllm:
                     await self._notify()
                     await asyncio.Event().wait()
                 if "messages" in asked and not parts:
-                    await _say(response, self._first_event(asked, ids))
+                    await say(self._first_event(asked, ids))
                 parts, cached = parts + 1, output.cached_tokens
                 choice = {"index": 0, "finish_reason": output.finish_reason, **self._said(asked, output, parts)}
                 if asked.get("return_token_ids"):
                     choice["token_ids"] = list(output.token_ids)
                 if output.logprobs:
                     choice["logprobs"] = _logprobs(asked, output)
-                await _say(response, {"choices": [choice]})
+                await say({"choices": [choice]})
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
         counts = {"prompt_tokens": len(ids), "completion_tokens": parts, "total_tokens": len(ids) + parts}
-        await _say(response, {"choices": [], "usage": {**counts, "prompt_tokens_details": details}})
+        await say({"choices": [], "usage": {**counts, "prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
 
     def _first_event(self, asked: dict[str, Any], ids: list[int]) -> dict[str, Any]:
@@ -276,13 +300,19 @@ class FakeVllm:
             return {"text": output.text}
         return {"delta": {"reasoning" if parts <= self.reasoning_tokens else "content": output.text}}
 
+    def _refusal(self, status: int) -> web.Response:
+        refusal = _refusal(self.faults.words, status)
+        if self.faults.retry_after:
+            refusal.headers["Retry-After"] = self.faults.retry_after
+        return refusal
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
 
 class RefusingChat(FakeChat):
-    """A template that refuses every conversation."""
+    """A template that refuses every conversation; the words of `REASONS` are its own."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -352,8 +382,9 @@ def _logprobs(asked: dict[str, Any], output: Output) -> dict[str, Any]:
     }
 
 
-async def _say(response: web.StreamResponse, event: dict[str, Any]) -> None:
-    await response.write(f"data: {json.dumps(event)}\n\n".encode())
+async def _say(response: web.StreamResponse, event: dict[str, Any], twist: Twist | None) -> None:
+    said = event if twist is None else twist(event)
+    await response.write(said if isinstance(said, bytes) else f"data: {json.dumps(said)}\n\n".encode())
 
 
 @asynccontextmanager
@@ -391,7 +422,9 @@ async def remote_engine(
     """Connect to a fake server as if it had been discovered, and probe it once."""
     asked = remote_settings(server.url, **settings)
     endpoint = Endpoint(server.url, connect_seconds=asked.remote.connect_timeout_seconds)
-    served = ServedModel(server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached)
+    served = ServedModel(
+        server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached, reasons=REASONS
+    )
     engine = RemoteEngine(endpoint, served, asked, clock=clock)
     try:
         await engine.monitor.probe()

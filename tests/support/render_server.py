@@ -1,7 +1,7 @@
 """vLLM's own HTTP application without an engine (`vllm launch render`), asked as a remote engine asks a server."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 import httpx
 from forefill_service.engine.http.chat_ids import RENDER, TOKENIZE
-from forefill_service.engine.http.completions import failure
+from forefill_service.engine.http.failures import failure
+from forefill_service.engine.http.patience import Patience
 from forefill_service.engine.vllm.log_levels import root_log_levels_kept
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
@@ -36,14 +37,14 @@ class RenderServer:
         self._client = client
         self._paths = paths
 
-    async def text(self, path: str, seconds: float, body: Any = None) -> str:
+    async def text(self, path: str, seconds: float, body: Any = None, reasons: Collection[str] = ()) -> str:
         """POST a body; raises EngineError as `Endpoint.text` does."""
         if path not in self._paths:
             raise failure(404, {"detail": "Not Found"})
-        return await self._post(path, body)
+        return await self._post(path, body, reasons)
 
     async def lines(
-        self, path: str, body: Any, headers: Mapping[str, str], first_seconds: float, between_seconds: float
+        self, path: str, body: Any, headers: Mapping[str, str], patience: Patience, most_bytes: int = 0
     ) -> AsyncGenerator[bytes, None]:
         """Yield the events of a chat completion."""
         choice = {"index": 0, "delta": {"content": "?"}, "token_ids": [0], "finish_reason": "length"}
@@ -56,10 +57,10 @@ class RenderServer:
         ids: list[int] = json.loads(await self._post(RENDER, body))["token_ids"]
         return ids
 
-    async def _post(self, path: str, body: Any) -> str:
+    async def _post(self, path: str, body: Any, reasons: Collection[str] = ()) -> str:
         response = await self._client.post(path, json=body)
         if response.status_code != 200:
-            raise failure(response.status_code, response.json())
+            raise failure(response.status_code, response.json(), reasons=reasons)
         return response.text
 
 

@@ -88,11 +88,17 @@ class Context:
 
     def __init__(self, before_open: Callable[[], None] = lambda: None) -> None:
         self.code: grpc.StatusCode | None = None
-        self.opening = pb.ComposeRequest(open=pb.Open())
+        self.opening = pb.ComposeRequest(open=pb.Open()).SerializeToString()
         self.reads = 0
         self._before_open = before_open
 
-    async def read(self) -> pb.ComposeRequest:
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def auth_context(self) -> dict[str, list[bytes]]:
+        return {}
+
+    async def read(self) -> bytes:
         self.reads += 1
         if self.reads > 1:
             await asyncio.Event().wait()

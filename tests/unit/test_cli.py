@@ -50,6 +50,7 @@ def test_the_help_is_grouped_by_subject(sections: Help) -> None:
         "pre-generation",
         "sessions",
         "limits",
+        "observability",
     ]
     by_subject = [list(flags) for flags in list(sections.values())[2:]]
     assert by_subject == [[f"--{flag.replace('_', '-')}" for flag in group.by_flag()] for group in GROUPS.values()]

@@ -25,9 +25,7 @@ class Row(NamedTuple):
 ROWS = [Row(*row) for row in [
     ("host", "server.host", str, "127.0.0.1", "::1", "::1"),
     ("port", "server.port", int, 50051, "8080", 8080),
-    ("metrics_port", "server.metrics_port", int, 9464, "-1", -1),
-    ("log_level", "server.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
-    ("max_message_bytes", "server.max_message_bytes", int, 4 * 1024 * 1024, "8192", 8192),
+    ("max_message_bytes", "server.max_message_bytes", int, 1024 * 1024, "8192", 8192),
     ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
     ("go_away_seconds", "server.go_away_seconds", float, 3, "0", 0),
     ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
@@ -105,6 +103,9 @@ ROWS = [Row(*row) for row in [
     ("pregenerations_in_flight", "pregeneration.in_flight", int, 4, "7", 7),
     ("max_sessions", "sessions.max_open", int, 1000, "7", 7),
     ("max_draft_code_points", "sessions.max_draft_code_points", int, 65536, "7", 7),
+    ("open_bytes_per_token", "sessions.open_bytes_per_token", int, 16, "7", 7),
+    ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
+    ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
     ("sessions_per_caller", "limits.sessions_per_caller", int, 0, "7", 7),
     ("opens_per_second", "limits.opens_per_second", float, 50, "7.5", 7.5),
     ("events_per_second", "limits.events_per_second", float, 500, "7.5", 7.5),
@@ -112,8 +113,12 @@ ROWS = [Row(*row) for row in [
     ("tokens_per_minute", "limits.tokens_per_minute", int, 0, "7", 7),
     ("session_idle_seconds", "limits.idle_seconds", float, 3600, "7.5", 7.5),
     ("session_age_seconds", "limits.age_seconds", float, 86400, "7.5", 7.5),
-    ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
-    ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
+    ("health_port", "observability.health_port", int, 9465, "-1", -1),
+    ("health_host", "observability.health_host", str, "", "10.0.0.7", "10.0.0.7"),
+    ("metrics_port", "observability.metrics_port", int, 9464, "-1", -1),
+    ("log_level", "observability.log_level", Literal["debug", "info", "warning", "error"], "info", "debug", "debug"),
+    ("log_format", "observability.log_format", Literal["human", "json"], "human", "json", "json"),
+    ("otlp_endpoint", "observability.otlp_endpoint", str, "", "http://a:4318", "http://a:4318"),
 ]]
 # fmt: on
 
@@ -131,6 +136,12 @@ NEEDED = {
 
 WHOLE = {"tls_cert": __file__, "tls_key": __file__, "callers": __file__}
 """What a server needs that everybody can reach."""
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the tests of this repository set for all servers."""
+    monkeypatch.delenv("FOREFILL_HEALTH_PORT")
 
 
 def read(settings: Settings, row: Row) -> Any:
@@ -157,17 +168,21 @@ def test_each_has_its_environment_variable(row: Row, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.flag for row in ROWS])
 def test_each_has_its_flag(row: Row) -> None:
-    arguments = [f"--{flag.replace('_', '-')}={text}" for flag, text in NEEDED.get(row.flag, {}).items()]
+    needed = [
+        f"--{flag.replace('_', '-')}={text}".removesuffix("=true") for flag, text in NEEDED.get(row.flag, {}).items()
+    ]
     name = row.flag.replace("_", "-")
-    arguments.append((f"--{name}" if row.value else f"--no-{name}") if row.type is bool else f"--{name}={row.text}")
+    flag = (f"--{name}" if row.value else f"--no-{name}") if row.type is bool else f"--{name}={row.text}"
+    arguments = [*needed, flag]
     assert read(parsed(arguments), row) == row.value
 
 
 def test_a_flag_beats_the_environment_and_the_environment_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOREFILL_PORT", "1")
     monkeypatch.setenv("FOREFILL_METRICS_PORT", "2")
-    server = parsed(["--port", "3"]).server
-    assert (server.port, server.metrics_port, server.host) == (3, 2, "127.0.0.1")
+    settings = parsed(["--port", "3"])
+    assert (settings.server.port, settings.observability.metrics_port) == (3, 2)
+    assert settings.server.host == "127.0.0.1"
 
 
 def test_several_servers_are_separated_by_commas() -> None:
@@ -240,6 +255,8 @@ def test_nothing_can_be_changed(part: BaseModel) -> None:
             {"engine": "remote", "engine_url": ["http://a", "http://b"], "hand_off_url": ["http://c"]},
             "one address for each",
         ),
+        ({"otlp_endpoint": "collector:4318"}, "http://HOST:PORT"),
+        ({"otlp_endpoint": "http://me:secret@host"}, "OTEL_EXPORTER_OTLP_HEADERS"),
         ({"engine": "fake", "openai_port": 0}, "--engine embedded"),
         ({"engine": "remote", "engine_url": ["http://a"], "callers": __file__}, "FOREFILL_CACHE_SALT_SECRET"),
         (

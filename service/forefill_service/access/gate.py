@@ -1,5 +1,7 @@
 """Who gets in: the caller that credentials prove, or a refusal."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ class Gate:
     """Lets callers in.
 
     A token counts before a certificate: behind a proxy the token is the user's, and the certificate the proxy's. If
-    neither keys nor tokens nor certificates are asked for, everybody is `ANYBODY`.
+    neither keys nor tokens nor certificates are asked for, everybody is `ANYBODY`. `now` is in Unix seconds.
     """
 
     def __init__(
@@ -25,11 +27,13 @@ class Gate:
         *,
         certificates: bool = False,
         takes_tenants: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._callers = callers
         self._tokens = tokens
         self._certificates = certificates
         self._takes_tenants = takes_tenants
+        self.now = now
 
     @classmethod
     def of(cls, settings: AccessSettings, fetch: Fetch = fetch) -> "Gate":
@@ -63,9 +67,15 @@ class Gate:
     async def admit(self, credentials: Credentials, permission: Permission) -> Caller:
         """Return the caller, who may do this. Raises Refusal."""
         caller = await self._caller(credentials)
+        if self.has_expired(caller):
+            raise Refusal(Reason.CREDENTIALS_EXPIRED)
         if permission not in caller.permissions:
             raise Refusal(Reason.PERMISSION_DENIED, f"{permission} is not among the permissions of {caller.name!r}")
         return caller
+
+    def has_expired(self, caller: Caller) -> bool:
+        """Whether what let a caller in counts no longer."""
+        return caller.expires_at is not None and self.now() >= caller.expires_at
 
     def for_tenant(self, caller: Caller, credentials: Credentials) -> Caller:
         """Return the caller with the tenant that a proxy names, if it is one.

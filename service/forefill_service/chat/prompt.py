@@ -153,7 +153,7 @@ class TurnPrompt:
 
     def _made_frame(self) -> Frame:
         chat = self._chat
-        return Frame.made(self._render, chat.encode, chat.split_texts, chat.holdback.tokens)
+        return Frame.made(self._render, chat.encode, chat.split_texts, lambda text: chat.holdback.tokens(text))
 
     def _render(self, text: str) -> str:
         rendered = self._chat.render(self._conversation.drafted(text))

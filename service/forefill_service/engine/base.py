@@ -87,7 +87,8 @@ class Request:
     """One request. The fields of `sampling` that are None take the engine's defaults; `max_tokens` is at least 1.
 
     Only requests with the same `cache_salt` and the same `adapter`, "" for none, share blocks. If there are several
-    caches behind the engine, requests with the same `route` use the same one.
+    caches behind the engine, requests with the same `route` use the same one. `request_id` is what the engine's own log
+    and traces call it, and no other has it; "" for one that the engine chooses.
     """
 
     prompt_ids: list[int]
@@ -96,6 +97,7 @@ class Request:
     cache_salt: str | None = None
     route: str = ""
     adapter: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class ChatRequest:
     cache_salt: str | None = None
     route: str = ""
     adapter: str = ""
+    request_id: str = ""
 
 
 class ChatEndpoint(Protocol):
@@ -209,13 +212,19 @@ ONE_TOKEN = Sampling(max_tokens=1, temperature=0.0)
 
 
 async def warm(
-    engine: Engine, prefix: list[int], cache_salt: str | None = None, route: str = "", adapter: str = ""
+    engine: Engine,
+    prefix: list[int],
+    cache_salt: str | None = None,
+    route: str = "",
+    adapter: str = "",
+    request_id: str = "",
 ) -> int | None:
     """Have the engine compute and cache these ids; return how many of them it found cached, None if unknown.
 
     Raises EngineRefused, EngineUnavailable.
     """
     cached_tokens = None
-    async for output in engine.generate(Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route, adapter)):
+    request = Request(prefix, ONE_TOKEN, Priority.WARM, cache_salt, route, adapter, request_id)
+    async for output in engine.generate(request):
         cached_tokens = output.cached_tokens
     return cached_tokens

@@ -25,6 +25,8 @@ from .metrics import Metrics
 from .placement import RULES
 from .replicas import Replica, Replicas
 from .shares import Shares
+from .streams import StreamRecord
+from .traces import NO_TRACES, Metadata, Traces
 from .typists import Typists
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 Render = Callable[..., Awaitable[Any]]
-"""Runs a function of `prompt` off the event loop, for a bounded time; raises Refusal beyond it. `caller` says whose."""
+"""Runs a function of `prompt` off the event loop, for a bounded time; raises Refusal beyond it. `line` says whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,18 @@ class Backend:
     salt_key: bytes
     hand_off_urls: HandOffUrls = HandOffUrls()
     sleep: Sleep = asyncio.sleep
+    traces: Traces = NO_TRACES
     _said: set[str] = field(default_factory=set)
 
     @property
     def info(self) -> EngineInfo:
         """The model that the engines serve, its context and its block size."""
         return self.replicas.info
+
+    def stream(self, metadata: Metadata = None) -> StreamRecord:
+        """Begin the record of a stream, which has this metadata."""
+        self.metrics.stream_began()
+        return StreamRecord(self.metrics, self.traces.stream(metadata))
 
     def rendered(self, verdict: str, meaning: str, *, agrees: bool) -> None:
         """Count a turn by whether its prompts are the engine's own; unless they are, say so once for each verdict."""
@@ -83,6 +91,7 @@ class Backend:
         typist: Callable[[str], Typist] | None = None,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
+        traces: Traces = NO_TRACES,
     ) -> "Backend":
         """Build what the settings ask for; unless `ready`, no engine is used until a supervisor has tested it.
 
@@ -91,7 +100,7 @@ class Backend:
         """
         replicas = []
         for engine in engines:
-            replicas += _replicas(engine, settings, clock, ready=ready)
+            replicas += _replicas(engine, settings, metrics, clock, ready=ready)
         metrics.watch(replicas)
         return cls(
             replicas=Replicas(
@@ -112,10 +121,11 @@ class Backend:
             salt_key=settings.access.cache_salt_secret.get_secret_value().encode() or secrets.token_bytes(32),
             hand_off_urls=HandOffUrls.of(settings, openai_address),
             sleep=sleep,
+            traces=traces,
         )
 
 
-def _replicas(engine: Engine, settings: Settings, clock: Clock, *, ready: bool) -> list[Replica]:
+def _replicas(engine: Engine, settings: Settings, metrics: Metrics, clock: Clock, *, ready: bool) -> list[Replica]:
     """Return one replica for an engine, and one for each worker of a router: these are assumed to be equally fast."""
     workers = settings.remote.router_workers if settings.remote.router else 1
     times = PrefillTimes()
@@ -123,7 +133,7 @@ def _replicas(engine: Engine, settings: Settings, clock: Clock, *, ready: bool) 
         Replica(
             name=engine.name if workers == 1 else f"{engine.name}/{worker}",
             engine=engine,
-            admission=Admission(engine, _limits(settings), times, _gauge(settings), clock),
+            admission=Admission(engine, _limits(settings), times, _gauge(settings), clock, metrics.waited),
             blocks=CachedBlocks(keep_seconds=settings.warming.assume_cached_seconds, room=engine.info.cache_blocks),
             ready=ready,
         )

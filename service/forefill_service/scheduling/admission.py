@@ -22,6 +22,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 
 from ..cache.prefill import Prefill, Room, Wait
@@ -33,7 +34,7 @@ from .in_flight import InFlight, Limits, Permit
 from .prefill_times import PrefillTimes
 from .pressure import Pressure, PressureGauge
 
-__all__ = ["Admission", "Permit", "Plan", "Shed"]
+__all__ = ["Admission", "Permit", "Plan", "Shed", "Waited"]
 
 POLL_SECONDS = 0.05
 """How often those who wait are served if nothing else happens."""
@@ -43,6 +44,21 @@ Plan = Callable[[Room, float], Prefill | Wait | None]
 """Returns the prefill to send now in this room, None for none, or Wait if there is one that cannot start yet."""
 
 _SHED_AT = {Priority.WARM: Pressure.WARMS, Priority.PREGENERATION: Pressure.PREGENERATIONS}
+
+
+class Waited(Enum):
+    """How a wait for a permit ends."""
+
+    ADMITTED = auto()
+    UNNEEDED = auto()
+    """Nothing was left to do when its turn came."""
+    SHED = auto()
+    GIVEN_UP = auto()
+    """Nobody waits any more."""
+
+
+OnWaited = Callable[[Priority, Waited, float], None]
+"""Takes note of the end of a wait, and of its seconds."""
 
 
 class Shed(Exception):
@@ -70,9 +86,16 @@ class Admission:
     """Admits speculative work to one engine, on one event loop. Times are seconds of `clock`."""
 
     def __init__(
-        self, engine: Engine, limits: Limits, times: PrefillTimes, gauge: PressureGauge, clock: Callable[[], float]
+        self,
+        engine: Engine,
+        limits: Limits,
+        times: PrefillTimes,
+        gauge: PressureGauge,
+        clock: Callable[[], float],
+        on_waited: OnWaited = lambda priority, waited, seconds: None,
     ) -> None:
         self.times = times
+        self._on_waited = on_waited
         self._engine = engine
         self._gauge = gauge
         self._clock = clock
@@ -149,7 +172,7 @@ class Admission:
         self._waiters.append(waiter)
         try:
             self.dispatch()
-            yield await future
+            yield await self._waited_for(waiter)
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
@@ -157,6 +180,19 @@ class Admission:
                 self._afterwards.pop(future.result(), None)
                 self._in_flight.end(future.result())
                 self.dispatch()
+
+    async def _waited_for(self, waiter: _Waiter) -> Permit:
+        """Return the permit, and report how the wait for it ended. Raises Shed."""
+        waited = Waited.GIVEN_UP
+        try:
+            permit = await waiter.permit
+            waited = Waited.UNNEEDED if permit.prefill is None else Waited.ADMITTED
+            return permit
+        except Shed:
+            waited = Waited.SHED
+            raise
+        finally:
+            self._on_waited(waiter.priority, waited, self._clock() - waiter.since)
 
     def withdraw(self, priority: Priority, session: str) -> None:
         """Give a session that waits a permit for nothing, because it no longer wants anything."""

@@ -24,4 +24,4 @@ async def check_acceptance(owner: Owner) -> None:
     try:
         owner.adapter_version = await engine.check(owner.sampling, owner.adapter)
     except EngineError as error:
-        log.info("the engine could not be asked whether it can answer as a session wants: %s", error)
+        log.info("the engine could not be asked whether it can answer as a session wants: %s", type(error).__name__)

@@ -222,7 +222,7 @@ class Answerer:
             return adopted.answer(place)
         sampling = self._owner.sampling.after(answer.made_tokens)
         engine = place.replica.engine
-        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter)
+        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())
         if answer.conversation is not None:
             return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
         return engine.generate(Request(prompt.to_list(), *asked))

@@ -109,7 +109,8 @@ class Attempt:
         """Ask an engine for what follows the prompt and what was made of its answer."""
         sampling = self.sampling.limited(max_tokens, made_tokens=len(self.begun.lead_ids))
         owner, ids = self.owner, self.lead.to_list()
-        request = Request(ids, sampling, priority, owner.cache_salt, place.route, owner.adapter)
+        request_id = owner.stream.request_id()
+        request = Request(ids, sampling, priority, owner.cache_salt, place.route, owner.adapter, request_id)
         return place.replica.engine.generate(request)
 
     async def answer(self, place: Place) -> AsyncGenerator[Output, None]:

@@ -11,10 +11,11 @@ from ..access.caller import Caller
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
 from ..chat.generation import Sampling
-from ..fleet import fair_queue
 from ..fleet.backend import Backend
+from ..fleet.fair_queue import Line
 from ..fleet.replicas import Place, Route
 from ..fleet.shares import Share
+from ..fleet.streams import StreamRecord
 from ..session.continuation import continuable
 from ..session.events import CacheScope, Open, fingerprint
 from ..session.ledger import Balance
@@ -33,19 +34,20 @@ class Owner:
     caller: Caller
     cache_salt: str | None
     route: Route
+    stream: StreamRecord
     sampling: Sampling = field(default_factory=Sampling)
     adapter: str = ""
     adapter_version: str = ""
     _view: tuple[Place, CacheView] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, backend: Backend, opening: Open, caller: Caller) -> "Owner":
-        """Return the owner of the session that a caller begins with this Open."""
+    def of(cls, backend: Backend, opening: Open, caller: Caller, stream: StreamRecord) -> "Owner":
+        """Return the owner of the session that a caller begins with this Open, on this stream."""
         tenant = caller.tenant
         session = opening.session_key or secrets.token_hex(8)
         route = Route(backend.replicas, _route_key(backend, opening, session, tenant), opening.resume_token)
         salt = _cache_salt(backend, opening, tenant)
-        owner = cls(backend, session, caller, salt, route, opening.sampling, opening.adapter)
+        owner = cls(backend, session, caller, salt, route, stream, opening.sampling, opening.adapter)
         backend.guess_budget.opened(*owner.accounts)
         return owner
 
@@ -71,7 +73,7 @@ class Owner:
 
     async def render(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
-        return await self.backend.render(function, *args, caller=fair_queue.Caller(self.caller.key, self.session))
+        return await self.backend.render(function, *args, line=Line(self.caller.key, self.session))
 
     @property
     def can_go_on(self) -> bool:
@@ -99,9 +101,9 @@ class Owner:
         return view
 
     def book(self, balance: Balance) -> Balance:
-        """Book a turn's closed ledger to the session and its tenant, and to the metrics; return it."""
+        """Book a turn's closed ledger to the session and its tenant, and for the operator; return it."""
         self.backend.waste_limiter.settled(balance, *self.accounts)
-        self.backend.metrics.settled(balance)
+        self.stream.settled(balance)
         self.share.used(balance.computed + balance.discarded)
         return balance
 

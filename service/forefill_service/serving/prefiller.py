@@ -9,7 +9,8 @@ from ..cache.prefill import Prefill, Room, Wait
 from ..cache.view import CacheView
 from ..chat.token_ids import TokenIds
 from ..engine import Priority, warm
-from ..errors import EngineBusy, EngineDied, EngineError, EngineSlow, EngineUnavailable, trace_without_message
+from ..errors import EngineBusy, EngineDied, EngineRefused, EngineSlow, EngineUnavailable, trace_without_message
+from ..fleet.metrics import WarmOutcome
 from ..fleet.replicas import Place
 from ..scheduling.admission import Permit, Shed
 from ..scheduling.deadlines import Due
@@ -21,6 +22,14 @@ from .turn import Turn
 log = logging.getLogger(__name__)
 
 HANGS_AFTER_TIMEOUTS = 2
+
+_OUTCOMES: dict[type[BaseException], WarmOutcome] = {
+    EngineBusy: "no_room",
+    EngineSlow: "slow",
+    EngineUnavailable: "lost",
+    EngineRefused: "refused",
+}
+"""What a failed warm counts as: the first that its error is one of."""
 
 Planning = Callable[[CacheView, Room, float], Prefill | Wait | None]
 """Says what to send now, by what this view believes, in this room; None: there is nothing left to do."""
@@ -123,15 +132,18 @@ class Prefiller:
         """Wait for a permit and have what is planned then computed; return its computed tokens, None for nothing to do.
 
         `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only
-        uses what is cached once more. None is returned, too, if it made way for a generation before it ran. Raises Shed
-        if the engine is under pressure or did not compute it, EngineDied.
+        uses what is cached once more. None is returned, too, if it made way for a generation before it ran, or if the
+        turn is over when the permit comes: nobody would book it. Raises Shed if the engine is under pressure or did not
+        compute it, EngineDied.
         """
         owner = self._owner
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)
         admission = place.replica.admission
         try:
             async with admission.permit(Priority.WARM, owner.tenant, owner.key, piece.plan, due) as permit:
-                return None if permit.prefill is None else await self._ended(piece, permit, permit.prefill)
+                if permit.prefill is None or turn.ledger.closed:
+                    return None
+                return await self._ended(piece, permit, permit.prefill)
         finally:
             piece.give_up()  # if it was planned and never sent
             self._piece = None
@@ -158,20 +170,26 @@ class Prefiller:
         return task.result()
 
     async def _compute(self, piece: Piece, permit: Permit, prefill: Prefill) -> int:
-        place, ids = piece.place, prefill.prefix.to_list()
+        place, ids, owner = piece.place, prefill.prefix.to_list(), self._owner
+        metrics, request_id = owner.backend.metrics, owner.stream.request_id()
         try:
-            owner = self._owner
-            found_tokens = await warm(place.replica.engine, ids, owner.cache_salt, place.route, owner.adapter)
+            found_tokens = await warm(
+                place.replica.engine, ids, owner.cache_salt, place.route, owner.adapter, request_id
+            )
         except asyncio.CancelledError:
             if permit.revoked.is_set():  # it still waited for a step
+                metrics.warmed("made_way")
                 piece.revoked()
             else:
+                metrics.warmed("aborted")
                 piece.aborted(prefill)
             raise
-        except Exception as error:
-            log.debug("a warm failed: %s", error if isinstance(error, EngineError) else trace_without_message(error))
+        except Exception as error:  # its message may be in the engine's words, and those in the user's
+            log.debug("a warm failed\n%s", trace_without_message(error))
+            metrics.warmed(_outcome_of(error))
             piece.failed(prefill)
             raise
+        metrics.warmed("computed")
         place.replica.admission.prefilled(permit, found_tokens)
         self.used_at = self._clock()
         return piece.computed(prefill, found_tokens, self.used_at)
@@ -179,3 +197,7 @@ class Prefiller:
     def _abort(self, piece: Piece) -> None:
         if piece.task is not None:
             cancel_once(piece.task)
+
+
+def _outcome_of(error: Exception) -> WarmOutcome:
+    return next((outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)), "failed")

@@ -14,6 +14,7 @@ from ..access.caller import ANYBODY, Caller, Permission
 from ..chat.messages import ChatMessage
 from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
+from ..fleet.streams import StreamRecord
 from ..session.actions import (
     Action,
     BeginTurn,
@@ -62,26 +63,33 @@ Event = Open | KeystrokeEvent | Unknown
 class SessionRunner:
     """One session, from its Open to its end.
 
-    `send` delivers one response; it may raise Refusal if the client does not take it.
+    `deliver` delivers one response; it may raise Refusal if the client does not take it. `stream` is told what comes
+    and goes.
     """
 
     def __init__(
-        self, backend: Backend, opening: Open, send: Callable[[Response], Awaitable[None]], caller: Caller = ANYBODY
+        self,
+        backend: Backend,
+        opening: Open,
+        deliver: Callable[[Response], Awaitable[None]],
+        caller: Caller = ANYBODY,
+        stream: StreamRecord | None = None,
     ) -> None:
         self._backend = backend
         self._opening = opening
-        self._send = send
+        self._stream = stream = stream or StreamRecord(backend.metrics)
         settings = backend.settings
         self._session = Session(
             settings.sessions.max_draft_code_points,
             ContentLimits.of(settings, backend.info.context_tokens).open_bytes,
             offers_hand_off=backend.hand_off_urls.offered and Permission.HAND_OFF in caller.permissions,
         )
-        self._owner = owner = Owner.of(backend, opening, caller)
+        self._owner = owner = Owner.of(backend, opening, caller, stream)
         prefiller = Prefiller(owner)
         off_reason = "this session asked for WARM_MODE_OFF" if opening.warm_mode is WarmMode.OFF else ""
         guesser = Guesser(owner, opening.pregeneration_mode)
-        self._warmer = Warmer(owner, prefiller, self._answer_flush, enter_at=guesser.enter_at, off_reason=off_reason)
+        self._send = send = partial(_send, stream, deliver)
+        self._warmer = Warmer(owner, prefiller, send, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
@@ -102,6 +110,7 @@ class SessionRunner:
         Raises Refusal if the stream cannot go on, ABORTED among them: the events ended without END.
         """
         self._backend.idle_refresher.add(self._warmer)
+        self._stream.opened(self._owner.caller)
         try:
             with self._owner.route.open():
                 await self._tasks.run(partial(self._open_and_read, events))
@@ -158,6 +167,7 @@ class SessionRunner:
 
     async def _receive(self, event: Event) -> None:
         received_at = self._backend.clock()
+        self._stream.received(event)
         if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Rewrite | HandOff):
             await self._current_turn.prompts.made()  # each has a whole conversation rendered: one after the other
         async with self._transition_lock:
@@ -248,11 +258,7 @@ class SessionRunner:
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED
-        await self._answer_flush(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
-
-    async def _answer_flush(self, result: FlushResult) -> None:
-        self._backend.metrics.flushed(result.outcome, result.shed_reason)
-        await self._send(result)
+        await self._send(FlushResult(defer.seq, defer.confirmed_code_points, outcome))
 
     async def _refuse(self, refusal: Refusal, seq: int, draft_code_points: int, sent_text: str = "") -> None:
         self._backend.metrics.refused(refusal.reason)
@@ -272,3 +278,10 @@ class SessionRunner:
                 else:
                     actions = self._session.answered(ended.text, ended.tool_calls)
             await self._perform(actions, self._backend.clock())
+
+
+async def _send(
+    stream: StreamRecord, deliver: Callable[[Response], Awaitable[None]], response: Response
+) -> None:  # no method: a cycle of references would keep what was typed until the garbage collector finds it
+    stream.sent(response)
+    await deliver(response)

@@ -1,6 +1,7 @@
 """The text in the user's box, its edits and its checksum. Positions are code points."""
 
 import zlib
+from dataclasses import dataclass, field
 
 from ..errors import Reason, Refusal
 from .events import CharAdd, CharDelete, Edit, Replace
@@ -31,11 +32,11 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
+@dataclass(slots=True)
 class Checksums:
     """The checksums of a text that is edited, at every `STEP` code points: what is before an edit is not read again."""
 
-    def __init__(self) -> None:
-        self._at = [0]
+    _at: list[int] = field(default_factory=lambda: [0])
 
     def changed(self, position: int) -> None:
         """Take the text as another one from this position on."""

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from .access import AccessSettings, LimitSettings, is_loopback
 from .engines import EngineSettings, FakeSettings, HandOffSettings, RemoteSettings
 from .group import Group
+from .observability import ObservabilitySettings
 from .serving import PregenerationSettings, ServerSettings, SessionSettings, WarmingSettings
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Group",
     "HandOffSettings",
     "LimitSettings",
+    "ObservabilitySettings",
     "PregenerationSettings",
     "RemoteSettings",
     "ServerSettings",
@@ -45,6 +47,7 @@ class Settings(BaseModel):
     pregeneration: PregenerationSettings = Field(title="pre-generation")
     sessions: SessionSettings = Field(title="sessions")
     limits: LimitSettings = Field(title="limits")
+    observability: ObservabilitySettings = Field(title="observability")
 
     def __init__(self, **values: Any) -> None:
         """Take values by the names of their flags (`warm_pause_ms=300`), and groups (`sessions=…`).
@@ -70,6 +73,13 @@ class Settings(BaseModel):
             raise ValueError("--engine-url takes http://HOST:PORT; credentials go into FOREFILL_ENGINE_API_KEY")
         if remote.router and (len(remote.urls) != 1 or remote.data_parallel_size > 1):
             raise ValueError("--router takes one --engine-url, and cannot be used with --data-parallel-size")
+        return self
+
+    @model_validator(mode="after")
+    def _check_traces(self) -> Self:
+        endpoint = self.observability.otlp_endpoint
+        if endpoint and not _is_address(endpoint):
+            raise ValueError("--otlp-endpoint takes http://HOST:PORT; credentials go into OTEL_EXPORTER_OTLP_HEADERS")
         return self
 
     @model_validator(mode="after")

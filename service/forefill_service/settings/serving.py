@@ -1,29 +1,18 @@
 """Settings of the server, and of what it does for its sessions."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from .group import Group
 
 
 class ServerSettings(Group):
-    """Addresses, messages and logs of this server."""
+    """The address of this server, the size of messages, and how it stops."""
 
     host: str = Field(
         "127.0.0.1",
         description="address to listen on; others than loopback need TLS and credentials, or --insecure",
     )
     port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    metrics_port: int = Field(
-        9464,
-        ge=-1,
-        le=65535,
-        description="port for Prometheus metrics, on the address of --host; 0 picks a free one, -1 disables metrics",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="log messages of this severity and above"
-    )
     max_message_bytes: int = Field(
         1024 * 1024,
         ge=4096,

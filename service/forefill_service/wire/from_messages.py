@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -80,11 +80,12 @@ def event_from(request: pb.ComposeRequest, most_held_bytes: int = sys.maxsize) -
     match request.WhichOneof("request"):
         case "open":
             opening = _open(request.open)
+            opening = replace(opening, fingerprint=fingerprint(opening))
             if (size := held_bytes(opening)) > most_held_bytes:
                 raise Refusal(
                     Reason.INVALID_OPEN, f"the session would hold {size} bytes of it, and {most_held_bytes} are allowed"
                 )
-            return replace(opening, fingerprint=fingerprint(opening))
+            return opening
         case "event":
             kind = request.event.WhichOneof("kind")
             read = _KINDS.get(kind) if kind else None
@@ -112,25 +113,10 @@ _KINDS: dict[str, Callable[[Any], Kind]] = {
 def _open(message: pb.Open) -> Open:
     if message.session_key and not _SESSION_KEY.fullmatch(message.session_key):
         raise Refusal(Reason.INVALID_OPEN, "session_key must be 1 to 128 characters of [A-Za-z0-9._-]")
-    if (size := message.chat_template_kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
-        raise Refusal(
-            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
-        )
-    if (values := _count_values(message.chat_template_kwargs, _MOST_KWARGS_VALUES)) > _MOST_KWARGS_VALUES:
-        raise Refusal(
-            Reason.INVALID_OPEN,
-            f"chat_template_kwargs has {values} keys and values or more, and {_MOST_KWARGS_VALUES} are allowed",
-        )
     if len(message.resume_token) > _MOST_RESUME_TOKEN_BYTES:
         raise Refusal(Reason.INVALID_OPEN, "resume_token is none that a server gives")
     if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
         raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
-    try:
-        chat_template_kwargs = _with_integers(json_format.MessageToDict(message.chat_template_kwargs))
-    except ValueError as error:
-        raise Refusal(
-            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
-        ) from error
     messages = _messages(message.messages)
     if count_messages(messages) > MOST_MESSAGES:
         raise Refusal(Reason.INVALID_OPEN, f"it has more than {MOST_MESSAGES} messages and calls of tools")
@@ -145,7 +131,7 @@ def _open(message: pb.Open) -> Open:
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
         session_key=message.session_key,
-        chat_template_kwargs=chat_template_kwargs,
+        chat_template_kwargs=_template_variables(message.chat_template_kwargs),
         cache_scope=_CACHE_SCOPES[message.cache_scope],
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
@@ -185,9 +171,26 @@ def _messages(messages: Iterable[pb.ChatMessage]) -> tuple[ChatMessage, ...]:
     return tuple(converted)
 
 
-def _count_values(kwargs: Struct, most: int) -> int:
-    """Return the number of keys and values, on all levels; of more than so many, some number beyond it."""
-    count, rest = 0, [*kwargs.fields.values()]
+def _template_variables(kwargs: Struct) -> Mapping[str, Any]:
+    """Convert the variables of the template, once it is known that they are not too many."""
+    if (size := kwargs.ByteSize()) > _MOST_KWARGS_BYTES:
+        raise Refusal(
+            Reason.INVALID_OPEN, f"chat_template_kwargs has {size} bytes, and {_MOST_KWARGS_BYTES} are allowed"
+        )
+    if _has_more_values(kwargs, _MOST_KWARGS_VALUES):
+        raise Refusal(Reason.INVALID_OPEN, f"chat_template_kwargs has more than {_MOST_KWARGS_VALUES} keys and values")
+    try:
+        variables: Mapping[str, Any] = _with_integers(json_format.MessageToDict(kwargs))
+    except ValueError as error:
+        raise Refusal(
+            Reason.INVALID_OPEN, "chat_template_kwargs contains NaN or infinity, which JSON does not allow"
+        ) from error
+    return variables
+
+
+def _has_more_values(kwargs: Struct, most: int) -> bool:
+    """Return whether there are more keys and values on all levels than so many."""
+    count, rest = len(kwargs.fields), [*kwargs.fields.values()]
     while rest and count <= most:
         count += 1
         match (value := rest.pop()).WhichOneof("kind"):
@@ -196,7 +199,7 @@ def _count_values(kwargs: Struct, most: int) -> int:
                 rest += value.struct_value.fields.values()
             case "list_value":
                 rest += value.list_value.values
-    return count + len(kwargs.fields)
+    return count > most
 
 
 def _with_integers(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The sessions that are open, and the watch that ends those of callers who may not stay, the old, and the silent."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +34,6 @@ class OpenSessions:
 
     backend: Backend
     gate: Gate
-    now: Callable[[], float] = time.time
     _open: set[OpenSession] = field(default_factory=set)
 
     def __len__(self) -> int:
@@ -67,8 +65,11 @@ class OpenSessions:
         """Watch over them until cancelled."""
         while True:
             await self.backend.sleep(LOOK_SECONDS)
-            for session in list(self._open):
-                await self._look_at(session)
+            await self._look()
+
+    async def _look(self) -> None:  # apart from `run`, which would hold the last session until the next look
+        for session in list(self._open):
+            await self._look_at(session)
 
     async def _look_at(self, session: OpenSession) -> None:
         now, runner, settings = self.backend.clock(), session.runner, self.backend.settings
@@ -84,8 +85,7 @@ class OpenSessions:
             runner.end_between_answers(Reason.SESSION_TOO_OLD)
 
     async def _may_stay(self, session: OpenSession, now: float) -> bool:
-        expires_at = session.caller.expires_at
-        if expires_at is not None and self.now() >= expires_at:
+        if self.gate.has_expired(session.caller):
             return False
         if now - session.checked_at < CHECK_SECONDS:
             return True

@@ -14,8 +14,9 @@ from ..access.caller import Caller, Permission
 from ..access.gate import Gate
 from ..access.rates import Bucket
 from ..errors import Reason, Refusal, forget, trace_without_message
-from ..fleet import fair_queue
 from ..fleet.backend import Backend
+from ..fleet.fair_queue import Line
+from ..fleet.streams import StreamRecord
 from ..serving.content_limits import ContentLimits
 from ..serving.runner import Event, SessionRunner
 from ..session.events import Open
@@ -106,22 +107,25 @@ class KeystrokeServicer:
         """Serve one stream, read by `context.read` because the iterator keeps each request until the next comes."""
         self._streams += 1
         self.left.clear()
+        stream = self._backend.stream(context.invocation_metadata())
         try:
-            await self._serve(context)
+            await self._serve(context, stream)
+            stream.ended()
         except Refusal as refusal:
             forget(refusal)
-            await self._abort(context, refusal)
+            await self._abort(context, stream, refusal)
         except (Exception, BaseExceptionGroup) as error:  # the text of an unforeseen error must not reach the client
             error_id = secrets.token_hex(8)
             log.error("a session failed; error id %s\n%s", error_id, trace_without_message(error))
             forget(error)
-            await self._abort(context, Refusal(Reason.INTERNAL), error_id)
+            await self._abort(context, stream, Refusal(Reason.INTERNAL), error_id)
         finally:
+            stream.close()
             self._streams -= 1
             if not self._streams:
                 self.left.set()
 
-    async def _serve(self, context: Context) -> None:
+    async def _serve(self, context: Context, stream: StreamRecord) -> None:
         if self._stopping:
             raise Refusal(self._why_it_stops)
         self.open_sessions.check_room()
@@ -145,11 +149,11 @@ class KeystrokeServicer:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
-            except grpc.aio.InternalError:  # the client has gone away
+            except grpc.aio.BaseError:  # as in `_read`
                 raise Refusal(Reason.ABORTED) from None
 
         with self._backend.shares.session(caller):
-            runner = SessionRunner(self._backend, opening, send, caller)
+            runner = SessionRunner(self._backend, opening, send, caller, stream)
             del opening  # it may be long, and the session keeps what it needs
             with self.open_sessions.holding(runner, caller, credentials):
                 await runner.run(events)
@@ -157,8 +161,8 @@ class KeystrokeServicer:
     def _events(self, context: Context, caller: Caller) -> AsyncIterator[Event]:
         """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
         limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
-        line = fair_queue.Caller(caller.key, f"messages of stream {next(self._stream_numbers)}")
-        return events_of(context.read, limits, partial(self._backend.render, caller=line))
+        line = Line(caller.key, f"messages of stream {next(self._stream_numbers)}")
+        return events_of(partial(_read, context), limits, partial(self._backend.render, line=line))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
@@ -184,8 +188,8 @@ class KeystrokeServicer:
         finally:
             self._unopened.pop(waiting, None)
 
-    async def _abort(self, context: Context, refusal: Refusal, error_id: str = "") -> None:
-        self._backend.metrics.refused(refusal.reason)
+    async def _abort(self, context: Context, stream: StreamRecord, refusal: Refusal, error_id: str = "") -> None:
+        stream.refused(refusal.reason)
         if refusal.reason is Reason.ENGINE_UNAVAILABLE:
             self.engine_died.set()
         await abort(context, refusal, error_id)
@@ -205,3 +209,10 @@ async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterato
             await backend.sleep(seconds)
         yield event
         del event  # it may be long, and the next may not come for hours
+
+
+async def _read(context: Context) -> object:
+    try:
+        return await context.read()
+    except grpc.aio.BaseError:  # the client has gone away; after the server's end that is an error without a name
+        raise Refusal(Reason.ABORTED) from None

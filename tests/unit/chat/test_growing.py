@@ -6,6 +6,7 @@ import pytest
 from forefill_service.chat.growing import GrowingText
 from forefill_service.chat.template import HfChat
 from forefill_service.chat.token_ids import CHUNK
+from forefill_service.errors import Reason, Refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,3 +127,27 @@ def test_after_any_edits_the_ids_and_their_ends_are_those_of_the_whole_text(
         ids, ends = chat.encode_with_ends(text) or ([], [])
         assert made.ids.to_list() == ids == chat.encode(text)
         assert list(made.ends) == ends
+
+
+def test_a_text_of_too_many_tokens_is_refused_and_what_begins_so_is_not_tokenized() -> None:
+    words = Words()
+    growing = GrowingText(words, most_tokens=1000)
+    short = "the patients " * 400
+    growing.tokens(short)
+    for text in (short + LONG, short + LONG + " and more", short + LONG[:-200], short + LONG[:3000] + "x"):
+        with pytest.raises(Refusal) as refusal:
+            growing.tokens(text)
+        assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+        if words.characters:
+            first, words.characters = words.characters, 0
+    assert first >= len(LONG)
+    assert words.characters == 0
+    assert growing.tokens(short + "x").ids.to_list() == Words().encode(short + "x")
+    assert words.characters < 300, "the last one that fits is still known"
+
+
+def test_a_text_that_is_just_too_long_may_become_shorter() -> None:
+    growing = GrowingText(Words(), most_tokens=100)
+    with pytest.raises(Refusal, match="101 tokens of 100"):
+        growing.tokens(" a" * 101)
+    assert len(growing.tokens(" a" * 100).ids) == 100

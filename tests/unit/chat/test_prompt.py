@@ -171,6 +171,53 @@ def test_a_final_prompt_without_room_for_an_answer_is_refused() -> None:
     assert len(prompt.final("word " * 5)) < 50
 
 
+def test_what_can_never_be_submitted_has_no_stable_ids() -> None:
+    prompt = turn(FakeChat(), SYSTEM, context_tokens=200)
+    fits = next(words for words in range(200, 0, -1) if fits_into(prompt, "word " * words))
+    assert len(prompt.stable("word " * fits)) < 200
+    for words in (fits + 20, 300):
+        with pytest.raises(Refusal, match="of 200") as refusal:
+            prompt.stable("word " * words)
+        assert refusal.value.reason is Reason.PROMPT_TOO_LONG
+
+
+def fits_into(prompt: TurnPrompt, text: str) -> bool:
+    try:
+        prompt.final(text)
+    except Refusal:
+        return False
+    return True
+
+
+class CountingRenderings(FakeChat):
+    """Counts the characters that are tokenized."""
+
+    def __init__(self) -> None:
+        self.tokenized = 0
+
+    def encode(self, text: str) -> list[int]:
+        self.tokenized += len(text)
+        return super().encode(text)
+
+
+def test_the_base_prompt_is_tokenized_when_the_turn_is_made_and_not_when_it_is_asked_for() -> None:
+    chat = CountingRenderings()
+    prompt = turn(chat, SYSTEM)
+    chat.tokenized = 0
+    assert len(prompt.base) > 20
+    assert chat.tokenized == 0
+
+
+def test_a_flush_of_a_long_draft_tokenizes_what_is_new() -> None:
+    chat = CountingRenderings()
+    prompt = turn(chat, SYSTEM)
+    text = "\N{GRINNING FACE} " * 20_000
+    prompt.stable(text)
+    chat.tokenized = 0
+    prompt.stable(text + "\N{GRINNING FACE} ")
+    assert chat.tokenized < 100
+
+
 # --- drafts that the answer continues
 
 

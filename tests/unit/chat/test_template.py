@@ -312,3 +312,32 @@ def test_a_text_of_the_longest_tokens_has_room() -> None:
     tokens = CONTEXT_TOKENS - 1 - len(TOKENIZER.encode("a"))
     turn = TurnPrompt(chat("{{ messages[-1]['content'] }}"), Conversation(), CONTEXT_TOKENS)
     assert len(turn.final("<|im_start|>" * tokens)) == tokens
+
+
+class Batching:
+    """A fast tokenizer's Rust part that only counts what it is given at once, and what as a batch."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.at_once: list[int] = []
+        self.batches: list[int] = []
+
+    def encode(self, text: str, **options: bool) -> Any:
+        self.at_once.append(len(text))
+        return self._backend.encode(text, **options)
+
+    def encode_batch(self, texts: list[str], **options: bool) -> Any:
+        self.batches += map(len, texts)
+        return self._backend.encode_batch(texts, **options)
+
+
+def test_a_long_text_is_tokenized_as_a_batch_since_only_that_lets_other_threads_run() -> None:
+    made = chat(CHATML)
+    made._backend = counted = Batching(made._backend)
+    text = "Is it so?<|im_end|>" * 500
+    ids = made.encode(text)
+    assert made.encode_with_ends(text) == (ids, [end for _, end in counted._backend.encode(text).offsets])
+    assert ids == TOKENIZER.encode(text)
+    assert (counted.at_once, counted.batches) == ([], [len(text)] * 2)
+    made.encode("short")
+    assert counted.at_once == [5]

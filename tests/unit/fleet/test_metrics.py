@@ -1,15 +1,20 @@
 """Prometheus metrics as the operator reads them."""
 
+import asyncio
 from typing import Any
 
-from forefill_service.engine import EngineLoad, FakeEngine
+from forefill_service.engine import EngineLoad, FakeEngine, Priority
 from forefill_service.errors import Reason
 from forefill_service.fleet.backend import Backend
+from forefill_service.fleet.metric_table import ENGINE_STATES, TABLE
 from forefill_service.fleet.metrics import Metrics
+from forefill_service.scheduling.admission import Waited
+from forefill_service.session.events import CharAdd, HandOff, KeystrokeEvent, Open, Unknown
 from forefill_service.session.ledger import Balance, PregenerationCount, PregenerationOutcome
 from forefill_service.session.responses import FlushOutcome, ShedReason, Source
 from forefill_service.settings import Settings
 from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -71,9 +76,8 @@ def test_an_answer_is_cold_or_warm() -> None:
 
 def test_every_row_of_the_books_is_counted() -> None:
     metrics = Metrics()
-    metrics.settled(Balance(warms=3, used=40, edited_away=8, evicted=4, abandoned=2))
-    metrics.settled(Balance(warms=1, abandoned=16))
-    assert value(metrics, "warms_total") == 4
+    metrics.settled(Balance(used=40, edited_away=8, evicted=4, abandoned=2))
+    metrics.settled(Balance(abandoned=16))
     rows = {
         row: value(metrics, "warm_tokens_total", row=row) for row in ("used", "edited_away", "evicted", "abandoned")
     }
@@ -113,8 +117,80 @@ def test_two_servers_have_metrics_of_their_own() -> None:
     assert value(other, "sessions") == 0
 
 
-def test_every_metric_has_help_and_the_project_s_prefix() -> None:
-    lines = generate_latest(Metrics().registry).decode().splitlines()
-    helped = [line.split(maxsplit=3) for line in lines if line.startswith("# HELP")]
-    assert helped
-    assert all(name.startswith("forefill_") and text for _, _, name, text in helped)
+def test_warms_are_counted_by_outcome() -> None:
+    metrics = Metrics()
+    metrics.warmed("computed")
+    metrics.warmed("made_way")
+    metrics.warmed("computed")
+    assert value(metrics, "warms_total", outcome="computed") == 2
+    assert value(metrics, "warms_total", outcome="made_way") == 1
+
+
+def test_waits_for_the_engine_are_counted_by_what_came_of_them_with_their_seconds() -> None:
+    metrics = Metrics()
+    metrics.waited(Priority.WARM, Waited.ADMITTED, 0.2)
+    metrics.waited(Priority.WARM, Waited.SHED, 5)
+    metrics.waited(Priority.PREGENERATION, Waited.GIVEN_UP, 1)
+    assert value(metrics, "admissions_total", work="warm", outcome="admitted") == 1
+    assert value(metrics, "admissions_total", work="warm", outcome="shed") == 1
+    assert value(metrics, "admission_wait_seconds_sum", work="warm") == 5.2
+    assert value(metrics, "admission_wait_seconds_count", work="pregeneration") == 1
+
+
+def test_an_engine_is_in_one_state() -> None:
+    metrics, engine = Metrics(), FakeEngine(name="one")
+    [replica] = Backend.of([engine], Settings(), metrics, unused, ready=False).replicas.all
+
+    def states() -> list[str]:
+        return [state for state in ENGINE_STATES if value(metrics, "engine_state", replica="one", state=state)]
+
+    assert states() == ["untested"]
+    replica.ready = True
+    assert states() == ["up"]
+    engine.faults.down = True
+    assert states() == ["down"]
+
+
+def test_an_engine_s_own_report_of_its_load_is_passed_on() -> None:
+    metrics, engine = Metrics(), FakeEngine(name="one")
+    Backend.of([engine], Settings(), metrics, unused)
+    engine.load = EngineLoad(running=3, waiting=2, cache_usage=0.5)
+    asked = ("engine_running_requests", "engine_waiting_requests", "engine_cache_usage")
+    assert [value(metrics, name, replica="one") for name in asked] == [3, 2, 0.5]
+
+
+def test_the_death_of_the_engine_is_asked_for_when_it_is_read() -> None:
+    metrics, died = Metrics(), asyncio.Event()
+    metrics.watch_death(died.is_set)
+    assert value(metrics, "engine_died") == 0
+    died.set()
+    assert value(metrics, "engine_died") == 1
+
+
+def test_every_kind_of_event_is_counted() -> None:
+    metrics = Metrics()
+    for kind in (Open(), Unknown(), KeystrokeEvent(1, CharAdd("a")), KeystrokeEvent(2, HandOff())):
+        metrics.received(kind)
+    for label in ("open", "unknown", "char_add", "hand_off"):
+        assert value(metrics, "events_total", kind=label) == 1
+
+
+def test_the_table_is_what_is_scraped_and_every_series_is_there_from_the_start() -> None:
+    metrics = Metrics()
+    Backend.of([FakeEngine(name="one")], Settings(), metrics, unused)
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+        if not family.name.endswith("_created")
+    }
+    assert families.keys() == {f"forefill_{metric.name}" for metric in TABLE}
+    for metric in TABLE:
+        family = families[f"forefill_{metric.name}"]
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
+        values = {name: set(known) or {"one"} for name, known in metric.labels.items()}
+        seen: dict[str, set[str]] = {}
+        for sample in family.samples:
+            for name, label in sample.labels.items():
+                seen.setdefault(name, set()).add(label)
+        seen.pop("le", None)
+        assert seen == values, metric.name

@@ -32,13 +32,15 @@ def test_one_caller_has_at_most_half_of_the_places_unless_told_otherwise() -> No
 
 
 def test_a_caller_that_has_its_share_is_refused_and_the_others_are_not() -> None:
-    places = shared(sessions_per_caller=2)
+    clock = HandClock()
+    places = shared(clock, sessions_per_caller=2)
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(places.session(ADA))
         assert refused(places, ADA).reason is Reason.RATE_LIMITED
         with places.session(BOB):
             pass
+    clock.now += 1
     with places.session(ADA):
         pass
 

@@ -1,9 +1,11 @@
 """The audit finds what a database of advisories knows, and never takes silence for an all-clear."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from deploy.dev.audit import (
     ACCEPTED,
@@ -20,6 +22,7 @@ from deploy.dev.audit import (
 from deploy.dev.locked import Locked, all_releases, releases_in, torch_in
 
 ROOT = Path(__file__).parents[3]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CANARYS = Report(1, (), (Finding("pyyaml 5.3", "PYSEC-2020-96", ("CVE-2020-1747",), ("5.3.1",)),))
 NOTHING = Report(1, (), ())
 BAD = Finding("b 1", "PYSEC-1", ("CVE-1",), ("2",))
@@ -156,9 +159,12 @@ def test_every_line_of_the_lock_is_read() -> None:
     assert [release.name for release in all_releases() if not release.sha256] == ["torch"]
 
 
-def test_the_lock_of_the_tools_is_read_too() -> None:
+def test_the_lock_of_the_tools_has_what_is_asked_for() -> None:
     tools = {release.name: release for release in releases_in((ROOT / "deploy/dev/supply.lock").read_text())}
-    assert {"pip-audit", "cyclonedx-python-lib"} <= tools.keys()
+    for requirement in map(Requirement, PYPROJECT["dependency-groups"]["supply"]):
+        assert requirement.specifier.contains(tools[requirement.name].version), (
+            f"{requirement} has moved: run make lock"
+        )
     assert all(release.sha256 for release in tools.values())
 
 

@@ -9,9 +9,13 @@ ROOT = Path(__file__).parents[3]
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "client/examples/README.md",
     "deploy/vllm-servers.md",
     "deploy/chat-completions.md",
+    "deploy/licences.md",
+    "service/OPERATIONS.md",
+    "service/THREATS.md",
     "tests/benchmarks/README.md",
 )
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

@@ -128,7 +128,11 @@ async def test_nothing_of_it_is_said_before_submit() -> None:
         await stage.pauses()
         assert len(stage.pregenerations) == 1
         assert stage.said == said
-        assert stage.samples() == metrics
+        admission = {
+            "forefill_admissions_total pregeneration admitted",
+            "forefill_admission_wait_seconds_count pregeneration",
+        }
+        assert stage.samples() == metrics | dict.fromkeys(admission, 1), "nothing but that it was admitted"
 
 
 # --- an edit

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from forefill_service.chat.token_ids import common_length
 from forefill_service.engine import FakeEngine, Output, Priority, Request
+from forefill_service.errors import Reason
 from forefill_service.session.events import CharAdd, CharDelete, Open, Replace
-from forefill_service.session.responses import FlushOutcome, FlushResult
+from forefill_service.session.responses import FlushOutcome, FlushResult, ShedReason
 
 from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage, settle, user
 
@@ -247,6 +248,20 @@ async def test_a_next_turn_that_no_longer_fits_sheds_its_flushes() -> None:
         assert stage.finished(await stage.submits(TEXT[:20])).reason == "stop"
         await stage.types("and ")
         assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.SHED
+
+
+async def test_a_draft_that_no_longer_fits_is_not_warmed_and_its_flush_says_so() -> None:
+    async with on_stage(engine=FakeEngine(block_size=BLOCK, context_tokens=64)) as stage:
+        await stage.types("word " * 30)
+        assert stage.flush_result(await stage.flushes()).outcome is FlushOutcome.WARMED
+        warms = len(stage.warms)
+        await stage.types("word " * 60)
+        result = stage.flush_result(await stage.flushes())
+        assert (result.outcome, result.shed_reason) == (FlushOutcome.SHED, ShedReason.FAILED)
+        assert (result.stable_tokens, result.computed_tokens) == (0, 0)
+        assert len(stage.warms) == warms
+        seq = await stage.submits()
+        assert stage.error(seq).reason is Reason.PROMPT_TOO_LONG
 
 
 async def test_a_base_prompt_that_was_shed_is_warmed_with_the_first_flush() -> None:

@@ -1,5 +1,7 @@
 """Where the confirmed text of a draft ends, script by script, and what may be under composition."""
 
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -157,6 +159,8 @@ def test_a_run_of_kana_that_may_be_under_composition_is_not_confirmed_by_its_age
         (UNKNOWN, "smile", Replace(0, 5, "😀"), UNKNOWN),
         (UNKNOWN, "x" * (COMPOSED + 1), Replace(0, COMPOSED + 1, "先週"), UNKNOWN),
         (UNKNOWN, "せんしゅう", Replace(0, 5, ""), UNKNOWN),
+        (UNKNOWN, "sen", Replace(0, 3, "x" * COMPOSED + "先週"), UNKNOWN),
+        (UNKNOWN, "I said ", CharAdd("x" * COMPOSED + "先週"), UNKNOWN),
         (UNKNOWN, "せんしゅう", CharDelete(2), UNKNOWN),
     ],
 )
@@ -184,3 +188,25 @@ def test_a_client_that_has_composed_is_known_for_good(steps: list[tuple[Any, ...
         draft = edited(draft, edit)[0]
         seen = seen or client is Client.COMPOSES
         assert (client is Client.COMPOSES) == seen
+
+
+@pytest.mark.parametrize("edit", [CharAdd("ő" * 60_000), Replace(0, 3, "ő" * 60_000), Replace(2, 3, "하" * 60_000)])
+def test_no_more_of_a_long_edit_is_looked_at_than_an_input_method_makes(
+    edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    for name in ("name", "category", "east_asian_width"):
+        monkeypatch.setattr(unicodedata, name, noting(looked_at, getattr(unicodedata, name)))
+    client = UNKNOWN.after("šen", edit)
+    confirmable(edited("šen", edit)[0], client)
+    assert len(looked_at) < 8 * COMPOSED
+
+
+def noting(looked_at: list[str], look: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that looks at a character, and keeps which."""
+
+    def looking(char: str, *rest: Any) -> Any:
+        looked_at.append(char)
+        return look(char, *rest)
+
+    return looking

@@ -5,6 +5,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.generation import Sampling, Structure, TokenLogprob, TokenLogprobs
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.errors import Reason, Refusal
+from forefill_service.serving.content_limits import held_bytes
 from forefill_service.session.events import (
     CacheScope,
     CharAdd,
@@ -22,6 +23,7 @@ from forefill_service.session.events import (
     Submit,
     Unknown,
     WarmMode,
+    fingerprint,
 )
 from forefill_service.session.ledger import Balance, PregenerationCount, PregenerationOutcome
 from forefill_service.session.responses import (
@@ -32,6 +34,7 @@ from forefill_service.session.responses import (
     GenerationStarted,
     HandedOff,
     Opened,
+    SessionError,
     SessionLimits,
     Source,
 )
@@ -39,6 +42,16 @@ from forefill_service.wire.from_messages import event_from
 from forefill_service.wire.statuses import STATUSES
 from forefill_service.wire.to_messages import reason_to_message, response_to_message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+EMPTY = Value(list_value=ListValue())
+
+
+def in_list(value: Value, times: int) -> Value:
+    return Value(list_value=ListValue(values=[value] * times))
+
+
+def by_name(value: Value, times: int) -> dict[str, Value]:
+    return {str(number): value for number in range(times)}
 
 
 def test_the_reasons_are_those_of_the_wire() -> None:
@@ -191,6 +204,8 @@ def test_open_is_read_whole() -> None:
         (pb.Sampling(logit_bias={5: float("nan")}), "logit_bias"),
         (pb.Sampling(bad_words=["x"] * 1025), "bad_words"),
         (pb.Sampling(bad_words=["x", ""]), "bad_words"),
+        (pb.Sampling(bad_words=["é" * 32_768, "x"]), "bad_words have 65537 bytes, and 65536 are allowed"),
+        (pb.Sampling(stop=["x", "é" * 513]), "a text of stop has 1026 bytes, and 1024 are allowed"),
         (pb.Sampling(stop=[""]), "stop"),
         (pb.Sampling(stop=["x"] * 17), "stop"),
         (pb.Sampling(logprobs=21), "logprobs"),
@@ -276,12 +291,46 @@ def test_the_bounds_of_a_value_are_said_in_full() -> None:
             ),
             "65536 are allowed",
         ),
+        (pb.Open(chat_template_kwargs=Struct(fields={"x": in_list(EMPTY, 1023)})), "more than 1024 keys and values"),
+        (pb.Open(chat_template_kwargs=Struct(fields=by_name(EMPTY, 513))), "more than 1024 keys and values"),
+        (
+            pb.Open(chat_template_kwargs=Struct(fields={"x": Value(struct_value=Struct(fields=by_name(EMPTY, 512)))})),
+            "more than 1024 keys and values",
+        ),
+        (pb.Open(resume_token="x" * 257), "resume_token"),
+        (pb.Open(messages=[pb.ChatMessage(role="u")] * 16_385), "more than 16384 messages"),
     ],
 )
 def test_an_invalid_open_is_refused_by_name(opening: pb.Open, named: str) -> None:
     with pytest.raises(Refusal, match=named) as refusal:
         event_from(pb.ComposeRequest(open=opening))
     assert refusal.value.reason is Reason.INVALID_OPEN
+
+
+def test_as_many_variables_as_are_allowed_are_taken() -> None:
+    kwargs = Struct(fields={"x": in_list(EMPTY, 1022)})
+    opening = event_from(pb.ComposeRequest(open=pb.Open(chat_template_kwargs=kwargs)))
+    assert isinstance(opening, Open)
+    assert opening.chat_template_kwargs == {"x": [[]] * 1022}
+
+
+def test_what_a_session_keeps_may_take_so_much_memory() -> None:
+    request = pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="u", content="x")], adapter="sql"))
+    size = held_bytes(event_from(request))
+    assert event_from(request, size) == event_from(request)
+    with pytest.raises(Refusal, match=f"the session would hold {size} bytes of it, and {size - 1} are allowed"):
+        event_from(request, size - 1)
+
+
+def test_an_open_brings_the_digest_of_what_its_prompts_begin_with() -> None:
+    one, same, other = (
+        event_from(pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="user", content=said)], draft=draft)))
+        for said, draft in (("a", "x"), ("a", "y"), ("b", "x"))
+    )
+    assert isinstance(one, Open)
+    assert isinstance(same, Open)
+    assert isinstance(other, Open)
+    assert one.fingerprint == same.fingerprint == fingerprint(one) != other.fingerprint
 
 
 def test_variables_of_the_size_that_is_allowed_are_taken() -> None:
@@ -305,6 +354,18 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         accepts_hints=True,
         accepts_respond=True,
         resume_token="1.x",
+    )
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 0), (7.0, 7000), (0.0305, 30), (3600.0, 3_600_000)])
+def test_an_error_says_when_to_send_the_event_again(seconds: float, milliseconds: int) -> None:
+    response = SessionError(Reason.GENERATION_FAILED, "no room", 7, 3, "", seconds)
+    assert response_to_message(response).session_error == pb.SessionError(
+        reason=pb.ERROR_REASON_GENERATION_FAILED,
+        message="no room",
+        seq=7,
+        draft_code_points=3,
+        retry_after_ms=milliseconds,
     )
 
 

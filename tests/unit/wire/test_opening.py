@@ -107,16 +107,16 @@ async def test_more_sessions_than_the_server_takes_are_refused(server: RunningSe
 
 
 @pytest.mark.parametrize(
-    "message",
-    [[pb.ChatMessage(role="user")] * 20_000, [pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall()] * 20_000)]],
+    "messages",
+    [[pb.ChatMessage(role="u")] * 20_000, [pb.ChatMessage(role="assistant", tool_calls=[pb.ToolCall()] * 20_000)]],
     ids=["messages", "calls"],
 )
 async def test_a_conversation_of_too_many_messages_is_refused(
-    wire: Wire, bystander: Wire, message: list[pb.ChatMessage]
+    wire: Wire, bystander: Wire, messages: list[pb.ChatMessage]
 ) -> None:
-    await wire.write(pb.ComposeRequest(open=pb.Open(messages=message)))
+    await wire.write(pb.ComposeRequest(open=pb.Open(messages=messages)))
     assert await wire.status() == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OPEN")
-    await bystander.event(rewrite=pb.Rewrite(messages=message))
+    await bystander.event(rewrite=pb.Rewrite(messages=messages))
     assert (await bystander.error()).reason == pb.ERROR_REASON_INVALID_REWRITE
 
 

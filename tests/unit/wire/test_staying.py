@@ -23,14 +23,17 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_session_of_a_key_that_is_withdrawn_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_sessions, "CHECK_SECONDS", 0.02)
     entries = with_key("key"), with_key("other", "other")
-    async with served_to(tmp_path, *entries) as (_, channel):
-        async with typing_with(channel, KEY) as typist, typing_with(channel, OTHER) as staying:
-            await typist.type(TEXT)
-            callers_file(tmp_path, with_key("other", "other"))
-            error = await ended_by(typist)
-            assert (error.code(), error_reason(error)) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_EXPIRED")
-            await staying.type(TEXT)
-            assert (await staying.submit()).text
+    async with (
+        served_to(tmp_path, *entries) as (_, channel),
+        typing_with(channel, KEY) as typist,
+        typing_with(channel, OTHER) as staying,
+    ):
+        await typist.type(TEXT)
+        callers_file(tmp_path, with_key("other", "other"))
+        error = await ended_by(typist)
+        assert (error.code(), error_reason(error)) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_EXPIRED")
+        await staying.type(TEXT)
+        assert (await staying.submit()).text
 
 
 @pytest.mark.usefixtures("quick_looks")
@@ -38,7 +41,7 @@ async def test_the_session_of_a_key_that_expires_ends(tmp_path: Path, monkeypatc
     async with served_to(tmp_path, with_key("key", rest="expires = 2100-01-01T00:00:00Z")) as (server, channel):
         async with typing_with(channel, KEY) as typist:
             await typist.type(TEXT)
-            monkeypatch.setattr(server.running.servicer.open_sessions, "now", lambda: 4102444801.0)
+            monkeypatch.setattr(server.running.servicer.open_sessions.gate, "now", lambda: 4102444801.0)
             assert error_reason(await ended_by(typist)) == "CREDENTIALS_EXPIRED"
         assert (await refusal(channel, KEY))[1] == "CREDENTIALS_EXPIRED", "and it opens no other"
 
@@ -47,8 +50,8 @@ async def test_the_session_of_a_key_that_expires_ends(tmp_path: Path, monkeypatc
 async def test_a_session_that_says_nothing_ends_and_goes_on_when_its_user_does() -> None:
     async with (
         served(settings=changed(SETTINGS, session_idle_seconds=0.2)) as server,
-        AsyncClient.connect(server.address) as client,
-        client.session(resume=Resume(first_delay_seconds=0.001)) as session,
+        AsyncClient.connect(server.address, resume=Resume(first_delay_seconds=0.001)) as client,
+        client.session() as session,
     ):
         await session.type("Show me ")
         await until(lambda: server.running.servicer.streams == 0)
@@ -75,11 +78,10 @@ async def test_a_session_that_is_too_old_is_told_to_go_and_then_ends() -> None:
 @pytest.mark.usefixtures("quick_looks")
 async def test_the_user_of_a_session_that_is_too_old_notices_nothing() -> None:
     settings = changed(SETTINGS, session_age_seconds=0.1, go_away_seconds=0.2)
-    resume = Resume(first_delay_seconds=0.001)
     async with (
         served(settings=settings) as server,
-        AsyncClient.connect(server.address) as client,
-        client.session(resume=resume) as session,
+        AsyncClient.connect(server.address, resume=Resume(first_delay_seconds=0.001)) as client,
+        client.session() as session,
     ):
         for word in ("Show ", "me ", "all ", "of ", "them"):
             await session.type(word)

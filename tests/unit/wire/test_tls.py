@@ -6,11 +6,13 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_client import AsyncClient, NotReachable
 
 from tests.support.callers import callers_file, refusal, typing_with
 from tests.support.certificates import Certificates
 from tests.support.served import SETTINGS, TEXT, changed, served
+from tests.support.wire import Typist
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ async def test_a_server_with_a_certificate_speaks_tls_and_nothing_else(certifica
             await session.type(TEXT)
             assert await (await session.submit()).text()
         with pytest.raises(NotReachable):
-            async with AsyncClient.connect(server.address, timeout_seconds=2) as plain, plain.session():
+            async with AsyncClient.connect(server.address, connect_timeout_seconds=1) as plain, plain.session():
                 pass
 
 
@@ -69,8 +71,9 @@ async def test_with_mtls_only_clients_with_a_certificate_of_the_authority_get_in
             await typist.type(TEXT)
         for client in (None, trustme.CA().issue_cert("web.internal")):
             async with grpc.aio.secure_channel(server.address, certificates.trusted(client)) as channel:
-                code, _ = await refusal(channel)
-                assert code is grpc.StatusCode.UNAVAILABLE, "the handshake fails"
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await Typist(KeystrokeServiceStub(channel).Compose()).read()
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE, "the handshake fails"
 
 
 async def test_the_name_in_a_certificate_says_who_it_is(certificates: Certificates, tmp_path: Path) -> None:

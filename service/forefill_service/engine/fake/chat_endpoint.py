@@ -50,7 +50,8 @@ class FakeChatEndpoint:
         if self.keep:
             self.requests.append(request)
         ids = self._rendered(request.conversation)
-        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route, request.adapter)
+        to = request.cache_salt, request.route, request.adapter, request.request_id
+        asked = Request(ids, request.sampling, request.priority, *to)
         said, splitter = None if self.silent else tuple(ids), self.splitter(request.conversation, ids)
         async with aclosing(self.engine.generate(asked)) as outputs:
             async for output in outputs:

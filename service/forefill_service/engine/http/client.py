@@ -120,7 +120,7 @@ class ServerClient:
             self.endpoint,
             path,
             asked,
-            self.headers(request.route),
+            self.headers(request.route) | ({"X-Request-ID": request.request_id} if request.request_id else {}),
             settings.warm_timeout_seconds if warm else settings.first_token_timeout_seconds,
             settings.token_timeout_seconds,
             cached_tokens_if_missing=0 if self.served.reports_cached_tokens else None,

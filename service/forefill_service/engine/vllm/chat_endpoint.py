@@ -70,7 +70,8 @@ class VllmChatEndpoint:
         splitter = await on_a_new_thread(
             lambda: self.splitter(request.conversation, ids), self.seconds, "made a parser for a chat"
         )
-        asked = Request(ids, request.sampling, request.priority, request.cache_salt, request.route, request.adapter)
+        to = request.cache_salt, request.route, request.adapter, request.request_id
+        asked = Request(ids, request.sampling, request.priority, *to)
         said: tuple[int, ...] | None = tuple(ids)
         async with aclosing(self._generate(asked)) as outputs:
             async for output in outputs:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import TypeVar
 
+from ...logs import forwarded
+
 T = TypeVar("T")
 
 _CAUSE = re.compile(r"\b(?:\w+\.)*(\w*(?:Error|Exception|Interrupt)): (.+)")
@@ -19,7 +21,9 @@ _PREFIX = re.compile(r"\(\w+ pid=\d+\)\s*|\b(ERROR|INFO|WARNING) \d\d-\d\d \d\d:
 
 
 class ChildOutput:
-    """Forwards what child processes print, and keeps the last `keep_lines`: only they say why a start failed.
+    """Forwards what child processes print, in the form of our log.
+
+    It keeps the last `keep_lines`: only they say why a start failed.
 
     While children are started, file descriptors 1 and 2 are a pipe of ours, which the children inherit. A thread copies
     the pipe to the real standard error for as long as any of them lives; with `quiet_start` it drops what they print
@@ -64,7 +68,7 @@ class ChildOutput:
             for line in lines:
                 self._lines.append(line.rstrip("\n"))
                 if not self._quiet:
-                    stderr.write(line)
+                    stderr.write(forwarded(line.rstrip("\n")) + "\n")
                     stderr.flush()
 
 

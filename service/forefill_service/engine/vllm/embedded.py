@@ -148,7 +148,7 @@ class EmbeddedEngine:
         outputs = self.vllm.generate(
             tokens_input(request.prompt_ids, cache_salt=request.cache_salt),
             self._sampling_params(request.sampling.limited(max_tokens)),
-            f"forefill-{next(self._ids)}",
+            request.request_id or f"forefill-{next(self._ids)}",
             lora_request=self._adapters.request(request.adapter) if request.adapter else None,
             priority=int(request.priority),
             data_parallel_rank=rank,

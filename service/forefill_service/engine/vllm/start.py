@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import active_children
@@ -112,7 +113,7 @@ def start_vllm(settings: EngineSettings) -> StartedVllm:
     except EngineStartError:
         raise
     except Exception as error:  # vLLM raises many types, from torch's errors to pydantic's
-        log.debug("the engine did not start", exc_info=True)
+        log.debug("the engine did not start\n%s", traceback.format_exc())  # nobody has typed anything yet
         cause = output.cause() or one_line(error, type(error).__name__)
         model = settings.model or "the packaged model"
         raise EngineStartError(

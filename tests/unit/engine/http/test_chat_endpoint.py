@@ -1,5 +1,6 @@
 """The chat endpoint of a server as an engine's: it answers conversations that the fast path renders otherwise."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +9,15 @@ from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import ChatRequest, FakeChat, Output, Priority, Request
 from forefill_service.engine.http import RemoteEngine
-from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable, EngineUnreachable, Reason, Refusal
+from forefill_service.errors import (
+    EngineBusy,
+    EngineNonsense,
+    EngineRefused,
+    EngineUnavailable,
+    EngineUnreachable,
+    Reason,
+    Refusal,
+)
 
 from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
 
@@ -120,12 +129,12 @@ async def test_a_server_that_does_not_say_the_ids_of_the_prompt_answers_all_the_
     assert outputs[-1].finish_reason == "stop"
 
 
-async def test_what_the_template_refuses_is_refused_in_its_words(server: FakeVllm) -> None:
+async def test_what_the_template_refuses_is_refused_with_its_reason(server: FakeVllm) -> None:
     async with remote_engine(server) as engine:
-        server.chat = RefusingChat("Roles must alternate")
-        with pytest.raises(Refusal, match="Roles must alternate") as refused:
+        server.chat = RefusingChat("zyzzyva: Roles must alternate")
+        with pytest.raises(Refusal) as refused:
             await answer(engine)
-    assert refused.value.reason is Reason.TEMPLATE_REFUSED
+    assert (refused.value.reason, refused.value.detail) == (Reason.TEMPLATE_REFUSED, "Roles must alternate")
 
 
 async def test_a_prompt_that_is_too_long_is_refused_as_such(server: FakeVllm) -> None:
@@ -141,9 +150,10 @@ async def test_any_other_failure_is_the_one_of_a_completion(
     server: FakeVllm, status: int, error: type[Exception]
 ) -> None:
     async with remote_engine(server) as engine:
-        server.faults.status = status
-        with pytest.raises(error, match="no"):
+        server.faults.status, server.faults.words = status, "zyzzyva"
+        with pytest.raises(error) as failed:
             await answer(engine)
+    assert "zyzzyva" not in str(failed.value)
 
 
 async def test_a_stream_that_is_cut_is_a_loss(server: FakeVllm) -> None:
@@ -151,6 +161,18 @@ async def test_a_stream_that_is_cut_is_a_loss(server: FakeVllm) -> None:
         server.faults.cut_after = 2
         with pytest.raises(EngineUnavailable, match="before it was complete"):
             await answer(engine)
+
+
+async def test_ids_that_cannot_be_put_the_server_in_doubt(server: FakeVllm) -> None:
+    async with remote_engine(server, probe_seconds=1000) as engine:
+        server.faults.says = {"/v1/chat/completions/render": b'{"token_ids": ["zyzzyva"]}'}
+        watch = asyncio.create_task(engine.watch())
+        asked = len(server.bodies)
+        with pytest.raises(EngineNonsense) as nonsense:
+            await engine.chat_endpoint.ids(TALK)
+        await server.until(lambda: len(server.bodies) > asked)  # the probe
+        watch.cancel()
+    assert "zyzzyva" not in str(nonsense.value)
 
 
 async def test_one_that_is_down_is_not_asked(server: FakeVllm) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import FakeChat
+from forefill_service.engine.causes import NO_REASON
 from forefill_service.engine.http import chat_ids
 from forefill_service.engine.http.chat_ids import RENDER, TOKENIZE, ChatIds
-from forefill_service.engine.http.completions import NotServed
 from forefill_service.engine.http.endpoint import Endpoint
-from forefill_service.errors import EngineBusy, EngineSlow, EngineUnavailable, Reason, Refusal
+from forefill_service.engine.http.failures import NotServed
+from forefill_service.errors import EngineBusy, EngineNonsense, EngineSlow, EngineUnavailable, Reason, Refusal
 
-from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm
+from tests.support.fake_vllm import REASONS, FakeVllm, RefusingChat, fake_vllm
 
 TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")))
 
@@ -34,10 +35,10 @@ async def server() -> AsyncIterator[FakeVllm]:
 
 
 @asynccontextmanager
-async def asking(server: FakeVllm, **how: bool) -> AsyncIterator[ChatIds]:
+async def asking(server: FakeVllm, **how: Any) -> AsyncIterator[ChatIds]:
     endpoint = Endpoint(server.url)
     try:
-        yield ChatIds(endpoint, server.model, **how)
+        yield ChatIds(endpoint, server.model, reasons=REASONS, **how)
     finally:
         await endpoint.close()
 
@@ -113,19 +114,59 @@ async def test_of_a_harmony_model_tokenize_is_not_asked(server: FakeVllm) -> Non
 
 
 @pytest.mark.parametrize("render_status", [200, 403])
-async def test_a_templates_refusal_is_given_in_its_own_words(server: FakeVllm, render_status: int) -> None:
-    server.render_status, server.chat = render_status, RefusingChat("Roles must alternate")
+async def test_a_refusal_has_the_reason_that_stands_in_the_template_and_nothing_else(
+    server: FakeVllm, render_status: int
+) -> None:
+    server.render_status, server.chat = render_status, RefusingChat("Roles must alternate, but zyzzyva")
     async with asking(server) as ids:
-        with pytest.raises(Refusal, match="Roles must alternate") as refused:
+        with pytest.raises(Refusal) as refused:
             await ids.of(TALK)
         assert ids.says
+    assert (refused.value.reason, refused.value.detail) == (Reason.TEMPLATE_REFUSED, "Roles must alternate")
+
+
+async def test_words_that_are_not_the_templates_are_not_passed_on(server: FakeVllm) -> None:
+    server.chat = RefusingChat("zyzzyva in /opt/vllm/secret.py")
+    async with asking(server) as ids:
+        with pytest.raises(Refusal) as refused:
+            await ids.of(TALK)
     assert refused.value.reason is Reason.TEMPLATE_REFUSED
+    assert refused.value.detail == f"{NO_REASON} (HTTP status 400)"
+
+
+@pytest.mark.parametrize("path", [RENDER, TOKENIZE])
+@pytest.mark.parametrize("said", ["[1, -1]", '["1"]', "[1.0]", "[true]", '"1"', "7", f"[{2**31}]", "{}"])
+async def test_ids_that_cannot_be_are_nonsense(server: FakeVllm, path: str, said: str) -> None:
+    server.render_status = 200 if path == RENDER else 403
+    field = "token_ids" if path == RENDER else "tokens"
+    server.faults.says = {path: f'{{"{field}": {said}}}'.encode()}
+    async with asking(server) as ids:
+        with pytest.raises(EngineNonsense):
+            await ids.of(TALK)
+
+
+@pytest.mark.parametrize(
+    "said", [b"<html>", b"\xff", b"[" * 100_000, b"7", b"[]", b"[1, 2]", b"[1, [2]]", b"{}", b"null"]
+)
+async def test_what_holds_no_ids_at_all_leaves_it_open(server: FakeVllm, said: bytes) -> None:
+    server.tokenize_status, server.faults.says = 404, {RENDER: said}
+    async with asking(server) as ids:
+        assert await ids.of(TALK) is None
+
+
+async def test_ids_outside_the_vocabulary_are_nonsense(server: FakeVllm) -> None:
+    server.renders = [1, 2, 8]
+    async with asking(server, vocabulary=9) as ids:
+        assert await ids.of(TALK) == [1, 2, 8]
+    async with asking(server, vocabulary=8) as ids:
+        with pytest.raises(EngineNonsense):
+            await ids.of(TALK)
 
 
 async def test_a_prompt_that_is_too_long_is_not_the_templates_fault(server: FakeVllm) -> None:
     server.chat = RefusingChat("This model's maximum context length is 8192 tokens. However, your prompt contains 9000")
     async with asking(server) as ids:
-        with pytest.raises(Refusal, match="9000") as refused:
+        with pytest.raises(Refusal) as refused:
             await ids.of(TALK)
     assert refused.value.reason is Reason.PROMPT_TOO_LONG
 

@@ -15,6 +15,7 @@ from forefill_service.chat.generation import Sampling
 from forefill_service.engine import FakeEngine, Output, Priority, Request, warm
 from forefill_service.engine.http import RemoteEngine
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 
 from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm, remote_engine, remote_settings
@@ -104,9 +105,10 @@ async def test_a_prompt_that_leaves_no_room_is_not_even_sent(server: FakeVllm) -
 @pytest.mark.parametrize(("status", "error"), [(503, EngineBusy), (500, EngineUnavailable), (400, EngineRefused)])
 async def test_a_status_is_the_error_that_it_stands_for(server: FakeVllm, status: int, error: type[Exception]) -> None:
     async with remote_engine(server) as engine:
-        server.faults.status = status
-        with pytest.raises(error, match="no"):
+        server.faults.status, server.faults.words = status, "zyzzyva"
+        with pytest.raises(error) as failed:
             await answer(engine, request())
+    assert "zyzzyva" not in str(failed.value)
 
 
 @pytest.mark.parametrize("parts", [0, 1, 5])
@@ -370,7 +372,8 @@ async def test_certificates_of_ones_own_are_trusted_where_they_are_named_and_now
 
 async def test_the_api_key_goes_with_every_request_and_into_no_message(server: FakeVllm) -> None:
     endpoint = Endpoint(server.url, api_key="s3cret", headers={"X-More": "1"})
-    lines = endpoint.lines("/v1/completions", {"prompt": PROMPT, "max_tokens": 1}, {}, WAIT_SECONDS, WAIT_SECONDS)
+    patience = Patience(WAIT_SECONDS, WAIT_SECONDS)
+    lines = endpoint.lines("/v1/completions", {"prompt": PROMPT, "max_tokens": 1}, {}, patience)
     assert [line async for line in lines][-1] == b""
     assert server.headers[-1]["Authorization"] == "Bearer s3cret"
     assert server.headers[-1]["X-More"] == "1"
@@ -385,7 +388,8 @@ async def test_an_event_longer_than_the_buffer_of_aiohttp_is_read_whole() -> Non
     async with openai_endpoint() as canned:
         canned.events = [{"prompt_token_ids": [12345] * 2**18}]
         endpoint = Endpoint(canned.url)
-        lines = [line async for line in endpoint.lines("/v1/completions", {}, {}, WAIT_SECONDS, WAIT_SECONDS)]
+        patience = Patience(WAIT_SECONDS, WAIT_SECONDS)
+        lines = [line async for line in endpoint.lines("/v1/completions", {}, {}, patience, 2**22)]
         await endpoint.close()
     assert lines[0] == f"data: {json.dumps(canned.events[0])}".encode()
     assert lines[2] == b"data: [DONE]"

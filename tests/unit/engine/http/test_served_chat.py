@@ -254,7 +254,7 @@ async def test_a_server_that_comes_up_later_has_to_render_as_the_first_one_where
     ]
     for first, later, says in cases:
         async with serving(first) as (_, endpoint):
-            chat, harmony, agreed, _ = await started(endpoint, model)
+            chat, harmony, agreed, *_ = await started(endpoint, model)
         served = ServedModel(info, chat, True, True, harmony, agreed)
         async with serving(later) as (server, endpoint):
             found = await difference(endpoint, served, remote_settings(server.url), ChatIds(endpoint, "fake"))

@@ -1,4 +1,4 @@
-"""What vLLM says of a sampling before there is a prompt, without vLLM: in its words, and in a short time."""
+"""What vLLM says of a sampling before there is a prompt, without vLLM: in words of ours, and in a short time."""
 
 import threading
 import time
@@ -54,15 +54,18 @@ async def test_it_is_asked_with_all_that_it_needs_to_know() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Params(says=raising(ValueError("no such\ntype"))),
-        lambda: Params(of_words=raising(RuntimeError("no such\ntype"))),
-        raising(ValueError("no such\ntype")),
+        lambda: Params(says=raising(ValueError("no such zyzzyva in the\ngrammar"))),
+        lambda: Params(of_words=raising(RuntimeError("no such zyzzyva in the\ngrammar"))),
+        raising(ValueError("no such zyzzyva in the\ngrammar")),
     ],
 )
-async def test_what_it_does_not_take_is_refused_in_its_words(make: Any) -> None:
-    with pytest.raises(Refusal, match="no such type") as refusal:
+async def test_what_it_does_not_take_is_refused_with_what_that_is_about(make: Any) -> None:
+    with pytest.raises(Refusal) as refusal:
         await Validation(VLLM).validate(make)
-    assert refusal.value.reason is Reason.INVALID_SAMPLING
+    assert (refusal.value.reason, refusal.value.detail) == (
+        Reason.INVALID_SAMPLING,
+        "the engine cannot use the grammar",
+    )
 
 
 async def test_what_takes_it_long_is_refused_and_the_next_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:

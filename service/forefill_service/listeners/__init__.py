@@ -1,0 +1,1 @@
+"""The ports that the server listens on beside the one for streams."""
