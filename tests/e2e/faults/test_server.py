@@ -71,7 +71,9 @@ class Users:
             await anext(parts)
         struck.set()
         await asyncio.gather(*map(self._types, self.typing))
-        return [await answer.text() for answer in answers], [answer.resumed for answer in answers]
+        for answer in answers:
+            await answer.text()
+        return [answer.text_so_far for answer in answers], [answer.resumed for answer in answers]
 
     async def _types(self, session: Session) -> None:
         for key in TYPED:
