@@ -108,7 +108,7 @@ class OpenContext(Context):
 class GoneContext(OpenContext):
     """The server's end of a stream whose client opens and is gone, in a server that gRPC has stopped by then."""
 
-    async def read(self) -> pb.ComposeRequest:
+    async def read(self) -> bytes:
         if self.reads:
             self.reads += 1
             raise grpc.aio.BaseError  # gRPC raises one of these that it does not export
