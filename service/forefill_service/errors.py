@@ -86,6 +86,10 @@ class Refusal(ServiceError):
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
 
+    def again(self) -> "Refusal":
+        """Return a new one that says the same: one that is raised twice holds the frames of both in its traceback."""
+        return Refusal(self.reason, self.detail, retry_after_seconds=self.retry_after_seconds)
+
 
 class SettingsFileError(ServiceError):
     """Raised when a file that the settings name cannot be used; the message holds none of its values."""
@@ -147,6 +151,7 @@ def forget(error: BaseException) -> None:
             traceback.clear_frames(one.__traceback__)
             one.__traceback__ = None
             rest += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+            rest += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
 
 
 def trace_without_message(error: BaseException) -> str:

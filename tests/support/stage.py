@@ -12,7 +12,7 @@ from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import Engine, FakeEngine, Priority, Request
 from forefill_service.errors import Refusal
 from forefill_service.fleet.backend import Backend
-from forefill_service.fleet.fair_queue import NOBODY, Caller
+from forefill_service.fleet.fair_queue import NOBODYS, Line
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.fleet.replicas import Replica
 from forefill_service.scheduling.guess_price import BASE_PRICE, LEAST_FACTOR
@@ -188,7 +188,7 @@ class Stage:
         self._time += 1
         return self._time
 
-    async def _render(self, function: Callable[..., R], *args: Any, caller: Caller = NOBODY) -> R:
+    async def _render(self, function: Callable[..., R], *args: Any, line: Line = NOBODYS) -> R:
         await self.render_gate()
         return function(*args)
 

@@ -25,8 +25,8 @@ class Row(NamedTuple):
 ROWS = [Row(*row) for row in [
     ("host", "server.host", str, "127.0.0.1", "::1", "::1"),
     ("port", "server.port", int, 50051, "8080", 8080),
-    ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
     ("max_message_bytes", "server.max_message_bytes", int, 1024 * 1024, "8192", 8192),
+    ("silent_client_seconds", "server.silent_client_seconds", float, 40, "8", 8),
     ("go_away_seconds", "server.go_away_seconds", float, 3, "0", 0),
     ("stop_grace_seconds", "server.stop_grace_seconds", float, 10, "0", 0),
     ("insecure", "access.insecure", bool, False, "true", True),
@@ -103,6 +103,9 @@ ROWS = [Row(*row) for row in [
     ("pregenerations_in_flight", "pregeneration.in_flight", int, 4, "7", 7),
     ("max_sessions", "sessions.max_open", int, 1000, "7", 7),
     ("max_draft_code_points", "sessions.max_draft_code_points", int, 65536, "7", 7),
+    ("open_bytes_per_token", "sessions.open_bytes_per_token", int, 16, "7", 7),
+    ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
+    ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
     ("sessions_per_caller", "limits.sessions_per_caller", int, 0, "7", 7),
     ("opens_per_second", "limits.opens_per_second", float, 50, "7.5", 7.5),
     ("events_per_second", "limits.events_per_second", float, 500, "7.5", 7.5),
@@ -110,9 +113,6 @@ ROWS = [Row(*row) for row in [
     ("tokens_per_minute", "limits.tokens_per_minute", int, 0, "7", 7),
     ("session_idle_seconds", "limits.idle_seconds", float, 3600, "7.5", 7.5),
     ("session_age_seconds", "limits.age_seconds", float, 86400, "7.5", 7.5),
-    ("open_bytes_per_token", "sessions.open_bytes_per_token", int, 16, "7", 7),
-    ("open_timeout_seconds", "sessions.open_timeout_seconds", float, 30, "7.5", 7.5),
-    ("write_timeout_seconds", "sessions.write_timeout_seconds", float, 10, "7.5", 7.5),
     ("health_port", "observability.health_port", int, 9465, "-1", -1),
     ("health_host", "observability.health_host", str, "", "10.0.0.7", "10.0.0.7"),
     ("metrics_port", "observability.metrics_port", int, 9464, "-1", -1),
@@ -168,9 +168,12 @@ def test_each_has_its_environment_variable(row: Row, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.flag for row in ROWS])
 def test_each_has_its_flag(row: Row) -> None:
-    arguments = [f"--{flag.replace('_', '-')}={text}" for flag, text in NEEDED.get(row.flag, {}).items()]
+    needed = [
+        f"--{flag.replace('_', '-')}={text}".removesuffix("=true") for flag, text in NEEDED.get(row.flag, {}).items()
+    ]
     name = row.flag.replace("_", "-")
-    arguments.append((f"--{name}" if row.value else f"--no-{name}") if row.type is bool else f"--{name}={row.text}")
+    flag = (f"--{name}" if row.value else f"--no-{name}") if row.type is bool else f"--{name}={row.text}"
+    arguments = [*needed, flag]
     assert read(parsed(arguments), row) == row.value
 
 

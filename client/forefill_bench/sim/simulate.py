@@ -17,7 +17,7 @@ from forefill_service.chat.messages import ChatMessage
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.engine import FakeEngine, Priority
 from forefill_service.fleet.backend import Backend
-from forefill_service.fleet.fair_queue import NOBODY, Caller
+from forefill_service.fleet.fair_queue import NOBODYS, Line
 from forefill_service.fleet.metrics import Metrics
 from forefill_service.scheduling.calibration import calibrate
 from forefill_service.scheduling.prefill_times import Coefficients
@@ -251,7 +251,7 @@ def _step_model(replica: ReplicaSpec) -> StepModel:
     )
 
 
-async def _render(function: Callable[..., Any], *args: Any, caller: Caller = NOBODY) -> Any:
+async def _render(function: Callable[..., Any], *args: Any, line: Line = NOBODYS) -> Any:
     """Call the function here: a thread would not follow virtual time."""
     return function(*args)
 

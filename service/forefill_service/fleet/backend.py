@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], float]
 Sleep = Callable[[float], Coroutine[Any, Any, None]]
 Render = Callable[..., Awaitable[Any]]
-"""Runs a function of `prompt` off the event loop, for a bounded time; raises Refusal beyond it. `caller` says whose."""
+"""Runs a function of `prompt` off the event loop, for a bounded time; raises Refusal beyond it. `line` says whose."""
 
 
 @dataclass(frozen=True, slots=True)

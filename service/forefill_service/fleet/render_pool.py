@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import Reason, Refusal
-from .fair_queue import NOBODY, Caller, FairQueue
+from .fair_queue import NOBODYS, FairQueue, Line
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class _Stop(BaseException):
 class _Job:
     """A function to call, and the future of what it returns."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], caller: Caller) -> None:
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], line: Line) -> None:
         self.function = function
         self.args = args
-        self.caller = caller
+        self.line = line
         self.ticks = 0
         self.result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -134,20 +134,20 @@ class RenderPool:
         """The number of jobs that no thread has begun."""
         return len(self._waiting)
 
-    async def render(self, function: Callable[..., Any], *args: Any, caller: Caller = NOBODY) -> Any:
+    async def render(self, function: Callable[..., Any], *args: Any, line: Line = NOBODYS) -> Any:
         """Return what the function returns, or raise what it raises.
 
         Raises Refusal: TEMPLATE_REFUSED if that takes too long, TOO_MANY_SESSIONS if no thread is left to do it.
         """
         if self._all_stuck:
             raise _no_thread_left()
-        job = _Job(function, args, caller)
-        self._waiting.put(caller, job)
+        job = _Job(function, args, line)
+        self._waiting.put(line, job)
         try:
             self._begin()
             return await job.result
         finally:
-            self._waiting.discard(caller, job)
+            self._waiting.discard(line, job)
             del job, function, args  # an error that is raised here would hold them, by its traceback
 
     async def watch(self) -> None:
@@ -241,7 +241,7 @@ class RenderPool:
 
     def _forget(self, worker: _Worker) -> _Job:
         job = self._running.pop(worker)
-        self._waiting.ended(job.caller)
+        self._waiting.ended(job.line)
         if not self._running:
             self._some_run.clear()
         return job

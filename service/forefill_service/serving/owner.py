@@ -11,8 +11,8 @@ from ..access.caller import Caller
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
 from ..chat.generation import Sampling
-from ..fleet import fair_queue
 from ..fleet.backend import Backend
+from ..fleet.fair_queue import Line
 from ..fleet.replicas import Place, Route
 from ..fleet.shares import Share
 from ..fleet.streams import StreamRecord
@@ -73,7 +73,7 @@ class Owner:
 
     async def render(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
-        return await self.backend.render(function, *args, caller=fair_queue.Caller(self.caller.key, self.session))
+        return await self.backend.render(function, *args, line=Line(self.caller.key, self.session))
 
     @property
     def can_go_on(self) -> bool:

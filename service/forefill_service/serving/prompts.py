@@ -162,7 +162,10 @@ class Prompts:
         return None if theirs is None else self._with_room(self.headed(theirs))
 
     async def _own(self) -> TurnPrompt:
-        return await asyncio.shield(self._made)  # to stop waiting must not cancel them for others
+        await asyncio.wait({self._made})  # to stop waiting must not cancel them for others
+        if isinstance(refusal := self._made.exception(), Refusal):
+            raise refusal.again()
+        return self._made.result()
 
     async def _common(self, confirmed: str) -> TokenIds:
         if (spliced := await self._spliced(confirmed)) is not None:

@@ -1,9 +1,11 @@
 """The messages of one stream, from bytes to events: the size comes first, and no step of the event loop is long.
 
-a message of                       is
-more bytes than the limits allow   refused, before anything of it is parsed
-more than `AT_ONCE_BYTES`          parsed, checked and converted by the threads that make prompts
-fewer                              the same, at once: keys and most FLUSHes have some tens of bytes
+    a message of                       is
+    more bytes than the limits allow   refused, before anything of it is parsed
+    more than `AT_ONCE_BYTES`          parsed, checked and converted by the threads that make prompts
+    fewer                              the same, at once
+
+Keys, and most FLUSHes, have some tens of bytes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,32 +1,32 @@
 """Whose job is next: nobody waits for all that another has asked for."""
 
 import pytest
-from forefill_service.fleet.fair_queue import NOBODY, Caller, FairQueue
+from forefill_service.fleet.fair_queue import NOBODYS, FairQueue, Line
 
-ANNA, ANNAS_OTHER, BEN = Caller("anna", "1"), Caller("anna", "2"), Caller("ben", "1")
+ANNA, ANNAS_OTHER, BEN = Line("anna", "1"), Line("anna", "2"), Line("ben", "1")
 
 
-def queue(*jobs: tuple[Caller, str], most_running: int = 9) -> FairQueue[str]:
+def queue(*jobs: tuple[Line, str], most_running: int = 9) -> FairQueue[str]:
     filled: FairQueue[str] = FairQueue(most_running)
     for caller, job in jobs:
         filled.put(caller, job)
     return filled
 
 
-def taken(jobs: FairQueue[str], callers: dict[str, Caller]) -> list[str]:
+def taken(jobs: FairQueue[str], lines: dict[str, Line]) -> list[str]:
     """Take all, each of which ends at once."""
     order = []
     while jobs.ready:
         order.append(jobs.take())
-        jobs.ended(callers[order[-1][0]])
+        jobs.ended(lines[order[-1][0]])
     return order
 
 
-def test_principals_take_turns_and_so_do_the_sessions_of_each() -> None:
-    callers = {"a": ANNA, "o": ANNAS_OTHER, "b": BEN}
-    jobs = queue(*[(callers[job[0]], job) for job in ("a1", "a2", "a3", "o1", "o2", "b1", "b2")])
+def test_callers_take_turns_and_so_do_the_sessions_of_each() -> None:
+    lines = {"a": ANNA, "o": ANNAS_OTHER, "b": BEN}
+    jobs = queue(*[(lines[job[0]], job) for job in ("a1", "a2", "a3", "o1", "o2", "b1", "b2")])
     assert len(jobs) == 7
-    assert taken(jobs, callers) == ["a1", "b1", "o1", "b2", "a2", "o2", "a3"]
+    assert taken(jobs, lines) == ["a1", "b1", "o1", "b2", "a2", "o2", "a3"]
     assert len(jobs) == 0
 
 
@@ -42,18 +42,18 @@ def test_a_session_has_one_job_running_at_once_and_others_pass_it() -> None:
     assert jobs.take() == "a2"
 
 
-def test_a_principal_has_a_bounded_number_of_jobs_running_at_once() -> None:
-    jobs = queue(*[(Caller("anna", str(session)), f"a{session}") for session in range(3)], (BEN, "b"), most_running=2)
+def test_a_caller_has_a_bounded_number_of_jobs_running_at_once() -> None:
+    jobs = queue(*[(Line("anna", str(session)), f"a{session}") for session in range(3)], (BEN, "b"), most_running=2)
     assert [jobs.take() for _ in range(3)] == ["a0", "b", "a1"]
     assert not jobs.ready
     jobs.ended(BEN)
     assert not jobs.ready
-    jobs.ended(Caller("anna", "0"))
+    jobs.ended(Line("anna", "0"))
     assert jobs.take() == "a2"
 
 
 def test_jobs_of_nobody_may_all_run_at_once() -> None:
-    jobs = queue(*[(NOBODY, str(number)) for number in range(4)], most_running=1)
+    jobs = queue(*[(NOBODYS, str(number)) for number in range(4)], most_running=1)
     assert [jobs.take() for _ in range(4)] == ["0", "1", "2", "3"]
 
 

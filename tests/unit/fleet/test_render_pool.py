@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from forefill_service.errors import Reason, Refusal
-from forefill_service.fleet.fair_queue import NOBODY, Caller
+from forefill_service.fleet.fair_queue import NOBODYS, Line
 from forefill_service.fleet.render_pool import SLOW_TICKS, RenderPool
 
 from tests.support.stage import Gate, settle
@@ -64,8 +64,8 @@ class Watched:
         self.pool = RenderPool(self.gate, places=places, most_threads=most_threads, give_up_ticks=GIVE_UP_TICKS)
         self.watch = asyncio.create_task(self.pool.watch())
 
-    def begin(self, function: Callable[[], object], caller: Caller = NOBODY) -> "asyncio.Task[object]":
-        return asyncio.create_task(self.pool.render(function, caller=caller))
+    def begin(self, function: Callable[[], object], line: Line = NOBODYS) -> "asyncio.Task[object]":
+        return asyncio.create_task(self.pool.render(function, line=line))
 
     async def ticks(self, times: int) -> None:
         for _ in range(times):
@@ -144,11 +144,11 @@ async def test_jobs_beyond_the_places_wait_in_order(stuck: Stuck) -> None:
 async def test_a_caller_waits_for_one_job_of_another_however_many_that_one_has(stuck: Stuck) -> None:
     done: list[str] = []
     async with watched() as it:
-        first = it.begin(stuck, Caller("anna", "0"))
+        first = it.begin(stuck, Line("anna", "0"))
         await stuck.have_begun(1)
-        annas = [it.begin(lambda: done.append("anna"), Caller("anna", str(session))) for session in range(1, 5)]
+        annas = [it.begin(lambda: done.append("anna"), Line("anna", str(session))) for session in range(1, 5)]
         await settle()
-        bens = it.begin(lambda: done.append("ben"), Caller("ben"))
+        bens = it.begin(lambda: done.append("ben"), Line("ben"))
         await settle()
         stuck.released.set()
         await asyncio.gather(first, *annas, bens)
@@ -157,9 +157,9 @@ async def test_a_caller_waits_for_one_job_of_another_however_many_that_one_has(s
 
 async def test_a_session_has_one_job_running_at_once(stuck: Stuck) -> None:
     async with watched(places=2) as it:
-        first, second = it.begin(stuck, Caller("anna", "1")), it.begin(lambda: "later", Caller("anna", "1"))
+        first, second = it.begin(stuck, Line("anna", "1")), it.begin(lambda: "later", Line("anna", "1"))
         await stuck.have_begun(1)
-        assert await it.pool.render(lambda: "healthy", caller=Caller("anna", "2")) == "healthy"
+        assert await it.pool.render(lambda: "healthy", line=Line("anna", "2")) == "healthy"
         assert it.pool.waiting == 1
         stuck.released.set()
         assert (await first, await second) == ("late", "later")
@@ -167,7 +167,7 @@ async def test_a_session_has_one_job_running_at_once(stuck: Stuck) -> None:
 
 async def test_a_job_that_is_given_up_lets_the_next_of_its_session_run(stuck: Stuck) -> None:
     async with watched() as it:
-        job, another = it.begin(stuck, Caller("anna", "1")), it.begin(lambda: "healthy", Caller("anna", "1"))
+        job, another = it.begin(stuck, Line("anna", "1")), it.begin(lambda: "healthy", Line("anna", "1"))
         await stuck.have_begun(1)
         await it.ticks(GIVE_UP_TICKS)
         assert await refused(job) is Reason.TEMPLATE_REFUSED
