@@ -212,7 +212,7 @@ def main() -> int:
     for row in rows:
         print(row)
     if arguments.json:
-        alone, beside, refused = map(asdict, rows)
+        alone, beside, refused = [asdict(row) for row in rows]
         figures = {"meta": machine(), "alone": alone, "beside": beside, "refused": refused}
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0

@@ -173,7 +173,7 @@ class Attacker:
 
     def __init__(self, address: str) -> None:
         self._channel = grpc.aio.insecure_channel(address, OPTIONS)
-        self._compose = self._channel.stream_stream(
+        self._compose: Any = self._channel.stream_stream(
             "/forefill.v1.KeystrokeService/Compose", response_deserializer=pb.ComposeResponse.FromString
         )
         self.became: set[str] = set()

@@ -37,7 +37,7 @@ class VllmCounts:
 
     @classmethod
     def of(cls, engine: EmbeddedEngine) -> "VllmCounts":
-        loggers: list[Any] = engine.vllm.logger_manager.stat_loggers  # type: ignore[union-attr]
+        loggers: list[Any] = engine.vllm.logger_manager.stat_loggers
         metrics = next(logger for logger in loggers if hasattr(logger, "counter_prompt_tokens_by_source"))
         counters = (
             metrics.counter_prompt_tokens,

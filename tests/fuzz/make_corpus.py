@@ -162,6 +162,8 @@ def inputs() -> dict[str, bytes]:
         "bad-sampling": Script(sampling=pb.Sampling(temperature=9)).records,
         "bad-open": Script(session_key="/").records,
         "long-draft": Script(draft="x" * 61).records,
+        "long-open": Script(draft="x" * 1200).records,
+        "much-to-hold": Script(chat_template_kwargs=_struct({"n": [[]] * 150})).records,
         "not-open": [first],
         "not-protobuf": [Record(NOTHING, b"\xff\xff")],
         "not-utf-8": [Record(NOTHING, b"\x0a\x03\x1a\x01\xff")],

@@ -11,13 +11,15 @@ Whatever the bytes are, these hold, or an AssertionError says which does not:
     what a template gets of the conversation can be made
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.openai_form import chat_fields
 from forefill_service.chat.template_input import messages_for_template, tool_for_template, variables_for_template
 from forefill_service.engine.fake import FakeChat
 from forefill_service.errors import Reason, Refusal
+from forefill_service.serving.content_limits import ContentLimits
 from forefill_service.session.actions import (
     Action,
     BeginTurn,
@@ -32,7 +34,7 @@ from forefill_service.session.actions import (
     Settle,
     Stop,
 )
-from forefill_service.session.events import KeystrokeEvent, Open, Unknown
+from forefill_service.session.events import Open
 from forefill_service.session.ledger import Balance
 from forefill_service.session.machine import Phase, Session
 from forefill_service.session.responses import (
@@ -45,27 +47,23 @@ from forefill_service.session.responses import (
     Response,
     SessionError,
 )
-from forefill_service.wire.from_messages import event_from
+from forefill_service.wire.incoming import events_of
 from forefill_service.wire.statuses import STATUSES
 from forefill_service.wire.to_messages import response_to_message
-from google.protobuf.message import DecodeError
 
 from tests.fuzz.records import Record
 from tests.fuzz.vocabulary import ENDS_A_STREAM, SESSION_GOES_ON, is_documented
 
 MAX_DRAFT = 60
-"""Short, so that a fuzzer finds what happens beyond it."""
 MAX_REWRITTEN = 400
+LIMITS = ContentLimits(message_bytes=1500, open_bytes=1000, held_bytes=10_000)
+"""All of these are low, so that a fuzzer finds what happens beyond them."""
 TYPING = (Phase.COMPOSING, Phase.GENERATING, Phase.HANDED_OFF)
 ASKING = {"submit", "respond", "hand_off"}
 
 
-def parsed(data: bytes) -> pb.ComposeRequest:
-    """Parse a message as the servicer does."""
-    try:
-        return pb.ComposeRequest.FromString(data)
-    except DecodeError:
-        raise Refusal(Reason.MALFORMED_MESSAGE) from None
+async def _at_once(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
 class FuzzedStream:
@@ -78,6 +76,8 @@ class FuzzedStream:
         self.reasons: set[Reason] = set()
         self.draft: list[str] = []
         self._stops = False
+        self._inbox: list[bytes] = []
+        self._events: Any = events_of(self._read, LIMITS, _at_once)
 
     @property
     def over(self) -> bool:
@@ -111,14 +111,13 @@ class FuzzedStream:
         session = self.session
         before = session.phase, session.draft, session.conversation, session.last_seq
         try:
-            request = parsed(data)
-            second = session.phase is not Phase.WAITING and request.HasField("open")
-            event: Open | KeystrokeEvent | Unknown = Open() if second else event_from(request)
+            event = self._event(data)
             actions = session.receive(event)
         except Refusal as refusal:
             self._ends(refusal)
             return
-        if isinstance(event, Open) and not second:
+        request = pb.ComposeRequest.FromString(data)
+        if isinstance(event, Open) and before[0] is Phase.WAITING:
             self.draft = list(request.open.draft)
         refused = [one for one in actions if isinstance(one, Refuse) and one.reason is not Reason.SEQUENCE_GAP]
         if refused:
@@ -129,6 +128,18 @@ class FuzzedStream:
         self._performs(actions)
         self._check_draft()
         self._check_flush(request, actions, refused=bool(refused))
+
+    async def _read(self) -> bytes:
+        return self._inbox.pop()
+
+    def _event(self, data: bytes) -> Any:
+        """Return the event of a message, as the servicer gets it. Nothing is waited for, so no event loop is needed."""
+        self._inbox.append(data)
+        try:
+            self._events.__anext__().send(None)
+        except StopIteration as came:
+            return came.value
+        raise AssertionError("it waits")
 
     def _edits(self, request: pb.ComposeRequest, phase: Phase, last_seq: int, *, refused: bool) -> None:
         """Do what an edit does to a list of characters, if it fits."""

@@ -9,6 +9,7 @@ from forefill_service.errors import Reason, Refusal
 
 ENDS_A_STREAM = {
     Reason.MALFORMED_MESSAGE,
+    Reason.MESSAGE_TOO_LARGE,
     Reason.NOT_OPEN,
     Reason.DRAFT_TOO_LONG,
     Reason.INVALID_OPEN,
@@ -70,7 +71,9 @@ _OF_AN_OBJECT = "|".join(
 )
 _DETAILS = [
     "",
+    r"(it|Open) has \d+ bytes, and \d+ are allowed",
     # Open
+    r"the session would hold \d+ bytes of it, and \d+ are allowed",
     r"(session_key|reasoning_effort) must be [\da-z ]+ characters of \[A-Za-z0-9(\._|_)-\]",
     r"(chat_template_kwargs|tools|documents) has \d+ bytes, and \d+ are allowed",
     r"adapter must have at most \d+ code points",

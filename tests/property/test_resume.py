@@ -261,11 +261,18 @@ async def lives_through(steps: list[Step], servers: RollingServers, *, continuab
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[RollingServers]:
-    """Servers that every example finds as the one before has left them."""
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all examples, as a program has."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def servers(runner: asyncio.Runner) -> Iterator[RollingServers]:
+    """Servers that each example finds as the one before has left them."""
     rolling = RollingServers(*SERVER)
     yield rolling
-    asyncio.run(asyncio.wait_for(rolling.close(), SECONDS_TO_GIVE_UP))
+    runner.run(asyncio.wait_for(rolling.close(), SECONDS_TO_GIVE_UP))
 
 
 @pytest.mark.timeout(300 + 2 * EXAMPLES)
@@ -285,6 +292,6 @@ def servers() -> Iterator[RollingServers]:
 @example(steps=[("hands_off_for_nothing", []), ("hands_off", []), ("regenerates", [])], continuable=True)
 @example(steps=[("hands_off", ["kills_server"]), ("takes_back", ["nothing", "kills_server"])], continuable=True)
 def test_nothing_typed_is_lost_or_doubled_and_answers_come_once_or_say_that_not(
-    servers: RollingServers, steps: list[Step], continuable: bool
+    runner: asyncio.Runner, servers: RollingServers, steps: list[Step], continuable: bool
 ) -> None:
-    asyncio.run(asyncio.wait_for(lives_through(steps, servers, continuable=continuable), SECONDS_TO_GIVE_UP))
+    runner.run(asyncio.wait_for(lives_through(steps, servers, continuable=continuable), SECONDS_TO_GIVE_UP))

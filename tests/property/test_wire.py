@@ -82,7 +82,8 @@ class Server:
         backend = self.running.backend
         assert backend.metrics.registry.get_sample_value("forefill_sessions") == 0
         assert [admission.waiting for admission in (replica.admission for replica in backend.replicas.all)] == [0]
-        check = health_pb2_grpc.HealthStub(self.channel).Check
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)
+        check = stub.Check
         assert check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
         whole = streamed(self.channel, [OPEN.SerializeToString(), *written([{"submit": pb.Submit(text="So?")}, END])])
         assert whole.code is grpc.StatusCode.OK

@@ -54,9 +54,9 @@ def wire() -> Iterator[Sequence[str]]:
 
 async def seconds_to_notice(flags: Sequence[str]) -> float:
     """Serve clients over the wire, cut it, and return how long it took the server to end their streams."""
-    os.environ["no_grpc_proxy"] = SERVER  # noqa: SIM112 - gRPC reads only this
+    os.environ["no_grpc_proxy"] = SERVER  # noqa: SIM112 - this is how gRPC spells it
     with wire() as inside:
-        async with server_process("--host", SERVER, *flags) as server:
+        async with server_process("--host", SERVER, "--insecure", *flags) as server:
             await server.listening()
             page = await server.metrics_address()
             async with client_process(server.address, typing=3, reading=3, run_by=inside):

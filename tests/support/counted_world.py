@@ -125,7 +125,7 @@ class World:
     def _typist(self, tenant: str) -> Typist:
         return RisingTypist()
 
-    async def _render(self, function: Callable[..., R], *args: Any) -> R:
+    async def _render(self, function: Callable[..., R], *args: Any, line: object = None) -> R:
         await asyncio.sleep(0)
         return function(*args)
 

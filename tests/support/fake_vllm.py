@@ -44,9 +44,10 @@ class Faults:
     `cut_after` parts, and fall silent after `stall_after`. Nothing at all is answered while `flowing` is not set.
     `tells_cached` is `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
 
-    What it refuses it refuses with `words`, and with a Retry-After header if one is set. Each event of an answer of
-    more than one token is what `twist` makes of it: an event, or bytes that are sent as they are. `says` has the bodies
-    that it answers with at other paths in place of its own.
+    What it refuses it refuses with `words`, and with a Retry-After header if one is set. Each event of an answer is
+    what `twist` makes of it: an event, or bytes that are sent as they are. Answers of one token are probes and warms,
+    which are only twisted if it `twists_all`. `says` has the bodies that it answers with at other paths in place of its
+    own.
     """
 
     status: int | None = None
@@ -61,6 +62,7 @@ class Faults:
     words: str = "no"
     retry_after: str = ""
     twist: Twist | None = None
+    twists_all: bool = False
     says: dict[str, bytes] = field(default_factory=dict)
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -263,7 +265,8 @@ class FakeVllm:
         adapter = adapter if adapter in self.engine.adapters else ""
         request = Request(ids, sampling, priority, asked.get("cache_salt"), adapter=adapter)
         cached, parts = None, 0
-        say = partial(_say, response, twist=None if asked.get("max_tokens") == 1 else self.faults.twist)
+        straight = asked.get("max_tokens") == 1 and not self.faults.twists_all
+        say = partial(_say, response, twist=None if straight else self.faults.twist)
         async with aclosing(self.engine.generate(request)) as outputs:
             async for output in outputs:
                 if parts == self.faults.cut_after:

@@ -1,8 +1,8 @@
 """`forefill-server` as a process that starts at once: for tests that end many of them.
 
-A new interpreter takes a second or two to import the service. Here multiprocessing's fork server imports it, once, and
-each server is a fork of that which runs the program's own command line. That is sound since gRPC starts its threads
-with its first object, not when it is imported. What a real start adds, tests/e2e/test_server_process.py tests.
+A new interpreter needs most of its start to import the service. Here multiprocessing's fork server imports it once, and
+each server is a fork of that process, in which the program's own command line runs. That is sound, since gRPC starts no
+thread when it is imported, only with its first object. tests/e2e/test_server_process.py tests the program as it is run.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 from forefill_service.cli import main
 
+LISTENING = "forefill-server listening on "
 START_SECONDS = 60
 """No start takes long; one that hangs fails."""
 
@@ -35,9 +36,9 @@ class ForkedServer:
         """Wait until it listens, and return where."""
         async with asyncio.timeout(START_SECONDS):
             said = await asyncio.to_thread(self._read_line)
-        if not said.endswith("\n"):
+        if not said.startswith(LISTENING):
             raise AssertionError(f"the server did not start: {said}")
-        return said.split()[-1]
+        return said.removeprefix(LISTENING).rstrip()
 
     def terminate(self) -> None:
         """Have it stop, as an operator does: SIGTERM."""

@@ -20,12 +20,14 @@ class Count:
     """One request, as the engine counts it.
 
     `found` are leading tokens of its prompt that were cached when it was begun, `made` the ids of its answer. `read`
-    says whether all of its prompt is computed.
+    says whether all of its prompt is computed, and `answered` whether that was reported: the end of an answer may come
+    without a token.
     """
 
     request: Request
     found: int = 0
     read: bool = False
+    answered: bool = False
     made: list[int] = field(default_factory=list)
 
     @property
@@ -67,6 +69,7 @@ class MeteredEngine(FakeEngine):
         self.counts.append(count := Count(request))
         async with aclosing(super().generate(request)) as outputs:
             async for output in outputs:
+                count.answered = True
                 count.made.extend(output.token_ids)
                 yield output
 

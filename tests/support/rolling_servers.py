@@ -21,7 +21,7 @@ class _Place:
 class RollingServers:
     """Two server processes with these flags, and those that take their places.
 
-    They outlive the event loop in which they were started. What is begun in one, `settled` waits for.
+    Stops and restarts go on while the test does; `settled` waits for them. A server that reports an error fails there.
     """
 
     def __init__(self, *flags: str) -> None:
@@ -59,13 +59,12 @@ class RollingServers:
     async def settled(self) -> None:
         """Wait for the end of servers and for starts; raise AssertionError if one did not go well."""
         begun, self._begun = self._begun, []
-        try:
-            await asyncio.gather(*begun)
-        except BaseException:
+        ends = await asyncio.gather(*begun, return_exceptions=True)
+        for failure in filter(None, ends):
             for place in self._places:
                 place.server.kill()
             self._places.clear()
-            raise
+            raise failure
 
     async def close(self) -> None:
         """Stop them all, and see how they end."""
@@ -78,7 +77,7 @@ class RollingServers:
         return _Place(server, await server.listening())
 
     async def _restart(self, place: _Place) -> None:
-        assert await place.server.ended() == (-signal.SIGKILL, "")
+        await self._see_end(place, -signal.SIGKILL)
         place.server = ForkedServer(*self._flags, "--port", place.address.rpartition(":")[2])
         await place.server.listening()
 
@@ -86,7 +85,12 @@ class RollingServers:
         if place.restart is not None and not place.restart.done():
             await place.restart
         place.server.terminate()
-        assert await place.server.ended() == (0, ""), "it stops cleanly, and has nothing to report"
+        await self._see_end(place, 0)
+
+    async def _see_end(self, place: _Place, status: int) -> None:
+        ended = await place.server.ended()
+        if ended != (status, ""):  # it runs at log level "error"
+            raise AssertionError(f"the server at {place.address} ended with {ended[0]}, and said: {ended[1]}")
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -86,11 +86,33 @@ async def test_a_write_to_a_client_that_is_gone_is_an_abort(caplog: pytest.LogCa
     assert "a session failed" not in caplog.text
 
 
+async def test_a_read_from_a_client_that_is_gone_is_an_abort_even_when_grpc_has_stopped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as server:
+        context: Any = GoneContext()
+        with pytest.raises(Aborted):
+            await server.running.servicer.Compose(context, context)
+        assert context.reads == 2
+        assert context.code is grpc.StatusCode.CANCELLED
+    assert "a session failed" not in caplog.text
+
+
 class OpenContext(Context):
     """The server's end of a stream whose client opens and idles."""
 
     async def write(self, message: object) -> None:
         pass
+
+
+class GoneContext(OpenContext):
+    """The server's end of a stream whose client opens and is gone, in a server that gRPC has stopped by then."""
+
+    async def read(self) -> bytes:
+        if self.reads:
+            self.reads += 1
+            raise grpc.aio.BaseError  # gRPC raises one of these that it does not export
+        return await super().read()
 
 
 async def test_an_idle_stream_does_not_keep_the_request_that_opened_it() -> None:

@@ -1,8 +1,10 @@
 """The certificate of this server, and of which authority those of its clients must be; both may change as it runs."""
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -34,13 +36,16 @@ class ServerCertificate:
         paths = [path for path in (self.chain, self.key, self.client_authorities) if path is not None]
         files = ChangingFiles(paths, self._read)
 
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
+        def fetch() -> Any:  # None: as before
             return files.current if files.refresh() else None
 
         return grpc.dynamic_ssl_server_credentials(files.current, fetch, self.client_authorities is not None)
 
     def check(self) -> None:
         """Raise SettingsFileError if the files cannot be used, before gRPC is asked to."""
+        for path in (self.chain, self.key, self.client_authorities):
+            if path is not None and not os.access(path, os.R_OK):
+                raise SettingsFileError(f"cannot read the TLS file {path}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.chain, self.key, _no_password)
@@ -48,8 +53,6 @@ class ServerCertificate:
                 context.load_verify_locations(self.client_authorities)
         except ssl.SSLError as error:
             raise SettingsFileError(f"the TLS files do not fit together: {error.reason or 'not in PEM form'}") from None
-        except OSError as error:
-            raise _unreadable(error) from None
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         self.check()
@@ -57,12 +60,8 @@ class ServerCertificate:
             authorities = None if self.client_authorities is None else self.client_authorities.read_bytes()
             pair = self.key.read_bytes(), self.chain.read_bytes()
         except OSError as error:
-            raise _unreadable(error) from None
+            raise SettingsFileError(f"cannot read a TLS file: {error.strerror}") from None
         return grpc.ssl_server_certificate_configuration([pair], authorities)
-
-
-def _unreadable(error: OSError) -> SettingsFileError:
-    return SettingsFileError(f"cannot read a TLS file: {error.filename or 'one of them'}: {error.strerror}")
 
 
 def _no_password() -> str:

@@ -123,9 +123,8 @@ class StreamRecord:
         for turn in (self._turn, self._next):
             if turn is not None:
                 turn.end(error)
-        self._span.describe(
-            {"id": self.id, "end": self._how, "tenant": self._caller.tenant if self._caller else "", **self._counts}
-        )
+        tenant = "" if self._caller is None else self._caller.tenant
+        self._span.describe({"id": self.id, "end": self._how, "tenant": tenant, **self._counts})
         self._span.end(error)
         if self._caller is not None:
             log.info("a session has ended", extra={"forefill": self._line(self._caller)})

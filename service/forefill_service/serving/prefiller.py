@@ -132,15 +132,18 @@ class Prefiller:
         """Wait for a permit and have what is planned then computed; return its computed tokens, None for nothing to do.
 
         `due` says when it is wanted, and all that is lacking then; without it others come first. If it `keeps`, it only
-        uses what is cached once more. None is returned, too, if it made way for a generation before it ran. Raises Shed
-        if the engine is under pressure or did not compute it, EngineDied.
+        uses what is cached once more. None is returned, too, if it made way for a generation before it ran, or if the
+        turn is over when the permit comes: nobody would book it. Raises Shed if the engine is under pressure or did not
+        compute it, EngineDied.
         """
         owner = self._owner
         self._piece = piece = Piece(turn, place, owner.view(place), planning, keeps)
         admission = place.replica.admission
         try:
             async with admission.permit(Priority.WARM, owner.tenant, owner.key, piece.plan, due) as permit:
-                return None if permit.prefill is None else await self._ended(piece, permit, permit.prefill)
+                if permit.prefill is None or turn.ledger.closed:
+                    return None
+                return await self._ended(piece, permit, permit.prefill)
         finally:
             piece.give_up()  # if it was planned and never sent
             self._piece = None

@@ -129,7 +129,13 @@ class SessionTasks:
     def own(self, task: asyncio.Future[Any]) -> None:
         """Cancel a task, or a future, with the session."""
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Future[Any]) -> None:
+        self._running.discard(task)
+        if task.cancelled():  # it keeps the error, and so its frames, until somebody asks for it
+            with suppress(asyncio.CancelledError):
+                task.exception()
 
     def end(self, refusal: Refusal | None) -> None:
         """End all of them, for this reason; None: in good order."""

@@ -10,7 +10,7 @@ from .group import Group
 
 
 class AccessSettings(Group):
-    """Who gets in. On a loopback address everybody on the machine does, unless something is given here."""
+    """Who gets in. On a loopback address everybody does, unless this says more."""
 
     insecure: bool = Field(
         False,
@@ -110,7 +110,7 @@ def is_loopback(host: str) -> bool:
 
 
 class LimitSettings(Group):
-    """How much one caller, and one session, may have. Without credentials all callers are one, which has no limit."""
+    """How much a caller and a session may have. Callers without names have all."""
 
     sessions_per_caller: int = Field(
         0, ge=0, description="most sessions that one caller may have open (default: half of --max-sessions)"

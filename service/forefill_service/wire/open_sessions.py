@@ -65,8 +65,11 @@ class OpenSessions:
         """Watch over them until cancelled."""
         while True:
             await self.backend.sleep(LOOK_SECONDS)
-            for session in list(self._open):
-                await self._look_at(session)
+            await self._look()
+
+    async def _look(self) -> None:  # apart from `run`, which would hold the last session until the next look
+        for session in list(self._open):
+            await self._look_at(session)
 
     async def _look_at(self, session: OpenSession) -> None:
         now, runner, settings = self.backend.clock(), session.runner, self.backend.settings

@@ -18,18 +18,21 @@ MOST_STREAMS = 16
 """Open at once: tools ask and leave."""
 
 
-class Reflection(reflection.aio.ReflectionServicer):
+class Reflection:
     """Serves gRPC reflection of these services and of itself to callers with the permission."""
 
     def __init__(self, gate: Gate, settings: Settings, *services: str) -> None:
-        super().__init__((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        self._servicer: Any = reflection.aio.ReflectionServicer(
+            (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        )
         self._gate = gate
         self._settings = settings
         self._streams = 0
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register with a server."""
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(self, server)
+        add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add(self, server)
 
     async def ServerReflectionInfo(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[pb.ServerReflectionRequest], context: Any
@@ -43,7 +46,7 @@ class Reflection(reflection.aio.ReflectionServicer):
             await abort(context, refusal)
         self._streams += 1
         try:
-            async for response in super().ServerReflectionInfo(request_iterator, context):
+            async for response in self._servicer.ServerReflectionInfo(request_iterator, context):
                 yield response
         finally:
             self._streams -= 1
@@ -51,6 +54,5 @@ class Reflection(reflection.aio.ReflectionServicer):
 
 def credentials_of(context: grpc.aio.ServicerContext[Any, Any], settings: Settings) -> Credentials:
     """Return what a stream brings to prove who opens it."""
-    return Credentials.of(
-        list(context.invocation_metadata() or ()), context.auth_context(), settings.access.tenant_metadata_key
-    )
+    identity = {name: list(values) for name, values in context.auth_context().items()}
+    return Credentials.of(list(context.invocation_metadata() or ()), identity, settings.access.tenant_metadata_key)

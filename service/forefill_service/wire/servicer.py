@@ -149,7 +149,7 @@ class KeystrokeServicer:
                     await context.write(message)
             except TimeoutError:
                 raise Refusal(Reason.CLIENT_TOO_SLOW) from None
-            except grpc.aio.InternalError:  # the client has gone away
+            except grpc.aio.BaseError:  # as in `_read`
                 raise Refusal(Reason.ABORTED) from None
 
         with self._backend.shares.session(caller):
@@ -162,7 +162,7 @@ class KeystrokeServicer:
         """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
         limits = ContentLimits.of(self._backend.settings, self._backend.info.context_tokens)
         line = Line(caller.key, f"messages of stream {next(self._stream_numbers)}")
-        return events_of(context.read, limits, partial(self._backend.render, line=line))
+        return events_of(partial(_read, context), limits, partial(self._backend.render, line=line))
 
     async def _first(self, events: AsyncIterator[Event]) -> Event | None:
         """Wait for the first event; raise Refusal if it takes too long, or if the server stops first.
@@ -209,3 +209,10 @@ async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterato
             await backend.sleep(seconds)
         yield event
         del event  # it may be long, and the next may not come for hours
+
+
+async def _read(context: Context) -> object:
+    try:
+        return await context.read()
+    except grpc.aio.BaseError:  # the client has gone away; after the server's end that is an error without a name
+        raise Refusal(Reason.ABORTED) from None

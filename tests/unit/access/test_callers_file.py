@@ -33,7 +33,7 @@ def read(tmp_path: Path, text: str) -> Callers:
 def test_a_caller_is_found_by_its_key(tmp_path: Path) -> None:
     caller = read(tmp_path, WHOLE).with_key("secret")
     assert caller is not None
-    assert (caller.name, caller.tenant, caller.permissions) == ("web", "acme", {Permission.COMPOSE})
+    assert (caller.name, caller.tenant, caller.permissions) == ("web", "acme", frozenset({Permission.COMPOSE}))
     assert caller.expires_at == datetime.fromisoformat("2027-01-01T00:00:00+00:00").timestamp()
 
 

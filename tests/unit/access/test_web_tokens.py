@@ -78,7 +78,7 @@ async def test_a_token_of_another_key_is_refused(keys: FileKeys) -> None:
 
 async def test_a_token_without_a_signature_or_with_a_shared_secret_is_refused(issuer: Issuer, keys: FileKeys) -> None:
     said = {"sub": "ada", "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 60}
-    unsigned = jwt.encode(said, None, algorithm="none", headers={"kid": issuer.key_id})
+    unsigned = jwt.encode(said, "", algorithm="none", headers={"kid": issuer.key_id})
     shared = jwt.encode(said, "k" * 32, algorithm="HS256", headers={"kid": issuer.key_id})
     for token in (unsigned, shared, "a.b.c", "..", issuer.token()[:-5] + "AAAAA"):
         assert (await refused(WebTokens(keys, RULES), token)).reason is Reason.UNAUTHENTICATED

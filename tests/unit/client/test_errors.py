@@ -32,6 +32,12 @@ def test_a_session_error_keeps_reason_seq_and_message_and_the_session(reason: st
     assert (error.reason, error.seq, str(error), error.session_continues) == (reason, 3, "do this", True)
 
 
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(0, 0.0), (7000, 7.0), (1, 0.001)])
+def test_a_session_error_says_when_to_ask_again(milliseconds: int, seconds: float) -> None:
+    wire = pb.SessionError(reason=pb.ERROR_REASON_GENERATION_FAILED, retry_after_ms=milliseconds)
+    assert errors.from_session_error(wire).retry_after_seconds == seconds
+
+
 def test_a_reason_that_this_client_does_not_know_is_kept_by_its_number() -> None:
     error = errors.from_session_error(pb.SessionError(reason=99))  # type: ignore[arg-type]
     assert type(error) is ForefillError

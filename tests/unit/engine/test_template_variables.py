@@ -1,7 +1,7 @@
-"""The variables of a template: what it takes from outside."""
+"""What a template's source says: the variables that it takes from outside, and why it refuses messages."""
 
 import pytest
-from forefill_service.engine.template_variables import variables_of
+from forefill_service.engine.template_variables import reasons_of, variables_of
 from forefill_service.errors import EngineStartError
 
 from tests.support.templates import TEMPLATES
@@ -37,3 +37,26 @@ def test_templates_of_every_temper_read_the_messages(name: str) -> None:
 def test_what_is_no_template_is_said_with_its_line(template: str) -> None:
     with pytest.raises(EngineStartError, match="in line 2: "):
         variables_of(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "reasons"),
+    [
+        ("text", set()),
+        ("{{ raise_exception('Roles must alternate!') }}", {"Roles must alternate!"}),
+        ("{% if x %}{{- raise_exception(' Only one system prompt ') -}}{% endif %}", {"Only one system prompt"}),
+        ("{{ raise_exception('Unexpected role ' + m['a long key'] ~ ' in here') }}", {"Unexpected role"}),
+        (
+            "{{ raise_exception('no such role' if x == 'some other' else 'no such name') }}",
+            {"no such role", "no such name"},
+        ),
+        ("{{ raise_exception('short') }}{{ raise_exception(words) }}{{ print('something longer') }}", set()),
+    ],
+)
+def test_its_reasons_to_refuse_are_the_texts_that_it_raises(template: str, reasons: set[str]) -> None:
+    assert reasons_of(template) == reasons
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_of_every_temper_have_reasons_of_their_own_or_none(name: str) -> None:
+    assert all(reason in TEMPLATES[name] for reason in reasons_of(TEMPLATES[name]))

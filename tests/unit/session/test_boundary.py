@@ -1,6 +1,7 @@
 """Where the confirmed text of a draft ends, script by script, and what may be under composition."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -195,10 +196,17 @@ def test_no_more_of_a_long_edit_is_looked_at_than_an_input_method_makes(
 ) -> None:
     looked_at: list[str] = []
     for name in ("name", "category", "east_asian_width"):
-        look = getattr(unicodedata, name)
-        monkeypatch.setattr(
-            unicodedata, name, lambda char, *rest, look=look: (looked_at.append(char), look(char, *rest))[1]
-        )
+        monkeypatch.setattr(unicodedata, name, noting(looked_at, getattr(unicodedata, name)))
     client = UNKNOWN.after("šen", edit)
     confirmable(edited("šen", edit)[0], client)
     assert len(looked_at) < 8 * COMPOSED
+
+
+def noting(looked_at: list[str], look: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that looks at a character, and keeps which."""
+
+    def looking(char: str, *rest: Any) -> Any:
+        looked_at.append(char)
+        return look(char, *rest)
+
+    return looking

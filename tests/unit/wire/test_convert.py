@@ -34,6 +34,7 @@ from forefill_service.session.responses import (
     GenerationStarted,
     HandedOff,
     Opened,
+    SessionError,
     SessionLimits,
     Source,
 )
@@ -353,6 +354,18 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         accepts_hints=True,
         accepts_respond=True,
         resume_token="1.x",
+    )
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 0), (7.0, 7000), (0.0305, 30), (3600.0, 3_600_000)])
+def test_an_error_says_when_to_send_the_event_again(seconds: float, milliseconds: int) -> None:
+    response = SessionError(Reason.GENERATION_FAILED, "no room", 7, 3, "", seconds)
+    assert response_to_message(response).session_error == pb.SessionError(
+        reason=pb.ERROR_REASON_GENERATION_FAILED,
+        message="no room",
+        seq=7,
+        draft_code_points=3,
+        retry_after_ms=milliseconds,
     )
 
 

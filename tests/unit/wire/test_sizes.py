@@ -75,7 +75,12 @@ async def test_larger_ones_are_refused_before_anything_is_parsed(
 ) -> None:
     parsed: list[int] = []
     parse = incoming._event
-    monkeypatch.setattr(incoming, "_event", lambda data, *rest: (parsed.append(len(data)), parse(data, *rest))[1])
+
+    def parsing(data: bytes, *rest: Any) -> Any:
+        parsed.append(len(data))
+        return parse(data, *rest)
+
+    monkeypatch.setattr(incoming, "_event", parsing)
     with pytest.raises(Refusal, match=words) as refusal:
         await read(*requests)
     assert refusal.value.reason is Reason.MESSAGE_TOO_LARGE
@@ -158,7 +163,7 @@ async def test_a_text_over_the_limit_of_drafts_is_refused_alone_however_long(wir
 
 async def test_a_large_message_that_is_no_protobuf_is_refused_as_a_small_one_is(server: RunningServer) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
-        compose = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
+        compose: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
         for size in (10, AT_ONCE_BYTES + 1):
             call = compose()
             await call.write(b"\xff" * size)

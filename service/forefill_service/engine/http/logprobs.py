@@ -36,7 +36,7 @@ class LogprobsReader:
     def of(self, said: Any) -> tuple[TokenLogprobs, ...]:
         """Return the logprobs of one part of the answer. Raises EngineRefused if they cannot be read."""
         try:
-            places = _of_chat(said["content"] or []) if "content" in said else _of_completion(said)
+            places = _of_chat(said["content"]) if "content" in said else _of_completion(said)
             return tuple(TokenLogprobs.of(self._tokens(place), self._likeliest) for place in places)
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             raise EngineRefused("its logprobs are not those of vLLM; leave Sampling.logprobs out") from None
@@ -74,10 +74,11 @@ def asked_of_chat(likeliest: int) -> dict[str, Any]:
 
 def _of_completion(said: Any) -> Iterator[Place]:
     for token, logprob, others in zip(said["tokens"], said["token_logprobs"], said["top_logprobs"], strict=True):
-        yield [(token, logprob), *(others or {}).items()]
+        yield [(token, logprob), *({} if others is None else others).items()]
 
 
 def _of_chat(content: Any) -> Iterator[Place]:
-    for place in content:
-        others = place.get("top_logprobs") or ()
-        yield [(place["token"], place["logprob"]), *((other["token"], other["logprob"]) for other in others)]
+    for place in () if content is None else content:
+        others = place.get("top_logprobs")
+        places = () if others is None else others
+        yield [(place["token"], place["logprob"]), *((other["token"], other["logprob"]) for other in places)]

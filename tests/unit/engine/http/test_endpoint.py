@@ -25,7 +25,6 @@ WAIT_SECONDS = 20
 SOON_SECONDS = 0.2
 """A limit that is to be reached."""
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-Speak = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
@@ -43,8 +42,11 @@ class Speaker:
         self.sent += len(data)
 
 
+Speak = Callable[[Speaker, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def speaker(speak: Callable[[Speaker, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[Speaker]:
+async def speaker(speak: Speak) -> AsyncIterator[Speaker]:
     said = Speaker()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,7 +62,7 @@ async def speaker(speak: Callable[[Speaker, asyncio.StreamWriter], Awaitable[Non
         yield said
 
 
-def sending(*data: bytes, then: bytes = b"") -> Callable[[Speaker, asyncio.StreamWriter], Awaitable[None]]:
+def sending(*data: bytes, then: bytes = b"") -> Speak:
     """Send these, and if there is something to send `then`, that for ever."""
 
     async def speak(said: Speaker, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +74,7 @@ def sending(*data: bytes, then: bytes = b"") -> Callable[[Speaker, asyncio.Strea
     return speak
 
 
-def dripping(*data: bytes, drop: bytes) -> Callable[[Speaker, asyncio.StreamWriter], Awaitable[None]]:
+def dripping(*data: bytes, drop: bytes) -> Speak:
     """Send these, then one drop after the other."""
 
     async def speak(said: Speaker, writer: asyncio.StreamWriter) -> None:

@@ -1,12 +1,21 @@
 """What a server lists at `/v1/models`, and what it may not list."""
 
+from typing import Any
+
 import pytest
 from forefill_service.engine.http.model_cards import ModelCard, cards_in
 from forefill_service.errors import EngineNonsense
 
 
 def test_models_and_adapters_are_listed_with_what_is_known_of_them() -> None:
-    base = {"id": "m", "object": "model", "root": "/models/m", "parent": None, "max_model_len": 8192, "permission": []}
+    base: dict[str, Any] = {
+        "id": "m",
+        "object": "model",
+        "root": "/models/m",
+        "parent": None,
+        "max_model_len": 8192,
+        "permission": [],
+    }
     adapter = {"id": "sql", "root": "/models/sql", "parent": "m", "max_model_len": None}
     assert cards_in({"object": "list", "data": [base, adapter, {"id": "x"}]}) == (
         ModelCard("m", "/models/m", 8192),

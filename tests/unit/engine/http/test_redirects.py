@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import EngineError
 
 WAIT_SECONDS = 20
@@ -53,7 +54,7 @@ async def test_no_redirect_is_followed(redirecting: Redirecting, status: int) ->
         with pytest.raises(EngineError):
             await endpoint.text("/v1/completions", WAIT_SECONDS, {"prompt": "what was typed"})
         with pytest.raises(EngineError):
-            async for _ in endpoint.lines("/v1/completions", {}, {}, WAIT_SECONDS, WAIT_SECONDS):
+            async for _ in endpoint.lines("/v1/completions", {}, {}, Patience(WAIT_SECONDS, WAIT_SECONDS)):
                 pass
     finally:
         await endpoint.close()

@@ -1,7 +1,11 @@
-"""Importing what vLLM's server imports costs no log lines of this process."""
+"""The log of this process: vLLM's server costs it no lines, and vLLM adds none that repeat what was typed."""
 
+import logging
 import subprocess
 import sys
+
+import pytest
+from forefill_service.engine.vllm.log_levels import leave_out_what_templates_say
 
 PROGRAM = """
 import logging
@@ -20,3 +24,13 @@ logging.getLogger("forefill_service").info("is serving")
 def test_the_log_goes_on_after_a_package_that_silences_it() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == "is serving\n"
+
+
+def test_what_a_template_says_of_messages_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    for _ in range(2):
+        leave_out_what_templates_say()
+    vllm = logging.getLogger("vllm.renderers.hf")
+    vllm.warning("Chat template rejected the request: %s", ValueError("zyzzyva"))
+    vllm.warning("something else")
+    assert caplog.messages == ["something else"]
