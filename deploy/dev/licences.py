@@ -89,6 +89,7 @@ class Review(NamedTuple):
 
 
 REVIEWED: dict[str, Review] = {
+    "atheris": Review("Apache-2.0", "The metadata says nothing."),
     "cycler": Review("BSD-3-Clause", "The metadata has the whole text instead of a name."),
     "intel-openmp": Review("LicenseRef-Intel-EULA-Developer-Tools", "See above. The metadata says: proprietary."),
     "jinja2": Review("BSD-3-Clause", "The metadata does not say which BSD licence."),

@@ -167,25 +167,3 @@ async def test_a_server_that_is_killed_leaves_no_engine_behind() -> None:
             await server.ended()
         _, alive = psutil.wait_procs(children, timeout=30)
         assert not alive
-
-
-@pytest.mark.vllm
-async def test_an_engine_that_dies_ends_the_streams_and_the_server() -> None:
-    async with server_process() as server:
-        await server.listening()
-        children = psutil.Process(server.pid).children(recursive=True)
-        async with typing_at(server.address, [("system", "Be brief.")]) as typist:
-            await typist.type("Is anybody ")
-            await typist.flush()
-            [engine_core] = [child for child in children if "EngineCore" in " ".join(child.cmdline())]
-            engine_core.kill()
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await typist.submit("Is anybody there?")
-        status, stderr = await server.ended()
-        _, alive = psutil.wait_procs(children, timeout=30)
-    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert error_reason(raised.value) == "ENGINE_UNAVAILABLE"
-    assert retry_seconds(raised.value) >= 1
-    assert status == 1
-    assert "the engine has died; start the server again" in "".join(stderr)
-    assert not alive, "the server leaves no process behind"

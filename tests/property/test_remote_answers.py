@@ -263,6 +263,7 @@ async def _stand(runner: asyncio.Runner, knobs: Mapping[str, Any]) -> AsyncItera
             engine.monitor.watch = _forever  # type: ignore[method-assign]
             service = running_server([engine], remote_settings(vllm.url, go_away_seconds=0, **flags))
             async with service as server:
+                vllm.bodies.clear()  # those of the self-test
                 yield Stand(runner, vllm, engine, server)
 
 
@@ -339,7 +340,8 @@ async def answered(made: Stand, twist: Twist, logprobs: int | None) -> tuple[Tol
 
 def check(made: Stand, twist: Twist, logprobs: int | None) -> Told:
     told, after = made.run(answered(made, twist, logprobs))
-    assert len(made.answers) == 2, "both were asked where they were to be asked"
+    asked = len(made.answers)
+    assert asked == 2, "both were asked where they were to be asked"
     check_ending(told)
     assert after.finished, "the session goes on"
     assert after.texts

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from .wire import Typist, typing_at
+from .wire import SECONDS_TO_GIVE_UP, Typist, typing_at
 
 PAUSE_SECONDS = 0.02
 LONGEST_DRAFT = 400
@@ -16,6 +16,7 @@ class Neighbour:
 
     def __init__(self, typist: Typist) -> None:
         self.waits: list[float] = []
+        self._served = asyncio.Event()
         self._typist = typist
         self._types = asyncio.create_task(self._keep_typing())
 
@@ -31,16 +32,25 @@ class Neighbour:
             began = time.monotonic()
             await self._typist.flush()
             self.waits.append(time.monotonic() - began)
+            self._served.set()
             if len(self._typist.draft) > LONGEST_DRAFT:
                 await self._typist.delete(LONGEST_DRAFT)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def still_works(self) -> None:
-        """Stop typing; check that nothing went wrong, and that an answer comes."""
+    async def is_served(self) -> None:
+        """Wait for the result of one more FLUSH. Raises what went wrong."""
+        self._served.clear()
+        served = asyncio.create_task(self._served.wait())
+        await asyncio.wait({served, self._types}, timeout=SECONDS_TO_GIVE_UP, return_when=asyncio.FIRST_COMPLETED)
+        served.cancel()
+        if self._types.done():
+            self._types.result()
+        assert self._served.is_set()
+
+    async def leaves(self) -> None:
+        """Stop typing."""
         self._types.cancel()
-        [failure] = await asyncio.gather(self._types, return_exceptions=True)
-        assert isinstance(failure, asyncio.CancelledError), failure
-        assert self.waits
+        await asyncio.gather(self._types, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -49,9 +59,11 @@ async def neighbour_at(address: str) -> AsyncIterator[Neighbour]:
     async with typing_at(address, [("system", "Be brief.")]) as typist:
         neighbour = Neighbour(typist)
         try:
+            await neighbour.is_served()
             yield neighbour
+            await neighbour.is_served()
         finally:
-            await neighbour.still_works()
+            await neighbour.leaves()
     async with typing_at(address) as newcomer:
         assert (await newcomer.submit("Is it so?")).finished.usage.completion_tokens == 1
         await newcomer.end()

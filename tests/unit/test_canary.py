@@ -19,6 +19,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_service.chat.generation import Output
 from forefill_service.engine import FakeEngine, Priority, Request, warm
+from forefill_service.engine.causes import cause_of
 from forefill_service.errors import EngineRefused
 from forefill_service.logs import report_failures_of_the_loop
 from forefill_service.logs.lines import Format
@@ -62,7 +63,10 @@ CALLER = with_key(CANARIES["bearer token"], "web", 'tenant = "clinic"')
 
 
 class Outspoken(FakeEngine):
-    """An engine that repeats what it was asked in its refusals, for as long as `refuses` says so."""
+    """An engine that repeats what it was asked in its refusals, for as long as `refuses` says so.
+
+    As those that we have, it passes on what such words are about, and not the words.
+    """
 
     def __init__(self) -> None:
         super().__init__(answer_tokens=12)
@@ -70,7 +74,8 @@ class Outspoken(FakeEngine):
 
     async def generate(self, request: Request) -> AsyncGenerator[Output, None]:
         if request.priority is self.refuses:
-            raise EngineRefused(f"{CANARIES['message of a crash']}: cannot take {request.prompt_ids} of {TYPED}")
+            words = f"{CANARIES['message of a crash']}: cannot take {request.prompt_ids} of {TYPED}"
+            raise EngineRefused(cause_of(words)) from ValueError(words)
         async for output in super().generate(request):
             yield output
 
@@ -156,6 +161,15 @@ async def a_whole_session(server: Served, typist: Typist, engine: Outspoken) -> 
     await typist.end()
 
 
+async def a_warm_that_is_refused(channel: grpc.aio.Channel, engine: Outspoken) -> None:
+    typist = await opened(channel, pregeneration_mode=pb.PREGENERATION_MODE_OFF)
+    engine.refuses = Priority.WARM
+    await typist.type(f"{TYPED} " * 20)
+    assert (await typist.flush()).outcome == pb.FLUSH_OUTCOME_SHED
+    engine.refuses = None
+    await typist.end()
+
+
 async def crashes(channel: grpc.aio.Channel, engine: Outspoken) -> None:
     """End sessions as nobody should: malformed, unknown, gone in the middle, and by a defect of the server's."""
     raw: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
@@ -223,6 +237,7 @@ async def test_nothing_typed_and_no_secret_comes_out_whatever_happens(form: Form
                 async with grpc.aio.insecure_channel(server.address) as channel:
                     typist = await opened(channel, pregeneration_mode=pb.PREGENERATION_MODE_ON)
                     await a_whole_session(server, typist, engine)
+                    await a_warm_that_is_refused(channel, engine)
                     await crashes(channel, engine)
                     await failures_that_nobody_catches()
                     await until(lambda: not server.running.servicer.streams)
@@ -249,7 +264,7 @@ async def test_nothing_typed_and_no_secret_comes_out_whatever_happens(form: Form
 
 
 def _check_the_books(ends: list[Mapping[str, Any]]) -> None:
-    [whole] = [line for line in ends if line["end"] == "ended"]
+    [whole] = [line for line in ends if line["end"] == "ended" and line["answers"]]
     assert whole["answers"] >= 4
     assert whole["refusals"] >= 5
     assert whole["used"] > 0

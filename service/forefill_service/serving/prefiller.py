@@ -121,8 +121,8 @@ class Prefiller:
             self._abort(piece)
 
     async def stop(self) -> None:
-        """Abort what is in flight; it is booked when this returns."""
-        if (piece := self._piece) is not None and piece.task is not None:
+        """Abort what is in flight, and what is begun when that has ended; all of it is booked when this returns."""
+        while (piece := self._piece) is not None and piece.task is not None and not piece.task.done():
             self._abort(piece)
             await asyncio.wait({piece.task})
 

@@ -10,7 +10,7 @@ from ..errors import Reason, Refusal
 from ..fleet.backend import Backend
 from ..serving.runner import SessionRunner
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """How often the sessions are looked at."""
 CHECK_SECONDS = 15.0
 """How often the credentials of an open session are checked again: so long a key that was withdrawn goes on."""

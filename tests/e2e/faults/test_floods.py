@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
+from forefill_service.server import BEYOND_BYTES
 
 from tests.support.metrics_page import metrics, seconds_until
 from tests.support.neighbour import neighbour_at
@@ -30,8 +31,9 @@ from tests.support.raw_http2 import (
     message,
     raw_connection,
 )
+from tests.support.served import ended_by
 from tests.support.server_process import ServerProcess, server_process
-from tests.support.wire import Typist, typing_at
+from tests.support.wire import Typist, error_reason, typing_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,7 +44,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FLAGS = ("--engine", "fake", "--open-timeout-seconds", "1", "--silent-client-seconds", "4", "--max-sessions", "1000")
 FLOOD_SECONDS = 2.0
-MOST_BYTES = 4 * 1024 * 1024
 OPEN = pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role="system", content="Be brief.")]))
 KEY = pb.ComposeRequest(event=pb.KeystrokeEvent(seq=1, char_add=pb.CharAdd(text="a")))
 SESSIONS = "forefill_sessions"
@@ -204,26 +205,31 @@ async def test_connections_that_never_finish_their_greeting(server: ServerProces
 # --- at and over the limits
 
 
-@pytest.mark.parametrize("over", [0, 1], ids=["at the limit", "a byte over it"])
-async def test_the_largest_message(server: ServerProcess, over: int) -> None:
-    largest = key_of(MOST_BYTES + over - (len(key_of(MOST_BYTES)) - MOST_BYTES))
-    assert len(largest) == MOST_BYTES + over
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [(0, ""), (1, "MESSAGE_TOO_LARGE"), (BEYOND_BYTES + 1, None)],
+    ids=["at the limit", "a byte over it", "over what gRPC takes in"],
+)
+async def test_the_largest_message(server: ServerProcess, over: int, reason: str | None) -> None:
     async with neighbour_at(server.address), grpc.aio.insecure_channel(server.address) as channel:
         compose: Any = channel.stream_stream(COMPOSE, None, pb.ComposeResponse.FromString)
-        call = compose()
-        await call.write(OPEN.SerializeToString())
-        typist = Typist(call)
-        await typist.read()
-        await call.write(largest)
-        if over:
-            assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        else:
+        typist = Typist(compose())
+        await typist.call.write(OPEN.SerializeToString())
+        most = (await typist.read()).opened.limits.max_message_bytes
+        largest = key_of(most + over - (len(key_of(most)) - most))
+        assert len(largest) == most + over
+        await typist.call.write(largest)
+        if not over:
             assert (await typist.read()).session_error.reason == pb.ERROR_REASON_DRAFT_TOO_LONG
+            return
+        ending = await ended_by(typist)
+        assert ending.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert reason is None or error_reason(ending) == reason
 
 
 async def test_a_message_that_is_small_until_it_is_unpacked(server: ServerProcess, figure: Figure) -> None:
     process, bomb = psutil.Process(server.pid), bytes(40_000_000)
-    async with neighbour_at(server.address) as neighbour, grpc.aio.insecure_channel(server.address) as channel:
+    async with neighbour_at(server.address), grpc.aio.insecure_channel(server.address) as channel:
         before = process.memory_info().rss
         compose: Any = channel.stream_stream(COMPOSE)
         for _ in range(5):
@@ -233,7 +239,6 @@ async def test_a_message_that_is_small_until_it_is_unpacked(server: ServerProces
             assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         grown = (process.memory_info().rss - before) / 2**20
         figure("memory after 5 messages of 40 kB that hold 40 MB", f"{grown:+.0f} MiB")
-        figure("another user's FLUSH meanwhile", neighbour.figure)
         assert grown < 30, "none of them is kept"
 
 

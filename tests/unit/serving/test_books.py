@@ -5,7 +5,7 @@ from itertools import pairwise
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.session.events import End, HandOff, HandOffFinished, Open, Submit
 from forefill_service.session.ledger import Balance
-from forefill_service.session.responses import FlushResult, GenerationStarted, Source
+from forefill_service.session.responses import FlushResult, GenerationFinished, GenerationStarted, Source
 
 from tests.support.counted_world import World, world
 from tests.support.metered_engine import Count
@@ -95,6 +95,23 @@ async def test_what_waits_for_its_permit_over_the_end_of_its_turn_is_not_sent() 
         await stage.does(HandOffFinished((user(TEXT), assistant("so"))))
         await books(made, stage)
         assert [closing.balance.kept for closing in made.closings] == [0, 0]
+        assert sum(closing.balance.warms for closing in made.closings) == len(warms(made, stage))
+
+
+async def test_what_would_follow_on_a_dropped_warm_at_the_end_of_its_turn_is_not_sent() -> None:
+    async with world() as made:
+        stage = await made.opens()
+        made.engine_gate.held = True
+        await stage.does(Submit(TEXT))
+        await made.steps(0, 2)  # the prompt, and a token
+        await made.touches()
+        await made.touches()  # while the first is in the engine
+        [_, touch] = warms(made, stage)
+        await made.steps(0)
+        while not stage.all(GenerationFinished):
+            await made.steps(-1)  # the answer's next one, which is the last to wait
+        assert not touch.read
+        await books(made, stage)
         assert sum(closing.balance.warms for closing in made.closings) == len(warms(made, stage))
 
 

@@ -154,7 +154,7 @@ class Completion:
             return None
         choices[0].count("index", 1)
         part = self._output(choices[0], prompt_ids)
-        if not _brings_something(part):
+        if not (_brings_something(part) or (_says_a_role(choices[0]) and not self._made_tokens)):
             return None
         self._made_tokens += max(len(part.token_ids), 1)
         if self._made_tokens > self._most_tokens + _SPARE_TOKENS:
@@ -220,6 +220,11 @@ def _call_part(call: Fields) -> ToolCallPart:
     function = call.object("function") or _NOTHING
     index = call.count("index", _MOST_CALLS) or 0
     return ToolCallPart(index, call.text("id"), function.text("name"), function.text("arguments"))
+
+
+def _says_a_role(choice: Fields) -> bool:
+    """Whether it is how a chat completion begins: vLLM sends that with the first token."""
+    return bool((choice.object("delta") or _NOTHING).text("role"))
 
 
 def _brings_something(part: Output) -> bool:

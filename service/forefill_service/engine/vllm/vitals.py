@@ -22,7 +22,7 @@ SILENT_SECONDS = 60.0
 MOST_BETWEEN_LOOKS_SECONDS = 2.0
 """Longer pauses between two looks count for as much as this."""
 WORKING_SHARE = 0.05
-"""A process works if it uses more than this share of one CPU; an idle one of vLLM's uses a fiftieth of it."""
+"""A process works if it uses more than this share of one CPU; the threads of an idle one use less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,8 +142,9 @@ def test_repetition_ends_a_whole_answer() -> None:
     assert read(part("a", 5, finish_reason="repetition"), usage(0), DONE) == [Output("a", (5,), 0, "stop")]
 
 
-def test_events_that_bring_nothing_are_no_parts() -> None:
-    assert read(line(choices=[]), line(choices=[{"delta": {"role": "assistant", "content": ""}}]), part("")) == []
+def test_events_that_bring_nothing_are_no_parts_but_for_the_one_that_begins_a_chat_completion() -> None:
+    begins = line(choices=[{"delta": {"role": "assistant", "content": ""}}])
+    assert read(line(choices=[]), part(""), begins, begins, line(usage=None)) == [Output("", (), None)]
 
 
 @pytest.mark.parametrize("code", [True, "429", 99, 10**9, 2.5, None])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from forefill_service.chat.generation import Sampling
 from forefill_service.engine import Priority, Request
+from forefill_service.engine.http import monitor
 from forefill_service.engine.http.vllm_metrics import parse_metrics
 from forefill_service.errors import EngineError, EngineNonsense
 
@@ -131,7 +132,8 @@ def test_a_cache_is_never_more_than_full() -> None:
     assert parse_metrics("vllm:kv_cache_usage_perc 7.5\n").cache_usage == 1.0
 
 
-async def test_watching_goes_on_whatever_the_server_says(server: FakeVllm) -> None:
+async def test_watching_goes_on_whatever_the_server_says(server: FakeVllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "LOOK_SECONDS", 0.01)
     async with remote_engine(server, probe_seconds=0.01) as engine:
         watch = asyncio.create_task(engine.watch())
         server.faults.says = {"/metrics": b"vllm:num_requests_running NaN\n", "/v1/models": b"zyzzyva"}
