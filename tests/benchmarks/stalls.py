@@ -37,7 +37,7 @@ CONTEXT_TOKENS = 8192
 BEAT_SECONDS = 0.001
 FLUSH_EVERY_SECONDS = 0.05
 FLOOD_SECONDS = 5
-SECONDS_TO_GIVE_UP = 120
+SECONDS_TO_GIVE_UP = 60
 LARGEST_OPEN = 262_000
 """A bit less than the largest Open that is taken of a model with this context."""
 DRAFT = 65_536
@@ -54,7 +54,7 @@ async def serve() -> None:
     from forefill_service.engine.packaged_model import packaged_model_path
     from forefill_service.engine.template_variables import variables_of
     from forefill_service.server import running_server
-    from forefill_service.settings import Settings
+    from forefill_service.settings import Flags, Settings
     from transformers import AutoTokenizer
 
     class OnAThread(FakeChatEndpoint):
@@ -80,7 +80,8 @@ async def serve() -> None:
 
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with running_server([engine], Settings(port=0, metrics_port=-1, go_away_seconds=0)) as server:
+    ports = {name: -1 for name in ("metrics_port", "health_port") if name in Flags.model_fields}
+    async with running_server([engine], Settings(port=0, go_away_seconds=0, **ports)) as server:
         beating = asyncio.create_task(beat())
         print(server.address, flush=True)
         while await reader.readline():
