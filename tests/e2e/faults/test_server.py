@@ -108,8 +108,8 @@ async def test_a_drain_under_200_streams_loses_no_answer_and_no_key(figure: Figu
             status, stderr = await first.ended()
             ended = time.monotonic() - struck
             answers, resumed = await work
-            moved = users.opened_after(struck)
             await users.nothing_typed_is_lost()
+            moved = users.opened_after(struck)
             errors = {
                 name: count
                 for name, count in (await metrics(await second.metrics_address())).items()
