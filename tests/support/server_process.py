@@ -76,7 +76,7 @@ async def server_process(*flags: str, **environment: str) -> AsyncIterator[Serve
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "forefill_service", "--port", "0", "--metrics-port", "0", *flags),
-        env={**os.environ, **environment},
+        env={"FOREFILL_HEALTH_PORT": "-1", **os.environ, **environment},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

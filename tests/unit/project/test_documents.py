@@ -20,6 +20,7 @@ DOCUMENTS = (
     "service/OPERATIONS.md",
     "service/THREATS.md",
     "tests/benchmarks/README.md",
+    "tests/benchmarks/greedy_caller.md",
 )
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 NAMED_FILE = re.compile(r"`([\w./-]+\.(?:lock|md|proto|py|sh|toml))`")
