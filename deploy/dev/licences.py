@@ -10,6 +10,7 @@ Each licence must be in `PERMISSIVE`, or the package must have a reason in `CASE
 import argparse
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -174,7 +175,10 @@ def rows_in(document: str) -> dict[str, Row]:
 def installed() -> dict[str, Message]:
     """Return the metadata of every package that this Python has, by its name in the lock."""
     # Typeshed has a protocol of its own for metadata; the object is an email.message.Message.
-    found = ((distribution.metadata["Name"], distribution.metadata) for distribution in metadata.distributions())
+    # Not along sys.path: some packages put others that they bring along there.
+    places = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    installed = metadata.distributions(path=places)
+    found = ((distribution.metadata["Name"], distribution.metadata) for distribution in installed)
     return {normalized(name): said for name, said in found if isinstance(said, Message)}
 
 

@@ -130,8 +130,8 @@ async def soak_in_process(streams: int) -> tuple[Left, Left]:
 def is_well(found: Sequence[After]) -> bool:
     """Whether the process has let go of everything, and its memory has stopped growing after the first part."""
     first, last = found[0], found[-1]
-    grown = last.rss_mib / first.rss_mib - 1
-    return grown <= MOST_GROWTH and last.files <= first.files + 2 and not (last.sessions or last.speculative)
+    most = round(first.rss_mib * (1 + MOST_GROWTH), 1)
+    return last.rss_mib <= most and last.files <= first.files + 2 and not (last.sessions or last.speculative)
 
 
 def _left(server: RunningServer, engine: CountingEngine) -> Left:

@@ -112,7 +112,7 @@ async def a_paste_that_is_edited(address: str, system: str) -> list[Answer]:
 async def never_submitted(address: str, system: str) -> list[Answer]:
     async with typing_at(address, [("system", system)]) as typist:
         await typist.flush()
-        await typist.type(QUESTION * 2)
+        await typist.type(PASTE[:600])
         await typist.flush()
         await typist.end()
     return []

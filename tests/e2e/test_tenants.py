@@ -26,32 +26,32 @@ async def server(embedded_engine: EmbeddedEngine) -> AsyncIterator[RunningServer
         yield server
 
 
-async def cached_at_flush_and_submit(server: RunningServer, tenant: str, system: str, **opening: object) -> list[int]:
-    """Type the text as this tenant; return the computed tokens of its FLUSH, and the cached ones of its answer."""
+async def computed_and_cached(server: RunningServer, tenant: str, system: str, **opening: object) -> list[int]:
+    """Type the text as this tenant; return the tokens that were computed ahead, and those that the answer found."""
     async with grpc.aio.insecure_channel(server.address) as channel:
         typist = Typist(KeystrokeServiceStub(channel).Compose(metadata=grpc.aio.Metadata(("x-tenant", tenant))))
         messages = [pb.ChatMessage(role="system", content=system)]
         await typist.call.write(pb.ComposeRequest(open=pb.Open(messages=messages, sampling=GREEDY, **opening)))  # type: ignore[arg-type]
         await typist.read()
         await typist.type(TEXT)
-        flushed = await typist.flush()
+        await typist.flush()
         answer = await typist.submit()
         await typist.end()
-    return [flushed.computed_tokens, answer.cached_tokens]
+    return [answer.finished.ledger.computed_tokens, answer.cached_tokens]
 
 
 async def test_a_tenant_finds_its_own_blocks_and_nobody_elses(server: RunningServer) -> None:
     system = f"{secrets.token_hex(8)} " + "You translate questions into SQL. " * 20
-    first, cached = await cached_at_flush_and_submit(server, "acme", system)
+    first, cached = await computed_and_cached(server, "acme", system)
     assert first == cached > 64
-    assert await cached_at_flush_and_submit(server, "acme", system) == [0, cached]
-    assert await cached_at_flush_and_submit(server, "bank", system) == [first, cached], "all of it is computed again"
+    assert await computed_and_cached(server, "acme", system) == [0, cached]
+    assert await computed_and_cached(server, "bank", system) == [first, cached], "all of it is computed again"
 
 
 async def test_the_same_secret_of_a_client_finds_nothing_in_another_tenant(server: RunningServer) -> None:
     system = f"{secrets.token_hex(8)} " + "You translate questions into SQL. " * 20
     secret = {"cache_scope": pb.CACHE_SCOPE_SESSION, "cache_secret": b"s" * 16}
-    first, cached = await cached_at_flush_and_submit(server, "acme", system, **secret)
+    first, cached = await computed_and_cached(server, "acme", system, **secret)
     assert first > 0
-    assert await cached_at_flush_and_submit(server, "acme", system, **secret) == [0, cached]
-    assert (await cached_at_flush_and_submit(server, "bank", system, **secret))[0] == first
+    assert await computed_and_cached(server, "acme", system, **secret) == [0, cached]
+    assert (await computed_and_cached(server, "bank", system, **secret))[0] == first

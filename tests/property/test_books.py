@@ -340,7 +340,10 @@ def check_metrics(made: World) -> None:
     balances = [closing.balance for closing in made.closings]
     booked = made.samples("warm_tokens_total")
     assert [booked.get(row, 0) for row in ROWS] == [sum(getattr(one, row) for one in balances) for row in ROWS]
-    assert made.samples("warms_total")[""] == sum(count.is_warm for count in made.engine.counts)
+    warms = [count for count in made.engine.counts if count.is_warm]
+    sent = made.samples("warms_total")
+    assert sum(sent.values()) == len(warms)
+    assert sent.get("computed", 0) == sum(count.answered for count in warms)
     assert made.samples("pregenerations_total")[""] == sum(one.pregenerations for one in balances)
     tokens = made.samples("pregenerated_tokens_total")
     assert tokens.get("adopted", 0) == sum(one.adopted for one in balances)

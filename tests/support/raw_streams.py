@@ -60,6 +60,8 @@ def streamed(channel: grpc.Channel, messages: Sequence[bytes], cancel_before: in
 
 
 def _ended(error: Any, responses: tuple[pb.ComposeResponse, ...], *, cancelled: bool) -> Ended:
+    if cancelled and error.code() is grpc.StatusCode.CANCELLED:  # the server's status may have come after all
+        return Ended(error.code(), responses=responses, cancelled=True)
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     status = rpc_status.from_call(error)
     details = () if status is None else status.details

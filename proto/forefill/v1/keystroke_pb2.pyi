@@ -168,7 +168,9 @@ class _ShedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShedReason
     SHED_REASON_PAYBACK: _ShedReason.ValueType  # 2
     """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
     SHED_REASON_FAILED: _ShedReason.ValueType  # 3
-    """The engine refused the warm, or the text could not be rendered."""
+    """The engine refused the warm, the text could not be rendered, or the prompt leaves no room in the model's context and
+    so could not be submitted either.
+    """
     SHED_REASON_QUOTA: _ShedReason.ValueType  # 4
     """The caller's tokens of this minute are used up."""
 
@@ -182,7 +184,9 @@ SHED_REASON_LOAD: ShedReason.ValueType  # 1
 SHED_REASON_PAYBACK: ShedReason.ValueType  # 2
 """Most tokens warmed for this session or its tenant were not used, so it is warmed less until more of them are."""
 SHED_REASON_FAILED: ShedReason.ValueType  # 3
-"""The engine refused the warm, or the text could not be rendered."""
+"""The engine refused the warm, the text could not be rendered, or the prompt leaves no room in the model's context and
+so could not be submitted either.
+"""
 SHED_REASON_QUOTA: ShedReason.ValueType  # 4
 """The caller's tokens of this minute are used up."""
 Global___ShedReason: _TypeAlias = ShedReason  # noqa: Y015
@@ -707,7 +711,8 @@ class Open(_message.Message):
         """Extra variables for the chat template, as in `chat_template_kwargs` of vLLM's chat endpoint, for example
         {"enable_thinking": false}. As there, one that the template does not read, or whose value is null or "auto", is
         ignored; one that overrides what the server sets, such as `tools` or `documents`, is refused. The field
-        `reasoning_effort` wins over one of that name here. Set by the client; default: none; at most 65,536 bytes.
+        `reasoning_effort` wins over one of that name here. Set by the client; default: none; at most 65,536 bytes, and
+        1,024 keys and values on all levels.
         """
 
     @_builtins.property
@@ -949,7 +954,9 @@ class Sampling(_message.Message):
     """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts that end the answer and are left out of it. Set by the client; at most 16, none empty; default: none."""
+        """Texts that end the answer and are left out of it. Set by the client; at most 16, none empty, each at most 1,024
+        bytes; default: none.
+        """
 
     @_builtins.property
     def stop_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -971,7 +978,9 @@ class Sampling(_message.Message):
 
     @_builtins.property
     def bad_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts that the answer may not contain. Set by the client; at most 1024, none empty; default: none."""
+        """Texts that the answer may not contain. Set by the client; at most 1024, none empty, together at most 65,536 bytes;
+        default: none.
+        """
 
     @_builtins.property
     def choice(self) -> Global___Choice:
@@ -1460,8 +1469,8 @@ class Rewrite(_message.Message):
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
-        """The messages that follow those. Set by the client; all messages together at most as long as one message on the wire
-        (Limits.max_message_bytes), in code points; default: none.
+        """The messages that follow those. Set by the client; all messages together have at most as many code points as Open
+        may have bytes, and each counts for 64 beside its own; default: none.
         """
 
     def __init__(
@@ -1533,7 +1542,7 @@ class HandOffFinished(_message.Message):
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """What the conversation gets: mostly the question and its answer. Set by the client; all messages of the conversation
-        together at most as long as one message on the wire (Limits.max_message_bytes), in code points. Default: none,
+        together are limited as in Rewrite. Default: none,
         nothing came of it; the conversation is as it was before HandOff, and the text of HandOff is the draft again, unless
         another one was begun.
         """
@@ -1750,7 +1759,7 @@ class Limits(_message.Message):
     """Maximum length of prompt and answer together, in tokens: the model's context. Set by the server."""
     max_message_bytes: _builtins.int
     """Maximum size of a message on the wire, in bytes. Set by the server. A larger message ends the stream with
-    RESOURCE_EXHAUSTED.
+    MESSAGE_TOO_LARGE, and so does an Open of more than 16 bytes for each token of the context (by default) and 128 KB.
     """
     def __init__(
         self,

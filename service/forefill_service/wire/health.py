@@ -117,7 +117,7 @@ class Health(health_pb2_grpc.HealthServicer):
         """Return the current status of a name."""
         status = self._vitals.status(request.service)
         if status == pb.HealthCheckResponse.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "health is known of startup, readiness and liveness")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such name; ask for startup, readiness or liveness")
         return pb.HealthCheckResponse(status=status)
 
     async def Watch(self, request: pb.HealthCheckRequest, context: Any) -> None:  # noqa: N802
