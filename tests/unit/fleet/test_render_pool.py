@@ -233,8 +233,10 @@ async def test_a_stop_that_comes_as_the_job_ends_stops_nothing_else(monkeypatch:
 async def test_the_number_of_threads_is_bounded_and_new_jobs_are_refused_beyond_it(stuck: Stuck) -> None:
     async with watched(places=1, most_threads=3) as it:
         jobs = [it.begin(stuck) for _ in range(5)]
+        for _ in range(3):
+            await stuck.have_begun(1)  # a thread that is given up before would never begin
+            await it.ticks(SLOW_TICKS)
         await it.ticks(5 * GIVE_UP_TICKS)
-        await stuck.have_begun(3)
         reasons = [await refused(job) for job in jobs]
         assert reasons == [Reason.TEMPLATE_REFUSED] * 3 + [Reason.TOO_MANY_SESSIONS] * 2
         assert it.pool.threads == 3
