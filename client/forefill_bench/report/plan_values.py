@@ -73,5 +73,5 @@ def max_sessions(typists: int, copies: int) -> int:
 def _planned_for(command: PlanCommand) -> str:
     """Return the use and the engine that were simulated, as comments."""
     flags = dataclasses.asdict(command.use) | dataclasses.asdict(command.replica)
-    told = ", ".join(f"{name} {value:g}" for name, value in flags.items())
+    told = ", ".join(f"{name} {value:.10g}" for name, value in flags.items())
     return textwrap.fill(f"Planned for: {told}.", 118, initial_indent="# ", subsequent_indent="#   ")

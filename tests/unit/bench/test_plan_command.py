@@ -146,7 +146,8 @@ async def test_the_values_say_what_they_were_planned_for(tmp_path: Path, capsys:
     text, _ = await values(tmp_path)
     assert "for 1,000 typists" in text
     assert "target for p95 is 300 ms." in text
-    assert "context_tokens 100" in text.replace("\n#   ", " ")
+    assert "context_tokens 100, " in text.replace("\n#   ", " ")
+    assert "cache_tokens 8000, " in text.replace("\n#   ", " ")
     assert "hold 8,000 tokens" in text
     assert max(map(len, text.splitlines())) <= 120
     assert f"wrote {tmp_path / 'fleet.yaml'}" in capsys.readouterr().out
