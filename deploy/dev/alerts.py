@@ -10,6 +10,8 @@ from typing import Literal
 RUNBOOK = "deploy/kubernetes.md"
 FLEET = "namespace, job"
 TENTH_A_SECOND = 0.1
+TOKENS_A_SECOND = 100
+"""Less than that is no burden for any engine, however much of it is wasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,16 @@ def fleet_rate(metric: str, minutes: int, matchers: str = "") -> str:
     return f"sum by ({FLEET}) (rate({metric}{matchers}[{minutes}m]))"
 
 
-def share(part: str, whole: str, above: float) -> str:
-    """Return an expression for a share above a limit, while there is traffic."""
-    return f"{part} / {whole} > {above} and {whole} > {TENTH_A_SECOND}"
+def share(part: str, whole: str, above: float, least: float = TENTH_A_SECOND) -> str:
+    """Return an expression for a share above a limit, while the whole is more than the least that counts."""
+    return f"{part} / {whole} > {above} and {whole} > {least}"
 
 
 FLUSHES = fleet_rate("forefill_flushes_total", 30)
 SUBMITS = fleet_rate("forefill_events_total", 10, '{kind="submit"}')
 TURNS = fleet_rate("forefill_turns_total", 60)
 WARM_TOKENS = fleet_rate("forefill_warm_tokens_total", 60, '{row!="kept"}')
+WASTED_TOKENS = fleet_rate("forefill_warm_tokens_total", 60, '{row=~"edited_away|evicted|abandoned"}')
 TTFT_COUNT = fleet_rate("forefill_ttft_seconds_count", 15)
 
 FOREFILL = (
@@ -167,7 +170,7 @@ FOREFILL = (
         "ForefillWarmsWasted",
         "warning",
         "1h",
-        share(fleet_rate("forefill_warm_tokens_total", 60, '{row=~"edited_away|evicted|abandoned"}'), WARM_TOKENS, 0.7),
+        share(WASTED_TOKENS, WARM_TOKENS, 0.9, TOKENS_A_SECOND),
         "{{ $value | humanizePercentage }} of the tokens that {{ $labels.job }} warms are wasted.",
         "Most of what is computed ahead is not used by an answer: engine time is spent for little.",
     ),
