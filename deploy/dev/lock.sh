@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generates requirements.lock from pyproject.toml: everything that demo, tests and checks need, with hashes, for every
-# supported Python and processor; and deploy/dev/supply.lock, what make audit and make sbom run. To take newer releases,
-# move exclude-newer in pyproject.toml, then run make lock UPGRADE=1.
+# supported Python and processor; deploy/dev/supply.lock, what make audit and make sbom run; and deploy/dev/kube.lock, what
+# checks the Kubernetes manifests. To take newer releases, move exclude-newer in pyproject.toml, then run make lock UPGRADE=1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/dev/common.sh
@@ -28,3 +28,4 @@ compile() {
 compile requirements.lock pyproject.toml \
     --extra cpu --extra bench --extra graphemes --group model --group torch --group dev
 compile deploy/dev/supply.lock --group pyproject.toml:supply
+compile deploy/dev/kube.lock --group pyproject.toml:kube
