@@ -27,8 +27,8 @@ SERVICES = ("pypi", "osv")
 CANARY = Locked("pyyaml", "5.3")
 """CVE-2020-1747 and CVE-2020-14343."""
 ACCEPTED: dict[str, str] = {
-    "CVE-2024-23342": "ecdsa's signatures can be timed, and no release changes that. Only checkov wants it, which signs "
-    "nothing here. Until checkov drops it.",
+    "CVE-2024-23342": "ecdsa's signatures can be timed, and no release changes that. Only checkov wants it, which "
+    "signs nothing here. Until checkov drops it.",
 }
 """Advisories that do not fail the audit: their ids, and why and until when. For releases that vLLM itself pins."""
 

@@ -1,0 +1,52 @@
+"""What a container's process makes of its environment: forefill's own settings, read by forefill itself."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from forefill_service.cli import parsed
+from forefill_service.settings import Flags, Settings
+from pydantic import FilePath, SecretStr
+from pydantic.fields import FieldInfo
+
+from tests.deploy.manifest import Manifest, Object
+from tests.deploy.rules.arguments import command_line
+
+PREFIX = "FOREFILL_"
+KNOWN = {PREFIX + name.upper(): field for name, field in Flags.model_fields.items()}
+"""Every variable that forefill-server reads."""
+SECRETS = {name for name, field in KNOWN.items() if field.annotation is SecretStr}
+
+
+def is_forefill(container: Object) -> bool:
+    """Return whether a container runs forefill-server."""
+    return command_line(container)[:1] == ["forefill-server"]
+
+
+def forefill_settings(manifest: Manifest, container: Object) -> Settings:
+    """Return the settings that the server would have. Raises ValidationError or SettingsError as it would."""
+    with TemporaryDirectory() as directory:
+        environment = {
+            name: _existing(KNOWN.get(name), value, directory)
+            for name, value in manifest.environment(container).items()
+        }
+        with _only(environment):
+            return parsed(command_line(container)[1:])
+
+
+def _existing(field: FieldInfo | None, value: str, directory: str) -> str:
+    """Return a path that exists for a setting that must name one: the volume that has it is mounted only in a cluster."""
+    if field is None or FilePath not in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        return value
+    path = Path(directory, Path(value).name)
+    path.touch()
+    return str(path)
+
+
+@contextmanager
+def _only(environment: Mapping[str, str]) -> Iterator[None]:
+    with patch.dict(os.environ, environment, clear=True):
+        yield
