@@ -115,9 +115,7 @@ class Workload:
     @property
     def ports(self) -> dict[str, int]:
         """Container ports by name."""
-        return {
-            port.get("name", ""): port["containerPort"] for one in self.containers for port in one.get("ports", [])
-        }
+        return {port.get("name", ""): port["containerPort"] for one in self.containers for port in one.get("ports", [])}
 
     @property
     def serves(self) -> bool:

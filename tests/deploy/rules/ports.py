@@ -112,9 +112,9 @@ def engine_urls_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]
 
 
 def _services_of(manifest: Manifest, host: list[str]) -> list[str]:
-    for workload in manifest.of("StatefulSet"):
-        pods = [f"{workload['metadata']['name']}-{number}" for number in range(int(workload["spec"]["replicas"]))]
-        if host[0] in pods and host[1:2] == [workload["spec"]["serviceName"]]:
+    for workload in manifest.servers:
+        pods = [f"{workload.name}-{number}" for number in range(manifest.min_replicas(workload))]
+        if host[0] in pods and host[1:2] == [workload.spec.get("serviceName")]:
             return host[1:2]
     return host[:1]
 

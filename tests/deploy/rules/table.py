@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 
 from tests.deploy.manifest import Manifest
-from tests.deploy.rules import identity, network, pods, ports, probes, scaling, secrets, selectors, settings_env, stopping
+from tests.deploy.rules import (
+    identity,
+    network,
+    pods,
+    ports,
+    probes,
+    scaling,
+    secrets,
+    selectors,
+    settings_env,
+    stopping,
+)
 
 Rule = Callable[[Manifest], Iterator[str]]
 
