@@ -33,7 +33,7 @@ def title(one: Object) -> str:
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Return whether a LabelSelector, or the plain selector of a Service, picks these labels. An empty one picks all."""
+    """Return whether a LabelSelector, or the plain selector of a Service, picks these labels; an empty one does."""
     if not selector.keys() <= {"matchLabels", "matchExpressions"}:
         selector = {"matchLabels": selector}
     wanted = selector.get("matchLabels") or {}

@@ -52,7 +52,7 @@ GONE = object()
 class Case:
     """One changed value: the rule that minds, the object, the words of the path, and the value.
 
-    `pod` in a path is the spec of a workload's pods, `main` its first container. A path that ends in + appends to a list.
+    `pod` in a path is the spec of a workload's pods, `main` its first container. A path that ends in + appends.
     `GONE` removes the value, and with an empty path the object.
     """
 
@@ -260,7 +260,7 @@ CASES = (
     Case(pods.images_are_pinned, FOREFILL, "main image", "registry.example.com:5000/forefill"),
     Case(pods.images_are_pinned, VLLM, "main image", "vllm/vllm-openai:latest"),
     Case(pods.volumes_are_there_and_used, FOREFILL, "main volumeMounts 0 name", "scratch"),
-    Case(pods.volumes_are_there_and_used, FOREFILL, "main volumeMounts 1 mountPath", "/tmp"),
+    Case(pods.volumes_are_there_and_used, FOREFILL, "main volumeMounts 1 mountPath", "/tmp"),  # noqa: S108
     Case(pods.processes_can_write_where_they_do, FOREFILL, "main env 0 value", "/home/forefill"),
     Case(pods.processes_can_write_where_they_do, ROUTER, "main volumeMounts", []),
     Case(pods.engines_have_shared_memory, VLLM, "pod volumes 2 emptyDir", {}),

@@ -1,4 +1,4 @@
-"""NetworkPolicies: every pod is shut both ways, and open only to those in the table of `tests/deploy/test_network.py`."""
+"""NetworkPolicies: every pod is shut both ways, and who reaches whom all the same."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -86,7 +86,7 @@ def engines_have_shared_memory(manifest: Manifest) -> Iterator[str]:
         if workload.component != "vllm" and not embedded:
             continue
         name = next((one["name"] for one in _mounts(workload.main) if one["mountPath"] == "/dev/shm"), "")  # noqa: S108
-        volume = next((one for one in workload.pod.get("volumes", []) if one["name"] == name), {})
+        volume: Object = next((one for one in workload.pod.get("volumes", []) if one["name"] == name), {})
         if at(volume, "emptyDir.medium") != "Memory" or not at(volume, "emptyDir.sizeLimit"):
             yield f"{workload}: /dev/shm is {volume or 'that of the container'}"
 

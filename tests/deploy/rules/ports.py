@@ -100,7 +100,7 @@ def routes_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
 
 
 def engine_urls_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
-    """URLs of this release: their hosts begin with the name of a Service, or of a pod of a StatefulSet and its Service."""
+    """URLs of this release begin with the name of a Service, or of a pod of a StatefulSet and its Service."""
     for workload in manifest.component("forefill"):
         for url in forefill_settings(manifest, workload.main).remote.urls:
             parts = urlsplit(url)

@@ -38,7 +38,7 @@ def forefill_settings(manifest: Manifest, container: Object) -> Settings:
 
 
 def _existing(field: FieldInfo | None, value: str, directory: str) -> str:
-    """Return a path that exists for a setting that must name one: the volume that has it is mounted only in a cluster."""
+    """Return a path that exists, if a setting must name one: its volume is there only in a cluster."""
     if field is None or FilePath not in (field.annotation, *getattr(field.annotation, "__args__", ())):
         return value
     path = Path(directory, Path(value).name)

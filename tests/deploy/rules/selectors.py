@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.deploy.manifest import Manifest, Object, Workload, at, matches, title
+from tests.deploy.manifest import Manifest, Workload, at, matches, title
 from tests.deploy.rules.arguments import flags_of
 
 

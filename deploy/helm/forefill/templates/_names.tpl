@@ -30,6 +30,14 @@ app.kubernetes.io/part-of: forefill
 helm.sh/chart: {{ printf "%s-%s" $top.Chart.Name $top.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
+{{/* Labels of pods: without the version of the chart, since a new chart alone is no reason to restart them. */}}
+{{- define "forefill.podLabels" -}}
+{{- $top := index . 0 -}}
+{{ include "forefill.selectorLabels" . }}
+app.kubernetes.io/version: {{ $top.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: forefill
+{{- end -}}
+
 {{/* The image of a component: (list IMAGE "default/repository" "default-tag") */}}
 {{- define "forefill.image" -}}
 {{- $image := index . 0 -}}

@@ -73,7 +73,7 @@ capabilities:
 {{/* Constraints that spread pods: (list $ "component" "label of the revision") */}}
 {{- define "forefill.topologySpread" -}}
 {{- $top := index . 0 -}}
-{{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+{{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" -}}
 - maxSkew: 1
   topologyKey: {{ $key }}
   whenUnsatisfiable: ScheduleAnyway
@@ -81,29 +81,16 @@ capabilities:
     matchLabels:
       {{- include "forefill.selectorLabels" (list $top (index $ 1)) | nindent 6 }}
   matchLabelKeys: [{{ index $ 2 }}]
-{{- end }}
+{{ end -}}
 {{- end -}}
 
-{{/* Where pods run, of a component that has these values: (list VALUES) */}}
+{{/* Where the pods of a component with these values run. */}}
 {{- define "forefill.placement" -}}
-{{- with .nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with .runtimeClassName }}
-runtimeClassName: {{ . }}
-{{- end }}
+{{- $placement := dict -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" -}}
+{{- with index $ $key -}}{{- $_ := set $placement $key . -}}{{- end -}}
+{{- end -}}
+{{- with $placement -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 
 {{/* Resources with GPUs: (list RESOURCES GPUS) */}}

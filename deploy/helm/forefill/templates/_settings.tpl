@@ -37,24 +37,24 @@ engine: {{ .Values.engine.kind }}
 {{- with .Values.engine.model }}
 model: {{ . | quote }}
 {{- end }}
-go_away_seconds: {{ .Values.drain.goAwaySeconds }}
-stop_grace_seconds: {{ .Values.drain.stopGraceSeconds }}
+go_away_seconds: {{ int .Values.drain.goAwaySeconds }}
+stop_grace_seconds: {{ int .Values.drain.stopGraceSeconds }}
 {{- if eq .Values.engine.kind "remote" }}
 engine_url: {{ include "forefill.engineUrls" . }}
-engine_wait_seconds: {{ .Values.probes.startupSeconds }}
+engine_wait_seconds: {{ int .Values.probes.startupSeconds }}
 {{- if .Values.router.enabled }}
 router: true
-router_workers: {{ ternary .Values.vllm.keda.minReplicas .Values.vllm.replicas .Values.vllm.keda.enabled }}
+router_workers: {{ ternary .Values.vllm.keda.minReplicas .Values.vllm.replicas .Values.vllm.keda.enabled | int }}
 {{- else if .Values.engine.router.enabled }}
 router: true
-router_workers: {{ .Values.engine.router.workers }}
+router_workers: {{ int .Values.engine.router.workers }}
 {{- end }}
 {{- if and .Values.vllm.enabled (not .Values.router.enabled) (gt (int .Values.vllm.dataParallelSize) 1) }}
-data_parallel_size: {{ .Values.vllm.dataParallelSize }}
+data_parallel_size: {{ int .Values.vllm.dataParallelSize }}
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.engine.kind "embedded") (eq .Values.engine.device "gpu") (gt (int .Values.engine.gpus) 1) }}
-engine_args: {tensor_parallel_size: {{ .Values.engine.gpus }}}
+engine_args: {tensor_parallel_size: {{ int .Values.engine.gpus }}}
 {{- end }}
 {{- if $access.insecure }}
 insecure: true
@@ -98,7 +98,7 @@ tenant_metadata_key: {{ . | quote }}
 {{- end -}}
 
 {{- define "forefill.environment" -}}
-{{- range $flag, $value := include "forefill.settings" . | fromYaml }}
+{{- range $flag, $value := include "forefill.settings" . | fromYaml -}}
 FOREFILL_{{ upper $flag }}: {{ include "forefill.envValue" $value | quote }}
-{{- end }}
+{{ end -}}
 {{- end -}}
