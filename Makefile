@@ -86,6 +86,12 @@ errors: ## write the table of all error reasons into service/OPERATIONS.md
 	@$(setup)
 	@$(python) deploy/dev/error_reasons.py --write
 
+.PHONY: dashboards
+dashboards: ## write the Grafana dashboard and the alert rules of the chart, and the table in service/METRICS.md
+	@$(setup)
+	@$(python) deploy/dev/metrics_page.py --write
+	@$(python) -m deploy.dev.dashboards --write
+
 .PHONY: api
 api: ## write the reference of the Python client, client/API.md, from its docstrings
 	@$(setup)

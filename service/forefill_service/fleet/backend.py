@@ -102,6 +102,7 @@ class Backend:
         for engine in engines:
             replicas += _replicas(engine, settings, metrics, clock, ready=ready)
         metrics.watch(replicas)
+        metrics.limited(settings.sessions.max_open)
         return cls(
             replicas=Replicas(
                 replicas,

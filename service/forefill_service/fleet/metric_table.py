@@ -90,6 +90,7 @@ _WAIT_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 STREAMS = Metric("streams", "Open streams, those included that have not sent Open yet.", kind="gauge")
 SESSIONS = Metric("sessions", "Open sessions.", kind="gauge")
+MAX_SESSIONS = Metric("max_sessions", "Most sessions open at once; more are refused.", kind="gauge")
 STREAM_ENDS = Metric(
     "stream_ends",
     "Streams that have ended, by how: with END (ended), with their client or its connection gone or frozen "
@@ -193,7 +194,7 @@ INERT = Metric(
 )
 
 TABLE = (
-    *(STREAMS, SESSIONS, STREAM_ENDS, EVENTS, ERRORS),
+    *(STREAMS, SESSIONS, MAX_SESSIONS, STREAM_ENDS, EVENTS, ERRORS),
     *(FLUSHES, SHEDS, WARMS, WARM_TOKENS),
     *(PREGENERATIONS, PREGENERATED_TOKENS, PREGENERATION_OUTCOMES, PREGENERATION_ENGINE_SECONDS),
     *(GENERATIONS, TTFT, GENERATIONS_LOST, ANSWER_ENGINE_SECONDS, HAND_OFFS, TURNS),

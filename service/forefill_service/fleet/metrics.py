@@ -26,6 +26,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self._streams = table.STREAMS.gauge(registry)
         self._sessions = table.SESSIONS.gauge(registry)
+        self._max_sessions = table.MAX_SESSIONS.gauge(registry)
         self._stream_ends = table.STREAM_ENDS.counter(registry)
         events = table.EVENTS.counter(registry)
         self._events = {kind: events.labels(label) for kind, label in table.EVENTS_BY_KIND.items()}
@@ -69,6 +70,10 @@ class Metrics:
                 self._engine_state.labels(replica.name, state).set_function(partial(_is_in, replica, state))
             for outcome in table.GENERATIONS_LOST.labels["outcome"]:
                 self._lost.labels(replica.name, outcome)
+
+    def limited(self, max_sessions: int) -> None:
+        """Report how many sessions may be open at once."""
+        self._max_sessions.set(max_sessions)
 
     def watch_death(self, died: Callable[[], bool]) -> None:
         """Report whether the engine has died whenever the metrics are read."""

@@ -33,6 +33,12 @@ def test_sessions_are_counted_in_and_out() -> None:
     assert value(metrics, "sessions") == 1
 
 
+def test_the_limit_of_sessions_is_reported_beside_them() -> None:
+    metrics = Metrics()
+    Backend.of([FakeEngine(name="one")], Settings(max_sessions=7), metrics, unused)
+    assert value(metrics, "max_sessions") == 7
+
+
 def test_flushes_are_counted_by_what_became_of_them() -> None:
     metrics = Metrics()
     for outcome in FlushOutcome:
