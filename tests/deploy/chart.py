@@ -16,6 +16,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "gpu": (str(CHART / "variants/gpu.yaml"), str(_VALUES / "secured.yaml")),
     "stack": (str(CHART / "variants/stack.yaml"), str(_VALUES / "secured.yaml")),
     "servers": (str(CHART / "variants/stack.yaml"), str(_VALUES / "secured.yaml"), str(_VALUES / "servers.yaml")),
+    "offline": (str(CHART / "variants/stack.yaml"), str(_VALUES / "secured.yaml"), str(_VALUES / "offline.yaml")),
     "mesh": (str(CHART / "variants/remote.yaml"), str(_VALUES / "mesh.yaml")),
     "everything": (str(CHART / "variants/stack.yaml"), str(_VALUES / "secured.yaml"), str(_VALUES / "everything.yaml")),
     "scaled": (str(CHART / "variants/cpu.yaml"), str(_VALUES / "secured.yaml"), str(_VALUES / "scaled.yaml")),

@@ -43,7 +43,7 @@ EMBEDDED = ("gpu", "Deployment chat-forefill")
 ACCOUNT = ("stack", "ServiceAccount chat-forefill")
 ROLE = ("stack", "Role chat-forefill-router")
 BINDING = ("stack", "RoleBinding chat-forefill-router")
-DENY_ALL = ("stack", "NetworkPolicy chat-forefill-deny-all")
+POLICY = ("stack", "NetworkPolicy chat-forefill")
 
 GONE = object()
 
@@ -83,10 +83,10 @@ CASES = (
     Case(ports.processes_listen_on_the_container_ports, CONFIG, "data FOREFILL_METRICS_PORT", "-1"),
     Case(ports.processes_listen_on_the_container_ports, VLLM, "main args +", "--port=8001"),
     Case(ports.processes_listen_on_the_container_ports, ROUTER, "main ports 1 containerPort", 29001),
-    Case(ports.monitors_scrape_a_port_that_exists, POD_MONITOR, "spec podMetricsEndpoints 0 port", "prometheus"),
-    Case(ports.monitors_scrape_a_port_that_exists, SERVICE_MONITOR, "spec endpoints 0 port", "prometheus"),
+    Case(ports.monitors_scrape_each_server_once, POD_MONITOR, "spec podMetricsEndpoints 0 port", "prometheus"),
+    Case(ports.monitors_scrape_each_server_once, SERVICE_MONITOR, "spec endpoints 0 port", "prometheus"),
     Case(
-        ports.monitors_scrape_a_port_that_exists,
+        ports.monitors_scrape_each_server_once,
         SERVICE_MONITOR,
         "spec selector matchLabels app.kubernetes.io/component",
         "web",
@@ -278,7 +278,7 @@ CASES = (
     Case(identity.roles_are_bound_to_the_router_alone, BINDING, "subjects 0 name", "chat-forefill"),
     Case(identity.roles_are_bound_to_the_router_alone, BINDING, "", GONE),
     # network
-    Case(network.pods_are_shut_both_ways, DENY_ALL, "spec policyTypes", ["Ingress"]),
+    Case(network.pods_are_shut_both_ways, POLICY, "spec policyTypes", ["Ingress"]),
 )
 
 

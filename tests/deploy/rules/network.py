@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any
+from itertools import product
 
 from tests.deploy.manifest import NAMESPACE, Manifest, Object, at, matches
+
+
+_KV_EVENTS = 5557
+"""vLLM's usual port for events of its cache, which carry what users type."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Endpoint:
     namespace: str = NAMESPACE
     address: str = "10.1.2.3"
     ports: Mapping[str, int] = field(default_factory=dict)
+    udp: Mapping[str, int] = field(default_factory=dict)
     is_pod: bool = True
 
     @property
@@ -43,54 +48,49 @@ def endpoints_of(manifest: Manifest) -> list[Endpoint]:
     ]
 
 
-def reachable(
-    manifest: Manifest, others: Iterable[Endpoint], ports: Mapping[str, Iterable[int]]
-) -> set[tuple[str, str, str]]:
-    """Return who reaches whom at which port: (source, destination, name or number of the port).
+def reachable(manifest: Manifest, others: Iterable[Endpoint]) -> set[tuple[str, str, str]]:
+    """Return who reaches whom at which port: (source, destination, port by its name). Others among themselves are not.
 
-    `ports` are those that outsiders have, by the name of the endpoint. Ports of pods are those of their containers, and
-    one more that no container names, which nobody should reach.
+    Pods of the release have one port more than their containers name, `unnamed`, which nobody should reach.
     """
     ours, outside = endpoints_of(manifest), list(others)
-    everybody = [*ours, *outside]
     found = set()
-    for source in everybody:
-        for destination in everybody:
-            if source.name == destination.name or (source in outside and destination in outside):
-                continue
-            tried = {**destination.ports} | {str(port): port for port in ports.get(destination.name, ())}
-            if destination in ours:
-                tried["other"] = 5557  # vLLM's KV events, for one
-            for name, port in tried.items():
-                if allowed(manifest, source, destination, port):
-                    found.add((source.name, destination.name, name))
+    for source, destination in product([*ours, *outside], repeat=2):
+        if source in outside and destination in outside:
+            continue
+        tcp = {**destination.ports} | ({"unnamed": _KV_EVENTS} if destination in ours else {})
+        ports = [(name, port, "TCP") for name, port in tcp.items()]
+        ports += [(name, port, "UDP") for name, port in destination.udp.items()]
+        found |= {
+            (source.name, destination.name, name)
+            for name, port, protocol in ports
+            if allowed(manifest, source, destination, port, protocol)
+        }
     return found
 
 
-def allowed(manifest: Manifest, source: Endpoint, destination: Endpoint, port: int) -> bool:
-    """Return whether the policies of the release let a TCP connection through, at both of its ends."""
-    policies = manifest.of("NetworkPolicy")
-    return _passes(policies, "Egress", source, destination, port, destination) and _passes(
-        policies, "Ingress", destination, source, port, destination
-    )
+def allowed(manifest: Manifest, source: Endpoint, destination: Endpoint, port: int, protocol: str = "TCP") -> bool:
+    """Return whether the policies of the release let a connection through, at both of its ends."""
+
+    def passes(direction: str, end: Endpoint, peer: Endpoint) -> bool:
+        picking = [spec for spec in _policies(manifest, direction) if _picks(spec, end)]
+        rules = [rule for spec in picking for rule in spec.get(direction.lower()) or []]
+        key = "to" if direction == "Egress" else "from"
+        return not picking or any(
+            _has_peer(rule.get(key), peer) and _has_port(rule.get("ports"), port, protocol, destination)
+            for rule in rules
+        )
+
+    return passes("Egress", source, destination) and passes("Ingress", destination, source)
 
 
-def _passes(
-    policies: list[Object], direction: str, end: Endpoint, peer: Endpoint, port: int, destination: Endpoint
-) -> bool:
-    picking = [
-        policy["spec"]
-        for policy in policies
-        if end.is_pod
-        and end.namespace == NAMESPACE
-        and direction in policy["spec"]["policyTypes"]
-        and matches(policy["spec"]["podSelector"], end.labels)
-    ]
-    rules = [rule for spec in picking for rule in spec.get(direction.lower()) or []]
-    key = "to" if direction == "Egress" else "from"
-    return not picking or any(
-        _has_peer(rule.get(key), peer) and _has_port(rule.get("ports"), port, destination) for rule in rules
-    )
+def _policies(manifest: Manifest, direction: str) -> list[Object]:
+    specs = [policy["spec"] for policy in manifest.of("NetworkPolicy")]
+    return [spec for spec in specs if direction in spec["policyTypes"]]
+
+
+def _picks(spec: Object, end: Endpoint) -> bool:
+    return end.is_pod and end.namespace == NAMESPACE and matches(spec["podSelector"], end.labels)
 
 
 def _has_peer(peers: list[Object] | None, other: Endpoint) -> bool:
@@ -113,12 +113,12 @@ def _is_peer(peer: Object, other: Endpoint) -> bool:
     return matches(peer.get("podSelector") or {}, other.labels)
 
 
-def _has_port(ports: list[Any] | None, port: int, destination: Endpoint) -> bool:
-    return not ports or any(_is_port(one, port, destination) for one in ports)
+def _has_port(ports: list[Object] | None, port: int, protocol: str, destination: Endpoint) -> bool:
+    return not ports or any(_is_port(one, port, protocol, destination) for one in ports)
 
 
-def _is_port(rule: Object, port: int, destination: Endpoint) -> bool:
-    if rule.get("protocol", "TCP") != "TCP":
+def _is_port(rule: Object, port: int, protocol: str, destination: Endpoint) -> bool:
+    if rule.get("protocol", "TCP") != protocol:
         return False
     wanted = rule.get("port")
     if wanted is None:

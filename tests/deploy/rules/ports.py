@@ -74,19 +74,27 @@ def _listened(manifest: Manifest, workload: Workload, container: Object) -> dict
     return None
 
 
-def monitors_scrape_a_port_that_exists(manifest: Manifest) -> Iterator[str]:
-    for monitor in manifest.of("ServiceMonitor"):
-        picked = [one for one in manifest.of("Service") if _has(one, monitor["spec"]["selector"])]
-        for endpoint in monitor["spec"]["endpoints"]:
-            for service in picked:
-                if endpoint["port"] not in {port.get("name") for port in service["spec"]["ports"]}:
-                    yield f"{title(monitor)}: {title(service)} has no port {endpoint['port']}"
-        if not picked:
-            yield f"{title(monitor)} picks no Service"
-    for monitor in manifest.of("PodMonitor"):
+def monitors_scrape_each_server_once(manifest: Manifest) -> Iterator[str]:
+    """If there are monitors, each server is scraped by one of them, at a port that it has."""
+    monitors = manifest.of("ServiceMonitor", "PodMonitor")
+    scraped = [str(workload) for monitor in monitors for workload in _scraped(manifest, monitor)]
+    for workload in manifest.servers:
+        if monitors and scraped.count(str(workload)) != 1:
+            yield f"{workload} is scraped {scraped.count(str(workload))} times"
+
+
+def _scraped(manifest: Manifest, monitor: Object) -> Iterator[Workload]:
+    selector = monitor["spec"]["selector"]
+    if monitor["kind"] == "PodMonitor":
         for endpoint in monitor["spec"]["podMetricsEndpoints"]:
-            for workload in manifest.picked_by(monitor["spec"]["selector"]):
-                yield from _missing(title(monitor), endpoint["port"], workload)
+            yield from (one for one in manifest.picked_by(selector) if endpoint["port"] in one.ports)
+        return
+    for service in manifest.of("Service"):
+        if matches(selector, at(service, "metadata.labels", {})):
+            names = {port.get("name") for port in service["spec"]["ports"]}
+            for endpoint in monitor["spec"]["endpoints"]:
+                if endpoint["port"] in names:
+                    yield from manifest.picked_by(service["spec"]["selector"])
 
 
 def routes_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:

@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (
     ports.probes_use_a_port_of_their_container,
     ports.policies_open_ports_that_pods_have,
     ports.processes_listen_on_the_container_ports,
-    ports.monitors_scrape_a_port_that_exists,
+    ports.monitors_scrape_each_server_once,
     ports.routes_lead_to_a_port_of_a_service,
     ports.engine_urls_lead_to_a_port_of_a_service,
     selectors.workloads_pick_their_own_pods_alone,
