@@ -43,7 +43,6 @@ EMBEDDED = ("gpu", "Deployment chat-forefill")
 ACCOUNT = ("stack", "ServiceAccount chat-forefill")
 ROLE = ("stack", "Role chat-forefill-router")
 BINDING = ("stack", "RoleBinding chat-forefill-router")
-POLICY = ("stack", "NetworkPolicy chat-forefill")
 
 GONE = object()
 

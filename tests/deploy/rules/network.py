@@ -7,7 +7,6 @@ from itertools import product
 
 from tests.deploy.manifest import NAMESPACE, Manifest, Object, at, matches
 
-
 _KV_EVENTS = 5557
 """vLLM's usual port for events of its cache, which carry what users type."""
 

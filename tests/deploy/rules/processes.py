@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -28,13 +29,14 @@ def is_forefill(container: Object) -> bool:
 
 def forefill_settings(manifest: Manifest, container: Object) -> Settings:
     """Return the settings that the server would have. Raises ValidationError or SettingsError as it would."""
+    return _settings(frozenset(manifest.environment(container).items()), tuple(command_line(container)[1:]))
+
+
+@cache
+def _settings(environment: frozenset[tuple[str, str]], arguments: tuple[str, ...]) -> Settings:
     with TemporaryDirectory() as directory:
-        environment = {
-            name: _existing(KNOWN.get(name), value, directory)
-            for name, value in manifest.environment(container).items()
-        }
-        with _only(environment):
-            return parsed(command_line(container)[1:])
+        with _only({name: _existing(KNOWN.get(name), value, directory) for name, value in environment}):
+            return parsed(list(arguments))
 
 
 def _existing(field: FieldInfo | None, value: str, directory: str) -> str:
