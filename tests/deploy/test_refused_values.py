@@ -14,7 +14,7 @@ CASES = (
     (REMOTE, ["image.pullPolicy=Sometimes"], "image/pullPolicy"),
     # one engine
     (REMOTE, ["vllm.enabled=true", "vllm.model=m"], "engine.urls and vllm.enabled exclude each other"),
-    (REMOTE, ["engine.urls=null"], "engine.urls is missing"),
+    (REMOTE, ["engine.urls={}"], "engine.urls is missing"),
     (REMOTE, ["engine.kind=embedded", "engine.model=m"], "engine.urls needs engine.kind remote"),
     (REMOTE, ["engine.kind=mlx"], "engine/kind"),
     (STACK, ["engine.kind=embedded", "engine.model=m"], "vllm.enabled needs engine.kind remote"),
@@ -22,7 +22,7 @@ CASES = (
     (CPU, ["engine.device=tpu"], "engine/device"),
     (CPU, ["engine.device=gpu", "engine.gpus=0"], "engine/gpus"),
     (STACK, ["vllm.model="], "vllm.model is missing"),
-    (STACK, ["vllm.gpus=3", "vllm.dataParallelSize=2"], "vllm.gpus must be a multiple of vllm.dataParallelSize"),
+    (STACK, ["vllm.gpus=3", "vllm.dataParallelSize=2", "router.enabled=false"], "vllm.gpus must be a multiple of vllm.dataParallelSize"),
     (REMOTE, ["engine.urls[0]=vllm:8000"], "engine/urls/0"),
     (REMOTE, ["engine.urls[0]=http://user:secret@vllm:8000"], "engine/urls/0"),
     # a router needs servers
@@ -34,7 +34,7 @@ CASES = (
     (REMOTE, ["access.cacheSaltSecret.secretName="], "access.cacheSaltSecret.secretName is missing"),
     (REMOTE, ["access.insecure=true", "access.tls.secretName=", "access.tls.clientCa=true"], "access.tls.clientCa needs"),
     (REMOTE, ["access.jwt.keys=https://issuer/keys"], "access.jwt.keys needs access.jwt.issuer"),
-    (REMOTE, ["access.jwt.keys=http://issuer/keys", "access.jwt.issuer=i", "access.jwt.audience=a"], "access/jwt/keys"),
+    (REMOTE, ["access.jwt.keys=http://issuer/keys", "access.jwt.issuer=i", "access.jwt.audience=a"], "access.jwt.keys takes an https"),
     (REMOTE, ["access.callers.secretName=", "access.tls.clientCa=true", "access.tenantMetadataKey=t"], "believes a proxy"),
     (REMOTE, ["access.tenantMetadataKey=Tenant"], "access/tenantMetadataKey"),
     (REMOTE, ["access.certManager.enabled=true"], "access.certManager.issuerRef.name is missing"),
@@ -49,7 +49,7 @@ CASES = (
     (REMOTE, ["settings.port=80"], "port"),
     (REMOTE, ["settings.openai_port=8001"], "settings.openai_port needs engine.kind embedded"),
     (CPU, ["settings.openai_port=8001"], "settings.openai_port needs access.insecure"),
-    (REMOTE, ["extraEnv[0].name=FOREFILL_PORT", "extraEnv[0].value=1"], "extraEnv: set FOREFILL_PORT as settings.port"),
+    (REMOTE, ["extraEnv[0].name=FOREFILL_PORT", "extraEnv[0].value=x"], "extraEnv: set FOREFILL_PORT as settings.port"),
     # how many
     (REMOTE, ["replicaCount=0"], "replicaCount"),
     (STACK, ["vllm.replicas=0"], "vllm/replicas"),
