@@ -1,8 +1,10 @@
 """What the tests of manifests share: each variant, rendered once."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.deploy.chart import VARIANTS, manifest_of
+from tests.deploy.chart import VARIANTS, manifest_of, rendered
 from tests.deploy.manifest import Manifest
 
 
@@ -16,3 +18,12 @@ def variant(request: pytest.FixtureRequest) -> str:
 def manifest(variant: str) -> Manifest:
     """Each variant in turn."""
     return manifest_of(variant)
+
+
+@pytest.fixture(scope="session")
+def rendered_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a file for each variant, and nothing else."""
+    directory = tmp_path_factory.mktemp("rendered")
+    for name in VARIANTS:
+        (directory / f"{name}.yaml").write_text(rendered(name), encoding="utf-8")
+    return directory

@@ -1,8 +1,6 @@
 """What a container's process makes of its environment: forefill's own settings, read by forefill itself."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +33,8 @@ def forefill_settings(manifest: Manifest, container: Object) -> Settings:
 @cache
 def _settings(environment: frozenset[tuple[str, str]], arguments: tuple[str, ...]) -> Settings:
     with TemporaryDirectory() as directory:
-        with _only({name: _existing(KNOWN.get(name), value, directory) for name, value in environment}):
+        there = {name: _existing(KNOWN.get(name), value, directory) for name, value in environment}
+        with patch.dict(os.environ, there, clear=True):
             return parsed(list(arguments))
 
 
@@ -46,9 +45,3 @@ def _existing(field: FieldInfo | None, value: str, directory: str) -> str:
     path = Path(directory, Path(value).name)
     path.touch()
     return str(path)
-
-
-@contextmanager
-def _only(environment: Mapping[str, str]) -> Iterator[None]:
-    with patch.dict(os.environ, environment, clear=True):
-        yield
