@@ -8,6 +8,7 @@ import pytest
 from tests.deploy.chart import manifest_of
 from tests.deploy.manifest import Manifest, title
 from tests.deploy.rules import (
+    engines,
     identity,
     network,
     pods,
@@ -25,6 +26,8 @@ from tests.deploy.rules.table import RULES, Rule
 FOREFILL = ("stack", "Deployment chat-forefill")
 SERVICE = ("stack", "Service chat-forefill")
 VLLM = ("stack", "StatefulSet chat-forefill-vllm")
+CLAIM = ("everything", "PersistentVolumeClaim chat-forefill-models")
+TRAFFIC = ("everything", "BackendTrafficPolicy chat-forefill")
 POLICY = ("stack", "NetworkPolicy chat-forefill")
 CONFIG = ("stack", "ConfigMap chat-forefill")
 ROUTER = ("stack", "Deployment chat-forefill-router")
@@ -105,6 +108,8 @@ CASES = (
         '["http://chat-forefill-vllm-7.chat-forefill-vllm.chat.svc:8000"]',
     ),
     Case(ports.engine_urls_lead_to_a_port_of_a_service, SERVERS_VLLM, "spec serviceName", "chat-forefill"),
+    Case(ports.routes_let_streams_last, TRAFFIC, "spec timeout http requestTimeout", "15s"),
+    Case(ports.routes_let_streams_last, TRAFFIC, "spec targetRefs 0 name", "other"),
     # selectors
     Case(
         selectors.workloads_pick_their_own_pods_alone,
@@ -184,6 +189,23 @@ CASES = (
     Case(settings_env.servers_listen_outside_of_their_pod, CONFIG, "data FOREFILL_HOST", "localhost"),
     Case(settings_env.variables_are_set_once, FOREFILL, "main env +", {"name": "HOME", "value": "/"}),
     Case(settings_env.configured_objects_exist, FOREFILL, "main envFrom 0 configMapRef name", "chat"),
+    # engines
+    Case(engines.engine_programs_know_their_arguments, VLLM, "main args +", "--enable-prefix-cache"),
+    Case(engines.engine_programs_know_their_arguments, ROUTER, "main args 0", "--hosts=0.0.0.0"),
+    Case(engines.vllm_serves_what_forefill_needs, VLLM, "main args +", "--scheduling-policy=fcfs"),
+    Case(engines.vllm_serves_what_forefill_needs, VLLM, "main args +", "--no-enable-prefix-caching"),
+    Case(engines.vllm_serves_what_forefill_needs, VLLM, "main args +", '--kv-events-config={"publisher": "zmq"}'),
+    Case(engines.routers_keep_sessions_and_find_out_soon, ROUTER, "main args 4", "--policy=round_robin"),
+    Case(engines.routers_keep_sessions_and_find_out_soon, ROUTER, "main args 5", "--health-check-interval-secs=60"),
+    Case(engines.routers_keep_sessions_and_find_out_soon, ROUTER, "main args 7", "--retry-max-retries=5"),
+    Case(engines.engines_use_the_gpus_that_they_get, VLLM, "main args +", "--tensor-parallel-size=2"),
+    Case(engines.engines_use_the_gpus_that_they_get, EMBEDDED, "main resources limits nvidia.com/gpu", 2),
+    Case(engines.forefill_knows_its_router, CONFIG, "data FOREFILL_ROUTER", GONE),
+    Case(engines.forefill_knows_its_router, CONFIG, "data FOREFILL_ROUTER_WORKERS", "3"),
+    Case(engines.forefill_waits_for_its_engines, CONFIG, "data FOREFILL_ENGINE_WAIT_SECONDS", "60"),
+    Case(engines.forefill_waits_for_its_engines, CONFIG, "data FOREFILL_ENGINE_WAIT_SECONDS", "86400"),
+    Case(engines.pods_that_cannot_reach_the_hub_stay_offline, POLICY, "spec egress", []),
+    Case(engines.claims_can_be_mounted_by_all_who_do, CLAIM, "spec accessModes", ["ReadWriteOnce"]),
     # stopping
     Case(stopping.pods_wait_until_services_forget_them, VLLM, "main lifecycle", GONE),
     Case(stopping.graces_add_up, FOREFILL, "pod terminationGracePeriodSeconds", 38),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from itertools import product
 
-from tests.deploy.manifest import NAMESPACE, Manifest, Object, at, matches
+from tests.deploy.manifest import NAMESPACE, Manifest, Object, Workload, at, matches
 
 _KV_EVENTS = 5557
 """vLLM's usual port for events of its cache, which carry what users type."""
@@ -40,11 +40,9 @@ def pods_are_shut_both_ways(manifest: Manifest) -> Iterator[str]:
                 yield f"{workload}: {direction} is open to everybody"
 
 
-def endpoints_of(manifest: Manifest) -> list[Endpoint]:
-    """Return the pods of the release by component; the pod of `helm test` is `test`."""
-    return [
-        Endpoint(one.component if one.serves else "test", one.labels, ports=one.ports) for one in manifest.workloads
-    ]
+def endpoint_of(workload: Workload) -> Endpoint:
+    """Return the pods of a workload by their component; the pod of `helm test` is `test`."""
+    return Endpoint(workload.component if workload.serves else "test", workload.labels, ports=workload.ports)
 
 
 def reachable(manifest: Manifest, others: Iterable[Endpoint]) -> set[tuple[str, str, str]]:
@@ -52,7 +50,7 @@ def reachable(manifest: Manifest, others: Iterable[Endpoint]) -> set[tuple[str, 
 
     Pods of the release have one port more than their containers name, `unnamed`, which nobody should reach.
     """
-    ours, outside = endpoints_of(manifest), list(others)
+    ours, outside = [endpoint_of(one) for one in manifest.workloads], list(others)
     found = set()
     for source, destination in product([*ours, *outside], repeat=2):
         if source in outside and destination in outside:

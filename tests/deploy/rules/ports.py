@@ -107,6 +107,23 @@ def routes_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
                 yield f"{title(route)}: there is no Service {backend['name']} with port {backend['port']}"
 
 
+def routes_let_streams_last(manifest: Manifest) -> Iterator[str]:
+    """A session is one request: a policy of Envoy Gateway lifts its limits on streams, and sends none again."""
+    for policy in manifest.of("BackendTrafficPolicy"):
+        for path, wanted in (
+            ("timeout.http.requestTimeout", "0s"),
+            ("timeout.http.streamIdleTimeout", "0s"),
+            ("timeout.http.maxStreamDuration", "0s"),
+            ("loadBalancer.type", "ConsistentHash"),
+            ("retry.numRetries", 0),
+        ):
+            if at(policy["spec"], path) != wanted:
+                yield f"{title(policy)}: {path} is {at(policy['spec'], path)}"
+        for target in policy["spec"]["targetRefs"]:
+            if manifest.named(target["kind"], target["name"]) is None:
+                yield f"{title(policy)}: there is no {target['kind']} {target['name']}"
+
+
 def engine_urls_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
     """URLs of this release begin with the name of a Service, or of a pod of a StatefulSet and its Service."""
     for workload in manifest.component("forefill"):

@@ -45,15 +45,15 @@ def probes_ask_for_what_the_process_knows(manifest: Manifest) -> Iterator[str]:
 def startup_waits_until_a_model_is_loaded(manifest: Manifest) -> Iterator[str]:
     for workload in manifest.servers:
         probe = workload.main.get("startupProbe", {})
-        if workload.component != "router" and _patience(probe) < LEAST_LOADING_SECONDS:
-            yield f"{workload} is restarted after {_patience(probe)} s of loading its model"
+        if workload.component != "router" and patience(probe) < LEAST_LOADING_SECONDS:
+            yield f"{workload} is restarted after {patience(probe)} s of loading its model"
 
 
 def rollouts_wait_longer_than_startup(manifest: Manifest) -> Iterator[str]:
     """A rollout is not called failed while a pod still loads its model."""
     for workload in manifest.servers:
         deadline = int(workload.spec.get("progressDeadlineSeconds", 600))
-        startup = _patience(workload.main.get("startupProbe", {}))
+        startup = patience(workload.main.get("startupProbe", {}))
         if workload.kind == "Deployment" and deadline <= startup:
             yield f"{workload}: progressDeadlineSeconds {deadline} is not more than the startup of {startup} s"
 
@@ -61,14 +61,14 @@ def rollouts_wait_longer_than_startup(manifest: Manifest) -> Iterator[str]:
 def liveness_forgives_a_busy_process(manifest: Manifest) -> Iterator[str]:
     for workload in manifest.servers:
         probe = workload.main.get("livenessProbe", {})
-        if _patience(probe) < LEAST_HANG_SECONDS or int(probe.get("timeoutSeconds", 1)) < 2:
-            yield f"{workload} is restarted after {_patience(probe)} s, with {probe.get('timeoutSeconds', 1)} s a probe"
+        if patience(probe) < LEAST_HANG_SECONDS or int(probe.get("timeoutSeconds", 1)) < 2:
+            yield f"{workload} is restarted after {patience(probe)} s, with {probe.get('timeoutSeconds', 1)} s a probe"
 
 
 def _asked(probe: Object) -> str:
     return "tcp" if "tcpSocket" in probe else str(at(probe, "httpGet.path"))
 
 
-def _patience(probe: Object) -> int:
+def patience(probe: Object) -> int:
     """Return for how many seconds a probe may fail."""
     return int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tests.deploy.manifest import Manifest
 from tests.deploy.rules import (
+    engines,
     identity,
     network,
     pods,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     ports.processes_listen_on_the_container_ports,
     ports.monitors_scrape_each_server_once,
     ports.routes_lead_to_a_port_of_a_service,
+    ports.routes_let_streams_last,
     ports.engine_urls_lead_to_a_port_of_a_service,
     selectors.workloads_pick_their_own_pods_alone,
     selectors.selectors_name_nothing_that_a_release_changes,
@@ -43,6 +45,14 @@ RULES: tuple[Rule, ...] = (
     settings_env.servers_listen_outside_of_their_pod,
     settings_env.variables_are_set_once,
     settings_env.configured_objects_exist,
+    engines.engine_programs_know_their_arguments,
+    engines.vllm_serves_what_forefill_needs,
+    engines.routers_keep_sessions_and_find_out_soon,
+    engines.engines_use_the_gpus_that_they_get,
+    engines.forefill_knows_its_router,
+    engines.forefill_waits_for_its_engines,
+    engines.pods_that_cannot_reach_the_hub_stay_offline,
+    engines.claims_can_be_mounted_by_all_who_do,
     stopping.pods_wait_until_services_forget_them,
     stopping.graces_add_up,
     stopping.rollouts_lose_nothing,
