@@ -29,9 +29,9 @@ def values_of(variant: str) -> list[str]:
     return [argument for file in VARIANTS[variant] for argument in ("--values", file)]
 
 
-def template(*arguments: str) -> tuple[int, str]:
+def template(*arguments: str, release: str = RELEASE) -> tuple[int, str]:
     """Return the exit status of `helm template`, and what it printed: the manifest, or why there is none."""
-    done = run("helm", "template", RELEASE, CHART, "--namespace", NAMESPACE, *arguments)
+    done = run("helm", "template", release, CHART, "--namespace", NAMESPACE, *arguments)
     return done.returncode, done.stderr if done.returncode else done.stdout
 
 

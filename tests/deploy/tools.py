@@ -8,12 +8,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 _PROGRAMS = ROOT / "build" / "kube-tools" / "bin"
-_MADE = ROOT / "build" / "kube-tools" / "stamp"
+MADE = ROOT / "build" / "kube-tools" / "stamp"
 
 
 def require() -> None:
     """Skip the test if the tools are missing; with CI=true, fail."""
-    if _MADE.exists():
+    if MADE.exists():
         return
     if os.environ.get("CI") == "true":
         pytest.fail("build/kube-tools is missing: run make kube-tools")

@@ -1,6 +1,6 @@
 """Engines: vLLM and its router get the flags that forefill needs, and forefill knows what is there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr
 from functools import cache
 from io import StringIO
@@ -140,7 +140,7 @@ def _parsed(program: str, arguments: tuple[str, ...]) -> Any:
 
 
 @cache
-def _parser_of(program: str) -> Callable[[list[str]], Any]:
+def _parser_of(program: str) -> Any:
     if program == "vllm":
         from vllm.entrypoints.launchers.cli_args import make_arg_parser
         from vllm.utils.argparse_utils import FlexibleArgumentParser
