@@ -5,6 +5,7 @@ import dataclasses
 import json
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -19,6 +20,7 @@ from .plan_options import PlanCommand
 from .report import meta
 from .report.plan_plots import write_plots
 from .report.plan_table import LEGEND, alone_table, fleet_table, replica_table
+from .report.plan_values import values_text
 from .sim.outcome import SimulatedOutcome
 from .sim.scenario import SIMULATED_ARMS
 from .sim.simulate import busy_gap_ms, simulate
@@ -54,7 +56,17 @@ async def run(command: PlanCommand) -> int:
     if command.plot_prefix is not None and plan.fleets:
         for file in write_plots(plan.fleets, command.target_ms, command.plot_prefix):
             write_result(f"wrote {file}\n")
+    if command.values_file is not None:
+        _write_values(command, plan, command.values_file)
     return 0
+
+
+def _write_values(command: PlanCommand, plan: Plan, file: Path) -> None:
+    """Write the values of the one fleet that was planned; raises ForefillError if no fleet is enough."""
+    if not plan.fleets:
+        raise ForefillError("no values were written: no fleet is fast enough for one typist")
+    file.write_text(values_text(command, plan.fleets[0]), encoding="utf-8")
+    write_result(f"wrote {file}\n")
 
 
 def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event) -> Plan:
@@ -92,7 +104,9 @@ def make_plan(command: PlanCommand, terminal: Terminal, stopped: threading.Event
 def _check(command: PlanCommand) -> None:
     """Raise now what would otherwise fail after a minute."""
     replica, use = command.replica, command.use
-    for path in (command.json_file, command.plot_prefix):
+    if command.values_file is not None and len(command.typists) != 1:
+        raise ForefillError("--values describes one fleet: give one number with --typists")
+    for path in (command.json_file, command.plot_prefix, command.values_file):
         if path is not None:
             path.parent.stat()
     typing = fmean(session.script[-1].at_ms for session in use.window(1, len(SAMPLE_QUERIES), 1).sessions) / 1000

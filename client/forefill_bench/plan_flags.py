@@ -27,6 +27,7 @@ examples:
       --attention-ms 0.002 --request-ms 0.05 --read-ms 0.05 --overhead-ms 1 --cache-tokens 400000 --block-size 16 \\
       --max-batched-tokens 2048
   forefill plan --json plan.json --plot plan
+  forefill plan --typists 500 --values fleet.yaml               values for the chart, deploy/helm/forefill
 """
 _DEFAULTS = PlanCommand()
 
@@ -45,6 +46,8 @@ def add_plan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add = parser.add_argument
     add("--json", type=Path, metavar="FILE", dest="json_file", help="write estimate, simulations and fleets to FILE")
     add("--plot", type=Path, metavar="PREFIX", dest="plot_prefix", help="draw PREFIX.png and PREFIX.svg")
+    text = "write the fleet as values for the Helm chart to FILE; needs one number of --typists"
+    add("--values", type=Path, metavar="FILE", dest="values_file", help=text)
     parser.set_defaults(start=_start)
 
 

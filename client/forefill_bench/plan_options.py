@@ -26,9 +26,11 @@ class PlanCommand:
     copies: int = 2
     json_file: Path | None = None
     plot_prefix: Path | None = None
+    #: Where values for the Helm chart go; then there is one number of typists.
+    values_file: Path | None = None
 
     @property
     def flags(self) -> dict[str, Any]:
         """What was asked for, without files."""
-        left_out = {"json_file", "plot_prefix", "seed"}
+        left_out = {"json_file", "plot_prefix", "values_file", "seed"}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}

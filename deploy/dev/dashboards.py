@@ -137,7 +137,7 @@ def alerts() -> str:
     """Return the rules as Prometheus reads them."""
     groups = [{"name": name, "rules": [_rule(alert) for alert in group]} for name, group in GROUPS.items()]
     head = "# make dashboards writes this file, from deploy/dev/alerts.py.\n"
-    return head + yaml.safe_dump({"groups": groups}, sort_keys=False, width=120)
+    return head + str(yaml.safe_dump({"groups": groups}, sort_keys=False, width=120))
 
 
 def _rule(alert: Alert) -> dict[str, Any]:

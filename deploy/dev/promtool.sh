@@ -7,8 +7,9 @@ cd "$(dirname "$0")/../.."
 
 tool=build/promtool/usr/bin/promtool
 if [ ! -x $tool ]; then
-    command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
-        die "promtool comes from a Debian package here; install Prometheus's promtool and put it on PATH instead"
+    for needed in apt-get dpkg; do
+        command -v $needed >/dev/null || die "no $needed to get promtool with: put Prometheus's promtool on PATH instead"
+    done
     mkdir -p build/promtool
     (cd build/promtool && apt-get download prometheus >/dev/null 2>log) || die "no package: $(tail -1 build/promtool/log)"
     dpkg -x build/promtool/prometheus_*.deb build/promtool

@@ -1,18 +1,22 @@
 """The whole command: flags in; tables, a result file and a figure out."""
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from forefill_bench.plan_command import Stopped, make_plan, run
 from forefill_bench.plan_flags import EXAMPLES
 from forefill_bench.plan_options import PlanCommand
+from forefill_bench.report.plan_values import max_sessions
 from forefill_bench.sim.scenario import ReplicaSpec, Use
 from forefill_client import ForefillError
 from forefill_client.cli import main
 from forefill_client.terminal import Terminal
+from forefill_service.settings import Settings
 
 QUICK: dict[str, Any] = {
     "typists": (10, 1000),
@@ -108,3 +112,76 @@ def test_help_has_examples_and_says_how_to_get_the_engines_figures(capsys: pytes
     helped = capsys.readouterr().out
     assert EXAMPLES in helped
     assert "give your own" in helped
+
+
+# --- values for the chart
+
+
+ONE_FLEET = {"typists": (1000,)}
+REPLICA_OF_THE_VALUES = dataclasses.replace(QUICK["replica"], block_size=16, max_batched_tokens=256, max_sequences=9)
+CHART_VALUES = Path(__file__).parents[3] / "deploy" / "helm" / "forefill" / "values.yaml"
+
+
+async def values(tmp_path: Path, **options: Any) -> tuple[str, Any]:
+    """Plan one fleet; return the text of the values, and what Helm reads in it."""
+    file = tmp_path / "fleet.yaml"
+    assert await plan(values_file=file, **ONE_FLEET | options) == 0
+    text = file.read_text()
+    return text, yaml.safe_load(text)
+
+
+async def test_the_values_are_those_of_the_fleet_that_was_planned(tmp_path: Path) -> None:
+    json_file = tmp_path / "plan.json"
+    text, told = await values(tmp_path, json_file=json_file, replica=REPLICA_OF_THE_VALUES)
+    [fleet] = json.loads(json_file.read_text())["fleets"]
+    assert told["vllm"]["replicas"] == fleet["replicas"]
+    assert told["vllm"]["blockSize"] == 16
+    assert told["vllm"]["extraArgs"] == ["--max-num-batched-tokens=256", "--max-num-seqs=9"]
+    assert told["replicaCount"] == 2
+    assert told["router"] == {"enabled": False}
+    assert f"set vllm.replicas to {fleet['hashed']}." in text
+
+
+async def test_the_values_say_what_they_were_planned_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, _ = await values(tmp_path)
+    assert "for 1,000 typists" in text
+    assert "target for p95 is 300 ms." in text
+    assert "context_tokens 100, " in text.replace("\n#   ", " ")
+    assert "cache_tokens 8000, " in text.replace("\n#   ", " ")
+    assert "hold 8,000 tokens" in text
+    assert max(map(len, text.splitlines())) <= 120
+    assert f"wrote {tmp_path / 'fleet.yaml'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typists", "copies", "sessions"), [(1000, 2, 1250), (1000, 5, 313), (1000, 1, 1250), (1, 2, 2)]
+)
+def test_the_other_copies_have_room_for_the_sessions_of_one_that_is_away(
+    typists: int, copies: int, sessions: int
+) -> None:
+    assert max_sessions(typists, copies) == sessions
+
+
+async def test_the_settings_among_the_values_are_settings_of_the_service(tmp_path: Path) -> None:
+    _, told = await values(tmp_path)
+    Settings(**told["settings"])
+
+
+@pytest.mark.skipif(not CHART_VALUES.exists(), reason="there is no chart beside it")
+async def test_the_values_are_values_of_the_chart(tmp_path: Path) -> None:
+    _, told = await values(tmp_path)
+    chart = yaml.safe_load(CHART_VALUES.read_text())
+    assert told.keys() <= chart.keys()
+    for name in ("vllm", "router"):
+        assert told[name].keys() <= chart[name].keys()
+
+
+async def test_values_of_several_fleets_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ForefillError, match="give one number with --typists"):
+        await plan(values_file=tmp_path / "fleet.yaml")
+
+
+async def test_without_a_fleet_that_is_fast_enough_no_values_are_written(tmp_path: Path) -> None:
+    with pytest.raises(ForefillError, match="no values were written"):
+        await values(tmp_path, target_ms=1.0)
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ DOCUMENTS = (
     "SECURITY.md",
     "client/examples/README.md",
     "deploy/access.md",
+    "deploy/kubernetes.md",
     "deploy/vllm-servers.md",
     "deploy/chat-completions.md",
     "deploy/licences.md",
