@@ -8,6 +8,7 @@ import pytest
 from tests.deploy.chart import manifest_of
 from tests.deploy.manifest import Manifest, title
 from tests.deploy.rules import (
+    certificates,
     engines,
     identity,
     network,
@@ -28,6 +29,9 @@ SERVICE = ("stack", "Service chat-forefill")
 VLLM = ("stack", "StatefulSet chat-forefill-vllm")
 CLAIM = ("everything", "PersistentVolumeClaim chat-forefill-models")
 TRAFFIC = ("everything", "BackendTrafficPolicy chat-forefill")
+CERTIFICATE = ("everything", "Certificate chat-forefill")
+TEST = ("stack", "Pod chat-forefill-test")
+TLS = ("everything", "BackendTLSPolicy chat-forefill")
 POLICY = ("stack", "NetworkPolicy chat-forefill")
 CONFIG = ("stack", "ConfigMap chat-forefill")
 ROUTER = ("stack", "Deployment chat-forefill-router")
@@ -108,6 +112,7 @@ CASES = (
         '["http://chat-forefill-vllm-7.chat-forefill-vllm.chat.svc:8000"]',
     ),
     Case(ports.engine_urls_lead_to_a_port_of_a_service, SERVERS_VLLM, "spec serviceName", "chat-forefill"),
+    Case(ports.tests_type_at_a_port_of_a_service, TEST, "spec containers 0 env 3 value", "chat-forefill.chat.svc:80"),
     Case(ports.routes_let_streams_last, TRAFFIC, "spec timeout http requestTimeout", "15s"),
     Case(ports.routes_let_streams_last, TRAFFIC, "spec targetRefs 0 name", "other"),
     # selectors
@@ -188,6 +193,8 @@ CASES = (
     Case(settings_env.servers_listen_outside_of_their_pod, CONFIG, "data FOREFILL_HEALTH_HOST", "127.0.0.1"),
     Case(settings_env.servers_listen_outside_of_their_pod, CONFIG, "data FOREFILL_HOST", "localhost"),
     Case(settings_env.variables_are_set_once, FOREFILL, "main env +", {"name": "HOME", "value": "/"}),
+    Case(settings_env.files_in_settings_are_mounted, CONFIG, "data FOREFILL_CALLERS", "/etc/callers.toml"),
+    Case(settings_env.files_in_settings_are_mounted, FOREFILL, "main volumeMounts", []),
     Case(settings_env.configured_objects_exist, FOREFILL, "main envFrom 0 configMapRef name", "chat"),
     # engines
     Case(engines.engine_programs_know_their_arguments, VLLM, "main args +", "--enable-prefix-cache"),
@@ -298,6 +305,11 @@ CASES = (
     Case(identity.roles_permit_a_look_at_pods, ROLE, "kind", "ClusterRole"),
     Case(identity.roles_are_bound_to_the_router_alone, BINDING, "subjects 0 name", "chat-forefill"),
     Case(identity.roles_are_bound_to_the_router_alone, BINDING, "", GONE),
+    # certificates
+    Case(certificates.certificates_are_read_by_the_server, CERTIFICATE, "spec secretName", "other"),
+    Case(certificates.certificates_name_all_services, CERTIFICATE, "spec dnsNames", ["chat-forefill.chat.svc"]),
+    Case(certificates.gateways_check_a_name_that_the_certificate_has, TLS, "spec validation hostname", "chat"),
+    Case(certificates.gateways_check_a_name_that_the_certificate_has, TLS, "spec targetRefs 0 name", "chat"),
     # network
     Case(network.pods_are_shut_both_ways, POLICY, "spec policyTypes", ["Ingress"]),
 )

@@ -107,6 +107,15 @@ def routes_lead_to_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
                 yield f"{title(route)}: there is no Service {backend['name']} with port {backend['port']}"
 
 
+def tests_type_at_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
+    """The pod of `helm test` reaches forefill as clients do: by the name of its Service."""
+    for workload in manifest.workloads:
+        if workload.kind == "Pod":
+            name, _, port = manifest.environment(workload.main).get("TARGET", "").partition(":")
+            if int(port or 0) not in _service_ports(manifest, name.split(".")[0]):
+                yield f"{workload}: no Service serves {name}:{port}"
+
+
 def routes_let_streams_last(manifest: Manifest) -> Iterator[str]:
     """A session is one request: a policy of Envoy Gateway lifts its limits on streams, and sends none again."""
     for policy in manifest.of("BackendTrafficPolicy"):

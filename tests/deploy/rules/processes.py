@@ -4,6 +4,7 @@ import os
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 from unittest.mock import patch
 
 from forefill_service.cli import parsed
@@ -17,6 +18,7 @@ from tests.deploy.rules.arguments import command_line
 PREFIX = "FOREFILL_"
 KNOWN = {PREFIX + name.upper(): field for name, field in Flags.model_fields.items()}
 """Every variable that forefill-server reads."""
+PATHS = {name for name, field in KNOWN.items() if {Path, FilePath} & {field.annotation, *get_args(field.annotation)}}
 SECRETS = {name for name, field in KNOWN.items() if field.annotation is SecretStr}
 
 
@@ -40,7 +42,7 @@ def _settings(environment: frozenset[tuple[str, str]], arguments: tuple[str, ...
 
 def _existing(field: FieldInfo | None, value: str, directory: str) -> str:
     """Return a path that exists, if a setting must name one: its volume is there only in a cluster."""
-    if field is None or FilePath not in (field.annotation, *getattr(field.annotation, "__args__", ())):
+    if field is None or FilePath not in (field.annotation, *get_args(field.annotation)):
         return value
     path = Path(directory, Path(value).name)
     path.touch()

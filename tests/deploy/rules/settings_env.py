@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from tests.deploy.manifest import Manifest, Object, Workload
-from tests.deploy.rules.processes import KNOWN, PREFIX, forefill_settings, is_forefill
+from tests.deploy.rules.processes import KNOWN, PATHS, PREFIX, forefill_settings, is_forefill
 
 
 def variables_are_settings_of_forefill(manifest: Manifest) -> Iterator[str]:
@@ -43,6 +43,15 @@ def variables_are_set_once(manifest: Manifest) -> Iterator[str]:
             names = [one["name"] for one in container.get("env", [])]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield f"{workload}: {name} is set twice"
+
+
+def files_in_settings_are_mounted(manifest: Manifest) -> Iterator[str]:
+    """A setting that names a file names one in a volume."""
+    for workload, container in _servers(manifest):
+        mounts = [mount["mountPath"] for mount in container.get("volumeMounts", [])]
+        for name, value in manifest.environment(container).items():
+            if name in PATHS and not any(value.startswith(f"{mount}/") for mount in mounts):
+                yield f"{workload}: {name} is {value}, which no volume has"
 
 
 def configured_objects_exist(manifest: Manifest) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tests.deploy.manifest import Manifest
 from tests.deploy.rules import (
+    certificates,
     engines,
     identity,
     network,
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     ports.processes_listen_on_the_container_ports,
     ports.monitors_scrape_each_server_once,
     ports.routes_lead_to_a_port_of_a_service,
+    ports.tests_type_at_a_port_of_a_service,
     ports.routes_let_streams_last,
     ports.engine_urls_lead_to_a_port_of_a_service,
     selectors.workloads_pick_their_own_pods_alone,
@@ -44,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     settings_env.forefill_accepts_its_settings,
     settings_env.servers_listen_outside_of_their_pod,
     settings_env.variables_are_set_once,
+    settings_env.files_in_settings_are_mounted,
     settings_env.configured_objects_exist,
     engines.engine_programs_know_their_arguments,
     engines.vllm_serves_what_forefill_needs,
@@ -82,5 +85,8 @@ RULES: tuple[Rule, ...] = (
     identity.pods_have_an_account_of_the_release,
     identity.roles_permit_a_look_at_pods,
     identity.roles_are_bound_to_the_router_alone,
+    certificates.certificates_are_read_by_the_server,
+    certificates.certificates_name_all_services,
+    certificates.gateways_check_a_name_that_the_certificate_has,
     network.pods_are_shut_both_ways,
 )
