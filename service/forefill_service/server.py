@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -237,6 +238,12 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
     return next(event for event in events if event.is_set())
 
 
+def _half_of_the_files() -> int:
+    """Return how many connections leave files for health, metrics and the engines."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**31 - 1 if files == resource.RLIM_INFINITY else min(files // 2, 2**31 - 1)
+
+
 def _grpc_server(
     servicer: KeystrokeServicer, healthy: Health, gate: Gate, settings: Settings
 ) -> tuple[grpc.aio.Server, int]:
@@ -254,6 +261,7 @@ def _grpc_server(
             # Connections that say nothing, and those that have no stream.
             ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
             ("grpc.max_connection_idle_ms", IDLE_CONNECTION_SECONDS * 1000),
+            ("grpc.max_allowed_incoming_connections", settings.server.max_connections or _half_of_the_files()),
             # A bit more than we take: gRPC refuses what is beyond without a reason, so we do it.
             ("grpc.max_receive_message_length", settings.server.max_message_bytes + BEYOND_BYTES),
             ("grpc.so_reuseport", 0),

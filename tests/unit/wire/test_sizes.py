@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
+from forefill_client import AsyncClient, InvalidRequest
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import Reason, Refusal
@@ -150,6 +151,22 @@ async def test_an_event_over_the_limit_ends_the_stream_with_its_reason(wire: Wir
     await wire.open()
     await wire.write(typed(most + BEYOND_BYTES))
     assert await wire.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE")
+
+
+async def test_what_is_larger_by_64_kb_and_more_is_not_taken_in_and_the_sdk_still_says_so(
+    server: RunningServer, bystander: Wire
+) -> None:
+    most = Settings().server.max_message_bytes
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        compose: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
+        call = compose()
+        await call.write(bytes(most + BEYOND_BYTES + 1))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    async with AsyncClient.connect(server.address) as client:
+        with pytest.raises(InvalidRequest, match="send less") as refused:
+            async with client.session([("system", "x" * (most + BEYOND_BYTES))]):
+                pass
+        assert refused.value.reason == "MESSAGE_TOO_LARGE"
 
 
 async def test_a_text_over_the_limit_of_drafts_is_refused_alone_however_long(wire: Wire) -> None:
