@@ -48,8 +48,7 @@ async def test_whether_sessions_share_blocks_is_the_operators_choice_unless_the_
     async with served(settings=changed(SETTINGS, cache_scope=scope)) as server:
         found = []
         for said in (None, None, pb.CACHE_SCOPE_SHARED, pb.CACHE_SCOPE_SHARED, pb.CACHE_SCOPE_SESSION):
-            asked = {} if said is None else {"cache_scope": said}
-            async with typing_at(server.address, [SYSTEM], warm_mode=pb.WARM_MODE_OFF, **asked) as typist:
+            async with typing_at(server.address, [SYSTEM], warm_mode=pb.WARM_MODE_OFF, cache_scope=said) as typist:
                 found.append((await typist.submit(TEXT)).cached_tokens > 0)
         assert found == [False, shares, shares, True, False]
 

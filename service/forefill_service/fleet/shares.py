@@ -14,6 +14,9 @@ from .turns import Turns
 
 OPENED_AT_ONCE = 4
 """So many sessions of a caller are on the way from Open to Opened; more wait, in the order in which they came."""
+REFUSALS_PER_SECOND = 50
+LONGEST_REFUSAL_SECONDS = 1.0
+"""So soon a caller is told that it has its share, however often it asks: who asks again at once is told later."""
 FORGET_ABOVE = 1024
 """Callers without a session are remembered, for their rates, up to so many."""
 
@@ -30,6 +33,7 @@ class Share:
     opens: Bucket | None = None
     tokens: Bucket | None = None
     events: Bucket | None = None
+    refusals: Bucket | None = None
     turns: Turns | None = None
     sessions: int = 0
 
@@ -38,6 +42,16 @@ class Share:
         """Whether it is as if the caller had never come."""
         buckets = (self.opens, self.tokens, self.events)
         return not self.sessions and all(bucket is None or bucket.full for bucket in buckets)
+
+    @property
+    def refusal_seconds(self) -> float:
+        """How long it has to wait for its next refusal, which is counted."""
+        if self.refusals is None:
+            return 0.0
+        seconds = self.refusals.debt_seconds
+        if seconds < LONGEST_REFUSAL_SECONDS:
+            self.refusals.take()
+        return min(seconds, LONGEST_REFUSAL_SECONDS)
 
     @property
     def quota_seconds(self) -> float:
@@ -106,6 +120,7 @@ class Shares:
             opens=Bucket(limits.opens_per_second, self.sessions_per_caller, clock),
             tokens=Bucket(per_minute / 60, per_minute, clock) if per_minute else None,
             events=Bucket(events, events, clock),
+            refusals=Bucket(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND, clock),
             turns=Turns(),
         )
 

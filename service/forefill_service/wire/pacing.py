@@ -21,7 +21,7 @@ from ..session.events import HandOff, KeystrokeEvent, Respond, Rewrite, Submit
 
 BURST_SECONDS = 10
 """So many seconds' worth of a session's events are read at once."""
-COSTLY = 20
+COSTLY = 100
 
 
 async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) -> AsyncIterator[Event]:

@@ -149,14 +149,19 @@ class KeystrokeServicer:
             except grpc.aio.BaseError:  # as in `_read`
                 raise Refusal(Reason.ABORTED) from None
 
-        with self._backend.shares.session(caller):
-            async with its_turn:
-                await its_turn.enter_async_context(share.opening)
-                self._check_room()
-                runner = SessionRunner(self._backend, opening, send, caller, stream)
-                del opening  # it may be long, and the session keeps what it needs
-                with self.open_sessions.holding(runner, caller, credentials):
-                    await runner.run(events)
+        async with AsyncExitStack() as place, its_turn:
+            try:
+                place.enter_context(self._backend.shares.session(caller))
+            except Refusal:
+                del opening, events  # they may be long
+                await self._backend.sleep(share.refusal_seconds)
+                raise
+            await its_turn.enter_async_context(share.opening)
+            self._check_room()
+            runner = SessionRunner(self._backend, opening, send, caller, stream)
+            del opening  # it may be long, and the session keeps what it needs
+            with self.open_sessions.holding(runner, caller, credentials):
+                await runner.run(events)
 
     def _check_room(self) -> None:
         if self._stopping:

@@ -28,7 +28,7 @@ class Passes:
 
 
 async def begun(turns: Turns, passes: Passes, names: str) -> list[tuple[str, int]]:
-    """Have things begin in turn, all at once; return their names in the order in which they begin, and in which pass."""
+    """Have things begin in turn; return their names in the order in which they begin, each with its pass."""
     order: list[tuple[str, int]] = []
 
     async def one(name: str) -> None:

@@ -47,7 +47,7 @@ async def test_a_caller_that_opens_many_at_once_has_a_few_on_the_way_and_others_
             async with typing_with(channel, KEY):
                 pass
 
-        usual, server.engine.check = server.engine.check, check  # type: ignore[method-assign]
+        usual, server.engine.check = server.engine.check, check  # type: ignore[method-assign,assignment]
         opened = [asyncio.create_task(opens()) for _ in range(3 * OPENED_AT_ONCE)]
         await until(lambda: asked == OPENED_AT_ONCE)
         await asyncio.sleep(0.05)

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from forefill_service.access.caller import ANYBODY, Caller
 from forefill_service.fleet.shares import Shares
-from forefill_service.session.events import Cancel, CharAdd, Flush, HandOff, KeystrokeEvent, Open, Respond, Rewrite, Submit
+from forefill_service.session.events import (
+    Cancel,
+    CharAdd,
+    Flush,
+    HandOff,
+    KeystrokeEvent,
+    Open,
+    Respond,
+    Rewrite,
+    Submit,
+)
 from forefill_service.settings import Settings
 from forefill_service.wire.pacing import BURST_SECONDS, COSTLY, paced
 
@@ -37,7 +47,8 @@ class World:
                 yield KeystrokeEvent(seq, kind)
 
         backend: Any = self
-        return [event.kind async for event in paced(events(), self.shares.share(caller), backend)]
+        taken: list[Any] = [event async for event in paced(events(), self.shares.share(caller), backend)]
+        return [event.kind for event in taken]
 
 
 async def test_a_session_has_its_rate_after_ten_seconds_worth_at_once() -> None:

@@ -5,7 +5,7 @@ import resource
 from contextlib import AsyncExitStack
 
 import pytest
-from forefill_service import server
+from forefill_service.listeners import compose_port
 
 from tests.support.raw_http2 import RawConnection, raw_connection
 from tests.support.served import SETTINGS, TEXT, Served, changed, served, until
@@ -47,4 +47,4 @@ def test_by_default_half_of_the_files_are_left_for_the_rest(
     files: int, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    assert server._half_of_the_files() == connections
+    assert compose_port._half_of_the_files() == connections
