@@ -97,7 +97,7 @@ class AsyncClient:
         sampling: Sampling | None = None,
         draft: str = "",
         warm_mode: WarmMode = WarmMode.AUTO,
-        cache_scope: CacheScope = CacheScope.SHARED,
+        cache_scope: CacheScope = CacheScope.DEFAULT,
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",
@@ -121,7 +121,7 @@ class AsyncClient:
             sampling: How answers are sampled; default: the model's own defaults.
             draft: Text that is already in the user's box.
             warm_mode: WarmMode.OFF answers as plain vLLM would.
-            cache_scope: CacheScope.SESSION shares cached blocks with no other session.
+            cache_scope: Which sessions share cached blocks with this one; CacheScope.SESSION: none.
             cache_secret: 16 to 64 random bytes that tie CacheScope.SESSION to their holder: a later session that brings
                 them, after a broken stream or tomorrow, finds what this one has cached.
             session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: made by the

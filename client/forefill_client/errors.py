@@ -258,6 +258,8 @@ _CODES: dict[grpc.StatusCode, tuple[type[ForefillError], str]] = {
     grpc.StatusCode.CANCELLED: (Aborted, "the stream was cancelled: open a new session"),
     grpc.StatusCode.UNIMPLEMENTED: (ProtocolError, "the server at this address is not forefill: check the address"),
 }
+_TOO_LARGE = "SERVER: Received message larger than max"
+"""What gRPC says when the server does not even take a message in, and so cannot name its reason."""
 
 
 def reason_name(value: int) -> str:
@@ -296,5 +298,8 @@ def _from_status(code: grpc.StatusCode, details: str, metadata: Mapping[str, str
         return InternalError(details or "the server has a defect: open a new session", error_id=error_id)
     if reason:
         return REASONS.get(reason, _UNKNOWN).error(details or f"the server ended the stream: {reason}", reason=reason)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in details:
+        advice = "the message is far larger than the server accepts: send less"
+        return InvalidRequest(f"{advice} ({details})", reason="MESSAGE_TOO_LARGE")
     cls, advice = _CODES.get(code, (ForefillError, f"the server ended the stream with {code.name}"))
     return cls(f"{advice} ({details})" if details else advice)

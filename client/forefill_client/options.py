@@ -116,8 +116,11 @@ class PregenerationMode(Enum):
 class CacheScope(Enum):
     """Which sessions share the cached blocks that a session computes."""
 
+    DEFAULT = pb.CACHE_SCOPE_UNSPECIFIED
+    """Those that the server's operator has chosen: `SHARED`, unless `--cache-scope` says otherwise."""
     SHARED = pb.CACHE_SCOPE_SHARED
-    """All sessions of the server."""
+    """All sessions of the same tenant. Counts and times of a session tell whether the text of another begins like its
+    own."""
     SESSION = pb.CACHE_SCOPE_SESSION
     """This session alone, or those that bring the same `cache_secret`."""
 

@@ -87,7 +87,7 @@ class Client:
         sampling: Sampling | None = None,
         draft: str = "",
         warm_mode: WarmMode = WarmMode.AUTO,
-        cache_scope: CacheScope = CacheScope.SHARED,
+        cache_scope: CacheScope = CacheScope.DEFAULT,
         cache_secret: bytes = b"",
         session_key: str = "",
         resume_token: str = "",

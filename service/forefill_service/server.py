@@ -9,36 +9,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2_grpc
 
-from .access.certificate import ServerCertificate
 from .access.gate import Gate
 from .engine import Engine
 from .errors import trace_without_message
 from .fleet.backend import Backend, Sleep
+from .fleet.interpreter import shorten_pauses
 from .fleet.metrics import Metrics
 from .fleet.render_pool import RenderPool
 from .fleet.supervisor import EngineSupervisor
 from .fleet.trace_export import traces_to
 from .fleet.traces import Traces
 from .listeners.address import ListenError, address_of
+from .listeners.compose_port import compose_server
 from .listeners.health_port import health_port
 from .listeners.metrics_port import metrics_port
 from .listeners.openai_api import OpenAiApi, openai_api
 from .logs import report_failures_of_the_loop, unify
 from .settings import Settings
 from .wire.health import Health, Vitals
-from .wire.reflection import Reflection
 from .wire.servicer import SERVICE_NAME, KeystrokeServicer
 
 __all__ = ["ListenError", "RunningServer", "running_server", "serve"]
 
 log = logging.getLogger(__name__)
 
-PING_SECONDS = 10
-HANDSHAKE_SECONDS = 10
-IDLE_CONNECTION_SECONDS = 300
-BEYOND_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 1.0
 """How long a stream that is ended has to be told why."""
 
@@ -111,7 +106,7 @@ async def _compose_api(
     supervisor, healthy = EngineSupervisor(backend, vitals.report, servicer.engine_died), Health(vitals)
     async with health_port(vitals, settings) as health_address, metrics_port(metrics.registry, settings) as scraped_at:
         await supervisor.prepare()
-        server, port = _grpc_server(servicer, healthy, gate, settings)
+        server, port = compose_server(servicer, healthy, gate, settings)
         await server.start()
         vitals.report(backend.replicas.up)
         async with _in_background(
@@ -144,6 +139,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
     try:
         unify()  # libraries that engines use have set up logs of their own
         async with running_server(engines, settings, hurry=hurry) as server:
+            shorten_pauses()
             unify()  # and so have those of the OpenAI API
             print(f"forefill-server listening on {server.address}", flush=True)  # noqa: T201 - for its parent process
             if server.metrics_address:
@@ -235,40 +231,3 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
     """Wait until one of these, which stay set, is set, and return it; of several, the one named first."""
     await _within(None, *events)
     return next(event for event in events if event.is_set())
-
-
-def _grpc_server(
-    servicer: KeystrokeServicer, healthy: Health, gate: Gate, settings: Settings
-) -> tuple[grpc.aio.Server, int]:
-    silent_ms = round(settings.server.silent_client_seconds * 1000)
-    server = grpc.aio.server(
-        options=[
-            # Without these two a client may send megabytes that nothing has read yet.
-            ("grpc.http2.bdp_probe", 0),
-            ("grpc.http2.lookahead_bytes", 16384),
-            # All three are needed to notice a frozen client in time.
-            ("grpc.keepalive_time_ms", silent_ms * 3 // 4),
-            ("grpc.keepalive_timeout_ms", silent_ms // 4),
-            ("grpc.http2.ping_timeout_ms", silent_ms // 4),
-            ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
-            # Connections that say nothing, and those that have no stream.
-            ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
-            ("grpc.max_connection_idle_ms", IDLE_CONNECTION_SECONDS * 1000),
-            # A bit more than we take: gRPC refuses what is beyond without a reason, so we do it.
-            ("grpc.max_receive_message_length", settings.server.max_message_bytes + BEYOND_BYTES),
-            ("grpc.so_reuseport", 0),
-        ]
-    )
-    servicer.add_to(server)
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    access, address = settings.access, address_of(settings.server.host, settings.server.port)
-    if access.reflection:
-        Reflection(gate, settings, SERVICE_NAME).add_to(server)
-    try:
-        if (certificate := ServerCertificate.of(access)) is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, certificate.credentials())
-    except RuntimeError as error:
-        raise ListenError(settings.server.host, settings.server.port, "--port") from error
-    return server, port

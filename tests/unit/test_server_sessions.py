@@ -41,6 +41,18 @@ async def test_two_sessions_of_one_scope_share_blocks_and_a_third_of_its_own_doe
         assert cached[1] > 0
 
 
+@pytest.mark.parametrize(("scope", "shares"), [("shared", True), ("session", False)])
+async def test_whether_sessions_share_blocks_is_the_operators_choice_unless_the_client_says(
+    scope: str, shares: bool
+) -> None:
+    async with served(settings=changed(SETTINGS, cache_scope=scope)) as server:
+        found = []
+        for said in (None, None, pb.CACHE_SCOPE_SHARED, pb.CACHE_SCOPE_SHARED, pb.CACHE_SCOPE_SESSION):
+            async with typing_at(server.address, [SYSTEM], warm_mode=pb.WARM_MODE_OFF, cache_scope=said) as typist:
+                found.append((await typist.submit(TEXT)).cached_tokens > 0)
+        assert found == [False, shares, shares, True, False]
+
+
 async def test_a_client_that_does_not_read_is_ended_and_the_others_go_on() -> None:
     engine = FakeEngine(context_tokens=10**6, answer_tokens=20_000)
     settings = changed(SETTINGS, write_timeout_seconds=0.2)

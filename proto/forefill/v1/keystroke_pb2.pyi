@@ -55,9 +55,12 @@ class _CacheScope:
 class _CacheScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheScope.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CACHE_SCOPE_UNSPECIFIED: _CacheScope.ValueType  # 0
-    """The same as CACHE_SCOPE_SHARED."""
+    """What the server's operator has chosen (--cache-scope): CACHE_SCOPE_SHARED, unless it is changed."""
     CACHE_SCOPE_SHARED: _CacheScope.ValueType  # 1
-    """All sessions of the same tenant: a system prompt that two users share is computed once."""
+    """All sessions of the same tenant: a system prompt that two users share is computed once. The counts of cached tokens
+    in FlushResult, GenerationStarted and Usage are true, so a client can find out by guessing, block by block, whether the text of
+    another session of its tenant begins like its own; so can one that measures times.
+    """
     CACHE_SCOPE_SESSION: _CacheScope.ValueType  # 2
     """Only this stream, or those that bring the same Open.cache_secret: no other session can hit its blocks, or learn from
     timing what they hold.
@@ -67,9 +70,12 @@ class CacheScope(_CacheScope, metaclass=_CacheScopeEnumTypeWrapper):
     """CacheScope controls which sessions share cached blocks."""
 
 CACHE_SCOPE_UNSPECIFIED: CacheScope.ValueType  # 0
-"""The same as CACHE_SCOPE_SHARED."""
+"""What the server's operator has chosen (--cache-scope): CACHE_SCOPE_SHARED, unless it is changed."""
 CACHE_SCOPE_SHARED: CacheScope.ValueType  # 1
-"""All sessions of the same tenant: a system prompt that two users share is computed once."""
+"""All sessions of the same tenant: a system prompt that two users share is computed once. The counts of cached tokens
+in FlushResult, GenerationStarted and Usage are true, so a client can find out by guessing, block by block, whether the text of
+another session of its tenant begins like its own; so can one that measures times.
+"""
 CACHE_SCOPE_SESSION: CacheScope.ValueType  # 2
 """Only this stream, or those that bring the same Open.cache_secret: no other session can hit its blocks, or learn from
 timing what they hold.
@@ -661,8 +667,8 @@ class Open(_message.Message):
     Set by the client; 1 to 128 characters of [A-Za-z0-9._-]; default: the server makes one.
     """
     cache_scope: Global___CacheScope.ValueType
-    """Which other sessions may hit the cache blocks that this session computes. Set by the client; default:
-    CACHE_SCOPE_SHARED. The server makes the cache salt; a client cannot choose it.
+    """Which other sessions may hit the cache blocks that this session computes. Set by the client; default: what the
+    server's operator has chosen, usually CACHE_SCOPE_SHARED. The server makes the cache salt; a client cannot choose it.
     """
     pregeneration_mode: Global___PregenerationMode.ValueType
     """Whether the server may begin this session's answers before SUBMIT. Set by the client; default:
@@ -1760,6 +1766,8 @@ class Limits(_message.Message):
     max_message_bytes: _builtins.int
     """Maximum size of a message on the wire, in bytes. Set by the server. A larger message ends the stream with
     MESSAGE_TOO_LARGE, and so does an Open of more than 16 bytes for each token of the context (by default) and 128 KB.
+    One that is larger by more than 64 KB is not taken in: gRPC itself ends the stream, with RESOURCE_EXHAUSTED, the
+    message "Received message larger than max" and no ErrorInfo.
     """
     def __init__(
         self,

@@ -124,7 +124,8 @@ def _cache_salt(backend: Backend, opening: Open, tenant: str) -> str | None:
     """
     if opening.cache_secret:
         return hmac.new(opening.cache_secret, f"forefill cache of tenant {tenant}".encode(), "sha256").hexdigest()
-    if opening.cache_scope is CacheScope.SESSION:
+    default = CacheScope[backend.settings.access.cache_scope.upper()]
+    if (opening.cache_scope or default) is CacheScope.SESSION:
         return secrets.token_hex(16)
     if not tenant:
         return None

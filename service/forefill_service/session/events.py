@@ -45,7 +45,7 @@ class Open:
     warm_mode: WarmMode = WarmMode.AUTO
     session_key: str = ""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    cache_scope: CacheScope = CacheScope.SHARED
+    cache_scope: CacheScope | None = None  # the server's default
     pregeneration_mode: PregenerationMode = PregenerationMode.AUTO
     resume_token: str = ""
     cache_secret: bytes = field(default=b"", repr=False)

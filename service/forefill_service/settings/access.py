@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -51,6 +51,11 @@ class AccessSettings(Group):
         SecretStr(""),
         description="secret that goes into the cache salts of tenants, so that nobody can guess one; the same for all "
         "copies of this server in front of the same engines; better set as FOREFILL_CACHE_SALT_SECRET",
+    )
+    cache_scope: Literal["shared", "session"] = Field(
+        "shared",
+        description="which sessions share cached blocks if a client does not say: shared, all of a tenant, which can "
+        "then find out by counts and times whether another's text begins like theirs; session, none",
     )
     reflection: bool = Field(
         True, description="tell callers with the permission reflection which services there are (gRPC reflection)"
@@ -119,7 +124,16 @@ class LimitSettings(Group):
         50, gt=0, description="sessions a second that one caller may open, after as many at once as it may have open"
     )
     events_per_second: float = Field(
-        500, gt=0, description="events a second that are read from one session, after ten times as many at once"
+        500,
+        gt=0,
+        description="events a second that are read from one session, after ten times as many at once; one that has an "
+        "answer made, or a conversation rendered, counts as 100",
+    )
+    events_per_second_per_caller: float = Field(
+        5000,
+        gt=0,
+        description="events a second that are read from all sessions of one caller, after as many at once; more stay "
+        "unread until it is their turn",
     )
     answers_per_caller: int = Field(
         64, ge=1, description="most answers of one caller that an engine generates at once; more wait for their turn"

@@ -19,6 +19,12 @@ class ServerSettings(Group):
         description="largest message to accept from a client, in bytes; a model with a context of more than 100,000 "
         "tokens may need more",
     )
+    max_connections: int = Field(
+        0,
+        ge=0,
+        description="most connections of clients at once, from all addresses together; more are closed at once "
+        "(default: half of the files that the process may open)",
+    )
     silent_client_seconds: float = Field(
         40,
         ge=1,

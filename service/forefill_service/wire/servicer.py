@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
 
@@ -12,7 +13,6 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from ..access.caller import Caller, Permission
 from ..access.gate import Gate
-from ..access.rates import Bucket
 from ..errors import Reason, Refusal, forget, trace_without_message
 from ..fleet.backend import Backend
 from ..fleet.fair_queue import Line
@@ -23,6 +23,7 @@ from ..session.events import Open
 from ..session.responses import Response
 from .incoming import events_of
 from .open_sessions import OpenSessions
+from .pacing import paced
 from .reflection import credentials_of
 from .statuses import abort
 from .to_messages import response_to_message
@@ -30,8 +31,6 @@ from .to_messages import response_to_message
 log = logging.getLogger(__name__)
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["KeystrokeService"].full_name
-BURST_SECONDS = 10
-"""So many seconds' worth of events are read at once."""
 LEAST_UNOPENED = 64
 """So many streams may wait in any case: of some that come at once, the first may be about to send Open."""
 
@@ -126,23 +125,21 @@ class KeystrokeServicer:
                 self.left.set()
 
     async def _serve(self, context: Context, stream: StreamRecord) -> None:
-        if self._stopping:
-            raise Refusal(self._why_it_stops)
-        self.open_sessions.check_room()
+        self._check_room()
         credentials = credentials_of(context, self._backend.settings)
         caller = self._gate.for_tenant(await self._gate.admit(credentials, Permission.COMPOSE), credentials)
-        events = _paced(self._events(context, caller), self._backend)
+        share = self._backend.shares.share(caller)
+        events = paced(self._events(context, caller), share, self._backend)
         opening = await self._first(events)
-        if self._stopping:
-            raise Refusal(self._why_it_stops)
+        self._check_room()
         if opening is None:
             raise Refusal(Reason.ABORTED)
         if not isinstance(opening, Open):
             raise Refusal(Reason.NOT_OPEN)
-        self.open_sessions.check_room()
-        writes = asyncio.Lock()
+        writes, its_turn = asyncio.Lock(), AsyncExitStack()
 
         async def send(response: Response) -> None:
+            await its_turn.aclose()  # with the first response the session is open
             message = response_to_message(response)
             try:
                 async with asyncio.timeout(self._backend.settings.sessions.write_timeout_seconds), writes:
@@ -152,11 +149,24 @@ class KeystrokeServicer:
             except grpc.aio.BaseError:  # as in `_read`
                 raise Refusal(Reason.ABORTED) from None
 
-        with self._backend.shares.session(caller):
+        async with AsyncExitStack() as place, its_turn:
+            try:
+                place.enter_context(self._backend.shares.session(caller))
+            except Refusal:
+                del opening, events  # they may be long
+                await self._backend.sleep(share.refusal_seconds)
+                raise
+            await its_turn.enter_async_context(share.opening)
+            self._check_room()
             runner = SessionRunner(self._backend, opening, send, caller, stream)
             del opening  # it may be long, and the session keeps what it needs
             with self.open_sessions.holding(runner, caller, credentials):
                 await runner.run(events)
+
+    def _check_room(self) -> None:
+        if self._stopping:
+            raise Refusal(self._why_it_stops)
+        self.open_sessions.check_room()
 
     def _events(self, context: Context, caller: Caller) -> AsyncIterator[Event]:
         """Return the events of a stream; what is long of them is made for its caller, beside what its session makes."""
@@ -198,17 +208,6 @@ class KeystrokeServicer:
 def _end_now(waiting: asyncio.Timeout) -> None:
     if not waiting.expired():
         waiting.reschedule(asyncio.get_running_loop().time())
-
-
-async def _paced(events: AsyncIterator[Event], backend: Backend) -> AsyncIterator[Event]:
-    """Yield events no faster than one session may send them. Others stay unread, so that the client has to wait."""
-    per_second = backend.settings.limits.events_per_second
-    bucket = Bucket(per_second, BURST_SECONDS * per_second, backend.clock)
-    async for event in events:
-        if seconds := bucket.take():
-            await backend.sleep(seconds)
-        yield event
-        del event  # it may be long, and the next may not come for hours
 
 
 async def _read(context: Context) -> object:

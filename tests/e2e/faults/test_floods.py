@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
-from forefill_service.server import BEYOND_BYTES
+from forefill_service.listeners.compose_port import BEYOND_BYTES
 
 from tests.support.metrics_page import metrics, seconds_until
 from tests.support.neighbour import neighbour_at
@@ -90,6 +90,14 @@ async def test_a_flood_of_flushes(server: ServerProcess, figure: Figure) -> None
         count = await for_a_while(typist.send_flush)
         reading.cancel()
         figure(f"another user's FLUSH beside {count / FLOOD_SECONDS:.0f} FLUSHes a second", neighbour.figure)
+
+
+async def test_a_flood_of_submits_and_cancels_of_which_nothing_is_read(server: ServerProcess, figure: Figure) -> None:
+    page = await server.metrics_address()
+    async with neighbour_at(server.address) as neighbour:
+        counts = await asyncio.gather(*(_enter_and_cancel(server.address) for _ in range(6)))
+        figure(f"another user's FLUSH beside {sum(counts) / FLOOD_SECONDS:.0f} SUBMITs a second", neighbour.figure)
+        await seconds_until(page, SESSIONS, 1)
 
 
 async def test_a_flood_of_sessions_that_open_and_break_off(server: ServerProcess, figure: Figure) -> None:
@@ -270,6 +278,19 @@ async def test_a_method_that_does_not_exist_is_not_implemented(server: ServerPro
     async with grpc.aio.insecure_channel(server.address) as channel:
         call: Any = channel.stream_stream(path)
         assert await call().code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def _enter_and_cancel(address: str) -> int:
+    """Press Enter and cancel for a while, or until the server takes no more; return how often."""
+    count = 0
+    async with typing_at(address) as typist:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLOOD_SECONDS):
+                while True:
+                    await typist.send_submit("a")
+                    await typist.event(cancel=pb.Cancel())
+                    count += 1
+    return count
 
 
 async def _read_on(typist: Typist) -> None:

@@ -52,6 +52,22 @@ def test_a_status_without_reason_goes_by_its_code_and_keeps_its_details() -> Non
     assert "Socket closed" in str(error)
 
 
+def test_a_message_that_grpc_does_not_take_in_is_said_to_be_too_large_though_no_reason_comes() -> None:
+    details = "SERVER: Received message larger than max (5000029 vs. 1114112)"
+    error = errors.from_status(grpc.StatusCode.RESOURCE_EXHAUSTED, details, {})
+    assert type(error) is errors.InvalidRequest
+    assert error.reason == "MESSAGE_TOO_LARGE"
+    assert "send less" in str(error)
+    assert details in str(error)
+
+
+def test_what_the_client_itself_does_not_take_in_is_another_matter() -> None:
+    details = "CLIENT: Received message larger than max (5000029 vs. 4194304)"
+    error = errors.from_status(grpc.StatusCode.RESOURCE_EXHAUSTED, details, {})
+    assert error.reason == ""
+    assert details in str(error)
+
+
 def test_the_public_names() -> None:
     assert forefill_client.__all__ == [
         "Aborted",

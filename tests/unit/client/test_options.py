@@ -180,7 +180,6 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
         reasoning_effort="low",
         continue_final_message=True,
         warm_mode=pb.WARM_MODE_AUTO,
-        cache_scope=pb.CACHE_SCOPE_SHARED,
         pregeneration_mode=pb.PREGENERATION_MODE_AUTO,
         sampling=pb.Sampling(),
     )

@@ -7,7 +7,7 @@ import pytest
 from forefill_service.access.caller import ANYBODY, Caller
 from forefill_service.errors import Reason, Refusal
 from forefill_service.fleet import shares
-from forefill_service.fleet.shares import Shares
+from forefill_service.fleet.shares import LONGEST_REFUSAL_SECONDS, REFUSALS_PER_SECOND, Shares
 from forefill_service.settings import Settings
 
 from tests.support.hand_clock import HandClock
@@ -59,6 +59,17 @@ def test_a_caller_that_opens_too_fast_is_told_when_to_come_again() -> None:
     clock.now += 0.25
     with places.session(ADA):
         pass
+
+
+def test_a_caller_that_asks_again_and_again_is_refused_ever_later_up_to_a_second() -> None:
+    clock = HandClock()
+    ada = shared(clock).share(ADA)
+    waits = [ada.refusal_seconds for _ in range(3 * REFUSALS_PER_SECOND)]
+    assert waits[: REFUSALS_PER_SECOND + 1] == [0] * (REFUSALS_PER_SECOND + 1)
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_REFUSAL_SECONDS
+    clock.now += 2
+    assert ada.refusal_seconds < LONGEST_REFUSAL_SECONDS, "however often it asked before"
 
 
 def test_callers_that_nobody_tells_apart_have_all_of_the_server() -> None:

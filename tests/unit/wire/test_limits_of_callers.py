@@ -9,6 +9,7 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import AsyncClient, RateLimited
 from forefill_service.engine import Priority
+from forefill_service.fleet.shares import OPENED_AT_ONCE
 
 from tests.support.callers import KEY, OTHER, refusal, served_to, typing_with, with_key
 from tests.support.served import SETTINGS, TEXT, changed, served, until
@@ -29,6 +30,33 @@ async def test_one_caller_cannot_take_all_places(tmp_path: Path) -> None:
                     async with client.session():
                         pass
                 assert refused.value.retry_after_seconds > 0
+
+
+async def test_a_caller_that_opens_many_at_once_has_a_few_on_the_way_and_others_open_meanwhile(tmp_path: Path) -> None:
+    entries = with_key("key"), with_key("other", "other")
+    async with served_to(tmp_path, *entries) as (server, channel):
+        asked, going_on = 0, asyncio.Event()
+
+        async def check(*_: object) -> str:
+            nonlocal asked
+            asked += 1
+            await going_on.wait()
+            return ""
+
+        async def opens() -> None:
+            async with typing_with(channel, KEY):
+                pass
+
+        usual, server.engine.check = server.engine.check, check  # type: ignore[method-assign,assignment]
+        opened = [asyncio.create_task(opens()) for _ in range(3 * OPENED_AT_ONCE)]
+        await until(lambda: asked == OPENED_AT_ONCE)
+        await asyncio.sleep(0.05)
+        assert asked == OPENED_AT_ONCE
+        server.engine.check = usual  # type: ignore[method-assign]
+        async with typing_with(channel, OTHER) as typist:
+            await typist.type(TEXT)
+        going_on.set()
+        await asyncio.gather(*opened)
 
 
 async def test_events_that_come_too_fast_are_all_taken_only_later() -> None:

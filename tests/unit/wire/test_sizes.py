@@ -4,15 +4,20 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
+from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
+from forefill_client import AsyncClient, InvalidRequest
 from forefill_service.chat.messages import ChatMessage
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import Reason, Refusal
-from forefill_service.server import BEYOND_BYTES, RunningServer
+from forefill_service.fleet.shares import Share
+from forefill_service.listeners.compose_port import BEYOND_BYTES
+from forefill_service.server import RunningServer
 from forefill_service.serving.content_limits import ContentLimits
 from forefill_service.serving.runner import Event
 from forefill_service.session.events import CharAdd, KeystrokeEvent, Open
@@ -21,6 +26,7 @@ from forefill_service.wire import incoming
 from forefill_service.wire.incoming import AT_ONCE_BYTES, events_of
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from tests.support.callers import KEY, served_to, typing_with, with_key
 from tests.support.wire import Wire
 
 LIMITS = ContentLimits(message_bytes=100_000, open_bytes=50_000, held_bytes=200_000)
@@ -152,6 +158,22 @@ async def test_an_event_over_the_limit_ends_the_stream_with_its_reason(wire: Wir
     assert await wire.status() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE")
 
 
+async def test_what_is_larger_by_64_kb_and_more_is_not_taken_in_and_the_sdk_still_says_so(
+    server: RunningServer, bystander: Wire
+) -> None:
+    most = Settings().server.max_message_bytes
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        compose: Any = channel.stream_stream("/forefill.v1.KeystrokeService/Compose")
+        call = compose()
+        await call.write(bytes(most + BEYOND_BYTES + 1))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    async with AsyncClient.connect(server.address) as client:
+        with pytest.raises(InvalidRequest, match="send less") as refused:
+            async with client.session([("system", "x" * (most + BEYOND_BYTES))]):
+                pass
+        assert refused.value.reason == "MESSAGE_TOO_LARGE"
+
+
 async def test_a_text_over_the_limit_of_drafts_is_refused_alone_however_long(wire: Wire) -> None:
     await wire.open()
     await wire.write(typed(Settings().server.max_message_bytes))
@@ -206,6 +228,31 @@ async def is_gone(said: str) -> None:
 
 def kept(said: str) -> bool:
     return any(isinstance(it, ChatMessage) and it.role == said for it in gc.get_objects())
+
+
+async def test_what_waits_to_be_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused, said = asyncio.Event(), f"canary-{threading.get_ident()}"
+
+    def later(_: Share) -> float:
+        refused.set()
+        return 60
+
+    monkeypatch.setattr(Share, "refusal_seconds", property(later))
+    async with (
+        served_to(tmp_path, with_key("key"), sessions_per_caller=1) as (_, channel),
+        typing_with(channel, KEY),
+    ):
+        call = KeystrokeServiceStub(channel).Compose(metadata=grpc.aio.Metadata(*KEY))
+        gc.collect()
+        gc.disable()
+        try:
+            await call.write(pb.ComposeRequest(open=pb.Open(messages=[pb.ChatMessage(role=said, content="x")])))
+            await refused.wait()
+            await is_gone(said)
+        finally:
+            gc.enable()
+        assert not call.done()
+        call.cancel()
 
 
 async def test_a_session_that_has_ended_keeps_nothing_of_what_was_typed(

@@ -1,0 +1,42 @@
+"""How fast the events of a stream are taken in. Others stay unread, so that the client has to wait.
+
+    an event                                  counts as
+    SUBMIT, Respond, HandOff, Rewrite         `COSTLY`: has an answer made, or a whole conversation rendered
+    any other                                 1
+
+Both the session and its caller have a rate. Of the events of a caller, one begins in each pass of the event loop.
+
+If a client does not take its answers, few events are read and unanswered: a SUBMIT whose answer is on its way, a FLUSH
+that is being warmed, one that waits for that, and the event whose answer is being written. No more are read until the
+client takes what is written, or `--write-timeout-seconds` is over.
+"""
+
+from collections.abc import AsyncIterator
+
+from ..access.rates import Bucket
+from ..fleet.backend import Backend
+from ..fleet.shares import Share
+from ..serving.runner import Event
+from ..session.events import HandOff, KeystrokeEvent, Respond, Rewrite, Submit
+
+BURST_SECONDS = 10
+"""So many seconds' worth of a session's events are read at once."""
+COSTLY = 100
+
+
+async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) -> AsyncIterator[Event]:
+    """Yield events no faster than one session, and its caller, may send them."""
+    per_second = backend.settings.limits.events_per_second
+    bucket = Bucket(per_second, BURST_SECONDS * per_second, backend.clock)
+    async for event in events:
+        cost = _cost_of(event)
+        await share.take_in(cost, backend.sleep, bucket.take(cost))
+        yield event
+        del event  # it may be long, and the next may not come for hours
+
+
+def _cost_of(event: Event) -> int:
+    return COSTLY if isinstance(event, KeystrokeEvent) and isinstance(event.kind, _COSTLY) else 1
+
+
+_COSTLY = Submit | Respond | HandOff | Rewrite
