@@ -17,7 +17,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_client import AsyncClient, InvalidText
 from forefill_client.draft import Draft, smallest_replace
-from forefill_service import server
+from forefill_service.listeners import compose_port
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
@@ -280,7 +280,7 @@ async def test_a_client_that_pings_as_often_as_it_may_keeps_its_idle_stream(
     case: Case, monkeypatch: pytest.MonkeyPatch, *, allowed: bool
 ) -> None:
     if allowed:
-        monkeypatch.setattr(server, "PING_SECONDS", server.PING_SECONDS // FASTER)
+        monkeypatch.setattr(compose_port, "PING_SECONDS", compose_port.PING_SECONDS // FASTER)
     faster = {"grpc.keepalive_time_ms": case["channel"]["grpc.keepalive_time_ms"] // FASTER}
     options = case["channel"] | faster | {"grpc.http2.max_pings_without_data": 0}  # else it falls silent after two
     async with served() as running, grpc.aio.insecure_channel(running.address, list(options.items())) as channel:
