@@ -17,12 +17,12 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1.keystroke_pb2_grpc import KeystrokeServiceStub
 from forefill_client import AsyncClient, InvalidText
 from forefill_client.draft import Draft, smallest_replace
-from forefill_service.listeners import compose_port
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.template import HfChat
 from forefill_service.engine import FakeEngine
 from forefill_service.engine.packaged_model import packaged_model_path
+from forefill_service.listeners import compose_port
 from forefill_service.session.events import Open, Replace
 from forefill_service.session.ledger import Balance
 from forefill_service.session.responses import GenerationStarted, Source
