@@ -79,7 +79,8 @@ class Prompts:
     @property
     def rule(self) -> Rule:
         """What follows from that."""
-        return RULES[self.verdict, self._endpoint.in_process]
+        rule = RULES[self.verdict, self._endpoint.in_process]
+        return rule.answered_by_endpoint() if self._endpoint.answers_itself(self._conversation) else rule
 
     @property
     def lead(self) -> TokenIds:

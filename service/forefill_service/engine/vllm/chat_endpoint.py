@@ -51,10 +51,23 @@ class VllmChatEndpoint:
         async with self._at_work:
             return await on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds, "rendered a chat")
 
-    @property
-    def splits(self) -> bool:
-        """Whether vLLM's parsers split answers."""
+    def splits(self, conversation: Conversation) -> bool:
+        """Return whether vLLM's parsers split answers."""
         return self._rendering.splits
+
+    def answers_itself(self, conversation: Conversation) -> bool:
+        """Return False: the sampling and the splitter carry all that the endpoint does."""
+        return False
+
+    async def check(self, conversation: Conversation) -> None:
+        """Have vLLM's parser say whether it can require the calls of a conversation.
+
+        Raises Refusal (INVALID_TOOLS), EngineSlow if it takes too long.
+        """
+        if conversation.requires_a_call:
+            async with self._at_work:
+                checking = "checked the tools of a chat"
+                await on_a_new_thread(lambda: self._rendering.check(conversation), self.seconds, checking)
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
         """Return what splits the answer that the engine gives to these ids; None if vLLM would send it as it is."""

@@ -73,8 +73,11 @@ class EmbeddedEngine:
         """
         started = start_vllm(settings.engine)
         try:
-            chat = vllm_chat(started.vllm, settings.engine.chat_template)
-            rendering = VllmRendering(started.vllm, settings.engine.chat_template, settings.engine.tool_call_parser)
+            engine, excludes = settings.engine, settings.engine.exclude_tools_when_tool_choice_none
+            chat = vllm_chat(started.vllm, engine.chat_template, excludes_tools=excludes)
+            rendering = VllmRendering(
+                started.vllm, engine.chat_template, engine.tool_call_parser, excludes_tools=excludes
+            )
             check_chat(chat, rendering)
             return cls(started, chat, rendering)
         except Refusal as refusal:
