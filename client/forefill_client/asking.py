@@ -1,7 +1,6 @@
 """What a session asks for, one thing at a time: an answer, or a hand-off."""
 
 from functools import partial
-from typing import cast
 
 from forefill.v1 import keystroke_pb2 as pb
 
@@ -82,7 +81,7 @@ class Asking:
         await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
         if hand_off.error is not None:
             raise hand_off.error
-        return cast("Ledger | None", hand_off.ledger)
+        return hand_off.ledger
 
     def _cancel(self, keep_text: bool) -> None:
         if self._still_heard:

@@ -1,7 +1,7 @@
 """Whether answers call tools, in the form that chat completions have for it."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from forefill.v1 import keystroke_pb2 as pb
 
@@ -45,4 +45,4 @@ def _named(choice: Mapping[str, Any] | None) -> str | None:
     if choice is None or choice.get("type", "function") != "function":
         return None
     name = (as_mapping(choice.get("function")) or {}).get("name")
-    return cast("str", name) if isinstance(name, str) and name else None
+    return name if isinstance(name, str) and name else None

@@ -130,7 +130,7 @@ async def remote(
             return found
         client_of_server = cast("ServerClient", SimpleNamespace(name=server.url, chat_ids=_ids_of(endpoint, chat)))
         monitor = cast("ServerMonitor", SimpleNamespace(pulse=SimpleNamespace(up=True)))
-        asked = RemoteChatEndpoint(client_of_server, monitor)
+        asked = RemoteChatEndpoint(client_of_server, monitor, 60.0)
         for name, said in conversations.items():
             turn = _Turn(chat.chat, asked, said, kwargs, server, client_of_server.chat_ids)
             await _check(found, turn, name, drafts, expected[name])

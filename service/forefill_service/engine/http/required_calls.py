@@ -48,7 +48,7 @@ class RequiredCalls:
         try:
             async with asyncio.timeout(self._seconds):
                 refused = await self._refused(asked)
-                if refused is not None and await self._refused(replace(asked, tool_choice="auto")) is None:
+                if refused is not None and await self._refused(replace(asked, tool_choice="none")) is None:
                     raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {refused}") from refused
         except TimeoutError:
             raise EngineSlow(f"{self._client.name} did not answer within {self._seconds:g} s") from None
