@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from ...chat.generation import Kind, Structure
+from ...chat.generation import Kind, Sampling, Structure
 from ...chat.messages import ChatMessage, Conversation
 from ...chat.openai_form import chat_fields
 from ...chat.template import without_the_chat
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
     from vllm.v1.engine.async_llm import AsyncLLM
-
-    from ...chat.generation import Sampling
 
 _TOO_LONG = ("input_text", "input_tokens")
 """The parameters that vLLM blames if a prompt does not fit into the model's context."""
@@ -127,19 +125,20 @@ class VllmRendering:
                 template_variables=self._variables(request),
                 from_the_start=request._grammar_from_parser,
             )
-        except Exception:  # what vLLM does not accept is refused by `check`, where it renders, or checks the sampling
+        except Exception:  # what vLLM does not accept is refused where it renders, or checks tools and sampling
             return sampling
         return replace(sampling, skip_special_tokens=request.skip_special_tokens, structure=structure)
 
-    def check(self, conversation: Conversation) -> None:
-        """Check that calls of tools can be required as a conversation does; raises Refusal (INVALID_TOOLS)."""
+    def requiring(self, conversation: Conversation) -> Sampling:
+        """Return what makes an answer call a tool as it has to; raises Refusal (INVALID_TOOLS) if nothing can."""
         if not self._splits_calls:
             raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {NO_PARSER_OF_CALLS}")
         try:
             request = self._request(conversation)
             self._parser(request).adjust_request(request)
         except Exception as error:  # parsers raise anything
-            raise Refusal(Reason.INVALID_TOOLS, cause_of_error(error)) from error
+            raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {cause_of_error(error)}") from error
+        return self.adjusted(conversation, Sampling())
 
     def _adjusts(self, request: Any) -> bool:
         """Whether vLLM has its parser change a request, which may call no tool and have no thoughts to split off."""
