@@ -30,6 +30,8 @@ TITLES: Final = {
     "forefill_client.connection": "Connections",
     "forefill_client.report": "Reports",
     "forefill_client.sync": "Without await",
+    "forefill_client.sync_session": "Sessions without await",
+    "forefill_client.sync_answer": "Answers without await",
     "forefill_client.errors": "Errors",
 }
 """The order of the sections; what comes from another module follows, under the first sentence of its docstring."""
