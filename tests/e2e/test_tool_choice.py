@@ -1,6 +1,7 @@
 """Calls that have to be, or must not be, are those of vLLM's own chat endpoint: embedded, and over HTTP.
 
-Hermes' parser has the model write calls in its own format; Pythonic's has none, so vLLM asks for JSON then.
+Hermes' parser has the model write calls in its own format; Pythonic's has none, so vLLM asks for JSON then. The tools
+are strict: of others, Hermes' calls may have any arguments.
 """
 
 import json
@@ -38,7 +39,7 @@ PARAMETERS: dict[str, Any] = {
     "additionalProperties": False,
 }
 TOOLS: list[dict[str, Any]] = [
-    {"type": "function", "function": {"name": name, "description": f"Count the {name}", "parameters": PARAMETERS}}
+    {"type": "function", "function": {"name": name, "parameters": PARAMETERS, "strict": True}}
     for name in ("beds", "staff")
 ]
 STAFF: dict[str, Any] = {"type": "function", "function": {"name": "staff"}}
@@ -108,8 +109,9 @@ async def test_a_call_that_has_to_be_is_the_endpoints(sides: Sides, place: str, 
         text = await answer.text()
     assert [place.token.id for place in answer.logprobs] == expected["token_ids"]
     assert answer.report.prompt_tokens == len(completion["prompt_token_ids"])
-    assert answer.report.prompt_by_engine is (place == "remote")
-    if place == "embedded":
+    if place == "remote":
+        assert answer.report.prompt_by_engine
+    else:
         assert sides.embedded.generations[0].prompt_ids == completion["prompt_token_ids"]
     assert answer.report.finish_reason == FinishReason(expected["finish_reason"])
     assert answer.report.finish_reason is (FinishReason.STOP if choice == "named" else FinishReason.TOOL_CALLS)
@@ -174,7 +176,8 @@ async def test_a_call_that_must_not_be_is_text_as_at_the_endpoint(sides: Sides, 
     assert answer.report.prompt_tokens == len(completion["prompt_token_ids"])
 
 
-BROKEN = [{"type": "function", "function": {"name": "staff", "parameters": {"properties": {"a": {"type": "objekt"}}}}}]
+WRONG: dict[str, Any] = {"properties": {"a": {"type": "objekt"}}}
+BROKEN = [{"type": "function", "function": {"name": "staff", "parameters": WRONG, "strict": True}}]
 
 
 @PLACES
