@@ -142,7 +142,8 @@ class AsyncClient:
             reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
             continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;
                 the two are then one message of the conversation. Default: drafts are messages of the user.
-            draft_name: Name of who speaks in the drafts: the `name` of the message that each becomes.
+            draft_name: Name of who speaks in the drafts, the `name` of the message that each becomes; at most 256 code
+                points.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.

@@ -732,8 +732,8 @@ class Open(_message.Message):
     alone. One that the engine does not have is refused: ADAPTER_NOT_FOUND.
     """
     draft_name: _builtins.str
-    """Name of the speaker of the drafts: ChatMessage.name of the message that each draft becomes. Set by the client;
-    default: none.
+    """Name of the speaker of the drafts: ChatMessage.name of the message that each draft becomes. Set by the client; at
+    most 256 code points; default: none.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:

@@ -42,6 +42,7 @@ from .sampling import optional, sampling_from
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
 _MOST_ADAPTER_CODE_POINTS = 256
+_MOST_NAME_CODE_POINTS = 256
 _ANY_CALL = ToolCall("", "", "")
 _MOST_KWARGS_BYTES = 64 * 1024
 _MOST_KWARGS_VALUES = 1024
@@ -117,6 +118,8 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(Reason.INVALID_OPEN, "resume_token is none that a server gives")
     if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
         raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
+    if len(message.draft_name) > _MOST_NAME_CODE_POINTS:
+        raise Refusal(Reason.INVALID_OPEN, f"draft_name must have at most {_MOST_NAME_CODE_POINTS} code points")
     messages = _messages(message.messages)
     if count_messages(messages) > MOST_MESSAGES:
         raise Refusal(Reason.INVALID_OPEN, f"it has more than {MOST_MESSAGES} messages and calls of tools")

@@ -7,8 +7,8 @@ from forefill_service.chat.generation import ToolCallPart
 from forefill_service.chat.messages import ChatMessage, NamedTool, ToolCall, ToolChoice
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import Reason
-from forefill_service.session.events import Open, Submit
-from forefill_service.session.responses import GenerationDelta, GenerationStarted, Opened, Source
+from forefill_service.session.events import HandOff, Open, Submit
+from forefill_service.session.responses import GenerationDelta, GenerationStarted, HandedOff, Opened, Source
 
 from tests.support.other_chat import OtherChat
 from tests.support.pausing import pausing
@@ -98,6 +98,18 @@ async def test_an_engine_elsewhere_answers_a_required_call_itself_on_what_was_wa
         assert stage.all(GenerationStarted)[0].prompt_by_engine
         assert calls(stage)[0].name == CHOICES[choice][0]
         assert stage.finished(seq).cached_tokens >= len(flushed) > 0
+
+
+@REQUIRED
+async def test_a_hand_off_knows_the_prompt_that_an_engine_elsewhere_would_answer_itself(choice: ToolChoice) -> None:
+    opening = replace(OPENING, tool_choice=choice)
+    async with on_stage(opening, engine=engine_elsewhere(), hand_off_url=["http://a"]) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        await stage.does(HandOff())
+        [told] = stage.all(HandedOff)
+        assert told.prompt_tokens == len(prompt_ids(stage, ChatMessage("user", TEXT)))
+        assert told.cached_tokens >= len(stage.warms[-1].prompt_ids) > 0
 
 
 @pytest.mark.parametrize("choice", ["none", "auto"])

@@ -191,6 +191,12 @@ def test_an_answer_that_has_to_call_a_tool_has_no_other_structure(choice: pb.Too
     assert opened(**fields).sampling.structure is not None
 
 
+def test_the_name_of_the_drafts_is_no_text_of_any_length() -> None:
+    assert opened(draft_name="é" * 256).draft_name == "é" * 256
+    refusal = refused(draft_name="é" * 257)
+    assert (refusal.reason, "draft_name" in str(refusal)) == (Reason.INVALID_OPEN, True)
+
+
 def test_a_draft_has_the_name_that_the_session_gives_it() -> None:
     talk = opened(draft_name="Ann").conversation(())
     assert talk.drafted("x").messages == (ChatMessage("user", "x", name="Ann"),)
