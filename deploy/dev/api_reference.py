@@ -137,7 +137,8 @@ def _function_or_value(thing: Any) -> Iterator[str]:
     if thing.is_function:
         yield _code(_signature(thing))
     elif not thing.name.isupper():  # an alias of a type
-        yield _code(f"{thing.name} = {thing.value}")
+        value = str(thing.value).replace("'", '"')  # as it is formatted, in documents, too
+        yield _code(f"{thing.name} = {value}")
     yield _text(thing)
     yield from _entries(thing)
 

@@ -73,7 +73,7 @@ class EmbeddedEngine:
         """
         started = start_vllm(settings.engine)
         try:
-            engine, excludes = settings.engine, settings.engine.exclude_tools_when_tool_choice_none
+            engine, excludes = settings.engine, settings.engine.exclude_forbidden_tools
             chat = vllm_chat(started.vllm, engine.chat_template, excludes_tools=excludes)
             rendering = VllmRendering(
                 started.vllm, engine.chat_template, engine.tool_call_parser, excludes_tools=excludes
