@@ -70,7 +70,10 @@ from .report import (
     ShedReason,
 )
 from .session import Session
-from .sync import Client, SyncAnswer, SyncHandedOff, SyncSession
+from .sync import Client
+from .sync_answer import SyncAnswer
+from .sync_session import SyncHandedOff, SyncSession
+from .tool_choice import ToolChoice
 
 __version__ = VERSION
 __all__ = [
@@ -136,6 +139,7 @@ __all__ = [
     "TooManySessions",
     "ToolCall",
     "ToolCallPart",
+    "ToolChoice",
     "Unavailable",
     "UsageLike",
     "WarmMode",

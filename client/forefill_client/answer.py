@@ -9,7 +9,7 @@ from typing import Self
 from forefill.v1 import keystroke_pb2 as pb
 
 from .answer_parts import AnswerPart, calls_in, part_from_wire
-from .errors import ForefillError
+from .errors import ForefillError, GenerationInterrupted
 from .logprobs import TokenLogprobs, logprobs_from_wire
 from .messages import ToolCall
 from .report import FinishReason, Report, report_from_wire
@@ -220,3 +220,14 @@ class _Texts:
         while not (part := await anext(self._parts)).text:
             pass
         return part.text
+
+
+def interrupted(answer: Answer, cause: str) -> ForefillError:
+    """Return the error of an answer whose connection was lost, with what came of it."""
+    error = GenerationInterrupted(
+        f"the connection was lost in mid-answer ({cause}); the session goes on: keep what came, or submit again",
+        session_continues=True,
+        seq=answer.seq,
+    )
+    error.text = answer.text_so_far
+    return error

@@ -15,6 +15,7 @@ from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
+from .tool_choice import ToolChoice
 
 DEFAULT_RESUME: Final = Resume()
 
@@ -102,9 +103,11 @@ class AsyncClient:
         session_key: str = "",
         resume_token: str = "",
         tools: Iterable[Mapping[str, Any]] | None = None,
+        tool_choice: ToolChoice | None = None,
         documents: Iterable[Mapping[str, str]] | None = None,
         reasoning_effort: str | None = None,
         continue_final_message: bool = False,
+        draft_name: str = "",
         chat_template_kwargs: Mapping[str, Any] | None = None,
         pregeneration: PregenerationMode = PregenerationMode.AUTO,
         adapter: str = "",
@@ -131,10 +134,16 @@ class AsyncClient:
                 what it has cached. The key is `Session.opened.session_id` if the server made it.
             tools: Functions that the model may call, as in OpenAI's chat completions: {"type": "function", "function":
                 {"name": ..., "parameters": {...}}}. To call them is for you: see `Answer.tool_calls`.
+            tool_choice: Whether answers call tools, as in OpenAI's chat completions: "auto" (the default, the model
+                decides), "none", "required", or the function to call, {"type": "function", "function": {"name": ...}}.
+                The last two hold for every answer of the session: for the answer after a tool's result, open another
+                session with its messages. Entering one raises InvalidRequest if the engine cannot require calls.
             documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
             reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
             continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;
                 the two are then one message of the conversation. Default: drafts are messages of the user.
+            draft_name: Name of who speaks in the drafts, the `name` of the message that each becomes; at most 256 code
+                points.
             chat_template_kwargs: Extra variables for the chat template, such as {"enable_thinking": False}.
             pregeneration: Whether answers may be generated before submit. The server holds them back, and uses one only
                 if submit asks for exactly that prompt.
@@ -172,6 +181,8 @@ class AsyncClient:
             reasoning_effort,
             continue_final_message,
             adapter,
+            tool_choice,
+            draft_name,
         )
         return Session(
             partial(self._connection.compose, metadata=checked_metadata(metadata)),

@@ -12,16 +12,16 @@ as they are by then. What was on its way is settled then:
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .answer import Answer, Until
+from .answer import Answer, Until, interrupted
 from .composition import Composition, Events
-from .errors import ForefillError, GenerationInterrupted, SessionEnded, from_session_error
+from .errors import ForefillError, SessionEnded, from_session_error
 from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
-from .messages import ChatMessage, message_from_wire, message_to_wire
-from .report import FinishReason, FlushResult, Opened, ledger_from_wire, opened_from_wire
+from .history import History
+from .messages import message_from_wire, message_to_wire
+from .report import FlushResult, Opened, ledger_from_wire, opened_from_wire
 
 
 class Conversation:
@@ -36,7 +36,7 @@ class Conversation:
         clock: Callable[[], float],
     ) -> None:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
-        self.messages = tuple(message_from_wire(message) for message in opening.messages)
+        self.history = History(opening)
         self.opened: Opened | None = None
         self.resume_token = ""
         self.answer: Answer | None = None
@@ -84,60 +84,17 @@ class Conversation:
         self._cancels.add(event.seq)
         return [event]
 
-    @property
-    def last_question(self) -> str | None:
-        """The text that was submitted for the last answer; None if the conversation does not end with one."""
-        if self._continues:
-            answer = self.answer
-            if answer is None or not answer.stays or not answer.submitted_text:
-                return None
-            turn = _continued(self._last_message(answer.submitted_text), answer)
-            return answer.submitted_text if self.messages[-1:] == (turn,) else None
-        match self.messages[-2:]:
-            case (ChatMessage("user", text) as question, ChatMessage("assistant")) if question == _user_message(text):
-                return text
-            case _:
-                return None
-
-    @property
-    def before_last_answer(self) -> int | None:
-        """Number of messages before the last answer; None if the conversation does not end with one."""
-        ends_with_one = not self._continues and self.messages[-1:] and self.messages[-1].role == "assistant"
-        return len(self.messages) - 1 if ends_with_one else None
-
-    @property
-    def turn_messages(self) -> int:
-        """Number of messages that a turn adds to the conversation."""
-        return 1 if self._continues else 2
-
-    @property
-    def _continues(self) -> bool:
-        return self._first_opening.continue_final_message
-
-    def _answered(self, answer: Answer) -> tuple[ChatMessage, ...]:
-        """Return the conversation with an answer, and with its question if that is new."""
-        text = answer.submitted_text
-        asked = (*self.messages, self._last_message(text)) if text else self.messages
-        if self._continues:
-            *before, begun = asked
-            return (*before, _continued(begun, answer))
-        return (*asked, _continued(ChatMessage("assistant", ""), answer))
-
     def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
         """Return the hand-off that an event begins."""
         self.hand_off = HandOff(event.hand_off.text, event.seq)
         return self.hand_off
-
-    def _last_message(self, text: str) -> ChatMessage:
-        """Return what a draft is in the conversation: the user's message, or the beginning of the assistant's."""
-        return ChatMessage("assistant", text) if self._continues else _user_message(text)
 
     def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
         """Return what the application is told of a hand-off that the server has answered."""
         told = hand_off.told
         return HandedOff(
             text=hand_off.text,
-            messages=(*self.messages, self._last_message(hand_off.text)),
+            messages=(*self.history.messages, self.history.drafted(hand_off.text)),
             base_url=told.base_url,
             headers=dict(told.headers),
             cache_salt=told.cache_salt,
@@ -190,7 +147,7 @@ class Conversation:
         opening = pb.Open()
         opening.CopyFrom(self._first_opening)
         del opening.messages[:]
-        opening.messages.extend(message_to_wire(message) for message in self.messages)
+        opening.messages.extend(message_to_wire(message) for message in self.history.messages)
         opening.draft = self.composition.draft.text
         opening.session_key = self.opened.session_id
         opening.resume_token = self.resume_token
@@ -247,7 +204,7 @@ class Conversation:
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
         if answer.stays and response.HasField("generation_finished"):
-            self.messages = self._answered(answer)
+            self.history.add(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
         if (hand_off := self.handing_off) is not None and error.seq in (hand_off.seq, hand_off.ending):
@@ -258,7 +215,7 @@ class Conversation:
             if error.reason == "SEQUENCE_GAP":  # a submit after a gap is carried out
                 return []
             broken_off = self.answer.resumed and self.answer._begun
-            self.answer._fail(_interrupted(self.answer, str(error)) if broken_off else error)
+            self.answer._fail(interrupted(self.answer, str(error)) if broken_off else error)
             return self.composition.submit_refused(self.answer.submitted_text)
         events = self.composition.refused(error)
         if events is None:
@@ -300,12 +257,12 @@ class Conversation:
             return []
         if not hand_off.gets:
             return self.composition.submit_refused(hand_off.text)
-        kept = len(self.messages) - len(hand_off.gets)
+        kept = len(self.history.messages) - len(hand_off.gets)
         return [self.composition.rewrite(kept, [message_to_wire(message) for message in hand_off.gets])]
 
     def _end_now(self, hand_off: HandOff) -> None:
         hand_off.stage = Stage.OVER
-        self.messages += hand_off.gets or ()
+        self.history.messages += hand_off.gets or ()
 
     def _settle_hand_off(self) -> None:
         """End a hand-off that was being ended on a stream that broke; the next server does not know of another yet."""
@@ -322,33 +279,12 @@ class Conversation:
         if answer.cancelled:
             self._end_cancelled(answer)
         elif answer._begun and not (answer._only_text and _continuable(self._first_opening.sampling)):
-            answer._fail(_interrupted(answer, "no other request can continue the answer"))
+            answer._fail(interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
 
     def _end_cancelled(self, answer: Answer) -> None:
         ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
         self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
-
-
-def _user_message(text: str) -> ChatMessage:
-    """Return what a draft becomes: a message of the user, who has no name."""
-    return ChatMessage("user", text)
-
-
-def _continued(message: ChatMessage, answer: Answer) -> ChatMessage:
-    """Return a message of the assistant's with an answer at its end; of one that was stopped only the text is kept."""
-    calls = () if answer.report.finish_reason is FinishReason.CANCELLED else answer.tool_calls
-    return replace(message, content=message.content + answer.text_so_far, tool_calls=(*message.tool_calls, *calls))
-
-
-def _interrupted(answer: Answer, cause: str) -> ForefillError:
-    error = GenerationInterrupted(
-        f"the connection was lost in mid-answer ({cause}); the session goes on: keep what came, or submit again",
-        session_continues=True,
-        seq=answer.seq,
-    )
-    error.text = answer.text_so_far
-    return error
 
 
 def _continuable(sampling: pb.Sampling) -> bool:

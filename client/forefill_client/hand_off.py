@@ -23,6 +23,7 @@ from .checks import as_mapping, checked_iterable
 from .errors import ForefillError, InvalidRequest
 from .messages import ChatMessage, MessageLike, message_for_openai, message_to_wire
 from .report import Ledger
+from .tool_choice import tool_choice_for_openai
 
 
 class CompletionUsage(Protocol):
@@ -72,6 +73,8 @@ class HandedOffRequest:
     """The field `tools` of the body: those that the session was opened with."""
     prompt_fields: Mapping[str, Any] = field(repr=False)
     """The other fields of the body that decide the prompt, such as `chat_template_kwargs`, as the session has them."""
+    tool_choice: str | Mapping[str, Any] | None = field(repr=False)
+    """The field `tool_choice` of the body, as the session has it; None: leave it out."""
 
     @property
     def extra_body(self) -> dict[str, Any]:
@@ -82,10 +85,13 @@ class HandedOffRequest:
     def for_openai(self) -> dict[str, Any]:
         """Return the arguments of `client.chat.completions.create` of openai-python: `create(**handed.for_openai())`.
 
-        They are model, messages, tools if there are any, extra_headers and extra_body. Add what else you want: stream,
-        tool_choice, response_format. For a request with messages of your own, take `headers` and `extra_body`.
+        They are model, messages, tools if there are any, and what the session chose of them, extra_headers and
+        extra_body. Add what else you want: stream, response_format. For a request with messages of your own, take
+        `headers` and `extra_body`.
         """
-        tools = {"tools": [dict(tool) for tool in self.tools]} if self.tools else {}
+        tools: dict[str, Any] = {"tools": [dict(tool) for tool in self.tools]} if self.tools else {}
+        if self.tools and self.tool_choice is not None:
+            tools["tool_choice"] = self.tool_choice
         return {
             "model": self.model,
             "messages": [message_for_openai(message) for message in self.messages],
@@ -212,7 +218,8 @@ def prompt_fields(opening: pb.Open) -> dict[str, Any]:
     fields: dict[str, Any] = {name: value for name, value in given.items() if value}
     if opening.continue_final_message:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
-    return {"tools": tuple(json.loads(tool) for tool in opening.tools), "prompt_fields": fields}
+    tools = tuple(json.loads(tool) for tool in opening.tools)
+    return {"tools": tools, "prompt_fields": fields, "tool_choice": tool_choice_for_openai(opening)}
 
 
 def plain_json(struct: Struct) -> dict[str, Any]:

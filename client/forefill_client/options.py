@@ -13,6 +13,7 @@ from .checks import checked_iterable, checked_type
 from .errors import InvalidRequest
 from .messages import MessageLike, json_texts, message_to_wire
 from .texts import checked_text
+from .tool_choice import ToolChoice, tool_choice_to_wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -141,6 +142,8 @@ def open_request(
     reasoning_effort: str | None = None,
     continue_final_message: bool = False,
     adapter: str = "",
+    tool_choice: ToolChoice | None = None,
+    draft_name: str = "",
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -158,6 +161,8 @@ def open_request(
         reasoning_effort=checked_text(reasoning_effort or "", "reasoning_effort"),
         continue_final_message=checked_type(continue_final_message, bool, "continue_final_message"),
         adapter=checked_text(adapter, "adapter"),
+        tool_choice=tool_choice_to_wire(tool_choice),
+        draft_name=checked_text(draft_name, "draft_name"),
     )
     if chat_template_kwargs is not None:
         try:

@@ -2,24 +2,23 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from types import TracebackType
 from typing import Final, Self, cast
 
 from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
+from .asking import Asking
 from .checks import checked_int, checked_iterable
-from .composition import Events
 from .conversation import Conversation
 from .draft import smallest_replace
-from .errors import Aborted, EmptySubmit, ForefillError, GenerationRunning, InvalidRequest, SessionEnded
+from .errors import Aborted, EmptySubmit, ForefillError, InvalidRequest, SessionEnded
 from .exchange import Exchange, OnState, SessionState
-from .hand_off import HandedOff, HandOff, Stage
+from .hand_off import HandedOff
 from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
 from .options import Resume
 from .positions import Change, changed
-from .report import FlushResult, Ledger, Opened
+from .report import FlushResult, Opened
 from .stream import Compose
 from .texts import checked_text
 
@@ -51,6 +50,7 @@ class Session:
         self._conversation = Conversation(opening, auto_flush=auto_flush, on_flush=on_flush, clock=clock)
         self._composition = self._conversation.composition
         self._exchange = Exchange(self._conversation, compose, ready, resume, on_state, clock)
+        self._asking = Asking(self._conversation, self._exchange)
 
     def __repr__(self) -> str:
         if not self._exchange.started:
@@ -80,7 +80,7 @@ class Session:
         With `continue_final_message`, a turn is one message: what was submitted, and the answer that continues it.
         A running answer and its question are not part of it yet.
         """
-        return self._conversation.messages
+        return self._conversation.history.messages
 
     @property
     def flush_results(self) -> tuple[FlushResult, ...]:
@@ -105,17 +105,17 @@ class Session:
         With `composing`, the text is under composition by an input method: the server has it in its draft, but no flush
         covers it, unless one names a length. The next edit without `composing` ends the composition.
         """
-        self._check_usable()
+        self._asking.check_usable()
         await self._exchange.send(*self._composition.type(text, composing=composing))
 
     async def delete(self, count: int = 1) -> None:
         """Remove `count` code points from the draft's end, or all of them if it has fewer."""
-        self._check_usable()
+        self._asking.check_usable()
         await self._exchange.send(*self._composition.delete(count))
 
     async def replace(self, start: int, end: int, text: str) -> None:
         """Put `text` in place of the code points from `start` to before `end`."""
-        self._check_usable()
+        self._asking.check_usable()
         await self._exchange.send(*self._composition.replace(start, end, text))
 
     async def set_draft(self, text: str, *, composing: bool = False) -> None:
@@ -125,7 +125,7 @@ class Session:
         `compositionupdate` and `composing=False` after `compositionend`, even if the text is the same.
         """
         checked_text(text)
-        self._check_usable()
+        self._asking.check_usable()
         replacement = smallest_replace(self.draft, text)
         await self._exchange.send(*self._composition.replace(*replacement, composing=composing))
 
@@ -136,7 +136,7 @@ class Session:
         count in the old text, as CodeMirror's do, give the last one first. If one cannot be carried out, none is. With
         `composing`, what differs is under composition, as in `type`.
         """
-        self._check_usable()
+        self._asking.check_usable()
         await self.set_draft(changed(self.draft, changes), composing=composing)
 
     async def flush(self, confirmed: int | None = None) -> int:
@@ -147,7 +147,7 @@ class Session:
         the number of the flush, for `flushed`. A session also flushes by itself unless it was made with
         `auto_flush=False`; see AsyncClient.session.
         """
-        self._check_usable()
+        self._asking.check_usable()
         event = self._composition.flush(confirmed)
         await self._exchange.send(event)
         return event.seq
@@ -171,7 +171,7 @@ class Session:
         the send shortcut is down. It holds until the draft changes; call it with `likely=False` when the sign is gone.
         A hint that repeats the last one sends nothing, and neither does one to a server that does not know hints.
         """
-        self._check_usable()
+        self._asking.check_usable()
         if self.opened.accepts_hints:
             await self._exchange.send(*self._composition.hint(likely=likely))
 
@@ -181,8 +181,8 @@ class Session:
         If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
         can still be used, and the text is back in the draft unless something else has been typed since.
         """
-        await self._settled()
-        return await self._ask([self._composition.submit(text)])
+        await self._asking.settled()
+        return await self._asking.answer([self._composition.submit(text)])
 
     async def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
         """Replace the conversation's end: keep its first `keep_messages` messages, and let these follow.
@@ -190,7 +190,7 @@ class Session:
         For an earlier message that was edited, or a turn that is taken back. The draft stays as it is. What the old and
         the new conversation begin with stays cached at the server.
         """
-        await self._settled()
+        await self._asking.settled()
         there = len(self.messages)
         if not 0 <= checked_int(keep_messages, "keep_messages") <= there:
             raise InvalidRequest(
@@ -198,7 +198,7 @@ class Session:
             )
         added = [message_to_wire(message) for message in checked_iterable(messages, "messages")]
         kept = self.messages[:keep_messages]
-        self._conversation.messages = kept + tuple(message_from_wire(message) for message in added)
+        self._conversation.history.messages = kept + tuple(message_from_wire(message) for message in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
     async def respond(self, messages: Iterable[MessageLike] = ()) -> Answer:
@@ -208,7 +208,7 @@ class Session:
         `tool_call_id` of its call. If the server refuses, they are in the conversation all the same: call `respond()`
         without them to ask again, or `rewrite` to take them back.
         """
-        await self._settled()
+        await self._asking.settled()
         if not self.opened.accepts_respond:
             raise InvalidRequest(
                 "the server does not know respond(): it is older than this client", session_continues=True
@@ -221,19 +221,20 @@ class Session:
                 session_continues=True,
                 reason="EMPTY_SUBMIT",
             )
-        return await self._ask([self._composition.respond()])
+        return await self._asking.answer([self._composition.respond()])
 
     async def regenerate(self) -> Answer:
         """Ask once more for the last answer: the first one leaves the conversation.
 
         The draft stays as it is.
         """
-        await self._settled()
-        text = self._conversation.last_question
+        await self._asking.settled()
+        history = self._conversation.history
+        text = history.last_question(self._conversation.answer)
         if text is not None and self._composition.fits(text):
-            await self.rewrite(len(self.messages) - self._conversation.turn_messages)
-            return await self._ask(self._composition.submit_beside(text))
-        if (before := self._conversation.before_last_answer) and self.opened.accepts_respond:
+            await self.rewrite(len(self.messages) - history.turn_messages)
+            return await self._asking.answer(self._composition.submit_beside(text))
+        if (before := history.before_last_answer) and self.opened.accepts_respond:
             await self.rewrite(before)
             return await self.respond()
         raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
@@ -246,19 +247,8 @@ class Session:
         next draft may be typed, but not submitted. If the server refuses, for example because its operator has not
         said where the engine is (HandOffNotOffered), the text is back in the draft.
         """
-        await self._settled()
-        event = self._composition.hand_off(text)
-        hand_off = self._conversation.hand_over(event)
-        try:
-            await self._exchange.send(event)
-            await self._exchange.until(lambda: hand_off.stage is not Stage.ASKED)
-        except BaseException:
-            if self._exchange.failure is None and not self._composition.ended:
-                self._exchange.put(self._conversation.drop_hand_off(hand_off))
-            raise
-        if hand_off.error is not None:
-            raise hand_off.error
-        return self._conversation.handed_off(hand_off, partial(self._end_hand_off, hand_off))
+        await self._asking.settled()
+        return await self._asking.hand_off(self._composition.hand_off(text))
 
     async def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""
@@ -296,55 +286,3 @@ class Session:
                 await self.end()
         finally:
             await self._exchange.stop(Aborted("the session was left, which cancelled its stream: open a new one"))
-
-    async def _ask(self, events: Events) -> Answer:
-        answer = self._conversation.ask(events, self._exchange.until, self._cancel)
-        await self._exchange.send(*events)
-        return answer
-
-    async def _end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Ledger | None:
-        """End a hand-off by what came of it, None: it is taken back; return its ledger, None if nobody tells."""
-        if hand_off.stage is Stage.OPEN:
-            self._check_usable()
-            hand_off.error = None
-            self._exchange.put(self._conversation.end_hand_off(hand_off, finished))
-        elif finished is not None:
-            raise InvalidRequest("the hand-off is over: hand off again", session_continues=True)
-        await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
-        if hand_off.error is not None:
-            raise hand_off.error
-        return hand_off.ledger
-
-    def _cancel(self, keep_text: bool) -> None:
-        if self._exchange.failure is None and not self._composition.ended:
-            self._exchange.put(self._conversation.cancel(keep_text=keep_text))
-
-    async def _settled(self) -> None:
-        """Wait for the end of what is being ended; raise GenerationRunning if an answer runs, or a hand-off is open."""
-        self._check_usable()
-        if (hand_off := self._conversation.handing_off) is not None:
-            await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
-            self._check_usable()
-        if self._conversation.handing_off is not None:
-            raise GenerationRunning(
-                "a hand-off is open: say what came of it with its finished(), or call its cancel()",
-                session_continues=True,
-                reason="GENERATION_RUNNING",
-            )
-        if self._conversation.cancelling:
-            await self._exchange.until(lambda: not self._conversation.answering)
-            self._check_usable()
-        if self._conversation.answering:
-            raise GenerationRunning(
-                "an answer is still running: iterate over it to the end first, or cancel it",
-                session_continues=True,
-                reason="GENERATION_RUNNING",
-            )
-
-    def _check_usable(self) -> None:
-        """Raise the error that ended the session, or the server's error about an earlier event."""
-        if not self._exchange.started:
-            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
-        if self._exchange.failure is not None:
-            raise self._exchange.failure
-        self._conversation.check()

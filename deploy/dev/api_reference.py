@@ -30,6 +30,8 @@ TITLES: Final = {
     "forefill_client.connection": "Connections",
     "forefill_client.report": "Reports",
     "forefill_client.sync": "Without await",
+    "forefill_client.sync_session": "Sessions without await",
+    "forefill_client.sync_answer": "Answers without await",
     "forefill_client.errors": "Errors",
 }
 """The order of the sections; what comes from another module follows, under the first sentence of its docstring."""
@@ -135,7 +137,8 @@ def _function_or_value(thing: Any) -> Iterator[str]:
     if thing.is_function:
         yield _code(_signature(thing))
     elif not thing.name.isupper():  # an alias of a type
-        yield _code(f"{thing.name} = {thing.value}")
+        value = str(thing.value).replace("'", '"')  # as it is formatted, in documents, too
+        yield _code(f"{thing.name} = {value}")
     yield _text(thing)
     yield from _entries(thing)
 

@@ -62,8 +62,9 @@ def _not(note: str) -> Field:
 FIELDS: dict[str, Field] = {
     "messages": _opening(
         "messages",
-        note="The draft is one more, at SUBMIT; Respond asks without it. Text only: images, audio and video by "
-        "hand-off, which finds what is before the first of them.",
+        "draft_name",
+        note="The draft is one more, at SUBMIT, named by `draft_name`; Respond asks without it. Text only: images, "
+        "audio and video by hand-off, which finds what is before the first of them.",
     ),
     "model": _opening("adapter", note="A server of forefill serves one model; a LoRA adapter of it is named."),
     "frequency_penalty": _sampling("frequency_penalty"),
@@ -87,7 +88,11 @@ FIELDS: dict[str, Field] = {
     "temperature": _sampling("temperature"),
     "top_p": _sampling("top_p"),
     "tools": _opening("tools"),
-    "tool_choice": _hand_off("With tools, it is `auto`; a call that must be, or must not be, by hand-off."),
+    "tool_choice": _opening(
+        "tool_choice",
+        note="The same for all answers of a session. A call that is required is refused beside a structure, and behind "
+        "vLLM servers the chat endpoint answers.",
+    ),
     "reasoning_effort": _opening("reasoning_effort"),
     "thinking_token_budget": _hand_off("It would start counting again if an answer is continued."),
     "include_reasoning": _hand_off("An application leaves reasoning out by itself."),

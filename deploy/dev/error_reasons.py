@@ -31,6 +31,7 @@ OPERATOR = {
     Reason.GENERATION_FAILED: "if they are many, the engine's queue is full, or no engine is up: look at the metrics",
     Reason.HAND_OFF_NOT_OFFERED: "`--hand-off-url` or `--openai-port` offers it",
     Reason.INTERNAL: "a defect: report what the log has under the id",
+    Reason.INVALID_TOOLS: "`--tool-call-parser`, of the server or of its vLLM servers, if calls are to be required",
     Reason.MESSAGE_TOO_LARGE: "`--max-message-bytes`",
     Reason.NOT_OPEN: "`--open-timeout-seconds` is how long the server waits for Open",
     Reason.PERMISSION_DENIED: "`permissions` in the file of `--callers`",

@@ -97,7 +97,7 @@ def test_the_start_says_in_one_line_that_the_fast_path_differs(
     with caplog.at_level(logging.WARNING, logger="forefill_service"):
         check_chat(gpt_oss.ours(template), authority)
     [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "15 of 15" in record.getMessage()
+    assert "16 of 16" in record.getMessage()
     assert "the first with a question" in record.getMessage()
     assert "\n" not in record.getMessage()
 

@@ -23,9 +23,9 @@ from forefill_service.engine.vllm.start import StartedVllm
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
-from tests.support.chat_bodies import BODIES, conversation_of, opening_of, with_draft
+from tests.support.chat_bodies import BODIES, CHOICES, NAMED_DRAFTS, conversation_of, opening_of, with_draft
 from tests.support.families import NoTemplates, template_file
-from tests.support.id_check import Found, embedded, references, remote
+from tests.support.id_check import Found, References, embedded, references, remote
 from tests.support.recording import RecordingEngine
 from tests.support.render_server import OFFERED
 from tests.support.template_habits import HABITS
@@ -39,6 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:max_tokens is deprecated"),
 ]
 
+SHOWS_ALL = HABITS["shows_all_as_it_is"]
 DRAFTS = ("How many? ", "\n\u7684  7 <|im_end|>")
 FAMILIES = (
     *("Qwen-Qwen3-0.6B", "Qwen-Qwen2.5-7B-Instruct", "meta-llama-Llama-3.1-8B-Instruct", "trl-llama3_2"),
@@ -93,6 +94,46 @@ def test_submit_sends_the_ids_of_the_servers_endpoint(
     assert accepted(found)
     assert found.refused_start == ""
     assert found.differing == []
+
+
+@pytest.mark.parametrize("excludes_tools", [True, False])
+def test_a_choice_of_tools_and_the_name_of_a_draft_make_vllms_ids_by_the_fast_path(
+    packaged_model: ModelChats, tmp_path: Path, excludes_tools: bool
+) -> None:
+    file = tmp_path / "template.jinja"
+    file.write_text(SHOWS_ALL)
+    bodies = {**CHOICES, **NAMED_DRAFTS}
+    expected = references(packaged_model, file, bodies, DRAFTS, excludes_tools=excludes_tools)
+    assert_they_show(expected, excludes_tools=excludes_tools)
+    found = asyncio.run(
+        embedded(
+            packaged_model, file, bodies, DRAFTS, expected, tool_call_parser="pythonic", excludes_tools=excludes_tools
+        )
+    )
+    assert (found.differing, found.would_differ, found.refused) == ([], 0, 0)
+    assert found.turns["AGREES"] == len(bodies)
+
+
+@pytest.mark.parametrize("server", ["a parser of calls", "tools are excluded"])
+@pytest.mark.parametrize("offered", OFFERED)
+def test_a_choice_of_tools_and_the_name_of_a_draft_make_the_servers_ids(
+    packaged_model: ModelChats, tmp_path: Path, server: str, offered: str
+) -> None:
+    file = tmp_path / "template.jinja"
+    file.write_text(SHOWS_ALL)
+    bodies = {**CHOICES, **NAMED_DRAFTS}
+    excludes_tools = server == "tools are excluded"
+    expected = references(packaged_model, file, bodies, DRAFTS, excludes_tools=excludes_tools)
+    found = asyncio.run(remote(packaged_model, file, bodies, DRAFTS, expected, offered, **SERVERS[server]))
+    assert (found.refused_start, found.differing, found.would_differ, found.refused) == ("", [], 0, 0)
+
+
+def assert_they_show(expected: References, *, excludes_tools: bool) -> None:
+    """Check that these requests make other prompts where they should, so that a wrong one would be found out."""
+    called, forbidden = expected["tools that may be called"], expected["tools that may not be called"]
+    assert (called != forbidden) is excludes_tools
+    assert called == expected["a tool that has to be called"]
+    assert all(ids for found in expected.values() for ids in found)
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -300,5 +300,5 @@ def test_the_start_says_which_conversation_a_template_renders_otherwise(
         assert not [record for record in caplog.records if record.name.startswith("forefill_service")]
         check_chat(packaged_model.ours(ours), packaged_model.authority(theirs))
     [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "2 of 15 kinds of conversation" in record.getMessage()
+    assert "2 of 16 kinds of conversation" in record.getMessage()
     assert "the first with reasoning in the history" in record.getMessage()

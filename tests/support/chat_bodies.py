@@ -131,13 +131,33 @@ BODIES: Mapping[str, Body] = {
 }
 """By name. A draft follows as the last message: see `with_draft`."""
 
+CHOICES: Mapping[str, Body] = {
+    "tools that may be called": {"messages": [_SYSTEM], "tools": [_BEDS, _NOW], "tool_choice": "auto"},
+    "tools that may not be called": {"messages": [_SYSTEM], "tools": [_BEDS, _NOW], "tool_choice": "none"},
+    "a tool that has to be called": {"messages": [_SYSTEM], "tools": [_BEDS, _NOW], "tool_choice": "required"},
+    "a tool that is named": {
+        "messages": [_ASKED, _CALLED, _result(1, "3")],
+        "tools": [_BEDS, _NOW],
+        "tool_choice": {"type": "function", "function": {"name": "now"}},
+    },
+}
+"""Those that say whether tools are called; what has to be called takes a server that parses calls."""
+
+NAMED_DRAFTS: Mapping[str, Body] = {
+    "a draft with a name": {"messages": [_SYSTEM], "draft_name": "Ann"},
+    "a draft with a name to continue": {"messages": [_ASKED], "draft_name": "Bo", "continue_final_message": True},
+}
+"""Those whose draft has a name, which is a field of its message."""
+
 
 def with_draft(body: Body, draft: str) -> dict[str, Any]:
     """Return the body of the request that an application sends for the answer to a draft."""
+    name = {"name": body["draft_name"]} if "draft_name" in body else {}
+    fields = {field: value for field, value in body.items() if field != "draft_name"}
     if body.get("continue_final_message"):
-        last = _said("assistant", draft)
-        return {**body, "add_generation_prompt": False, "messages": [*body["messages"], last]}
-    return {**body, "messages": [*body["messages"], _said("user", draft)]}
+        last = _said("assistant", draft, **name)
+        return {**fields, "add_generation_prompt": False, "messages": [*body["messages"], last]}
+    return {**fields, "messages": [*body["messages"], _said("user", draft, **name)]}
 
 
 def opening_of(body: Body) -> pb.Open:
@@ -157,6 +177,8 @@ def opening_of(body: Body) -> pb.Open:
         documents=body.get("documents"),
         reasoning_effort=body.get("reasoning_effort"),
         continue_final_message=body.get("continue_final_message", False),
+        tool_choice=body.get("tool_choice"),
+        draft_name=body.get("draft_name", ""),
     )
 
 

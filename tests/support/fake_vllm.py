@@ -78,7 +78,8 @@ class FakeVllm:
     `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
     (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
     they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
-    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures and of logprobs.
+    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures, of logprobs and of
+    calls that have to be.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -210,6 +211,10 @@ class FakeVllm:
         if conversation.tools and path != "/tokenize":
             if choice == "auto" and not self.parses_calls:
                 raise Refusal(Reason.TEMPLATE_REFUSED, '"auto" tool choice requires --enable-auto-tool-choice')
+            if choice not in ("auto", "none") and not self.parses_calls:
+                raise Refusal(Reason.TEMPLATE_REFUSED, f"tool_choice={choice} requires --tool-call-parser to be set")
+            if choice not in ("auto", "none") and self.refuses:
+                raise Refusal(Reason.TEMPLATE_REFUSED, self.refuses)
             if choice == "none" and self.excludes_tools:
                 conversation = replace(conversation, tools=())
         if path == "/tokenize" and not self.tokenizes_tools:
@@ -298,6 +303,8 @@ class FakeVllm:
     def _said(self, asked: dict[str, Any], output: Output, parts: int) -> dict[str, Any]:
         if "prompt" in asked:
             return {"text": output.text}
+        if asked.get("tool_choice", "auto") not in ("auto", "none"):
+            return {"delta": {"tool_calls": [_required_call(asked, output.text, first=parts == 1)]}}
         return {"delta": {"reasoning" if parts <= self.reasoning_tokens else "content": output.text}}
 
     def _refusal(self, status: int) -> web.Response:
@@ -320,6 +327,15 @@ class RefusingChat(FakeChat):
     def render(self, conversation: Conversation) -> str:
         """Raise Refusal."""
         raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
+
+
+def _required_call(asked: dict[str, Any], arguments: str, *, first: bool) -> dict[str, Any]:
+    """Return the next part of a call of the tool that was named, or else of the first."""
+    if not first:
+        return {"index": 0, "function": {"arguments": arguments}}
+    choice = asked["tool_choice"]
+    tool = asked["tools"][0] if choice == "required" else choice
+    return {"index": 0, "id": "call-1", "function": {"name": tool["function"]["name"], "arguments": arguments}}
 
 
 def conversation_of(asked: Mapping[str, Any]) -> Conversation:

@@ -75,9 +75,11 @@ def references(
     drafts: Sequence[str],
     kwargs: Kwargs = None,
     defaults: Kwargs = None,
+    *,
+    excludes_tools: bool = False,
 ) -> References:
     """Return what vLLM's online renderer makes of each conversation with each draft."""
-    theirs = model.theirs(template, defaults)
+    theirs = model.theirs(template, defaults, excludes_tools=excludes_tools)
 
     def ids(said: Said, draft: str) -> Ids:
         try:
@@ -97,10 +99,14 @@ async def embedded(
     drafts: Sequence[str],
     expected: References,
     kwargs: Kwargs = None,
+    *,
+    tool_call_parser: str = "",
+    excludes_tools: bool = False,
 ) -> Found:
     """Check forefill with vLLM in its own process."""
-    endpoint = VllmChatEndpoint(model.authority(template), cast("Any", None), 60.0)
-    chat, found = model.ours(template), Found()
+    authority = model.authority(template, tool_call_parser, excludes_tools=excludes_tools)
+    endpoint = VllmChatEndpoint(authority, *cast("Any", (None, 60.0, None)))
+    chat, found = model.ours(template, excludes_tools=excludes_tools), Found()
     for name, said in conversations.items():
         await _check(found, _Turn(chat, endpoint, said, kwargs), name, drafts, expected[name])
     return found
@@ -130,7 +136,7 @@ async def remote(
             return found
         client_of_server = cast("ServerClient", SimpleNamespace(name=server.url, chat_ids=_ids_of(endpoint, chat)))
         monitor = cast("ServerMonitor", SimpleNamespace(pulse=SimpleNamespace(up=True)))
-        asked = RemoteChatEndpoint(client_of_server, monitor)
+        asked = RemoteChatEndpoint(client_of_server, monitor, 60.0)
         for name, said in conversations.items():
             turn = _Turn(chat.chat, asked, said, kwargs, server, client_of_server.chat_ids)
             await _check(found, turn, name, drafts, expected[name])

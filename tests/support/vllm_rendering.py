@@ -35,17 +35,28 @@ class ModelChats:
         self.renderer = renderer_from_config(self.config)
         self._loop = asyncio.new_event_loop()
 
-    def theirs(self, chat_template: Path | None = None, default_kwargs: Mapping[str, Any] | None = None) -> "VllmChat":
-        """Return vLLM's side, started with `--chat-template` and `--default-chat-template-kwargs` if they are given."""
-        return VllmChat(self, chat_template, self._loop, default_kwargs)
+    def theirs(
+        self,
+        chat_template: Path | None = None,
+        default_kwargs: Mapping[str, Any] | None = None,
+        *,
+        excludes_tools: bool = False,
+    ) -> "VllmChat":
+        """Return vLLM's side, started with `--chat-template` and `--default-chat-template-kwargs` if they are given.
 
-    def ours(self, chat_template: Path | None = None) -> HfChat:
+        `excludes_tools` is `--exclude-tools-when-tool-choice-none`.
+        """
+        return VllmChat(self, chat_template, self._loop, default_kwargs, excludes_tools=excludes_tools)
+
+    def ours(self, chat_template: Path | None = None, *, excludes_tools: bool = False) -> HfChat:
         """Return forefill's fast path, made as at the start of the engine."""
-        return vllm_chat(self._engine, chat_template)
+        return vllm_chat(self._engine, chat_template, excludes_tools=excludes_tools)
 
-    def authority(self, chat_template: Path | None = None, tool_call_parser: str = "") -> VllmRendering:
+    def authority(
+        self, chat_template: Path | None = None, tool_call_parser: str = "", *, excludes_tools: bool = False
+    ) -> VllmRendering:
         """Return what forefill asks if the fast path is not enough, made as at the start of the engine."""
-        return VllmRendering(self._engine, chat_template, tool_call_parser)
+        return VllmRendering(self._engine, chat_template, tool_call_parser, excludes_tools=excludes_tools)
 
     @property
     def _engine(self) -> Any:
@@ -65,6 +76,8 @@ class VllmChat:
         chat_template: Path | None,
         loop: asyncio.AbstractEventLoop,
         default_kwargs: Mapping[str, Any] | None,
+        *,
+        excludes_tools: bool,
     ) -> None:
         self._loop = loop
         self._online = OnlineRenderer(
@@ -76,6 +89,7 @@ class VllmChat:
             default_chat_template_kwargs=dict(default_kwargs or {}),
             reasoning_parser=model.config.structured_outputs_config.reasoning_parser,
             enable_auto_tools=True,
+            exclude_tools_when_tool_choice_none=excludes_tools,
             tool_parser=None if model.config.model_config.hf_config.model_type == "gpt_oss" else _ANY_TOOL_PARSER,
         )
 

@@ -53,6 +53,7 @@ ROWS = [Row(*row) for row in [
     ("kv_events", "engine.kv_events", bool, True, "false", False),
     ("reasoning_parser", "engine.reasoning_parser", str, "", "qwen3", "qwen3"),
     ("tool_call_parser", "engine.tool_call_parser", str, "", "hermes", "hermes"),
+    ("exclude_forbidden_tools", "engine.exclude_forbidden_tools", bool, False, "true", True),
     ("adapters", "engine.adapters", dict[str, str], {}, '{"sql": "/a"}', {"sql": "/a"}),
     ("engine_args", "engine.args", dict[str, Any], {}, '{"seed": 1}', {"seed": 1}),
     ("engine_url", "remote.urls", list[str], [], '["http://a"]', ["http://a"]),

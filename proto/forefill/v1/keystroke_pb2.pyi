@@ -24,6 +24,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ToolChoiceMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolChoiceModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolChoiceMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_CHOICE_MODE_UNSPECIFIED: _ToolChoiceMode.ValueType  # 0
+    """The same as TOOL_CHOICE_MODE_AUTO."""
+    TOOL_CHOICE_MODE_AUTO: _ToolChoiceMode.ValueType  # 1
+    """The model decides. If the engine was started without a parser for calls, a call is text."""
+    TOOL_CHOICE_MODE_NONE: _ToolChoiceMode.ValueType  # 2
+    """None is: a call that the model writes all the same is text. Some engines also leave the tools out of the prompt
+    (vLLM: --exclude-tools-when-tool-choice-none).
+    """
+    TOOL_CHOICE_MODE_REQUIRED: _ToolChoiceMode.ValueType  # 3
+    """One is, or several are."""
+
+class ToolChoiceMode(_ToolChoiceMode, metaclass=_ToolChoiceModeEnumTypeWrapper):
+    """ToolChoiceMode says whether any tool is called."""
+
+TOOL_CHOICE_MODE_UNSPECIFIED: ToolChoiceMode.ValueType  # 0
+"""The same as TOOL_CHOICE_MODE_AUTO."""
+TOOL_CHOICE_MODE_AUTO: ToolChoiceMode.ValueType  # 1
+"""The model decides. If the engine was started without a parser for calls, a call is text."""
+TOOL_CHOICE_MODE_NONE: ToolChoiceMode.ValueType  # 2
+"""None is: a call that the model writes all the same is text. Some engines also leave the tools out of the prompt
+(vLLM: --exclude-tools-when-tool-choice-none).
+"""
+TOOL_CHOICE_MODE_REQUIRED: ToolChoiceMode.ValueType  # 3
+"""One is, or several are."""
+Global___ToolChoiceMode: _TypeAlias = ToolChoiceMode  # noqa: Y015
+
 class _WarmMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -414,8 +446,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
     """
     ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
-    """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
-    the error message has its index and what is wrong. Mend it, and open again.
+    """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`,
+    or Open.tool_choice asks for what the tools or the engine do not allow; the error message says what is wrong. Mend
+    it, and open again.
     """
     ERROR_REASON_ADAPTER_NOT_FOUND: _ErrorReason.ValueType  # 37
     """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
@@ -561,8 +594,9 @@ ERROR_REASON_INVALID_HAND_OFF: ErrorReason.ValueType  # 32
 message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
 """
 ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
-"""Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`;
-the error message has its index and what is wrong. Mend it, and open again.
+"""Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`,
+or Open.tool_choice asks for what the tools or the engine do not allow; the error message says what is wrong. Mend
+it, and open again.
 """
 ERROR_REASON_ADAPTER_NOT_FOUND: ErrorReason.ValueType  # 37
 """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
@@ -656,6 +690,8 @@ class Open(_message.Message):
     REASONING_EFFORT_FIELD_NUMBER: _builtins.int
     CONTINUE_FINAL_MESSAGE_FIELD_NUMBER: _builtins.int
     ADAPTER_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
+    DRAFT_NAME_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -701,6 +737,10 @@ class Open(_message.Message):
     of another, or of the model alone. Set by the client; at most 256 code points; default: none, the model answers
     alone. One that the engine does not have is refused: ADAPTER_NOT_FOUND.
     """
+    draft_name: _builtins.str
+    """Name of the speaker of the drafts: ChatMessage.name of the message that each draft becomes. Set by the client; at
+    most 256 code points; default: none.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation before the draft, oldest message first. Set by the client; default: none. The draft is appended as
@@ -727,9 +767,8 @@ class Open(_message.Message):
         that `tools` has in requests to vLLM's and OpenAI's chat endpoints: {"type": "function", "function": {"name": "...",
         "description": "...", "parameters": {...}}}. It is JSON text because templates print it: the order of its keys and
         the form of its numbers reach the model. Set by the client; default: none; at most 262,144 bytes all together. What
-        is not such an object is INVALID_TOOLS. The prompt is that of `tool_choice` "auto". The server runs no tool; for
-        calls in an answer see Opened.splits_answers. If that is set, vLLM sees to it that the arguments of a tool with
-        "strict": true have the form of its parameters.
+        is not such an object is INVALID_TOOLS. The server runs no tool; for calls in an answer see Opened.splits_answers. If
+        that is set, vLLM sees to it that the arguments of a tool with "strict": true have the form of its parameters.
         """
 
     @_builtins.property
@@ -737,6 +776,13 @@ class Open(_message.Message):
         """Documents for templates that read `documents`, as for retrieval-augmented generation. Each is one JSON object whose
         values are texts, for example {"title": "...", "text": "..."}. Set by the client; default: none; at most 262,144
         bytes all together.
+        """
+
+    @_builtins.property
+    def tool_choice(self) -> Global___ToolChoice:
+        """Whether the answers call tools. Set by the client; default: TOOL_CHOICE_MODE_AUTO. For an answer with another choice,
+        for example after the result of a call that was required, open another stream with the messages: it finds the blocks
+        of this one.
         """
 
     def __init__(
@@ -757,14 +803,53 @@ class Open(_message.Message):
         reasoning_effort: _builtins.str = ...,
         continue_final_message: _builtins.bool = ...,
         adapter: _builtins.str = ...,
+        tool_choice: Global___ToolChoice | None = ...,
+        draft_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "draft_name", b"draft_name", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tool_choice", b"tool_choice", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Open: _TypeAlias = Open  # noqa: Y015
+
+@_typing.final
+class ToolChoice(_message.Message):
+    """ToolChoice says whether answers call tools: `tool_choice` of vLLM's and OpenAI's chat endpoints.
+
+    A call that has to be is a structure of the answer (see Sampling.structure): an answer that was begun is not continued
+    by another request, and Sampling.structure is refused beside it. If the engine is reached over HTTP, its own chat
+    endpoint answers: see GenerationStarted.prompt_by_engine. INVALID_TOOLS refuses a choice without Open.tools, a function
+    that is none of them, and a call that has to be if the engine was started without a parser for calls, or cannot use
+    the parameters of a tool.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    mode: Global___ToolChoiceMode.ValueType
+    """Whether any tool is called."""
+    function: _builtins.str
+    """Name of the function that is called, once; at least 1 code point. As at vLLM's chat endpoint, the answer then ends
+    with FINISH_REASON_STOP, not FINISH_REASON_TOOL_CALLS.
+    """
+    def __init__(
+        self,
+        *,
+        mode: Global___ToolChoiceMode.ValueType = ...,
+        function: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "function", b"function", "mode", b"mode"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "function", b"function", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_choice: _TypeAlias = _typing.Literal["mode", "function"]  # noqa: Y015
+    _WhichOneofArgType_choice: _TypeAlias = _typing.Literal["choice", b"choice"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_choice) -> _WhichOneofReturnType_choice | None: ...
+
+Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
 
 @_typing.final
 class ChatMessage(_message.Message):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 MOST_MESSAGES = 16_384
 """The most messages, and calls of tools in them, of a conversation: each is work for everybody, however short it is."""
@@ -47,6 +47,17 @@ class ChatMessage:
         return bool(self.content) or self.role != "assistant" or not says_something_else
 
 
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The tool that an answer has to call."""
+
+    name: str
+
+
+ToolChoice = Literal["none", "auto", "required"] | NamedTool
+"""Whether an answer calls tools, in the words of chat completions."""
+
+
 def count_messages(messages: Iterable[ChatMessage]) -> int:
     """Return the number of messages, and of the calls of tools in them."""
     return sum(1 + len(message.tool_calls) for message in messages)
@@ -66,13 +77,25 @@ class Conversation:
     """Empty for the template's own."""
     continue_final_message: bool = False
     """Whether the last message is the beginning of one that the answer continues."""
+    tool_choice: ToolChoice = "auto"
+    draft_name: str | None = None
+    """The name of who speaks in the drafts."""
+
+    @property
+    def requires_a_call(self) -> bool:
+        """Whether an answer has to call a tool."""
+        return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
+
+    def prompting(self, *, excludes_tools: bool) -> "Conversation":
+        """Return it as its prompt shows it: without tools that may not be called, if the engine excludes these."""
+        return replace(self, tools=()) if excludes_tools and self.tool_choice == "none" else self
 
     def drafted(self, text: str | None) -> "Conversation":
         """Return it with a draft, if there is one, as its last message: the user's, or the assistant's beginning."""
         if text is None:
             return self
         role = "assistant" if self.continue_final_message else "user"
-        return replace(self, messages=(*self.messages, ChatMessage(role, text)))
+        return replace(self, messages=(*self.messages, ChatMessage(role, text, name=self.draft_name)))
 
     def answered(self, text: str | None, answer: str, tool_calls: tuple[ToolCall, ...] = ()) -> "Conversation":
         """Return it with the draft that was submitted, if any, and its answer; what the model thought is not kept."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import ChatMessage, Conversation, ToolCall
+from .messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
 
 
 def chat_fields(conversation: Conversation) -> dict[str, Any]:
-    """Return the fields of a chat completion that decide which prompt it has, but for `tool_choice`.
+    """Return the fields of a chat completion that decide which prompt it has, and whether its answer calls tools.
 
-    What is not set is left out, so that the endpoint fills it in as for any client.
+    What is not set is left out, so that the endpoint fills it in as for any client; so is `tool_choice` "auto".
     """
     given = {
         "tools": [dict(tool) for tool in conversation.tools],
@@ -21,7 +21,13 @@ def chat_fields(conversation: Conversation) -> dict[str, Any]:
     fields |= {name: value for name, value in given.items() if value}
     if conversation.continue_final_message:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
+    if conversation.tools and conversation.tool_choice != "auto":
+        fields["tool_choice"] = _tool_choice(conversation.tool_choice)
     return fields
+
+
+def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
+    return {"type": "function", "function": {"name": choice.name}} if isinstance(choice, NamedTool) else choice
 
 
 def _message(message: ChatMessage) -> Mapping[str, Any]:

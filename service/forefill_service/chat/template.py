@@ -54,7 +54,8 @@ class HfChat:
     """The `Chat` of a Hugging Face tokenizer.
 
     `template`, `content_format` and `variables` are those of the engine's `Template`; `with_tools` is the one that it
-    uses if there are tools, since some models have another one then.
+    uses if there are tools, since some models have another one then. `excludes_tools` says whether the engine leaves
+    them out of the prompt if none may be called.
     """
 
     def __init__(
@@ -64,10 +65,13 @@ class HfChat:
         content_format: ContentFormat = "string",
         variables: Collection[str] | None = None,
         with_tools: Template | None = None,
+        *,
+        excludes_tools: bool = False,
     ) -> None:
         self._tokenizer = tokenizer
         self._template = Template(template, content_format, None if variables is None else frozenset(variables))
         self._with_tools = with_tools or self._template
+        self._excludes_tools = excludes_tools
         self._reserved = _RESERVED | _parameters(type(tokenizer).apply_chat_template)
         self._backend = _private_backend(tokenizer)
         self._texts: dict[int, str] = {}
@@ -80,6 +84,7 @@ class HfChat:
         Raises Refusal: INVALID_OPEN for a variable that the template does not own, TEMPLATE_REFUSED with the
         template's own words, as far as they are short.
         """
+        conversation = conversation.prompting(excludes_tools=self._excludes_tools)
         template = self._with_tools if conversation.tools else self._template
         variables = self._own_variables(conversation, template)
         try:

@@ -141,9 +141,17 @@ class ChatEndpoint(Protocol):
     def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
         """Return a sampling as the splitter of an answer in this conversation needs it."""
 
-    @property
-    def splits(self) -> bool:
-        """Whether answers come with their parts apart, whichever way they are asked for."""
+    def splits(self, conversation: Conversation) -> bool:
+        """Return whether answers in this conversation come with their parts apart, whichever way they are asked for."""
+
+    def answers_itself(self, conversation: Conversation) -> bool:
+        """Return whether only the endpoint can answer a conversation as it would: it does more than its ids say."""
+
+    async def check(self, conversation: Conversation) -> None:
+        """Find out whether answers in this conversation can call tools as they have to, whatever its messages say.
+
+        Raises Refusal (INVALID_TOOLS), EngineError if it cannot be asked now.
+        """
 
 
 class Engine(Protocol):

@@ -9,6 +9,7 @@ import re
 PROMPT_TOO_LONG = "the prompt is longer than the model's context"
 NO_MODEL = "the engine does not have this model or adapter"
 TOO_LARGE = "the request is larger than the engine, or a proxy in front of it, accepts"
+NO_PARSER_OF_CALLS = "the engine was started without a parser for calls of tools"
 NO_REASON = "the engine does not accept it; to see why, send the same to the engine's own API"
 
 _READ_CHARACTERS = 1000
@@ -23,7 +24,8 @@ _OF_PARAMETERS = {name: f"the engine does not take this value of {name}" for nam
 _OF_WORDS = (
     ("does not exist", NO_MODEL),
     ("no adapter found", NO_MODEL),
-    ("--enable-auto-tool-choice", "the engine was started without a parser for calls of tools"),
+    ("--enable-auto-tool-choice", NO_PARSER_OF_CALLS),
+    ("--tool-call-parser", NO_PARSER_OF_CALLS),
     ("logprobs", "it asks for more logprobs than the engine gives"),
     ("speculative decoding", "the engine drafts tokens, and cannot do that with this sampling"),
     ("nested too deeply", "the structure is nested too deeply"),

@@ -79,6 +79,7 @@ TOOL: Mapping[str, Any] = {
 CONVERSATIONS: Mapping[str, Conversation] = {
     **{name: Conversation(messages) for name, messages in _MESSAGES.items()},
     "a tool": Conversation((RENDERING_PROBE,), tools=(TOOL,)),
+    "a tool that may not be called": Conversation((RENDERING_PROBE,), tools=(TOOL,), tool_choice="none"),
 }
 """By name: what a fast path to an engine's rendering is compared on at the start, besides each turn on its own."""
 NO_CHAT_TEMPLATE = "the model has no chat template; give one with --chat-template FILE"

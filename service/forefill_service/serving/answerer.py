@@ -133,9 +133,11 @@ class Answerer:
 
     async def _splitter(self, turn: Turn, generate: Generate, prompt: TokenIds | None) -> AnswerSplitter | None:
         """Return what takes the answer to these ids apart; None if nothing does, or the engine's endpoint answers."""
-        if prompt is None or not self._endpoint.splits:
+        if prompt is None:
             return None
         conversation = turn.prompts.conversation(generate.text)
+        if not self._endpoint.splits(conversation):
+            return None
         splitter: AnswerSplitter | None = await self._owner.render(
             self._endpoint.splitter, conversation, prompt.to_list()
         )
@@ -160,7 +162,7 @@ class Answerer:
             return prompt, 0
         if self._owner.sampling.structure is not None:
             raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
-        if prompt is None or self._endpoint.splits:
+        if prompt is None or self._endpoint.splits(turn.prompts.conversation(text)):
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
             raise EngineRefused(f"this engine {does}, so an answer cannot go on; SUBMIT without it")
         chat = self._backend.replicas.chat

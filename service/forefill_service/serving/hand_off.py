@@ -138,7 +138,7 @@ class HandOffs:
     async def _rendered(self, hand_off: OpenHandOff) -> Rendered:
         """Return the prompt, as far as it can be made here, and let what is no part of it make way."""
         try:
-            prompt = await hand_off.turn.prompts.submitted(hand_off.text)
+            prompt = await hand_off.turn.prompts.ids(hand_off.text)
         except EngineDied:
             raise
         except (EngineError, Refusal) as error:

@@ -79,7 +79,16 @@ class Prompts:
     @property
     def rule(self) -> Rule:
         """What follows from that."""
+        rule = self._rule_of_ids
+        return rule.answered_by_endpoint() if self._answered_by_endpoint else rule
+
+    @property
+    def _rule_of_ids(self) -> Rule:
         return RULES[self.verdict, self._endpoint.in_process]
+
+    @property
+    def _answered_by_endpoint(self) -> bool:
+        return self._endpoint.answers_itself(self._conversation)
 
     @property
     def lead(self) -> TokenIds:
@@ -152,7 +161,11 @@ class Prompts:
         Without a text, the conversation before the draft is asked for, which the fast path has not been compared on. It
         does not wait for the comparison. Raises Refusal (PROMPT_TOO_LONG, TEMPLATE_REFUSED), EngineError.
         """
-        asks = self.rule.asks
+        return None if self._answered_by_endpoint else await self.ids(text)
+
+    async def ids(self, text: str | None) -> TokenIds | None:
+        """Return the same ids, whoever has to answer; None if only the endpoint knows them."""
+        asks = self._rule_of_ids.asks
         if text is not None and asks is Asks.FAST_PATH:
             ids: TokenIds = await self._render((await self._own()).final, text)
             return ids

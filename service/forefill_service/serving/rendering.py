@@ -16,6 +16,10 @@ SUBMIT never waits for the comparison; a warm does, for a moment, since it mostl
 is begun before SUBMIT only if the exact ids of its prompt are known here. If one of the two refuses the conversation
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
 
+If an answer has to call a tool, an endpoint elsewhere makes a structure of that and finds the call in the answer, which
+it does for its own answers alone: SUBMIT then asks it for one, whatever came of the comparison, and what is warmed
+follows the table.
+
 The endpoint's base is what its two renderings share. If both made the same ids of the plain probe draft, and only what
 is around it differs, then what the fast path holds stable of a draft is taken to follow that base. Otherwise an
 endpoint in process renders several drafts for each FLUSH, which costs more the longer the prompt is; elsewhere the base
@@ -23,7 +27,7 @@ is all that is warmed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -71,6 +75,10 @@ class Rule:
     def exact(self) -> bool:
         """Whether the exact ids of a prompt are known here, so that its answer can be begun before SUBMIT."""
         return self.asks is not Asks.ENDPOINT
+
+    def answered_by_endpoint(self) -> "Rule":
+        """Return the rule for a conversation that only the endpoint can answer as it would."""
+        return replace(self, asks=Asks.ENDPOINT)
 
 
 RULES: dict[tuple[Verdict, bool], Rule] = {

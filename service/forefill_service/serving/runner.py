@@ -147,10 +147,10 @@ class SessionRunner:
             )
         owner = self._owner
         endpoint = owner.route.now.replica.engine.chat_endpoint
-        if endpoint.splits:  # the messages decide nothing here
-            asked = self._opening.conversation(())
+        asked = self._opening.conversation(())  # the messages decide nothing here
+        if self._splits_answers:
             owner.sampling = await owner.render(endpoint.adjusted, asked, owner.sampling)
-        await check_acceptance(owner)
+        await check_acceptance(owner, asked)
         await self._receive(self._opening)
         self._opening = replace(self._opening, messages=(), draft="")  # the session has them, and may drop them
         base = await self._current_turn.prompts.base()
@@ -253,8 +253,13 @@ class SessionRunner:
             base_prompt_tokens,
             inert_reason,
             owner.route.resume_token,
-            splits_answers=owner.route.now.replica.engine.chat_endpoint.splits,
+            splits_answers=self._splits_answers,
         )
+
+    @property
+    def _splits_answers(self) -> bool:
+        endpoint = self._owner.route.now.replica.engine.chat_endpoint
+        return endpoint.splits(self._opening.conversation(()))
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ..chat.generation import Sampling
-from ..chat.messages import ChatMessage, Conversation
+from ..chat.messages import ChatMessage, Conversation, ToolChoice
 
 
 class WarmMode(Enum):
@@ -54,6 +54,8 @@ class Open:
     documents: tuple[Mapping[str, str], ...] = ()
     reasoning_effort: str = ""
     continue_final_message: bool = False
+    tool_choice: ToolChoice = "auto"
+    draft_name: str | None = None
     fingerprint: str = field(default="", repr=False, compare=False)
     """`fingerprint` of it, if that was made: off the event loop, since it takes as long as the conversation is."""
 
@@ -66,6 +68,8 @@ class Open:
             self.documents,
             self.reasoning_effort,
             self.continue_final_message,
+            self.tool_choice,
+            self.draft_name,
         )
 
 

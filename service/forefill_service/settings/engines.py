@@ -50,6 +50,11 @@ class EngineSettings(Group):
     tool_call_parser: str = Field(
         "", description="parser of an embedded vLLM that splits off calls of tools, by vLLM's name for it"
     )
+    exclude_forbidden_tools: bool = Field(
+        False,
+        description="leave tools out of the prompts of an embedded vLLM if the session allows no call of them: vLLM's "
+        "exclude_tools_when_tool_choice_none",
+    )
     adapters: dict[str, str] = Field(
         default_factory=dict,
         description="LoRA adapters that an embedded engine answers with if a client names one, as JSON: "

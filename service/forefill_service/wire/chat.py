@@ -11,10 +11,16 @@ from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from ..chat.messages import ChatMessage, ToolCall
+from ..chat.messages import ChatMessage, NamedTool, ToolCall, ToolChoice
 from ..errors import Reason, Refusal
 from .sampling import optional
 
+_TOOL_CHOICES: Mapping[int, ToolChoice] = {
+    pb.TOOL_CHOICE_MODE_UNSPECIFIED: "auto",
+    pb.TOOL_CHOICE_MODE_AUTO: "auto",
+    pb.TOOL_CHOICE_MODE_NONE: "none",
+    pb.TOOL_CHOICE_MODE_REQUIRED: "required",
+}
 _MOST_BYTES = 256 * 1024
 """A session keeps them as values, which take up to 25 times as much memory as their text."""
 _MOST_LEVELS = 64
@@ -43,6 +49,19 @@ def message_from(message: pb.ChatMessage) -> ChatMessage:
 def tools_from(texts: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
     """Convert the tools of a session; raises Refusal (INVALID_TOOLS), which names the tool by its index."""
     return tuple(_objects("tools", texts, _check_tool, Reason.INVALID_TOOLS))
+
+
+def tool_choice_from(message: pb.ToolChoice, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
+    """Convert the choice of tools, of which these are there; raises Refusal (INVALID_TOOLS)."""
+    if message.WhichOneof("choice") == "function":
+        if message.function not in (tool["function"]["name"] for tool in tools):
+            raise Refusal(Reason.INVALID_TOOLS, "tool_choice.function is the name of none of the tools")
+        return NamedTool(message.function)
+    if (choice := _TOOL_CHOICES.get(message.mode)) is None:
+        raise Refusal(Reason.INVALID_TOOLS, f"this server does not know tool_choice.mode {message.mode}")
+    if choice == "required" and not tools:
+        raise Refusal(Reason.INVALID_TOOLS, "tool_choice requires a call, and there are no tools")
+    return choice
 
 
 def documents_from(texts: Sequence[str]) -> tuple[Mapping[str, str], ...]:

@@ -36,12 +36,13 @@ from ..session.events import (
     WarmMode,
     fingerprint,
 )
-from .chat import documents_from, message_from, reasoning_effort_from, tools_from
+from .chat import documents_from, message_from, reasoning_effort_from, tool_choice_from, tools_from
 from .sampling import optional, sampling_from
 
 _SESSION_KEY = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRET_BYTES = 16, 64
 _MOST_ADAPTER_CODE_POINTS = 256
+_MOST_NAME_CODE_POINTS = 256
 _ANY_CALL = ToolCall("", "", "")
 _MOST_KWARGS_BYTES = 64 * 1024
 _MOST_KWARGS_VALUES = 1024
@@ -117,6 +118,8 @@ def _open(message: pb.Open) -> Open:
         raise Refusal(Reason.INVALID_OPEN, "resume_token is none that a server gives")
     if len(message.adapter) > _MOST_ADAPTER_CODE_POINTS:
         raise Refusal(Reason.INVALID_OPEN, f"adapter must have at most {_MOST_ADAPTER_CODE_POINTS} code points")
+    if len(message.draft_name) > _MOST_NAME_CODE_POINTS:
+        raise Refusal(Reason.INVALID_OPEN, f"draft_name must have at most {_MOST_NAME_CODE_POINTS} code points")
     messages = _messages(message.messages)
     if count_messages(messages) > MOST_MESSAGES:
         raise Refusal(Reason.INVALID_OPEN, f"it has more than {MOST_MESSAGES} messages and calls of tools")
@@ -125,9 +128,10 @@ def _open(message: pb.Open) -> Open:
     for name, known in _MODES.items():
         if (value := getattr(message, name)) not in known:
             raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
-    return Open(
+    tools, sampling = tools_from(message.tools), sampling_from(message.sampling)
+    opening = Open(
         messages=messages,
-        sampling=sampling_from(message.sampling),
+        sampling=sampling,
         draft=message.draft,
         warm_mode=_WARM_MODES[message.warm_mode],
         session_key=message.session_key,
@@ -136,12 +140,19 @@ def _open(message: pb.Open) -> Open:
         pregeneration_mode=_PREGENERATION_MODES[message.pregeneration_mode],
         resume_token=message.resume_token,
         cache_secret=_cache_secret(message),
-        tools=tools_from(message.tools),
+        tools=tools,
         documents=documents_from(message.documents),
         reasoning_effort=reasoning_effort_from(message.reasoning_effort),
         continue_final_message=message.continue_final_message,
         adapter=message.adapter,
+        tool_choice=tool_choice_from(message.tool_choice, tools),
+        draft_name=message.draft_name or None,
     )
+    if sampling.structure is not None and opening.conversation(()).requires_a_call:
+        raise Refusal(
+            Reason.INVALID_TOOLS, f"tool_choice requires a call, so the answer has no {sampling.structure.name}"
+        )
+    return opening
 
 
 def _cache_secret(message: pb.Open) -> bytes:

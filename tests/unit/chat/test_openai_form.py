@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
+from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
 from forefill_service.chat.openai_form import chat_fields
 
 CALL = ToolCall("1", "beds", '{"ward":  "B"}')
@@ -48,3 +48,18 @@ def test_everything_has_its_field() -> None:
 )
 def test_a_message_has_what_is_set(message: ChatMessage, form: dict[str, Any]) -> None:
     assert chat_fields(Conversation((message,)))["messages"] == [{"role": message.role, **form}]
+
+
+@pytest.mark.parametrize(
+    ("choice", "form"),
+    [
+        ("auto", None),
+        ("none", "none"),
+        ("required", "required"),
+        (NamedTool("beds"), {"type": "function", "function": {"name": "beds"}}),
+    ],
+)
+def test_a_choice_of_tools_goes_with_them(choice: ToolChoice, form: Any) -> None:
+    tool = {"type": "function", "function": {"name": "beds"}}
+    assert chat_fields(Conversation((), tools=(tool,), tool_choice=choice)).get("tool_choice") == form
+    assert "tool_choice" not in chat_fields(Conversation((), tool_choice=choice))

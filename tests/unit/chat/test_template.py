@@ -169,6 +169,16 @@ def test_a_model_with_another_template_for_tools_gets_them_by_that() -> None:
     assert both.render(Conversation(USER, {"effort": 2}, tools=(TOOL,))) == "1 2[{'type': 'text', 'text': 'x'}]"
 
 
+@pytest.mark.parametrize("excludes_tools", [True, False])
+def test_tools_that_may_not_be_called_are_left_out_if_the_engine_excludes_them(excludes_tools: bool) -> None:
+    allowed = Conversation(USER, tools=(TOOL,))
+    shown = chat(SHOWS_TOOLS).render(allowed)
+    both = HfChat(TOKENIZER, SHOWS_TOOLS, excludes_tools=excludes_tools)
+    assert both.render(allowed) == shown
+    forbidden = Conversation(USER, tools=(TOOL,), tool_choice="none")
+    assert both.render(forbidden) == (rendered(CHATML) if excludes_tools else shown)
+
+
 CONTINUED = (*USER, ChatMessage("assistant", "It is  "))
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_client import AsyncClient, ChatMessage, InvalidRequest, InvalidText, MessageLike, ToolCall
+from forefill_client import AsyncClient, ChatMessage, InvalidRequest, InvalidText, MessageLike, ToolCall, ToolChoice
 from forefill_client.messages import message_from_wire, message_to_wire
+from forefill_client.tool_choice import tool_choice_for_openai, tool_choice_to_wire
 
 from tests.support.scripted_service import Wire, connected
 from tests.support.session_events import drain, drain_opened
@@ -144,6 +145,12 @@ def test_a_message_of_openai_and_one_of_our_own_are_carried_whole(message: Messa
         ({"documents": ["text"]}, r"documents\[0\] must be a dict"),
         ({"reasoning_effort": 3}, "reasoning_effort must be"),
         ({"continue_final_message": "yes"}, "continue_final_message must be"),
+        ({"draft_name": 3}, "draft_name must be"),
+        ({"tool_choice": "any"}, 'tool_choice must be "none", "auto", "required" or'),
+        ({"tool_choice": 3}, "tool_choice must be"),
+        ({"tool_choice": {"function": {"name": ""}}}, "tool_choice must be"),
+        ({"tool_choice": {"function": "beds"}}, "tool_choice must be"),
+        ({"tool_choice": {"type": "custom", "function": {"name": "beds"}}}, "tool_choice must be"),
     ],
 )
 async def test_what_the_template_takes_is_checked_by_name(
@@ -169,6 +176,7 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
     tool = {"function": {"parameters": {"z": 1.0, "a": 2, "é": None}, "name": "beds"}}
     async with connected(script) as client:
         opened: dict[str, Any] = {"tools": [tool], "documents": iter([{"b": "x", "a": "y"}])}
+        opened |= {"tool_choice": {"type": "function", "function": {"name": "beds"}}, "draft_name": "Ann"}
         async with client.session(**opened, reasoning_effort="low", continue_final_message=True):
             pass
         async with client.session(tools=None, documents=None, reasoning_effort=None):
@@ -179,11 +187,27 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
         documents=['{"b": "x", "a": "y"}'],
         reasoning_effort="low",
         continue_final_message=True,
+        tool_choice=pb.ToolChoice(function="beds"),
+        draft_name="Ann",
         warm_mode=pb.WARM_MODE_AUTO,
         pregeneration_mode=pb.PREGENERATION_MODE_AUTO,
         sampling=pb.Sampling(),
     )
     assert (list(nothing.tools), list(nothing.documents), nothing.reasoning_effort) == ([], [], "")
+    assert not nothing.HasField("tool_choice")
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode"),
+    [
+        ("auto", pb.TOOL_CHOICE_MODE_AUTO),
+        ("none", pb.TOOL_CHOICE_MODE_NONE),
+        ("required", pb.TOOL_CHOICE_MODE_REQUIRED),
+    ],
+)
+def test_a_choice_of_tools_is_a_word_of_openai(choice: ToolChoice, mode: Any) -> None:
+    assert tool_choice_to_wire(choice) == pb.ToolChoice(mode=mode)
+    assert tool_choice_for_openai(pb.Open(tool_choice=pb.ToolChoice(mode=mode))) == choice
 
 
 async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import (
     AdapterNotFound,
+    ChatMessage,
     EmptySubmit,
     FinishReason,
     GenerationFailed,
@@ -263,3 +264,24 @@ async def test_the_reason_reaches_a_client_that_is_typing_when_the_stream_ends(a
                 await session.type("x")
                 await session.delete()
                 await asyncio.sleep(0)
+
+
+async def test_a_turn_has_the_name_of_who_speaks_in_the_drafts_and_can_be_asked_again() -> None:
+    submitted: list[str] = []
+
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        assert wire.opening.draft_name == "Ann"
+        for answer in ("Three.", "Four."):
+            submit = await wire.until("submit")
+            submitted.append(submit.submit.text)
+            await wire.answer(submit.seq, answer)
+        await drain(wire)
+
+    async with connected(script) as client, client.session(draft_name="Ann") as session:
+        await (await session.submit("How many?")).text()
+        asked = ChatMessage("user", "How many?", name="Ann")
+        assert session.messages == (asked, ChatMessage("assistant", "Three."))
+        await (await session.regenerate()).text()
+        assert session.messages == (asked, ChatMessage("assistant", "Four."))
+    assert submitted == ["How many?", "How many?"]

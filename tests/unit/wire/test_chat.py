@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
+from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.events import KeystrokeEvent, Open, Rewrite
 from forefill_service.wire.from_messages import event_from
@@ -137,3 +137,70 @@ def test_a_reasoning_effort_of_another_form_is_refused(effort: str) -> None:
     refusal = refused(reasoning_effort=effort)
     assert refusal.reason is Reason.INVALID_OPEN
     assert "reasoning_effort" in str(refusal)
+
+
+MODES: dict[int, ToolChoice] = {
+    pb.TOOL_CHOICE_MODE_UNSPECIFIED: "auto",
+    pb.TOOL_CHOICE_MODE_AUTO: "auto",
+    pb.TOOL_CHOICE_MODE_NONE: "none",
+    pb.TOOL_CHOICE_MODE_REQUIRED: "required",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_choice_of_tools_belongs_to_every_conversation_of_the_session(mode: Any) -> None:
+    opening = opened(tools=[json.dumps(TOOL)], tool_choice=pb.ToolChoice(mode=mode))
+    assert opening.conversation(()).tool_choice == MODES[mode]
+
+
+def test_a_tool_is_named_by_its_function() -> None:
+    opening = opened(tools=[json.dumps(TOOL)], tool_choice=pb.ToolChoice(function="beds"))
+    assert opening.conversation(()).tool_choice == NamedTool("beds")
+
+
+@pytest.mark.parametrize("mode", [pb.TOOL_CHOICE_MODE_AUTO, pb.TOOL_CHOICE_MODE_NONE])
+def test_without_tools_a_session_may_say_that_none_has_to_be_called(mode: Any) -> None:
+    assert opened(tool_choice=pb.ToolChoice(mode=mode)).tools == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (pb.ToolChoice(function="wards"), "tool_choice.function is the name of none of the tools"),
+        (pb.ToolChoice(function=""), "tool_choice.function is the name of none of the tools"),
+        (pb.ToolChoice(mode=99), "does not know tool_choice.mode 99"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_choice_that_the_tools_do_not_allow_is_refused(choice: pb.ToolChoice, words: str) -> None:
+    refusal = refused(tools=[json.dumps(TOOL)], tool_choice=choice)
+    assert (refusal.reason, words in str(refusal)) == (Reason.INVALID_TOOLS, True)
+
+
+def test_a_call_is_not_required_of_no_tools() -> None:
+    refusal = refused(tool_choice=pb.ToolChoice(mode=pb.TOOL_CHOICE_MODE_REQUIRED))
+    assert (refusal.reason, "there are no tools" in str(refusal)) == (Reason.INVALID_TOOLS, True)
+
+
+@pytest.mark.parametrize(
+    "choice", [pb.ToolChoice(mode=pb.TOOL_CHOICE_MODE_REQUIRED), pb.ToolChoice(function="beds")], ids=["any", "named"]
+)
+def test_an_answer_that_has_to_call_a_tool_has_no_other_structure(choice: pb.ToolChoice) -> None:
+    fields: dict[str, Any] = {"tools": [json.dumps(TOOL)], "sampling": pb.Sampling(json_object=True)}
+    refusal = refused(tool_choice=choice, **fields)
+    assert (refusal.reason, "json_object" in str(refusal)) == (Reason.INVALID_TOOLS, True)
+    assert opened(**fields).sampling.structure is not None
+
+
+def test_the_name_of_the_drafts_is_no_text_of_any_length() -> None:
+    assert opened(draft_name="é" * 256).draft_name == "é" * 256
+    refusal = refused(draft_name="é" * 257)
+    assert (refusal.reason, "draft_name" in str(refusal)) == (Reason.INVALID_OPEN, True)
+
+
+def test_a_draft_has_the_name_that_the_session_gives_it() -> None:
+    talk = opened(draft_name="Ann").conversation(())
+    assert talk.drafted("x").messages == (ChatMessage("user", "x", name="Ann"),)
+    assert talk.answered("x", "y").messages == (ChatMessage("user", "x", name="Ann"), ChatMessage("assistant", "y"))
+    assert opened().conversation(()).drafted("x").messages == (ChatMessage("user", "x"),)
+    continued = opened(draft_name="Bo", continue_final_message=True).conversation(())
+    assert continued.answered("x", "y").messages == (ChatMessage("assistant", "xy", name="Bo"),)

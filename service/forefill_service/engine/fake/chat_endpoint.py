@@ -4,12 +4,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from ...chat.generation import Output, Sampling
-from ...chat.messages import Conversation
+from ...chat.generation import Output, Sampling, Structure
+from ...chat.messages import Conversation, NamedTool
 from ...chat.parts import AnswerSplitter
 from ...chat.prompt import Chat
 from ...errors import EngineError, Reason, Refusal
 from ..base import ChatRequest, Engine, Request
+from ..causes import NO_PARSER_OF_CALLS
+from .splitter import RequiredCallSplitter
+
+_NO_ARGUMENTS = Structure("choice", ("{}",))
 
 
 @dataclass(eq=False, slots=True)
@@ -19,8 +23,9 @@ class FakeChatEndpoint:
     It renders with `chat`, which is the engine's own unless another one is set, and then its ids differ from those of
     the fast path. `silent`: it does not say its ids, neither asked nor with an answer. `refuses` is what its template
     says of every conversation, "" to refuse none, and `fails` is raised to all who ask for ids. `wait` is awaited
-    before it says any. `new_splitter` makes what splits an answer; None leaves it whole. All that it was asked is kept
-    in `asked` and `requests`, unless `keep` is false.
+    before it says any. `new_splitter` makes what splits an answer; None leaves it whole. An answer that has to call a
+    tool calls the one that was named, else the first, without arguments; if `parses_calls` is false, that is refused.
+    All that it was asked is kept in `asked` and `requests`, unless `keep` is false.
     """
 
     engine: Engine
@@ -31,6 +36,7 @@ class FakeChatEndpoint:
     fails: EngineError | None = None
     wait: Callable[[], Awaitable[None]] | None = None
     keep: bool = True
+    parses_calls: bool = True
     new_splitter: Callable[[], AnswerSplitter] | None = None
     asked: list[Conversation] = field(default_factory=list)
     requests: list[ChatRequest] = field(default_factory=list)
@@ -51,7 +57,8 @@ class FakeChatEndpoint:
             self.requests.append(request)
         ids = self._rendered(request.conversation)
         to = request.cache_salt, request.route, request.adapter, request.request_id
-        asked = Request(ids, request.sampling, request.priority, *to)
+        sampling = self.adjusted(request.conversation, request.sampling)
+        asked = Request(ids, sampling, request.priority, *to)
         said, splitter = None if self.silent else tuple(ids), self.splitter(request.conversation, ids)
         async with aclosing(self.engine.generate(asked)) as outputs:
             async for output in outputs:
@@ -61,16 +68,29 @@ class FakeChatEndpoint:
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
         """Return a new splitter, if answers are to be split."""
+        match conversation.tool_choice:
+            case NamedTool(name):
+                return RequiredCallSplitter(name, named=True)
+            case "required":
+                return RequiredCallSplitter(conversation.tools[0]["function"]["name"], named=False)
         return None if self.new_splitter is None else self.new_splitter()
 
     def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
-        """Return the sampling as it is."""
-        return sampling
+        """Return the sampling as it is, unless the answer is a call."""
+        return replace(sampling, structure=_NO_ARGUMENTS) if conversation.requires_a_call else sampling
 
-    @property
-    def splits(self) -> bool:
-        """Whether answers come with their parts apart."""
-        return self.new_splitter is not None
+    def splits(self, conversation: Conversation) -> bool:
+        """Return whether answers come with their parts apart."""
+        return self.new_splitter is not None or conversation.requires_a_call
+
+    def answers_itself(self, conversation: Conversation) -> bool:
+        """Return whether it has to answer because the answer has to call a tool, as at a server."""
+        return conversation.requires_a_call and not self.in_process
+
+    async def check(self, conversation: Conversation) -> None:
+        """Refuse to require calls if it parses none."""
+        if conversation.requires_a_call and not self.parses_calls:
+            raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {NO_PARSER_OF_CALLS}")
 
     def _rendered(self, conversation: Conversation) -> list[int]:
         if self.refuses:

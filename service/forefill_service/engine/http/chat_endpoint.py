@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import EngineBusy, EngineError, EngineRefused, EngineUnreachable, Reason
 from .chat_ids import refusal
+from .required_calls import RequiredCalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class RemoteChatEndpoint:
-    """The `ChatEndpoint` of a server."""
+    """The `ChatEndpoint` of a server; `seconds` is the limit for its answers to `check`."""
 
     in_process = False
-    splits = False
 
-    def __init__(self, client: ServerClient, monitor: ServerMonitor) -> None:
+    def __init__(self, client: ServerClient, monitor: ServerMonitor, seconds: float) -> None:
         self._client = client
         self._monitor = monitor
+        self._calls = RequiredCalls(client, monitor, seconds)
 
     async def ids(self, conversation: Conversation) -> list[int] | None:
         """Return the ids that the server would generate from; None if it does not say.
@@ -60,6 +61,24 @@ class RemoteChatEndpoint:
     def adjusted(self, conversation: Conversation, sampling: Sampling) -> Sampling:
         """Return the sampling as it is: what the server needs for its parsers it adjusts itself."""
         return sampling
+
+    def splits(self, conversation: Conversation) -> bool:
+        """Return whether the server itself answers, and so splits the answer."""
+        return self.answers_itself(conversation)
+
+    def answers_itself(self, conversation: Conversation) -> bool:
+        """Return whether an answer has to call a tool: the server makes a structure of that, and finds the call."""
+        return conversation.requires_a_call
+
+    async def check(self, conversation: Conversation) -> None:
+        """Have the server answer with one token, if it has to call a tool: it says what it cannot require."""
+        if conversation.requires_a_call:
+            self._require_up()
+            await self._calls.check(conversation)
+
+    def forget(self) -> None:
+        """Forget what `check` has found: the server has started again, and may have other flags."""
+        self._calls.forget()
 
     def _require_up(self) -> None:
         if not self._monitor.pulse.up:

@@ -89,8 +89,8 @@ class ChatIds:
 
         It is found out when it is first needed. Raises EngineUnavailable, EngineBusy.
         """
-        if not conversation.tools:
-            return {}
+        if not conversation.tools or conversation.tool_choice != "auto":
+            return {}  # it is a field of the conversation
         if self._tool_choice is None:
             refused = await self._made_of_tools() == []
             self._tool_choice = _NO_CALLS if refused else {}

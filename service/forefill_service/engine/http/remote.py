@@ -53,8 +53,9 @@ class RemoteEngine:
         self.monitor = ServerMonitor(self.client, settings.remote, clock or asyncio.get_running_loop().time)
         self.name = self.client.name
         self.info, self.chat = served.info, served.chat
-        self.chat_endpoint = RemoteChatEndpoint(self.client, self.monitor)
-        self._wishes = Wishes(self.client, self.monitor, settings.remote.probe_timeout_seconds)
+        seconds = settings.remote.probe_timeout_seconds
+        self.chat_endpoint = RemoteChatEndpoint(self.client, self.monitor, seconds)
+        self._wishes = Wishes(self.client, self.monitor, seconds)
 
     @property
     def up(self) -> bool:
@@ -94,6 +95,7 @@ class RemoteEngine:
             await self.monitor.restarted.wait()
             self.monitor.restarted.clear()
             self._wishes.forget()
+            self.chat_endpoint.forget()
             yield CacheChange(cleared=True)
 
     async def watch(self) -> None:

@@ -63,7 +63,8 @@ class Comparison:
 async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, template_file: Path | None) -> ServedChat:
     """Load the tokenizer, from a local directory or by its name on the Hugging Face hub, and compare with the server.
 
-    The content format is the one that agrees on the most conversations. Raises EngineStartError with one line that says
+    The content format, and whether tools are left out if none may be called, are those that agree on the most
+    conversations. Raises EngineStartError with one line that says
     what to do; EngineUnavailable and EngineBusy if the server cannot be asked.
     """
     tokenizer = _tokenizer(tokenizer_name)
@@ -72,7 +73,8 @@ async def served_chat(endpoint: Endpoint, model: str, tokenizer_name: str, templ
     ids = ChatIds(endpoint, model, harmony=harmony)
     theirs = await rendered_by(ids)
     sources = _template(tokenizer, template_file), _template(tokenizer, template_file, tools=[])
-    compared = [(compare(chat, theirs), chat) for chat in (_chat(tokenizer, *sources, form) for form in _FORMATS)]
+    chats = [_chat(tokenizer, *sources, form, excludes) for form in _FORMATS for excludes in (False, True)]
+    compared = [(compare(chat, theirs), chat) for chat in chats]
     comparison, chat = max(compared, key=lambda found: len(found[0].agreed))  # the first of equals
     if not comparison.useful and comparison.differing and not harmony:
         raise EngineStartError(
@@ -126,11 +128,12 @@ def _tokenizer(name: str) -> Any:
         ) from error
 
 
-def _chat(tokenizer: Any, source: str, with_tools: str, content_format: ContentFormat) -> HfChat:
+def _chat(tokenizer: Any, source: str, with_tools: str, content_format: ContentFormat, excludes_tools: bool) -> HfChat:
     from ..template_variables import variables_of
 
     tool_template = Template(with_tools, content_format, variables_of(with_tools))
-    return HfChat(tokenizer, source, content_format, variables_of(source), tool_template)
+    variables = variables_of(source)
+    return HfChat(tokenizer, source, content_format, variables, tool_template, excludes_tools=excludes_tools)
 
 
 def _reasons(templates: tuple[str, ...]) -> frozenset[str]:

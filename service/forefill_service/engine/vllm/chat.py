@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
+def vllm_chat(vllm: AsyncLLM, template_file: Path | None, *, excludes_tools: bool = False) -> HfChat:
     """Return the template and tokenizer of vLLM's own chat endpoint.
 
-    `template_file` replaces the model's own template. Raises EngineStartError.
+    `template_file` replaces the model's own template; `excludes_tools` says whether tools are left out of the prompt if
+    none may be called. Raises EngineStartError.
     """
     from vllm.renderers.chat_utils import load_chat_template
     from vllm.renderers.hf import HfRenderer, resolve_chat_template, resolve_chat_template_content_format
@@ -48,7 +49,14 @@ def vllm_chat(vllm: AsyncLLM, template_file: Path | None) -> HfChat:
 
     if (template := template_for(None)) is None:
         raise EngineStartError(NO_CHAT_TEMPLATE)
-    return HfChat(tokenizer, template.source, template.content_format, template.variables, template_for([]))
+    return HfChat(
+        tokenizer,
+        template.source,
+        template.content_format,
+        template.variables,
+        template_for([]),
+        excludes_tools=excludes_tools,
+    )
 
 
 def check_chat(chat: HfChat, rendering: VllmRendering) -> None:

@@ -11,11 +11,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...errors import EngineSlow
+from ...errors import EngineSlow, Reason, Refusal
 from ..base import Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from typing import TypeVar
 
     from ...chat.generation import Output, Sampling
@@ -31,14 +31,23 @@ RENDER_SECONDS = 5.0
 
 
 class VllmChatEndpoint:
-    """The `ChatEndpoint` of an embedded engine. `generate` is the engine's; after `seconds` a rendering is given up."""
+    """The `ChatEndpoint` of an embedded engine.
+
+    `generate` and `validate` are the engine's; the latter refuses a sampling that vLLM does not accept. After `seconds`
+    a rendering is given up.
+    """
 
     in_process = True
 
     def __init__(
-        self, rendering: VllmRendering, generate: Callable[[Request], AsyncGenerator[Output, None]], seconds: float
+        self,
+        rendering: VllmRendering,
+        generate: Callable[[Request], AsyncGenerator[Output, None]],
+        seconds: float,
+        validate: Callable[[Sampling], Awaitable[object]],
     ) -> None:
         self._rendering = rendering
+        self._validate = validate
         self._generate = generate
         self.seconds = seconds
         self._at_work = asyncio.Semaphore(os.cpu_count() or 1)
@@ -51,10 +60,30 @@ class VllmChatEndpoint:
         async with self._at_work:
             return await on_a_new_thread(lambda: self._rendering.ids(conversation), self.seconds, "rendered a chat")
 
-    @property
-    def splits(self) -> bool:
-        """Whether vLLM's parsers split answers."""
+    def splits(self, conversation: Conversation) -> bool:
+        """Return whether vLLM's parsers split answers."""
         return self._rendering.splits
+
+    def answers_itself(self, conversation: Conversation) -> bool:
+        """Return False: the sampling and the splitter carry all that the endpoint does."""
+        return False
+
+    async def check(self, conversation: Conversation) -> None:
+        """Have vLLM's parser require the calls of a conversation, and vLLM accept what comes of that.
+
+        Raises Refusal (INVALID_TOOLS), EngineSlow if it takes too long.
+        """
+        if not conversation.requires_a_call:
+            return
+        async with self._at_work:
+            checking = "checked the tools of a chat"
+            sampling = await on_a_new_thread(lambda: self._rendering.requiring(conversation), self.seconds, checking)
+        try:
+            await self._validate(sampling)
+        except Refusal as refusal:
+            if refusal.reason is not Reason.INVALID_SAMPLING:
+                raise
+            raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {refusal.detail}") from refusal
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> VllmSplitter | None:
         """Return what splits the answer that the engine gives to these ids; None if vLLM would send it as it is."""

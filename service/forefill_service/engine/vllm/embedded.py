@@ -52,7 +52,7 @@ class EmbeddedEngine:
         )
         self.name = "embedded"
         self.chat = chat
-        self.chat_endpoint = VllmChatEndpoint(rendering, self.generate, RENDER_SECONDS)
+        self.chat_endpoint = VllmChatEndpoint(rendering, self.generate, RENDER_SECONDS, self.validate)
         self.rendering = rendering
         self._ranks = config.parallel_config.data_parallel_size
         self._adapters = Adapters(self.vllm, started.adapters)
@@ -73,8 +73,11 @@ class EmbeddedEngine:
         """
         started = start_vllm(settings.engine)
         try:
-            chat = vllm_chat(started.vllm, settings.engine.chat_template)
-            rendering = VllmRendering(started.vllm, settings.engine.chat_template, settings.engine.tool_call_parser)
+            engine, excludes = settings.engine, settings.engine.exclude_forbidden_tools
+            chat = vllm_chat(started.vllm, engine.chat_template, excludes_tools=excludes)
+            rendering = VllmRendering(
+                started.vllm, engine.chat_template, engine.tool_call_parser, excludes_tools=excludes
+            )
             check_chat(chat, rendering)
             return cls(started, chat, rendering)
         except Refusal as refusal:
@@ -121,10 +124,14 @@ class EmbeddedEngine:
         """Have vLLM validate a sampling as it will at SUBMIT, and load the adapter. No version is known of one."""
         if adapter:
             await self._adapters.load(adapter)
+        await self.validate(sampling)
+        return ""
+
+    async def validate(self, sampling: Sampling) -> None:
+        """Have vLLM say what it thinks of a sampling. Raises Refusal (INVALID_SAMPLING, TOO_MANY_SESSIONS)."""
         if sampling.only_the_engine_knows and not self._accepted.has(sampling):
             await self._validation.validate(lambda: self._sampling_params(sampling))
             self._accepted.add(sampling)
-        return ""
 
     def openai_headers(self, route: str) -> dict[str, str]:
         """Return no headers: its OpenAI API leads here."""

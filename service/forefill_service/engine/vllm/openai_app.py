@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ...settings import Settings
 
 
-_OURS = {"model", "served_model_name", "chat_template", "chat_template_content_format", "default_chat_template_kwargs"}
+_OURS = {
+    *("model", "served_model_name", "chat_template", "chat_template_content_format", "default_chat_template_kwargs"),
+    "exclude_tools_when_tool_choice_none",
+}
 """What prompts depend on: if these were others here, a request would not find what was warmed for it."""
 
 
@@ -80,6 +83,7 @@ def _arguments(vllm: AsyncLLM, model_name: str, settings: Settings) -> Namespace
     args.structured_outputs_config = config.structured_outputs_config
     args.tool_call_parser = settings.engine.tool_call_parser or None
     args.enable_auto_tool_choice = bool(settings.engine.tool_call_parser)
+    args.exclude_tools_when_tool_choice_none = settings.engine.exclude_forbidden_tools
     args.disable_log_stats = True
     args.enable_prompt_tokens_details = True  # so that an application learns what its request found cached
     if settings.engine.chat_template is not None:

@@ -39,6 +39,9 @@ class Whole(Protocol):
     async def check(self, sampling: Sampling, adapter: str) -> str:
         """Find out whether it can answer like this."""
 
+    async def validate(self, sampling: Sampling) -> None:
+        """Have vLLM say what it thinks of a sampling."""
+
     async def openai_app(self, settings: Settings) -> Any:
         """Return an ASGI application that serves its OpenAI API."""
 
@@ -56,7 +59,7 @@ class EmbeddedRank:
         self.name = f"{whole.name}#{rank}"
         self.info = whole.info
         self.chat = whole.chat
-        self.chat_endpoint = VllmChatEndpoint(whole.rendering, self.generate, RENDER_SECONDS)
+        self.chat_endpoint = VllmChatEndpoint(whole.rendering, self.generate, RENDER_SECONDS, whole.validate)
         self._whole = whole
         self._rank = rank
 

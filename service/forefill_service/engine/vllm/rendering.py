@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from ...chat.generation import Kind, Structure
+from ...chat.generation import Kind, Sampling, Structure
 from ...chat.messages import ChatMessage, Conversation
 from ...chat.openai_form import chat_fields
 from ...chat.template import without_the_chat
 from ...errors import EngineRefused, EngineStartError, Reason, Refusal
+from ..causes import NO_PARSER_OF_CALLS, cause_of_error
 from ..one_line import one_line
 from .log_levels import leave_out_what_templates_say
 from .splitter import VllmSplitter
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
     from vllm.v1.engine.async_llm import AsyncLLM
-
-    from ...chat.generation import Sampling
 
 _TOO_LONG = ("input_text", "input_tokens")
 """The parameters that vLLM blames if a prompt does not fit into the model's context."""
@@ -45,15 +44,18 @@ class VllmRendering:
     """Makes the ids that vLLM's chat endpoint would make of a conversation.
 
     `template_file` replaces the model's own template; `tool_call_parser` names what splits calls of tools off, "" for
-    nothing. Raises EngineStartError.
+    nothing. `excludes_tools` says whether tools are left out of the prompt if none may be called. Raises
+    EngineStartError.
     """
 
-    def __init__(self, vllm: AsyncLLM, template_file: Path | None, tool_call_parser: str = "") -> None:
+    def __init__(
+        self, vllm: AsyncLLM, template_file: Path | None, tool_call_parser: str = "", *, excludes_tools: bool = False
+    ) -> None:
         from vllm.renderers.chat_utils import load_chat_template
         from vllm.renderers.online_renderer import OnlineRenderer
 
         leave_out_what_templates_say()
-        self._splits_calls = bool(tool_call_parser)
+        self._splits_calls, self._excludes_tools = bool(tool_call_parser), excludes_tools
         config, renderer = vllm.vllm_config, _OnThisThread(vllm.renderer)
         template = load_chat_template(template_file) if template_file else None
         try:
@@ -123,9 +125,20 @@ class VllmRendering:
                 template_variables=self._variables(request),
                 from_the_start=request._grammar_from_parser,
             )
-        except Exception:  # what vLLM does not accept is refused where it renders, or checks the sampling
+        except Exception:  # what vLLM does not accept is refused where it renders, or checks tools and sampling
             return sampling
         return replace(sampling, skip_special_tokens=request.skip_special_tokens, structure=structure)
+
+    def requiring(self, conversation: Conversation) -> Sampling:
+        """Return what makes an answer call a tool as it has to; raises Refusal (INVALID_TOOLS) if nothing can."""
+        if not self._splits_calls:
+            raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {NO_PARSER_OF_CALLS}")
+        try:
+            request = self._request(conversation)
+            self._parser(request).adjust_request(request)
+        except Exception as error:  # parsers raise anything
+            raise Refusal(Reason.INVALID_TOOLS, f"tool_choice requires a call: {cause_of_error(error)}") from error
+        return self.adjusted(conversation, Sampling())
 
     def _adjusts(self, request: Any) -> bool:
         """Whether vLLM has its parser change a request, which may call no tool and have no thoughts to split off."""
@@ -162,7 +175,8 @@ class VllmRendering:
         from vllm.exceptions import VLLMValidationError
 
         try:
-            rendered = _at_once(self._online.render_chat(self._request(conversation)))
+            prompting = conversation.prompting(excludes_tools=self._excludes_tools)
+            rendered = _at_once(self._online.render_chat(self._request(prompting)))
         except VLLMValidationError as error:
             reason = Reason.PROMPT_TOO_LONG if error.parameter in _TOO_LONG else Reason.TEMPLATE_REFUSED
             raise Refusal(reason, without_the_chat(str(error))[:_MOST_CHARACTERS]) from error
@@ -179,8 +193,8 @@ class VllmRendering:
         from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 
         # Tools are rendered with "none" as with "auto", which vLLM refuses if no parser of calls is set.
-        choice = "auto" if self._splits_calls and conversation.tools else "none"
-        return ChatCompletionRequest(**chat_fields(conversation), tool_choice=choice)
+        default = {"tool_choice": "auto" if self._splits_calls and conversation.tools else "none"}
+        return ChatCompletionRequest(**default | chat_fields(conversation))
 
 
 def _structure_of(params: Any) -> Structure | None:

@@ -37,7 +37,9 @@ class VllmSplitter:
         self._request = request
         self._prompt_ids = list(prompt_ids)
         self._flushes = flushes
-        self._calls_tools = False
+        self._calls_by_choice = False
+        # As at the endpoint, which takes the call of a named tool for what was asked for, and not for a reason to end.
+        self._names_the_tool = not isinstance(request.tool_choice, str | None)
 
     def split(self, output: Output) -> Output:
         """Return the next part of the answer with its text, its reasoning and its tool calls apart.
@@ -57,8 +59,8 @@ class VllmSplitter:
             # Its words may be those of the answer.
             raise EngineRefused(f"the answer could not be parsed ({type(error).__name__})") from error
         calls = () if delta is None else tuple(_call_part(call) for call in delta.tool_calls or ())
-        self._calls_tools |= bool(calls)
-        reason = "tool_calls" if self._calls_tools and output.finish_reason == "stop" else output.finish_reason
+        self._calls_by_choice |= bool(calls) and not self._names_the_tool
+        reason = "tool_calls" if self._calls_by_choice and output.finish_reason == "stop" else output.finish_reason
         return replace(
             output,
             text=(delta and delta.content) or "",

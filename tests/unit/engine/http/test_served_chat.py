@@ -22,6 +22,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_settings
+from tests.support.template_habits import HABITS
 from tests.support.templates import CHATML, DROPS_REASONING, OWN_SYSTEM_PROMPT
 
 REASONED = Conversation(
@@ -135,6 +136,21 @@ async def test_the_content_format_is_the_servers(tmp_path: Path, content_format:
         served = await started(endpoint, model)
     assert ids(served.chat, EMPTY_SYSTEM) == ids(model.chat(content_format), EMPTY_SYSTEM)
     assert served.agreed == CONVERSATIONS.keys()
+
+
+@pytest.mark.parametrize("excludes", [True, False])
+@pytest.mark.parametrize("render_status", [200, 403])
+async def test_whether_tools_that_may_not_be_called_are_left_out_is_up_to_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, render_status: int, excludes: bool
+) -> None:
+    model = Model(tmp_path, HABITS["tools_in_the_system_prompt"])
+    async with serving(model.chat(), render_status=render_status, excludes_tools=excludes) as (_, endpoint):
+        served = await started(endpoint, model)
+    allowed, forbidden = CONVERSATIONS["a tool"], CONVERSATIONS["a tool that may not be called"]
+    assert served.agreed == CONVERSATIONS.keys()
+    assert caplog.messages == []
+    assert ids(served.chat, allowed) != ids(served.chat, replace(allowed, tools=()))
+    assert (ids(served.chat, forbidden) == ids(served.chat, replace(forbidden, tools=()))) is excludes
 
 
 async def test_defaults_of_the_server_that_show_with_reasoning_alone_are_said_at_the_start(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import pytest
-from forefill_service.chat.generation import Sampling
+from forefill_service.chat.generation import Sampling, Structure
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.parts import AnswerSplitter
 from forefill_service.engine import ChatRequest, FakeSplitter, Output, Priority, Request
@@ -17,6 +17,8 @@ from forefill_service.errors import EngineSlow, Reason, Refusal
 CONVERSATION = Conversation((ChatMessage("user", "So?"),))
 STICKS = Conversation(CONVERSATION.messages, {"sticks": True})
 REFUSED = Conversation(CONVERSATION.messages, {"refused": True})
+REQUIRES = Conversation(CONVERSATION.messages, tools=({"function": {"name": "beds"}},), tool_choice="required")
+UNUSABLE = Sampling(structure=Structure("json", "{"))
 FOREVER = 60.0
 A_MOMENT = 0.05
 
@@ -29,9 +31,16 @@ class Rendering:
         self.begun = threading.Semaphore(0)
         self.threads: list[int] = []
         self.split: AnswerSplitter | None = None
+        self.required: Sampling | None = None
 
     def splitter(self, conversation: Conversation, prompt_ids: Sequence[int]) -> AnswerSplitter | None:
         return self.split
+
+    def requiring(self, conversation: Conversation) -> Sampling:
+        self.threads.append(threading.get_ident())
+        if self.required is None:
+            raise Refusal(Reason.INVALID_TOOLS, "it parses no calls")
+        return self.required
 
     def ids(self, conversation: Conversation) -> list[int]:
         self.threads.append(threading.get_ident())
@@ -55,8 +64,13 @@ async def answering(request: Request) -> AsyncGenerator[Output, None]:
     yield Output("b", (2,), 0, "stop")
 
 
+async def validate(sampling: Sampling) -> None:
+    if sampling == UNUSABLE:
+        raise Refusal(Reason.INVALID_SAMPLING, "the engine cannot use the JSON Schema")
+
+
 def endpoint(rendering: Any, seconds: float = FOREVER) -> VllmChatEndpoint:
-    return VllmChatEndpoint(rendering, answering, seconds)
+    return VllmChatEndpoint(rendering, answering, seconds, validate)
 
 
 async def test_it_renders_off_the_event_loop(rendering: Rendering) -> None:
@@ -121,3 +135,26 @@ async def test_an_answer_comes_apart_as_vllms_parsers_split_it(rendering: Render
     asked = ChatRequest(CONVERSATION, Sampling(), Priority.GENERATION)
     said = [(output.text, output.reasoning) async for output in endpoint(rendering).generate(asked)]
     assert said == [("", "a"), ("b", "")]
+
+
+async def test_calls_that_nobody_requires_are_not_checked(rendering: Rendering) -> None:
+    await endpoint(rendering).check(CONVERSATION)
+    assert rendering.threads == []
+
+
+async def test_required_calls_are_checked_off_the_event_loop(rendering: Rendering) -> None:
+    rendering.required = Sampling()
+    await endpoint(rendering).check(REQUIRES)
+    assert rendering.threads != [threading.get_ident()]
+
+
+@pytest.mark.parametrize(
+    ("required", "words"), [(None, "it parses no calls"), (UNUSABLE, "cannot use the JSON Schema")]
+)
+async def test_calls_that_cannot_be_required_are_refused_as_tools(
+    rendering: Rendering, required: Sampling | None, words: str
+) -> None:
+    rendering.required = required
+    with pytest.raises(Refusal, match=words) as refused:
+        await endpoint(rendering).check(REQUIRES)
+    assert refused.value.reason is Reason.INVALID_TOOLS

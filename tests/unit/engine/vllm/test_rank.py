@@ -38,6 +38,9 @@ class Whole:
     async def check(self, sampling: Sampling, adapter: str) -> str:
         return f"checked {adapter}"
 
+    async def validate(self, sampling: Sampling) -> None:
+        """Accept all of them."""
+
     async def generate(self, request: Request, rank: int) -> AsyncGenerator[Output, None]:
         self.asked.append(rank)
         try:
