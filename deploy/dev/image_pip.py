@@ -47,7 +47,7 @@ def for_build(options: dict[str, str]) -> tuple[dict[str, str], list[str]]:
 def main(pip_conf: Path) -> None:
     """Write the file, and print the directories."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
     kept, directories = for_build(configured(listing))
     pip_conf.touch(mode=0o600)  # an index's URL may hold a password
     pip_conf.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in kept.items()))

@@ -4,6 +4,7 @@ The root file system is read-only and /tmp is empty. The image's command is proc
 capabilities, and cannot get any. It has a network of its own with nothing but a loopback.
 """
 
+# ruff: noqa: S603, S607, S108 - its commands are its own, and its /tmp is that of the container
 import ctypes
 import fcntl
 import json
@@ -30,6 +31,18 @@ def buildah(*arguments: str) -> str:
     return subprocess.run(["buildah", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def said_by(process: subprocess.Popen[str]) -> str:
+    """Wait for a line of its output; return it, "" at its end."""
+    return process.stdout.readline().strip() if process.stdout else ""
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Let a process go on that waits for a line."""
+    if process.stdin:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
 def inspected(image: str) -> dict[str, Any]:
     """Return what an image says of itself: "config", and "layers" with a size in bytes each, that of its base first."""
     found = json.loads(buildah("inspect", "--type", "image", image))
@@ -44,21 +57,21 @@ class Pod:
         self._environment = dict(word.split("=", 1) for word in config["Env"])
         command = [*config["Entrypoint"], *arguments]
         self._outer = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--"]
-            + [sys.executable, __file__, json.dumps([root, dict(shown), self._environment, command])],
+            [
+                *("unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--"),
+                *(sys.executable, __file__, json.dumps([root, dict(shown), self._environment, command])),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        if self._line() != "ready":
+        if said_by(self._outer) != "ready":
             raise RuntimeError(f"no container could be made of {image}")
         self.pid = int(Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text())
 
     def go(self) -> None:
         """Let process 1, which has waited since the container was made, become the image's command."""
-        assert self._outer.stdin is not None
-        self._outer.stdin.write("go\n")
-        self._outer.stdin.flush()
+        tell(self._outer)
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start one more process inside, as `kubectl exec` does."""
@@ -90,10 +103,6 @@ class Pod:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self._outer.wait()
-
-    def _line(self) -> str:
-        assert self._outer.stdout is not None
-        return self._outer.stdout.readline().strip()
 
 
 @contextmanager
@@ -142,7 +151,7 @@ def _become(root: str, shown: Mapping[str, str], environment: Mapping[str, str],
     _mount_all(root, shown)
     _raise_loopback()
     os.chroot(root)
-    os.chdir("/tmp")  # noqa: S108 - that of the container
+    os.chdir("/tmp")
     os.setgroups([])
     os.setgid(USER)
     os.setuid(USER)  # all capabilities are lost here
@@ -151,7 +160,7 @@ def _become(root: str, shown: Mapping[str, str], environment: Mapping[str, str],
     sys.stdin.readline()
     os.environ.clear()
     os.environ.update(environment)
-    os.execvp(command[0], command)  # noqa: S606
+    os.execvp(command[0], list(command))  # noqa: S606
 
 
 if __name__ == "__main__":

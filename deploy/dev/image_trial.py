@@ -1,14 +1,15 @@
 """Try images: image_trial.py TARGET=IMAGE ... prints a table, and fails if anything is not as it should be."""
 
-# ruff: noqa: T201 - it talks to people
+# ruff: noqa: T201, S108 - it talks to people; its /tmp is that of the container
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from image_pod import USER, Pod, inspected, pod
+from image_pod import PATIENCE_SECONDS, USER, Pod, inspected, pod, said_by, tell
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SENTENCE = "Show me all patients in cardiology"
@@ -102,16 +103,15 @@ def must(true: bool, otherwise: str) -> None:
 def seconds_to_serve(container: Pod, probe: str) -> float:
     """Let the container begin; return how long it takes until the probe, a script, succeeds inside."""
     waiting = container.start("python", "-c", probe)
-    assert waiting.stdin is not None
-    assert waiting.stdout is not None
-    must(waiting.stdout.readline() == "ready\n", "the probe does not run in the image")
+    must(said_by(waiting) == "ready", "the probe does not run in the image")
     began = time.monotonic()
     container.go()
-    waiting.stdin.write("go\n")
-    waiting.stdin.flush()
-    served = waiting.stdout.readline()
-    must(waiting.wait() == 0, "the health port does not say that the server has started")
-    return float(served) - began
+    tell(waiting)
+    try:
+        must(waiting.wait(PATIENCE_SECONDS) == 0, "the probe failed")
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"it does not serve after {PATIENCE_SECONDS} s") from error
+    return float(said_by(waiting)) - began
 
 
 def type_a_sentence(container: Pod) -> None:
@@ -149,8 +149,7 @@ def try_service(image: str) -> Seen:
     seen = try_fake(image, ())
     with pod(image, *REMOTE, shown={"/mnt": str(TESTS)}) as container:
         server = container.start("python", "-c", FAKE_VLLM)
-        assert server.stdout is not None
-        must(server.stdout.readline() == "ready\n", "the fake vLLM server does not start")
+        must(said_by(server) == "ready", "the fake vLLM server does not start")
         seen["with engine"] = seconds_to_serve(container, PROBE)
         type_a_sentence(container)
         stop(container)
