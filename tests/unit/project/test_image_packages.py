@@ -1,4 +1,4 @@
-"""forefill gets into an image that has vLLM without changing what is there; builds take packages from where pip does."""
+"""forefill gets into an image that has vLLM without changing it, and builds take packages from where pip does."""
 
 import hashlib
 import site

@@ -156,3 +156,11 @@ def test_what_the_wheel_is_made_of_is_let_in() -> None:
 @pytest.mark.parametrize("path", [".git/config", ".venv/bin/python", "build/setup.log", "tests/conftest.py", ".env"])
 def test_nothing_else_is_let_in(path: str) -> None:
     assert not _is_let_in(path)
+
+
+@pytest.mark.parametrize("target", _TARGETS)
+def test_the_document_has_each_image_and_its_ports(target: str) -> None:
+    document = (_ROOT / "deploy" / "images.md").read_text()
+    assert f"\n| `{target}` | " in document
+    [ports] = re.findall(r"^EXPOSE (.*)$", _stages()[target], flags=re.MULTILINE)
+    assert [port for port in ports.split() if f"\n| {port} | " not in document] == []
