@@ -3,10 +3,13 @@
 # ruff: noqa: T201, S108 - it talks to people; its /tmp is that of the container
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from image_pod import PATIENCE_SECONDS, USER, Pod, inspected, pod, said_by, tell
@@ -17,6 +20,7 @@ FAKE = ("--engine", "fake", "--insecure")
 MODELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forefill" / "models"
 Seen = dict[str, float]
 """Seconds, by the columns of the table."""
+EMBEDDED = ("--model", "/mnt", "--insecure")
 ENGINES = ("torch", "triton", "vllm")
 TOOLS = ("pip", "cc", "gcc", "g++", "make")
 
@@ -108,7 +112,7 @@ def seconds_to_serve(container: Pod, probe: str) -> float:
     container.go()
     tell(waiting)
     try:
-        must(waiting.wait(PATIENCE_SECONDS) == 0, "the probe failed")
+        must(waiting.wait(PATIENCE_SECONDS) == 0, "the server has ended, or does not answer as it should")
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"it does not serve after {PATIENCE_SECONDS} s") from error
     return float(said_by(waiting)) - began
@@ -125,6 +129,16 @@ def look_inside(container: Pod, engines: tuple[str, ...]) -> None:
     found = json.loads(container.output_of("python", "-c", CONTENTS, json.dumps([ENGINES, TOOLS])))
     wanted = {"engines": list(engines), "tools": [], "user": USER, "read_only": True}
     must(found == wanted, f"the image has {found} instead of {wanted}")
+
+
+@contextmanager
+def copied(directory: Path) -> Iterator[str]:
+    """Copy a directory to where the user of the images can read it, for the duration of the block."""
+    with tempfile.TemporaryDirectory() as parent:
+        copy = shutil.copytree(directory, Path(parent) / "copy")
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o755)
+        yield str(copy)
 
 
 def stop(container: Pod, status: int = 0) -> float:
@@ -160,7 +174,7 @@ def try_cpu(image: str) -> Seen:
     """Serve the fake engine, then the packaged model, if `make setup` has unpacked it here."""
     seen = try_fake(image, ("torch", "vllm"))
     for config in MODELS.glob("*/config.json"):
-        with pod(image, "--model", "/mnt", "--insecure", shown={"/mnt": str(config.parent)}) as container:
+        with copied(config.parent) as model, pod(image, *EMBEDDED, shown={"/mnt": model}) as container:
             seen["with engine"] = seconds_to_serve(container, PROBE)
             type_a_sentence(container)
             stop(container)
