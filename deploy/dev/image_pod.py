@@ -126,6 +126,7 @@ def _mount_all(root: str, shown: Mapping[str, str]) -> None:
     mount("--make-rprivate", "/")
     mount("--bind", root, root)
     mount("-t", "proc", "proc", f"{root}/proc")
+    mount("-t", "sysfs", "-o", "ro", "sysfs", f"{root}/sys")
     mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", f"{root}/tmp")
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", f"{root}/dev")
     for device in DEVICES:
