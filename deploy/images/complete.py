@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 EXTRAS = ("", "service", "traces")
 NEWER = frozenset({"googleapis-common-protos", "grpcio"})
-"""Packages that get into the environment although the image has them, if it has too old ones: no model runs on these."""
+"""Packages that are installed although the image has them, if it has too old ones: no model is computed by these."""
 _ENTRY = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)==.*(?:\n .*)*$", re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def _applies(requirement: Requirement, extras: Sequence[str]) -> bool:
 
 def _install(environment: Path, *what: str) -> None:
     pip = (sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"))
-    subprocess.run([*pip, "install", "--no-compile", "--no-deps", *what], check=True)
+    subprocess.run([*pip, "install", "--no-compile", "--no-deps", *what], check=True)  # noqa: S603 - our own
 
 
 def _install_locked(environment: Path, lock: Mapping[str, str], names: Iterable[str]) -> None:
