@@ -86,6 +86,11 @@ api: ## write the reference of the Python client, client/API.md, from its docstr
 	@$(setup)
 	@$(python) deploy/dev/api_reference.py --write
 
+.PHONY: chart
+chart: ## write the server's settings into the schema of the Helm chart's values
+	@$(setup)
+	@$(python) deploy/dev/chart_schema.py --write
+
 .PHONY: licences audit sbom
 licences: ## write the licences of all locked packages, read from those installed, into deploy/licences.md
 	@$(setup)

@@ -40,7 +40,7 @@ SET_BY_CHART = {
     "tls_client_ca": "access.tls.clientCa",
     "tls_key": "access.tls.secretName",
 }
-"""Settings that are no values under `settings`, by the value that sets them; the chart has addresses and ports of its own."""
+"""Settings that are not under `settings`, by the value that sets them; "" for addresses and ports in the pod."""
 
 _KEPT = ("type", "enum", "items", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "additionalProperties")
 

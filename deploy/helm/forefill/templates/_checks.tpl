@@ -11,6 +11,11 @@
 {{- if not .Values.image.repository -}}
 {{- fail "image.repository is missing: forefill publishes no images. Run `make images`, push them to a registry of your own, and set image.repository to it" -}}
 {{- end -}}
+{{- range $name, $image := dict "image" .Values.image "vllm.image" .Values.vllm.image "router.image" .Values.router.image -}}
+{{- if and (eq $image.tag "latest") (not $image.digest) -}}
+{{- fail (printf "%s.tag: latest is another image tomorrow: name a release, or %s.digest" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if and (hasPrefix "FOREFILL_" .name) (hasKey . "value") -}}
 {{- fail (printf "extraEnv: set %s as settings.%s, where its name and value are checked" .name (.name | trimPrefix "FOREFILL_" | lower)) -}}
@@ -41,6 +46,9 @@
 {{- if and $engine.router.enabled (ne (len $engine.urls) 1) -}}
 {{- fail "engine.router.enabled needs exactly one engine.urls: that of the router" -}}
 {{- end -}}
+{{- if and $engine.router.enabled (gt (int .Values.settings.data_parallel_size) 1) -}}
+{{- fail "settings.data_parallel_size and engine.router.enabled exclude each other: behind a router, forefill cannot name the engine inside a server" -}}
+{{- end -}}
 {{- if and .Values.router.enabled (not .Values.vllm.enabled) -}}
 {{- fail "router.enabled needs vllm.enabled; for a router that already runs, set engine.urls and engine.router.enabled" -}}
 {{- end -}}
@@ -48,11 +56,41 @@
 {{- if not .Values.vllm.model -}}
 {{- fail "vllm.model is missing: name the model on its hub, or its directory in the model volume" -}}
 {{- end -}}
+{{- if .Values.settings.data_parallel_size -}}
+{{- fail "settings.data_parallel_size: set vllm.dataParallelSize, which both sides then know" -}}
+{{- end -}}
+{{- if and (gt (int .Values.vllm.dataParallelSize) 1) (or .Values.router.enabled (eq .Values.vllm.device "cpu")) -}}
+{{- fail "vllm.dataParallelSize needs vllm.device gpu, and router.enabled false: behind a router, forefill cannot name the engine inside a server" -}}
+{{- end -}}
+{{- if and (eq .Values.vllm.device "cpu") (mod (int (default 32 .Values.vllm.blockSize)) 32) -}}
+{{- fail "vllm.blockSize must be a multiple of 32 on a CPU" -}}
+{{- end -}}
 {{- if mod (int .Values.vllm.gpus) (int .Values.vllm.dataParallelSize) -}}
 {{- fail "vllm.gpus must be a multiple of vllm.dataParallelSize: each engine gets the same number" -}}
 {{- end -}}
 {{- end -}}
-{{- if ge (int (default -1 .Values.settings.openai_port)) 0 -}}
+{{- include "forefill.checkHandOff" . -}}
+{{- end -}}
+
+{{- define "forefill.checkHandOff" -}}
+{{- $engine := .Values.engine -}}
+{{- $servers := len (include "forefill.engineUrls" . | fromJsonArray) -}}
+{{- with .Values.settings.hand_off_url -}}
+{{- if and (eq $engine.kind "remote") (ne (len .) $servers) -}}
+{{- fail (printf "settings.hand_off_url takes one address for each engine, in the same order: %d, not %d" $servers (len .)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.settings.adapters (ne $engine.kind "embedded") -}}
+{{- fail "settings.adapters needs engine.kind embedded: start vLLM servers with --lora-modules (vllm.extraArgs)" -}}
+{{- end -}}
+{{- $port := int (default -1 .Values.settings.openai_port) -}}
+{{- if has $port (list 50051 9464 9465) -}}
+{{- fail (printf "settings.openai_port: %d is taken in the pod, by streams (50051), metrics (9464) or health (9465); 8001 is free" $port) -}}
+{{- end -}}
+{{- if and (hasKey .Values.settings "openai_port") (eq (toString .Values.settings.openai_port) "0") -}}
+{{- fail "settings.openai_port: 0 would pick any port, which no Service could name; 8001 is free" -}}
+{{- end -}}
+{{- if gt $port 0 -}}
 {{- if ne $engine.kind "embedded" -}}
 {{- fail "settings.openai_port needs engine.kind embedded: vLLM servers have an OpenAI API of their own" -}}
 {{- end -}}
@@ -81,6 +119,9 @@
 {{- end -}}
 {{- if and $access.jwt.keys (not (and $access.jwt.issuer $access.jwt.audience)) -}}
 {{- fail "access.jwt.keys needs access.jwt.issuer and access.jwt.audience" -}}
+{{- end -}}
+{{- if hasPrefix "http://" $access.jwt.keys -}}
+{{- fail "access.jwt.keys takes an https:// address or a file: who changes the keys gets in" -}}
 {{- end -}}
 {{- if and $access.tenantMetadataKey (not (or $access.insecure $access.callers.secretName)) -}}
 {{- fail "access.tenantMetadataKey believes a proxy: give it credentials and the permission name-tenant in access.callers, or set access.insecure if nobody else reaches forefill" -}}

@@ -28,6 +28,27 @@ capabilities:
   value: /tmp/.cache
 {{- end -}}
 
+{{/*
+vLLM on a CPU: (list RESOURCES EXTRA_ENV). By itself it binds a thread to each core of the node, to the same ones as its
+neighbours, whatever it may use of them. With a policy that gives pods cores of their own, set "auto" in extraEnv.
+*/}}
+{{- define "forefill.cpuEnv" -}}
+{{- $given := list -}}
+{{- range index . 1 -}}{{- $given = append $given .name -}}{{- end -}}
+{{- $cpu := toString (default "" (get (default (dict) (index . 0).requests) "cpu")) -}}
+{{- if and $cpu (not (or (has "VLLM_CPU_OMP_THREADS_BIND" $given) (has "OMP_NUM_THREADS" $given))) }}
+- name: VLLM_CPU_OMP_THREADS_BIND
+  value: nobind
+- name: OMP_NUM_THREADS
+  value: {{ ternary (divf (trimSuffix "m" $cpu) 1000) (float64 $cpu) (hasSuffix "m" $cpu) | ceil | int | quote }}
+{{- end }}
+{{- if not (has "TORCHDYNAMO_DISABLE" $given) }}
+# Otherwise the first request for logprobs compiles for up to half a minute, in which nobody is answered.
+- name: TORCHDYNAMO_DISABLE
+  value: "1"
+{{- end }}
+{{- end -}}
+
 {{/* The model hub, for pods that load a model or a tokenizer. */}}
 {{- define "forefill.hubEnv" -}}
 - name: HF_HOME
@@ -36,7 +57,7 @@ capabilities:
   value: "1"
 - name: DO_NOT_TRACK
   value: "1"
-{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.modelHubEgress) }}
+{{- if or .Values.modelCache.readOnly (and .Values.networkPolicy.enabled (not .Values.networkPolicy.modelHubEgress)) }}
 - name: HF_HUB_OFFLINE
   value: "1"
 {{- end }}
@@ -56,6 +77,9 @@ capabilities:
 {{- if include "forefill.modelClaim" . }}
   persistentVolumeClaim:
     claimName: {{ include "forefill.modelClaim" . }}
+    {{- if .Values.modelCache.readOnly }}
+    readOnly: true
+    {{- end }}
 {{- else }}
   emptyDir: {}
 {{- end }}

@@ -18,6 +18,9 @@
 {{- if or $vllm.blockSize $cpu }}
 - --block-size={{ int (default 32 $vllm.blockSize) }}
 {{- end }}
+{{- if or $vllm.cacheGib $cpu }}
+- --kv-cache-memory-bytes={{ mul (int (default 4 $vllm.cacheGib)) 1073741824 }}
+{{- end }}
 {{- if $cpu }}
 - --enforce-eager
 - --max-num-batched-tokens=512

@@ -1,5 +1,6 @@
-"""Hold a conversation as a user would: type, submit, read the answer. `helm test` runs this in the image of forefill."""
+"""Type a question as a user would, submit it and read the answer. `helm test` runs this in the image of forefill."""
 
+# ruff: noqa: T201 - it talks to people
 import asyncio
 import os
 import sys
@@ -30,16 +31,18 @@ async def converse(target: str, text: str) -> None:
     name = os.environ.get("SERVER_NAME")
     options = [("grpc.ssl_target_name_override", name)] if name else []
     key = os.environ.get("API_KEY", "").strip()
-    async with AsyncClient.connect(target, credentials=credentials(), api_key=key, options=options) as client:
-        async with client.session(sampling=Sampling(max_tokens=16)) as session:
-            print(f"{session.opened.model} at {target}")
-            for character in text:
-                await session.type(character)
-                await asyncio.sleep(PAUSE_SECONDS)
-            answer = await session.submit()
-            print("".join([delta async for delta in answer]))
-            report = answer.report
-            print(f"{report.ttft_seconds:.3f} s, {report.cached_tokens} of {report.prompt_tokens} tokens cached")
+    async with (
+        AsyncClient.connect(target, credentials=credentials(), api_key=key, options=options) as client,
+        client.session(sampling=Sampling(max_tokens=16)) as session,
+    ):
+        print(f"{session.opened.model} at {target}")
+        for character in text:
+            await session.type(character)
+            await asyncio.sleep(PAUSE_SECONDS)
+        answer = await session.submit()
+        print("".join([delta async for delta in answer]))
+        report = answer.report
+        print(f"{report.ttft_seconds:.3f} s, {report.cached_tokens} of {report.prompt_tokens} tokens cached")
 
 
 def main() -> int:
