@@ -11,6 +11,7 @@
     workloads     Deployments and StatefulSets: which pods there should be, also in a rolling update
     services      names and addresses of Services, which follow the pods that are ready
     api           the Kubernetes API, as far as a router's discovery of its workers needs it
+    tools         helm, which renders the chart, and others
     cluster       all of these together
 
 There are no images: a container runs the program that its `command` names from this machine's file system, read-only
@@ -22,5 +23,17 @@ from .image import Image
 from .missing import missing
 from .objects import Objects
 from .pod import Pod
+from .tools import NAMESPACE, RELEASE, missing_tool, rendered, tool
 
-__all__ = ["Cluster", "Image", "Objects", "Pod", "missing"]
+__all__ = [
+    "NAMESPACE",
+    "RELEASE",
+    "Cluster",
+    "Image",
+    "Objects",
+    "Pod",
+    "missing",
+    "missing_tool",
+    "rendered",
+    "tool",
+]

@@ -1,6 +1,7 @@
 """A cluster of one node, in this process: what is applied to it, and the pods that run because of that."""
 
 import asyncio
+import contextlib
 import secrets
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
@@ -19,6 +20,7 @@ from .workloads import Create, Step, revision_of, rolled_out, steps
 
 LAG_SECONDS = 0.3
 PATIENCE_SECONDS = 100
+_TICK_SECONDS = 1
 _KINDS = ("Deployment", "StatefulSet")
 
 
@@ -105,13 +107,22 @@ class Cluster:
         found = self.service(service)
         return f"{found.address}:{found.port(port)}"
 
+    def claim(self, name: str) -> Path:
+        """Return the folder of a PersistentVolumeClaim."""
+        folder = self._around.folder / "claims" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def describe(self) -> str:
         """Return what happened to the pods, and the end of what they wrote."""
         return "\n".join(f"{pod.name}: {pod.history}\n{pod.log()[-3000:]}" for pod in self.pods)
 
-    def _changed(self) -> None:
+    def _wake(self) -> None:
         self._changes.set()
         self._changes = asyncio.Event()
+
+    def _changed(self) -> None:
+        self._wake()
         found = {service.name: service.matching(self.pods) for service in self.services}
         asyncio.get_running_loop().call_later(self._lag_seconds, self._tell_clients, found)
 
@@ -123,6 +134,7 @@ class Cluster:
             with pod.hosts.open("r+") as hosts:  # the same file: containers have mounted it
                 hosts.write(pod.own_names + text)
                 hosts.truncate()
+        self._wake()
 
     async def _reconcile_for_ever(self) -> None:
         while True:
@@ -133,7 +145,10 @@ class Cluster:
                     for step in steps(workload, pods):
                         self._take(step, workload)
             if changes is self._changes:
-                await changes.wait()
+                with contextlib.suppress(TimeoutError):  # time passes, too: minReadySeconds
+                    async with asyncio.timeout(_TICK_SECONDS):
+                        await changes.wait()
+                self._wake()
 
     def _take(self, step: Step, workload: Manifest) -> None:
         if not isinstance(step, Create):

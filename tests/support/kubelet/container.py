@@ -1,6 +1,7 @@
 """One container of a pod, from its start to its end, with restarts between."""
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +32,7 @@ class Container:
         self.name: str = manifest["name"]
         self.started = False
         self.ready = False
+        self.ready_since = math.inf
         self.restarts = 0
         self.status: int | None = None
         self.history: list[str] = []
@@ -132,6 +134,7 @@ class Container:
     def _set(self, *, started: bool, ready: bool) -> None:
         if (started, ready) != (self.started, self.ready):
             self.started, self.ready = started, ready
+            self.ready_since = time.monotonic() if ready else math.inf
             self._note("is ready" if ready else "is started" if started else "is down")
 
     def _note(self, what: str) -> None:

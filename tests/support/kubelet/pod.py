@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ class Pod:
     def ready(self) -> bool:
         """Whether all of its containers are."""
         return all(container.ready for container in self.containers)
+
+    @property
+    def ready_seconds(self) -> float:
+        """For how long it has been ready."""
+        since = [container.ready_since for container in self.containers]
+        return time.monotonic() - max(since) if self.ready else 0
 
     @property
     def history(self) -> dict[str, list[str]]:

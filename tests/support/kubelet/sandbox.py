@@ -30,7 +30,7 @@ class Process:
     pid: int
 
     async def wait(self) -> int:
-        """Wait for its end, and return its exit status; negative if a signal ended it."""
+        """Wait for its end, and return its exit status; 1 after SIGKILL, which `unshare` cannot pass on."""
         return await self.outer.wait()
 
     def send(self, number: signal.Signals) -> None:

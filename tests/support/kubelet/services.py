@@ -7,7 +7,7 @@ a random ready pod and stays there. The names of a headless one are the addresse
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .objects import Manifest, Objects, selects
 from .pod import Pod
@@ -24,6 +24,7 @@ class Service:
         self.address = address
         self.endpoints: Sequence[Pod] = ()
         self._servers: list[asyncio.Server] = []
+        self._open: set[asyncio.StreamWriter] = set()
 
     def matching(self, pods: Iterable[Pod]) -> list[Pod]:
         """Return the pods to which it leads."""
@@ -49,10 +50,10 @@ class Service:
 
     def _accept(self, target: str | int):  # type: ignore[no-untyped-def]
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.closing(writer), contextlib.suppress(OSError, IndexError):
+            with self._held(writer), contextlib.suppress(OSError, IndexError):
                 pod = random.choice(self.endpoints)
                 far_reader, far_writer = await asyncio.open_connection(pod.address, pod.port(target))
-                with contextlib.closing(far_writer):
+                with self._held(far_writer):
                     await asyncio.gather(_carry(reader, far_writer), _carry(far_reader, writer))
 
         return accept
@@ -61,6 +62,17 @@ class Service:
         """Stop listening, and cut all connections."""
         for server in self._servers:
             server.close()
+        for writer in self._open:
+            writer.transport.abort()
+
+    @contextlib.contextmanager
+    def _held(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        self._open.add(writer)
+        try:
+            yield
+        finally:
+            self._open.discard(writer)
+            writer.close()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,6 +20,8 @@ class Known(Protocol):
     @property
     def ready(self) -> bool: ...
     @property
+    def ready_seconds(self) -> float: ...
+    @property
     def terminating(self) -> bool: ...
 
 
@@ -55,14 +57,19 @@ def steps(workload: Manifest, pods: Sequence[Known]) -> list[Step]:
 def rolled_out(workload: Manifest, pods: Sequence[Known]) -> bool:
     """Whether there is nothing left to do or to wait for."""
     revision, replicas = revision_of(workload), workload["spec"].get("replicas", 1)
-    current = [pod for pod in pods if pod.ready and not pod.terminating and pod.revision == revision]
+    current = [pod for pod in pods if available(workload, pod) and not pod.terminating and pod.revision == revision]
     return len(current) == len(pods) == replicas
+
+
+def available(workload: Manifest, pod: Known) -> bool:
+    """Whether a pod is ready, and has been for as long as its workload asks for."""
+    return pod.ready and pod.ready_seconds >= workload["spec"].get("minReadySeconds", 0)
 
 
 def _deployment(workload: Manifest, pods: Sequence[Known]) -> Iterator[Step]:
     spec, revision = workload["spec"], revision_of(workload)
     replicas = spec.get("replicas", 1)
-    alive = sorted((pod for pod in pods if not pod.terminating), key=lambda pod: pod.ready)
+    alive = sorted((pod for pod in pods if not pod.terminating), key=lambda pod: pod.ready_seconds)
     new = [pod for pod in alive if pod.revision == revision]
     old = [pod for pod in alive if pod.revision != revision]
     if spec.get("strategy", {}).get("type") == "Recreate":
@@ -73,17 +80,16 @@ def _deployment(workload: Manifest, pods: Sequence[Known]) -> Iterator[Step]:
     for _ in range(min(replicas - len(new), replicas + surge - len(alive))):
         yield Create(f"{workload['metadata']['name']}-{revision}-")
     yield from (Delete(pod.name) for pod in new[: max(0, len(new) - replicas)])
-    yield from _old_ones_to_spare(old, new, replicas - unavailable)
+    others = sum(available(workload, pod) for pod in new)
+    yield from _old_ones_to_spare(workload, old, replicas - unavailable - others)
 
 
-def _old_ones_to_spare(old: list[Known], new: list[Known], minimum: int) -> Iterator[Delete]:
-    """Old pods that are not ready make room first; those that are may go once enough others are ready."""
-    not_ready = [pod for pod in old if not pod.ready]
-    new_ready = sum(pod.ready for pod in new)
-    room = max(0, len(old) + new_ready - minimum)
-    yield from (Delete(pod.name) for pod in not_ready[:room])
-    ready = [pod for pod in old if pod.ready]
-    yield from (Delete(pod.name) for pod in ready[: max(0, len(ready) + new_ready - minimum)])
+def _old_ones_to_spare(workload: Manifest, old: list[Known], needed: int) -> Iterator[Delete]:
+    """Old pods that are of no use make room first; those that are may go if enough are left."""
+    useful = [pod for pod in old if available(workload, pod)]
+    useless = [pod for pod in old if pod not in useful]
+    yield from (Delete(pod.name) for pod in useless[: max(0, len(old) - needed)])
+    yield from (Delete(pod.name) for pod in useful[: max(0, len(useful) - needed)])
 
 
 def _allowances(workload: Manifest) -> tuple[int, int]:
@@ -111,5 +117,5 @@ def _stateful_set(workload: Manifest, pods: Sequence[Known]) -> Iterator[Step]:
         if one_by_one and not (each in by_name and by_name[each].ready and not by_name[each].terminating):
             return
     present = [by_name[each] for each in wanted if each in by_name]
-    if len(present) == len(wanted) and all(pod.ready and not pod.terminating for pod in present):
+    if len(present) == len(wanted) and all(available(workload, pod) and not pod.terminating for pod in present):
         yield from (Delete(pod.name) for pod in [p for p in reversed(present) if p.revision != revision][:1])
