@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from tests.support.fake_vllm import FakeVllm
 
-SPEED = FakeSpeed(prefill=None, decode=20)
+SPEED = FakeSpeed(decode=20)
 ANSWER_TOKENS = 20
 BLOCK_SIZE = 16
 
@@ -39,9 +39,11 @@ async def serve(host: str, port: int, model: str) -> None:
     """Serve this model's chats until SIGTERM, and then finish what runs."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    server = DrainingVllm(FakeEngine(block_size=BLOCK_SIZE, answer_tokens=ANSWER_TOKENS, speed=SPEED))
     tokenizer = AutoTokenizer.from_pretrained(model)
-    server.chat, server.model = HfChat(tokenizer, tokenizer.chat_template), model
+    engine = FakeEngine(block_size=BLOCK_SIZE, answer_tokens=ANSWER_TOKENS, speed=SPEED)
+    engine.chat = HfChat(tokenizer, tokenizer.chat_template)  # type: ignore[assignment]
+    server = DrainingVllm(engine)
+    server.model = model
     await server.start(port, host=host)
     await stopping.wait()
     await server.drained()

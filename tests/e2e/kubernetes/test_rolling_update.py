@@ -9,7 +9,7 @@ from tests.e2e.kubernetes.conftest import Render
 from tests.support.kubelet import RELEASE, Cluster
 from tests.support.turns import while_users_ask
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 NAME = f"{RELEASE}-forefill"
 TOKENS = 30

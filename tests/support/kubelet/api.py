@@ -140,7 +140,17 @@ def _as_object(pod: Pod, namespace: str, version: int) -> Manifest:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     ready = "True" if pod.ready else "False"
     status = {"phase": "Running", "podIP": pod.address, "conditions": [{"type": "Ready", "status": ready}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod.spec, "status": status}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _spec_of(pod), "status": status}
+
+
+def _spec_of(pod: Pod) -> Manifest:
+    """Return its specification with quantities as text, which is how the real API returns them."""
+    containers = []
+    for container in pod.spec["containers"]:
+        resources = container.get("resources") or {}
+        texts = {kind: {name: str(amount) for name, amount in each.items()} for kind, each in resources.items()}
+        containers.append({**container, "resources": texts})
+    return {**pod.spec, "containers": containers}
 
 
 def _label_selector(text: str) -> dict[str, str]:

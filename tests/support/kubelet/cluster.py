@@ -19,7 +19,8 @@ from .services import Service, names, services_of
 from .workloads import Create, Step, revision_of, rolled_out, steps
 
 LAG_SECONDS = 0.3
-PATIENCE_SECONDS = 100
+PATIENCE_SECONDS = 240
+"""A loaded machine takes a minute to start all of the chart."""
 _TICK_SECONDS = 1
 _KINDS = ("Deployment", "StatefulSet")
 
