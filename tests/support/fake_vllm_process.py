@@ -20,7 +20,7 @@ BLOCK_SIZE = 16
 
 
 class DrainingVllm(FakeVllm):
-    """Knows how many answers are running."""
+    """Knows when no answer is running."""
 
     async def _streamed(self, http: web.Request, asked: dict[str, Any], ids: list[int]) -> web.StreamResponse:
         self.running += 1
@@ -28,11 +28,11 @@ class DrainingVllm(FakeVllm):
             return await super()._streamed(http, asked, ids)
         finally:
             self.running -= 1
+            await self._notify()
 
     async def drained(self) -> None:
         """Wait until no answer is running."""
-        while self.running:
-            await asyncio.sleep(0.05)
+        await self.until(lambda: not self.running)
 
 
 async def serve(host: str, port: int, model: str) -> None:

@@ -98,17 +98,17 @@ async def test_a_container_is_who_its_security_context_says_without_any_capabili
     assert {"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"} <= set(said)
 
 
-@pytest.mark.parametrize("path", ["/new", "/tmp/new", "/var/new"])
+@pytest.mark.parametrize("path", ["/new", "/tmp/new", "/var/new"])  # noqa: S108
 async def test_a_read_only_root_is_read_only(path: str) -> None:
     assert "Read-only file system" in await written(f"open({path!r}, 'w')", container={"securityContext": READ_ONLY})
 
 
 async def test_an_empty_dir_on_a_read_only_root_is_for_the_group_to_write() -> None:
-    pod = {
+    pod: Manifest = {
         "container": {
             "securityContext": READ_ONLY,
             "volumeMounts": [
-                {"name": "scratch", "mountPath": "/tmp"},
+                {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108
                 {"name": "scratch", "mountPath": "/var/cache/x"},
             ],
         },
@@ -146,7 +146,7 @@ async def test_a_pod_that_refers_to_a_secret_which_is_missing_does_not_start() -
 
 
 async def test_a_service_has_only_pods_that_are_ready_and_a_startup_probe_comes_first() -> None:
-    probes = {
+    probes: Manifest = {
         "startupProbe": {"httpGet": {"path": "/started", "port": "http"}, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
         "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
@@ -221,7 +221,7 @@ async def test_a_pod_answers_until_its_pre_stop_sleep_is_over() -> None:
 
 async def test_an_update_replaces_all_pods_while_the_service_answers() -> None:
     readiness = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
-    more = {"readinessProbe": readiness, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}, "replicas": 2}
+    more: Manifest = {"readinessProbe": readiness, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}, "replicas": 2}
     async with Cluster() as cluster:
         await cluster.apply(serving("old", **more))
         await cluster.all_rolled_out()

@@ -1,6 +1,7 @@
 """The chart with the fake engine: a conversation, and a rolling update under the hands of those who type."""
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from forefill_client import AsyncClient
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600
 
 NAME = f"{RELEASE}-forefill"
 TOKENS = 30
-FAKE = {
+FAKE: dict[str, Any] = {
     "engine": {"kind": "fake"},
     "access": {"insecure": True},
     "replicaCount": 2,

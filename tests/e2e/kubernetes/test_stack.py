@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,7 +25,7 @@ pytestmark = [
 
 NAME = f"{RELEASE}-forefill"
 FAKE_VLLM = Image(instead={"python3": (sys.executable, "-m", "tests.support.fake_vllm_process")})
-STACK = {
+STACK: dict[str, Any] = {
     "access": {"insecure": True},
     "vllm": {"model": "/models/small"},
     "router": {"replicas": 1},

@@ -4,7 +4,7 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from .objects import Manifest
 from .probes import verdicts
@@ -57,7 +57,8 @@ class Container:
                 await self._back_off(ending)
 
     async def _run_once(self, process: Process, ending: asyncio.Event, grace_seconds: float) -> int:
-        ended, told, sick = map(asyncio.create_task, (process.wait(), ending.wait(), self._sick()))
+        ended = asyncio.create_task(process.wait())
+        told, sick = asyncio.create_task(ending.wait()), asyncio.create_task(self._sick())
         try:
             await asyncio.wait({ended, told, sick}, return_when=asyncio.FIRST_COMPLETED)
             if sick.done():
@@ -73,18 +74,19 @@ class Container:
 
     async def _sick(self) -> None:
         """Probe it; return if it has to be restarted."""
-        if "startupProbe" in self.manifest:
-            async for verdict in self._verdicts("startupProbe"):
-                if verdict is False:
-                    return self._note("failed its startup probe")
-                if verdict:
-                    break
+        if not await self._starts():
+            return self._note("failed its startup probe")
         self._set(started=True, ready="readinessProbe" not in self.manifest)
         async with asyncio.TaskGroup() as probes:
             readiness = probes.create_task(self._follow_readiness())
             await self._alive()
             readiness.cancel()
         return self._note("failed its liveness probe")
+
+    async def _starts(self) -> bool:
+        if "startupProbe" not in self.manifest:
+            return True
+        return await anext(verdict async for verdict in self._verdicts("startupProbe") if verdict is not None)
 
     async def _alive(self) -> None:
         if "livenessProbe" not in self.manifest:
@@ -98,7 +100,7 @@ class Container:
             async for verdict in self._verdicts("readinessProbe"):
                 self._set(started=True, ready=bool(verdict))
 
-    def _verdicts(self, kind: str):  # type: ignore[no-untyped-def]
+    def _verdicts(self, kind: str) -> AsyncIterator[bool | None]:
         return verdicts(self.manifest[kind], self._address, self._ports)
 
     async def _end(self, process: Process, grace_seconds: float) -> None:

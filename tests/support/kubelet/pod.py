@@ -56,7 +56,7 @@ class Pod:
         self.labels: Mapping[str, str] = self.metadata.get("labels") or {}
         self.namespace = around.network.pod()
         self.address = self.namespace.address
-        self.hosts = around.folder / "pods" / name / "hosts"
+        self.hosts = around.folder / "pods" / f"{name}-{self.uid}" / "hosts"
         self._objects, self._around = objects, around
         self._ending = asyncio.Event()
         self._folder = self.hosts.parent

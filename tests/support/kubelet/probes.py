@@ -61,7 +61,7 @@ async def passes(probe: Manifest, address: str, ports: Mapping[str, int]) -> boo
 async def _grpc(question: Mapping[str, Any], address: str, port: int) -> bool:
     async with grpc.aio.insecure_channel(f"{address}:{port}", options=_NO_PROXY) as channel:
         request = health_pb2.HealthCheckRequest(service=question.get("service", ""))
-        answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+        answer = await health_pb2_grpc.HealthStub(channel).Check(request)  # type: ignore[attr-defined]
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
@@ -71,7 +71,7 @@ async def _http_get(question: Mapping[str, Any], address: str, port: int) -> boo
         return 200 <= response.status < 400
 
 
-async def _tcp_socket(_: Mapping[str, Any], address: str, port: int) -> bool:
+async def _tcp_socket(question: Mapping[str, Any], address: str, port: int) -> bool:
     _, writer = await asyncio.open_connection(address, port)
     writer.close()
     return True

@@ -7,12 +7,14 @@ a random ready pod and stays there. The names of a headless one are the addresse
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from .objects import Manifest, Objects, selects
 from .pod import Pod
 
 _CHUNK = 65536
+_Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Service:
@@ -48,7 +50,7 @@ class Service:
             accept = self._accept(port.get("targetPort", port["port"]))
             self._servers.append(await asyncio.start_server(accept, self.address, port["port"]))
 
-    def _accept(self, target: str | int):  # type: ignore[no-untyped-def]
+    def _accept(self, target: str | int) -> _Accept:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with self._held(writer), contextlib.suppress(OSError, IndexError):
                 pod = random.choice(self.endpoints)

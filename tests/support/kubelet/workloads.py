@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,14 +56,16 @@ def steps(workload: Manifest, pods: Sequence[Known]) -> list[Step]:
 
 def rolled_out(workload: Manifest, pods: Sequence[Known]) -> bool:
     """Whether there is nothing left to do or to wait for."""
-    revision, replicas = revision_of(workload), workload["spec"].get("replicas", 1)
+    revision = revision_of(workload)
+    replicas: int = workload["spec"].get("replicas", 1)
     current = [pod for pod in pods if available(workload, pod) and not pod.terminating and pod.revision == revision]
     return len(current) == len(pods) == replicas
 
 
 def available(workload: Manifest, pod: Known) -> bool:
     """Whether a pod is ready, and has been for as long as its workload asks for."""
-    return pod.ready and pod.ready_seconds >= workload["spec"].get("minReadySeconds", 0)
+    needed: float = workload["spec"].get("minReadySeconds", 0)
+    return pod.ready and pod.ready_seconds >= needed
 
 
 def _deployment(workload: Manifest, pods: Sequence[Known]) -> Iterator[Step]:
@@ -101,8 +103,8 @@ def _allowances(workload: Manifest) -> tuple[int, int]:
     return surge, (1 if surge == unavailable == 0 else unavailable)
 
 
-def _share(value: int | str, of: int, rounded) -> int:  # type: ignore[no-untyped-def]
-    return value if isinstance(value, int) else int(rounded(of * int(value.rstrip("%")) / 100))
+def _share(value: int | str, of: int, rounded: Callable[[float], int]) -> int:
+    return value if isinstance(value, int) else rounded(of * int(value.rstrip("%")) / 100)
 
 
 def _stateful_set(workload: Manifest, pods: Sequence[Known]) -> Iterator[Step]:
