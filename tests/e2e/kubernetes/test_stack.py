@@ -32,7 +32,7 @@ STACK: dict[str, Any] = {
     "modelCache": {"existingClaim": "models"},
 }
 QUESTION = "Show me all the patients that were seen in the last week"
-SESSIONS = 8
+SESSIONS = 16
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -39,7 +39,7 @@ STACK: dict[str, Any] = {
     "router": {"replicas": 1},
 }
 QUESTION = "Show the names of all makers that sold more than three models"
-SESSIONS = 8
+SESSIONS = 12
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
