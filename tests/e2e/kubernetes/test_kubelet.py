@@ -205,7 +205,9 @@ async def test_a_deleted_pod_is_killed_after_its_grace_if_it_ignores_sigterm() -
 
 async def test_a_pod_answers_until_its_pre_stop_sleep_is_over() -> None:
     async with Cluster() as cluster:
-        await cluster.apply(serving("hello", lifecycle={"preStop": {"sleep": {"seconds": 3}}}))
+        readiness = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
+        more: Manifest = {"readinessProbe": readiness, "lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
+        await cluster.apply(serving("hello", **more))
         [main] = await containers(cluster, 1)
         await cluster.until(lambda: bool(cluster.service("web").endpoints))
         address = cluster.pods[0].address
@@ -234,3 +236,40 @@ async def test_an_update_replaces_all_pods_while_the_service_answers() -> None:
             await asyncio.sleep(0.05)
         assert set(answers) == {"old", "new"}
         assert await got(cluster) == "new"
+
+
+ASKS = """
+import os, ssl, urllib.error, urllib.request
+files = "/var/run/secrets/kubernetes.io/serviceaccount/"
+token, namespace = (open(files + name).read() for name in ("token", "namespace"))
+host = os.environ["KUBERNETES_SERVICE_HOST"]
+context = ssl.create_default_context(cafile=files + "ca.crt")
+for path in (f"namespaces/{namespace}/pods", "pods"):
+    request = urllib.request.Request(f"https://{host}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"})
+    try:
+        print(urllib.request.urlopen(request, context=context).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+READER: list[Manifest] = [
+    {"kind": "ServiceAccount", "metadata": {"name": "reader"}},
+    {"kind": "Role", "metadata": {"name": "pods"}, "rules": [{"resources": ["pods"], "verbs": ["list"]}]},
+    {
+        "kind": "RoleBinding",
+        "metadata": {"name": "reader"},
+        "subjects": [{"kind": "ServiceAccount", "name": "reader"}],
+        "roleRef": {"kind": "Role", "name": "pods"},
+    },
+]
+
+
+@pytest.mark.parametrize(("objects", "statuses"), [(READER, "200\n403\n"), (READER[:1], "403\n403\n")])
+async def test_the_api_answers_what_a_role_allows_in_its_namespace_alone(
+    objects: list[Manifest], statuses: str
+) -> None:
+    assert await written(ASKS, *objects, serviceAccountName="reader") == statuses
+
+
+async def test_a_token_that_is_not_wanted_is_not_mounted() -> None:
+    pod: Manifest = {"serviceAccountName": "reader", "automountServiceAccountToken": False}
+    assert "No such file" in await written(ASKS, *READER, **pod)

@@ -1,7 +1,9 @@
 """The whole stack of the chart on two real vLLM servers on the CPU, with the packaged model and the real router."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,7 +14,7 @@ from forefill_service.engine.http.vllm_metrics import parse_metrics
 from forefill_service.engine.packaged_model import packaged_model_path
 
 from tests.e2e.kubernetes.conftest import Render
-from tests.support.kubelet import RELEASE, Cluster, Image
+from tests.support.kubelet import RELEASE, Cluster
 from tests.support.replicas import TOUCHED_TOKENS, new_context
 from tests.support.vllm_server import router_program
 
@@ -25,18 +27,17 @@ pytestmark = [
 ]
 
 NAME = f"{RELEASE}-forefill"
-MODEL = packaged_model_path()
-WITH_MODEL = Image(more_paths=(MODEL,))
 STACK: dict[str, Any] = {
     "access": {"insecure": True},
     "networkPolicy": {"modelHubEgress": False},
     "vllm": {
-        "model": str(MODEL),
+        "model": "/models/packaged",
         "device": "cpu",
         "cacheGib": 1,
         "resources": {"requests": {"cpu": "1"}},
     },
     "router": {"replicas": 1},
+    "modelCache": {"existingClaim": "models"},
 }
 QUESTION = "Show the names of all makers that sold more than three models"
 SESSIONS = 12
@@ -44,11 +45,19 @@ SESSIONS = 12
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cluster(chart: Render) -> AsyncIterator[Cluster]:
-    async with Cluster(images={"vllm": WITH_MODEL, "forefill": WITH_MODEL}) as cluster:
+    async with Cluster() as cluster:
+        put_model(cluster.claim("models") / "packaged")
         await cluster.apply(chart(variants=["stack"], **STACK).without_hooks())
         await cluster.all_rolled_out()
         await cluster.until(lambda: bool(cluster.service(NAME).endpoints))
         yield cluster
+
+
+def put_model(folder: Path) -> None:
+    """Fill the model volume, for any user to read."""
+    shutil.copytree(packaged_model_path(), folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 async def worked(cluster: Cluster) -> dict[str, float]:

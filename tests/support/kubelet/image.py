@@ -31,7 +31,8 @@ class Image:
     @property
     def paths(self) -> list[Path]:
         """What has to be there, whatever the pod mounts over it: our code, Python, and its packages."""
-        return [REPOSITORY, Path(sys.prefix), Path(sys.base_prefix), *self.more_paths]
+        paths = {REPOSITORY, Path(sys.prefix), Path(sys.base_prefix), *self.more_paths}
+        return [path for path in sorted(paths) if not paths.intersection(path.parents)]
 
     def command(self, command: list[str]) -> list[str]:
         """Return the command that runs in place of this one."""

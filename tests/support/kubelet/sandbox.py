@@ -84,11 +84,12 @@ class Sandbox:
         return "\n".join(
             (
                 f"set -eu; path=$PATH; PATH={_TOOLS}; base={shlex.quote(str(self.folder))}; root=$base/root",
+                "chroot=$(command -v chroot) setpriv=$(command -v setpriv)",
                 f"echo {shlex.quote(self.hostname)} >/proc/sys/kernel/hostname",
                 *_ROOT,
                 *self._mounted(mounts, read_only=security.get("readOnlyRootFilesystem", False)),
                 "echo >&0; exec </dev/null; PATH=$path",  # its input was a pipe to us
-                f'exec {_TOOLS_CHROOT} "$root" /usr/bin/setpriv {" ".join(_privileges(security))} -- "$@"',
+                f'exec "$chroot" "$root" "$setpriv" {" ".join(_privileges(security))} -- "$@"',
             )
         )
 
@@ -99,8 +100,9 @@ class Sandbox:
         for mount in (*mounts, Mount(self.hosts, "/etc/hosts", False)):
             yield _bind(mount.source, mount.target, read_only=mount.read_only)
         for path in self.image.paths:
-            yield _bind(path, str(path), read_only=True)
+            yield _inside("mkdir", "-p", str(path.parent))
             yield from (_inside("chmod", "o+x", str(parent)) for parent in path.parents if parent.parts[1:])
+        yield from (_bind(path, str(path), read_only=True) for path in self.image.paths)
         if read_only:
             yield from (f'mount -o remount,bind,ro "$root{path}"' for path in (["/tmp"] if own_tmp else []) + [""])  # noqa: S108
 
@@ -120,7 +122,6 @@ _ROOT = (
     ': >"$base/resolv.conf"',
     'bind "$base/resolv.conf" /etc/resolv.conf ro',
 )
-_TOOLS_CHROOT = "/usr/sbin/chroot"
 
 
 def _bind(source: Path, target: str, *, read_only: bool) -> str:
