@@ -255,6 +255,8 @@ _UNKNOWN = Handling(ForefillError)
 _CODES: dict[grpc.StatusCode, tuple[type[ForefillError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (Unavailable, "the connection to the server was lost: open a new session"),
     grpc.StatusCode.DEADLINE_EXCEEDED: (Unavailable, "the stream ran out of time on its way: open a new session"),
+    # A server names its reason, so this is a proxy on the way: Envoy's limits reset a stream, which gRPC reports so.
+    grpc.StatusCode.INTERNAL: (Unavailable, "the stream was reset on its way: open a new session"),
     grpc.StatusCode.CANCELLED: (Aborted, "the stream was cancelled: open a new session"),
     grpc.StatusCode.UNIMPLEMENTED: (ProtocolError, "the server at this address is not forefill: check the address"),
 }

@@ -116,7 +116,7 @@ class FakeVllm:
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
 
-    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         """Listen, after `stop` again on the same port if it is given."""
         app = web.Application()
         app.add_routes(
@@ -133,9 +133,9 @@ class FakeVllm:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=tls)
+        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
         await site.start()
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Stop: new connections are refused, and open ones break."""

@@ -69,6 +69,23 @@ async def test_what_was_typed_before_a_break_and_after_it_is_there() -> None:
     assert seqs == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "code", [UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL], ids=lambda code: code.name
+)
+async def test_a_stream_that_something_on_the_way_ended_is_followed_by_another(code: grpc.StatusCode) -> None:
+    async def first(wire: Wire) -> None:
+        await wire.open()
+        await wire.event()
+        await wire.fail(code, "Received RST_STREAM with error code 2")
+
+    async with (
+        connected(one_after_the_other(first, goes_on), RESUME) as client,
+        client.session(auto_flush=False) as session,
+    ):
+        await session.type("x")
+        assert await (await session.submit()).text() == "x"
+
+
 async def test_a_flush_on_its_way_is_deferred() -> None:
     async def first(wire: Wire) -> None:
         await wire.open()
