@@ -12,6 +12,7 @@ from forefill.v1 import keystroke_pb2_grpc as rpc
 
 from .checks import checked_iterable
 from .errors import InvalidRequest, NotReachable
+from .session_key import SESSION_METADATA, hash_of_session_key
 
 
 def _version() -> str:
@@ -143,10 +144,13 @@ class Connection:
                 f" forefill-server, or check the address{f' ({said})' if said else ''}"
             ) from None
 
-    def compose(self, requests: AsyncIterator[pb.ComposeRequest], metadata: Metadata = ()) -> Any:
+    def compose(self, requests: AsyncIterator[pb.ComposeRequest], session_key: str, metadata: Metadata = ()) -> Any:
         """Open a stream, with the metadata of the client and of one session."""
         stub = rpc.KeystrokeServiceStub(self._used())
-        return stub.Compose(requests, metadata=(*self._key(), *self._metadata, *checked_metadata(metadata)))
+        sent = (*self._key(), *self._metadata, *checked_metadata(metadata))
+        if SESSION_METADATA not in dict(sent):
+            sent = (*sent, (SESSION_METADATA, hash_of_session_key(session_key)))
+        return stub.Compose(requests, metadata=sent)
 
     def _key(self) -> tuple[tuple[str, str | bytes], ...]:
         key = self._api_key() if callable(self._api_key) else self._api_key
