@@ -15,6 +15,7 @@ from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult
 from .session import Session
+from .session_key import new_session_key
 from .tool_choice import ToolChoice
 
 DEFAULT_RESUME: Final = Resume()
@@ -127,11 +128,13 @@ class AsyncClient:
             cache_scope: Which sessions share cached blocks with this one; CacheScope.SESSION: none.
             cache_secret: 16 to 64 random bytes that tie CacheScope.SESSION to their holder: a later session that brings
                 them, after a broken stream or tomorrow, finds what this one has cached.
-            session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: made by the
-                server.
+            session_key: Name of the session for routers and logs: 1 to 128 of A-Z a-z 0-9 . _ -; default: a random one,
+                which is then `Session.opened.session_id`. Each of its streams brings a hash of it as the metadata
+                x-forefill-session, by which a gateway can send them all to the same server; a value of your own in
+                `metadata` wins.
             resume_token: `Session.opened.resume_token` of the session that this one continues, after a broken stream or
                 at another copy of the server. With it, and with the same session_key and messages, the session finds
-                what it has cached. The key is `Session.opened.session_id` if the server made it.
+                what it has cached.
             tools: Functions that the model may call, as in OpenAI's chat completions: {"type": "function", "function":
                 {"name": ..., "parameters": {...}}}. To call them is for you: see `Answer.tool_calls`.
             tool_choice: Whether answers call tools, as in OpenAI's chat completions: "auto" (the default, the model
@@ -171,7 +174,7 @@ class AsyncClient:
             draft,
             warm_mode,
             cache_scope,
-            session_key,
+            new_session_key() if session_key == "" else session_key,
             chat_template_kwargs,
             pregeneration,
             resume_token,
@@ -185,7 +188,7 @@ class AsyncClient:
             draft_name,
         )
         return Session(
-            partial(self._connection.compose, metadata=checked_metadata(metadata)),
+            partial(self._connection.compose, session_key=opening.session_key, metadata=checked_metadata(metadata)),
             opening,
             ready=self._connection.ready,
             resume=self._resume,

@@ -10,8 +10,10 @@ import grpc
 from forefill.v1 import keystroke_pb2 as pb
 from forefill.v1 import keystroke_pb2_grpc as rpc
 
+from .causes import cause_of
 from .checks import checked_iterable
 from .errors import InvalidRequest, NotReachable
+from .session_key import SESSION_METADATA, hash_of_session_key
 
 
 def _version() -> str:
@@ -49,20 +51,6 @@ _LOOPBACK: Final = ("127.", "localhost", "[::1]", "unix:")
 _SCHEMES: Final = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "vsock:", "xds:")
 _HOST_AND_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")
-_CAUSES: Final = (
-    ("Connection refused", "nothing listens there"),
-    ("DNS resolution failed", "its name is not known"),
-    ("errors resolving", "its name is not known"),
-    ("WRONG_VERSION_NUMBER", "the server does not speak TLS"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
-    ("handshak", "the TLS handshake failed"),
-    ("http1", "another kind of server listens there"),
-    ("Connection reset", "another kind of server listens there, or it expects TLS"),
-    ("Socket closed", "another kind of server listens there, or it expects TLS"),
-    ("No route to host", "its network cannot be reached"),
-    ("Network is unreachable", "its network cannot be reached"),
-)
-"""What gRPC says if no connection comes about, and what that means."""
 
 
 def checked_target(target: str) -> str:
@@ -137,16 +125,20 @@ class Connection:
                 await channel.channel_ready()
         except TimeoutError:
             said = await _complaint(channel)
-            meaning = next((f", since {meaning}" for sign, meaning in _CAUSES if sign in said), "")
+            cause = cause_of(said)
+            since = f", since {cause.meaning}" if cause.meaning else ""
             raise NotReachable(
-                f"no server answered at {self.target} within {self._timeout_seconds:g} s{meaning}: start one with"
-                f" forefill-server, or check the address{f' ({said})' if said else ''}"
+                f"no server answered at {self.target} within {self._timeout_seconds:g} s{since}: {cause.advice}"
+                f"{f' ({said})' if said else ''}"
             ) from None
 
-    def compose(self, requests: AsyncIterator[pb.ComposeRequest], metadata: Metadata = ()) -> Any:
+    def compose(self, requests: AsyncIterator[pb.ComposeRequest], session_key: str, metadata: Metadata = ()) -> Any:
         """Open a stream, with the metadata of the client and of one session."""
         stub = rpc.KeystrokeServiceStub(self._used())
-        return stub.Compose(requests, metadata=(*self._key(), *self._metadata, *checked_metadata(metadata)))
+        sent = (*self._key(), *self._metadata, *checked_metadata(metadata))
+        if SESSION_METADATA not in dict(sent):
+            sent = (*sent, (SESSION_METADATA, hash_of_session_key(session_key)))
+        return stub.Compose(requests, metadata=sent)
 
     def _key(self) -> tuple[tuple[str, str | bytes], ...]:
         key = self._api_key() if callable(self._api_key) else self._api_key

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .client import AsyncClient
+from .access_flags import Access
+from .answer import Answer
+from .errors import ForefillError, NotAuthenticated
 from .keystrokes import Stroke, StrokeKind, Trace, TraceWriter
 from .options import Sampling
 from .report import FinishReason, FlushResult, Ledger, Report
 from .session import Session
 from .terminal import Terminal, one_line, printable, write_result
 from .typist import type_and_submit
-
-CONNECT_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class TypeCommand:
     """How many times as fast."""
     record: Path | None
     """The file for a trace of what was typed."""
-    target: str
+    access: Access
     system: str | None
     sampling: Sampling
     as_json: bool
@@ -40,30 +40,38 @@ async def run(command: TypeCommand) -> int:
         record = None
         if command.record is not None:
             record = TraceWriter(files.enter_context(command.record.open("w", encoding="utf-8")))
-        return await _run(command, _View(terminal, quiet=command.as_json), record)
+        try:
+            await _run(command, _View(terminal, quiet=command.as_json), record)
+        except NotAuthenticated as error:
+            raise command.access.refused(error) from None
+        return 0
 
 
-async def _run(command: TypeCommand, view: "_View", record: TraceWriter | None) -> int:
+async def _run(command: TypeCommand, view: "_View", record: TraceWriter | None) -> None:
     async def typed(stroke: Stroke) -> None:
         view.typed(stroke)
         if record is not None:
             record.write(stroke)
 
     messages = [("system", command.system)] if command.system is not None else []
-    async with AsyncClient.connect(
-        command.target, connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS, resume=None
-    ) as client:
+    async with command.access.connect() as client:
         session = client.session(messages, sampling=command.sampling, auto_flush=False, on_flush=view.flushed)
         async with session:
             view.opened(session)
-            answer, report = await type_and_submit(
+            answer = await type_and_submit(
                 session, command.trace, speed=command.speed, on_stroke=typed, on_delta=view.delta
             )
     if command.as_json:
-        write_result(json.dumps(_as_json(command, session, answer, report, view.results)) + "\n")
+        write_result(json.dumps(_as_json(command, session, answer, view.results)) + "\n")
     else:
-        view.finished(report)
-    return 0
+        view.finished(answer.report)
+    if _is_empty(answer):
+        raise ForefillError("the answer is empty: ask something else, or look at the server's model")
+
+
+def _is_empty(answer: Answer) -> bool:
+    """Whether nothing came. With few tokens, a model may have done no more than think."""
+    return not (answer.text_so_far.strip() or answer.reasoning or answer.tool_calls)
 
 
 _ENDED_BY = {
@@ -159,14 +167,12 @@ def _begun(ledger: Ledger) -> str:
     )
 
 
-def _as_json(
-    command: TypeCommand, session: Session, answer: str, report: Report, flushes: list[FlushResult]
-) -> dict[str, Any]:
+def _as_json(command: TypeCommand, session: Session, answer: Answer, flushes: list[FlushResult]) -> dict[str, Any]:
     return {
         "text": command.trace[-1].draft,
-        "answer": answer,
+        "answer": answer.text_so_far,
         "model": session.opened.model,
         "session_id": session.opened.session_id,
-        "report": dataclasses.asdict(report),
+        "report": dataclasses.asdict(answer.report),
         "flushes": [dataclasses.asdict(result) for result in flushes],
     }

@@ -5,21 +5,22 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from . import arguments
+from . import access_flags, arguments
 from .keystrokes import Trace
 from .keystrokes.typing_model import delay_ms_at
 from .options import Sampling
 from .type_command import TypeCommand, run
 from .typist import TYPISTS, Typing
 
-DEFAULT_TARGET: Final = "127.0.0.1:50051"
 EXAMPLES: Final = """\
-The answer goes to standard output and everything else to standard error.
+The answer goes to standard output and everything else to standard error. The exit status is 0 after an answer, 1 if
+there is none or it is empty, and 2 if the command cannot be read.
 
 examples:
   forefill type "Show me all patients" --system "You write SQL."
   forefill type "What is this about?" --system @README.md --wpm 40 --typo-rate 0.05 --seed 1
   forefill type "Show me all patients" --json | python -m json.tool
+  forefill type "Show me all patients" --target llm.example.com:443 --tls --api-key-file key.txt
   forefill type "Show me all patients" --record patients.jsonl
   forefill type --replay patients.jsonl --speed 2
 
@@ -47,14 +48,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="type what a trace file holds, at its times, instead of TEXT; no flag of the typist matters then",
     )
     parser.add_argument(
-        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="address of the server (default: %(default)s)"
-    )
-    parser.add_argument(
         "--system",
         metavar="TEXT|@FILE",
         type=arguments.text_or_file,
         help="system prompt; @FILE reads it from a file (default: none)",
     )
+    access_flags.add(parser)
     _add_typist(parser.add_argument_group("the typist"))
     _add_traces(parser.add_argument_group("traces"))
     _add_answer(parser.add_argument_group("the answer"))
@@ -138,7 +137,7 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             trace=_trace(options),
             speed=options.speed,
             record=options.record,
-            target=options.target,
+            access=access_flags.access_from(options),
             system=options.system,
             sampling=Sampling(max_tokens=options.max_tokens, temperature=options.temperature),
             as_json=options.json,

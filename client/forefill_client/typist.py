@@ -6,6 +6,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
+from .answer import Answer
 from .keystrokes import (
     TRANSCRIBING,
     FlushRule,
@@ -18,7 +19,6 @@ from .keystrokes import (
     typed_by,
 )
 from .keystrokes.playback import OnStroke
-from .report import Report
 from .session import Session
 
 GAUSSIAN_MEAN_MS: Final = 150.0
@@ -68,18 +68,16 @@ async def type_and_submit(
     speed: float = 1.0,
     on_stroke: OnStroke | None = None,
     on_delta: Callable[[str], None] | None = None,
-) -> tuple[str, Report]:
-    """Type a trace that ends with SUBMIT, and return answer and report; the session ends.
+) -> Answer:
+    """Type a trace that ends with SUBMIT, and return the whole answer; the session ends.
 
     A session made with `auto_flush=False` is flushed as the trace was.
     """
     answer = await replay(trace, session, speed=speed, on_stroke=on_stroke)
     if answer is None:
         raise RuntimeError("the typist did not submit")
-    text = ""
     async for delta in answer:
-        text += delta
         if on_delta:
             on_delta(delta)
     await session.end()
-    return text, answer.report
+    return answer

@@ -699,8 +699,9 @@ class Open(_message.Message):
     warm_mode: Global___WarmMode.ValueType
     """Whether this session warms the cache. Set by the client; default: WARM_MODE_AUTO."""
     session_key: _builtins.str
-    """Name of the session for routers and for the server's log. Send the same key to resume a session on a new stream.
-    Set by the client; 1 to 128 characters of [A-Za-z0-9._-]; default: the server makes one.
+    """Name of the session for routers and for the server's log. Send the same key to resume a session on a new stream,
+    and the same metadata `x-forefill-session` (see Compose). Set by the client; 1 to 128 characters of [A-Za-z0-9._-];
+    default: the server makes one.
     """
     cache_scope: Global___CacheScope.ValueType
     """Which other sessions may hit the cache blocks that this session computes. Set by the client; default: what the

@@ -46,6 +46,11 @@ class KeystrokeServiceStub:
     continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
     domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
     session is aborted and its work is stopped.
+
+    A gateway may stand in front of several copies of the server, and choose the copy by the gRPC metadata
+    `x-forefill-session`. A client should send that with each stream: the same value with all streams of a session, so
+    that a resumed one finds the copy that it was on, and another value for other sessions. A hash of
+    Open.session_key will do; the Python client sends the first 32 hexadecimal digits of its SHA-256.
     """
 
 @_typing.type_check_only
@@ -62,6 +67,11 @@ class KeystrokeServiceAsyncStub(KeystrokeServiceStub):
     continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
     domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
     session is aborted and its work is stopped.
+
+    A gateway may stand in front of several copies of the server, and choose the copy by the gRPC metadata
+    `x-forefill-session`. A client should send that with each stream: the same value with all streams of a session, so
+    that a resumed one finds the copy that it was on, and another value for other sessions. A hash of
+    Open.session_key will do; the Python client sends the first 32 hexadecimal digits of its SHA-256.
     """
 
 class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -81,6 +91,11 @@ class KeystrokeServiceServicer(metaclass=_abc_1.ABCMeta):
         continues. An error that ends the session ends the stream with a status whose details hold a google.rpc.ErrorInfo:
         domain "forefill", reason one of ErrorReason without its prefix. If the client closes the stream without END, the
         session is aborted and its work is stopped.
+
+        A gateway may stand in front of several copies of the server, and choose the copy by the gRPC metadata
+        `x-forefill-session`. A client should send that with each stream: the same value with all streams of a session, so
+        that a resumed one finds the copy that it was on, and another value for other sessions. A hash of
+        Open.session_key will do; the Python client sends the first 32 hexadecimal digits of its SHA-256.
         """
 
 def add_KeystrokeServiceServicer_to_server(servicer: KeystrokeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 from pathlib import Path
 
 import grpc
@@ -15,21 +13,8 @@ from forefill_client.cli import main
 from forefill_client.keystrokes import StrokeKind, Trace, read_trace
 from forefill_client.type_command import _ENDED_BY
 
+from tests.support.client_program import forefill, output
 from tests.support.scripted_service import Wire, serving
-
-
-async def forefill(*arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "forefill_client.cli", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-
-
-async def output(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def answer_everything(wire: Wire) -> None:
@@ -89,6 +74,32 @@ async def test_type_json_prints_one_object_and_nothing_else() -> None:
     assert result["report"]["cached_tokens"] == 48
     assert result["report"]["ledger"]["used_tokens"] == 40
     assert [flush["confirmed_code_points"] for flush in result["flushes"]] == [5, 8]
+
+
+@pytest.mark.parametrize("json_flag", [(), ("--json",)])
+async def test_an_empty_answer_is_a_failure(json_flag: tuple[str, ...]) -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        await wire.answer((await wire.until("submit")).seq, " \n")
+        await wire.until("end")
+
+    async with serving(script) as address:
+        code, _, err = await output(await forefill(*TYPE, address, *json_flag))
+    assert code == 1
+    assert err.splitlines()[-1].startswith("forefill: the answer is empty: ")
+
+
+async def test_an_answer_whose_tokens_all_went_into_thinking_is_not_empty() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open()
+        submit = await wire.until("submit")
+        await wire.send(generation_delta=pb.GenerationDelta(seq=submit.seq, reasoning="Hm."))
+        await wire.answer(submit.seq)
+        await wire.until("end")
+
+    async with serving(script) as address:
+        code, out, _ = await output(await forefill(*TYPE, address))
+    assert (code, out) == (0, "")
 
 
 async def test_no_server_is_one_line_that_says_what_to_do() -> None:

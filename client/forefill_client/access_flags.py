@@ -1,0 +1,184 @@
+"""The flags that say which server `forefill` talks to, how it is trusted, and how it knows its caller."""
+
+import argparse
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from .client import AsyncClient
+from .connection import checked_metadata
+from .errors import InvalidRequest, NotAuthenticated
+
+DEFAULT_TARGET: Final = "127.0.0.1:50051"
+API_KEY_VARIABLE: Final = "FOREFILL_API_KEY"
+CONNECT_TIMEOUT_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A server, and what it is shown."""
+
+    target: str
+    credentials: grpc.ChannelCredentials | None = None
+    """None for plain text."""
+    server_name: str = ""
+    """The name in the server's certificate; "" for that of the target."""
+    api_key: str = field(default="", repr=False)
+    key_from: str = ""
+    """Where the key was found."""
+    metadata: tuple[tuple[str, str | bytes], ...] = field(default=(), repr=False)
+
+    def connect(self) -> AsyncClient:
+        """Return a client of the server, whose sessions end with their stream."""
+        return AsyncClient.connect(
+            self.target,
+            connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+            resume=None,
+            credentials=self.credentials,
+            api_key=self.api_key,
+            metadata=self.metadata,
+            options=[("grpc.ssl_target_name_override", self.server_name)] if self.server_name else [],
+        )
+
+    def refused(self, error: NotAuthenticated) -> NotAuthenticated:
+        """Return the error with what its reader can do."""
+        advice = (
+            f"the key that was sent is that of {self.key_from}"
+            if self.api_key
+            else f"--api-key-file or {API_KEY_VARIABLE} gives a token, --tls-cert and --tls-key a certificate"
+        )
+        return NotAuthenticated(f"{error} ({advice})", reason=error.reason)
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the flags to a command."""
+    group = parser.add_argument_group("the server")
+    group.add_argument(
+        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="address of the server (default: %(default)s)"
+    )
+    group.add_argument(
+        "--tls",
+        action="store_true",
+        help="connect with TLS, and trust the authorities of this system (default: plain text, unless another flag of"
+        " TLS is given)",
+    )
+    group.add_argument(
+        "--tls-ca",
+        type=Path,
+        metavar="FILE",
+        help="connect with TLS, and trust only the authorities whose certificates are in this file (PEM)",
+    )
+    group.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="connect with TLS, and show this certificate (PEM) to the server"
+    )
+    group.add_argument(
+        "--tls-key", type=Path, metavar="FILE", help="private key (PEM) of the certificate of --tls-cert"
+    )
+    group.add_argument(
+        "--tls-server-name",
+        default="",
+        metavar="NAME",
+        help="connect with TLS, and expect this name in the server's certificate (default: that of --target)",
+    )
+    group.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="send the API key or token in this file, as 'authorization: Bearer ...' (default: that of the environment"
+        f" variable {API_KEY_VARIABLE}, if it is set). No flag takes the key itself, since others can read a command"
+        " line",
+    )
+    group.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="send this gRPC metadata, for example what a gateway asks for; may be repeated",
+    )
+
+
+def access_from(options: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Access:
+    """Return the server that the flags and the environment name; raises InvalidRequest, which says what is wrong."""
+    api_key, key_from = _api_key(options.api_key_file, environment)
+    return Access(
+        target=options.target,
+        credentials=_credentials(options),
+        server_name=options.tls_server_name,
+        api_key=api_key,
+        key_from=key_from,
+        metadata=checked_metadata(options.metadata),
+    )
+
+
+def _credentials(options: argparse.Namespace) -> grpc.ChannelCredentials | None:
+    certificate, key = options.tls_cert, options.tls_key
+    if (certificate is None) is not (key is None):
+        raise InvalidRequest("give both --tls-cert and --tls-key, or neither")
+    if not (options.tls or options.tls_ca or certificate or options.tls_server_name):
+        return None
+    authorities = _authorities(options.tls_ca) if options.tls_ca else None
+    if certificate is None:
+        return grpc.ssl_channel_credentials(authorities)
+    key_pem, certificate_pem = _own(certificate, key)
+    return grpc.ssl_channel_credentials(authorities, key_pem, certificate_pem)
+
+
+def _authorities(path: Path) -> bytes:
+    pem = _read(path, "--tls-ca")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise InvalidRequest(f"{path} holds no certificates: give --tls-ca a PEM file with some ({error})") from None
+    return pem
+
+
+def _own(certificate: Path, key: Path) -> tuple[bytes, bytes]:
+    """Return the PEM of the key and of its certificate. gRPC would say less of those that it cannot use."""
+    pems = _read(key, "--tls-key"), _read(certificate, "--tls-cert")
+
+    def encrypted() -> str:
+        raise InvalidRequest(f"{key} is encrypted: give --tls-key a key without a password")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, encrypted)
+    except ssl.SSLError as error:
+        raise InvalidRequest(
+            f"{certificate} and {key} are not a certificate and its key: give --tls-cert and --tls-key PEM files that"
+            f" belong together ({error})"
+        ) from None
+    return pems
+
+
+def _api_key(path: Path | None, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key, and where it was found; "" twice if there is none."""
+    if path is None:
+        key, key_from = environment.get(API_KEY_VARIABLE, "").strip(), API_KEY_VARIABLE
+        if not key:
+            return "", ""
+    else:
+        key, key_from = _read(path, "--api-key-file").decode("utf-8", "replace").strip(), str(path)
+    if not key or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(f"{key_from} holds no API key: it must be one line of printable ASCII text")
+    return key, key_from
+
+
+def _read(path: Path, flag: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}: give {flag} a file that can be read") from None
+
+
+def _pair(value: str) -> tuple[str, str]:
+    key, equals, text = value.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"give KEY=VALUE, not {value!r}")
+    if key == "authorization":
+        raise argparse.ArgumentTypeError(f"others can read a command line: use --api-key-file or {API_KEY_VARIABLE}")
+    return key, text
