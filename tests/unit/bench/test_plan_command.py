@@ -167,7 +167,6 @@ async def test_the_settings_among_the_values_are_settings_of_the_service(tmp_pat
     Settings(**told["settings"])
 
 
-@pytest.mark.skipif(not CHART_VALUES.exists(), reason="there is no chart beside it")
 async def test_the_values_are_values_of_the_chart(tmp_path: Path) -> None:
     _, told = await values(tmp_path)
     chart = yaml.safe_load(CHART_VALUES.read_text())

@@ -12,6 +12,7 @@ DOCUMENTS = (
     "SECURITY.md",
     "client/examples/README.md",
     "deploy/access.md",
+    "deploy/images.md",
     "deploy/kubernetes.md",
     "deploy/vllm-servers.md",
     "deploy/chat-completions.md",
@@ -21,6 +22,7 @@ DOCUMENTS = (
     "service/OPERATIONS.md",
     "service/THREATS.md",
     "tests/benchmarks/README.md",
+    "tests/benchmarks/attacks.md",
     "tests/benchmarks/greedy_caller.md",
 )
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")

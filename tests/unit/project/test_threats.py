@@ -1,4 +1,4 @@
-"""The threat model names a test for each row, and only tests and flags that exist."""
+"""The threat model and the table of attacks name a test for each row, and only tests and flags that exist."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,8 @@ from forefill_service.settings import GROUPS
 ROOT = Path(__file__).parents[3]
 THREATS = (ROOT / "service" / "THREATS.md").read_text()
 ROWS = re.findall(r"^\| ([A-Z]\d+) \| (.+?) \| (.+?) \|(.*)\|$", THREATS, re.MULTILINE)
-NAMED = re.findall(r"`(tests/[\w/]+\.py)::(?:Test\w+::)?(test_\w+)`", THREATS)
+ATTACKS = (ROOT / "tests" / "benchmarks" / "attacks.md").read_text()
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(?:Test\w+::)?(test_\w+)`", THREATS + ATTACKS)
 FLAGS = sorted(set(re.findall(r"`(--[a-z][a-z-]*)", THREATS)))
 
 FLAGS_OF_VLLM = {"--enable-log-requests", "--speculative-config"}
@@ -33,6 +34,11 @@ def test_rows_are_numbered_within_their_section() -> None:
 def test_each_row_names_tests_and_nothing_else(row_id: str, tests: str) -> None:
     names = tests.split("<br>")
     assert all(re.fullmatch(r"`tests/[\w/]+\.py::(Test\w+::)?test_\w+`", name) for name in names), row_id
+
+
+def test_each_attack_has_a_row_with_its_tests() -> None:
+    rows = re.findall(r"^\| A(\d+) \|.*`tests/[^|]+\|$", ATTACKS, re.MULTILINE)
+    assert rows == [str(number) for number in range(1, 25)]
 
 
 @pytest.mark.parametrize("flag", FLAGS)
