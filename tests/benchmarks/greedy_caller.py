@@ -217,7 +217,8 @@ def main() -> None:
     if given.attack:
         asyncio.run(attack(given.at, given.attack.split(",")))
     else:
-        attacks = given.only.split(",") if given.only else [*ATTACKS, ",".join(ATTACKS)]
+        every = ",".join(ATTACKS)
+        attacks = [every if name == "all" else name for name in (given.only or f"{every},all").split(",")]
         asyncio.run(measure(given.seconds, given.rounds, attacks, flags))
 
 
