@@ -4,7 +4,7 @@ A server process on the fake engine asks for API keys. Eight typists of one call
 Enter, in a process of their own. Meanwhile another caller does one thing as hard as a process can, or all of them. The
 same attack on another server on this machine shows what is the machine's share: two cores serve all these processes.
 
-    python -m tests.benchmarks.greedy_caller [--seconds 10] [--only keys,stalls] [flags of the servers]
+    python -m tests.benchmarks.greedy_caller [--seconds 10] [--rounds 3] [--only keys,stalls] [flags of the servers]
 """
 
 import argparse
@@ -172,7 +172,7 @@ async def attacked(address: str, names: str) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def measure(seconds: float, attacks: list[str], flags: list[str]) -> None:
+async def measure(seconds: float, rounds: int, attacks: list[str], flags: list[str]) -> None:
     """Print a table: each attack, and how long the typists waited, beside it and under it."""
     with tempfile.TemporaryDirectory() as folder:
         callers = Path(folder) / "callers.toml"
@@ -187,10 +187,15 @@ async def measure(seconds: float, attacks: list[str], flags: list[str]) -> None:
             print("attack | on | FLUSH p50, p95, worst ms | first token p50, p95, worst ms")
             _report("none", "-", *await typing(server.address, seconds))
             for names in attacks:
-                for on, address in (("another server", other.address), ("this server", server.address)):
-                    async with attacked(address, names):
-                        waits = await typing(server.address, seconds)
-                    _report("all" if "," in names else names, on, *waits)
+                waits: dict[str, tuple[list[float], list[float]]] = {}
+                for _ in range(rounds):  # in turn, because the machine has other work, too
+                    for on, address in (("another server", other.address), ("this server", server.address)):
+                        async with attacked(address, names):
+                            measured = await typing(server.address, seconds)
+                        for all_of_them, new in zip(waits.setdefault(on, ([], [])), measured, strict=True):
+                            all_of_them += new
+                for on, (flush_waits, token_waits) in waits.items():
+                    _report("all" if "," in names else names, on, flush_waits, token_waits)
 
 
 def _report(name: str, on: str, flushes: list[float], tokens: list[float]) -> None:
@@ -203,7 +208,8 @@ def _report(name: str, on: str, flushes: list[float], tokens: list[float]) -> No
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10, help="how long each row is measured")
+    parser.add_argument("--seconds", type=float, default=10, help="how long each row is measured in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured, in turn with its pair")
     parser.add_argument("--only", default="", help="the attacks to measure (default: each, and all at once)")
     parser.add_argument("--attack", help=argparse.SUPPRESS)
     parser.add_argument("--at", help=argparse.SUPPRESS)
@@ -211,8 +217,9 @@ def main() -> None:
     if given.attack:
         asyncio.run(attack(given.at, given.attack.split(",")))
     else:
-        attacks = given.only.split(",") if given.only else [*ATTACKS, ",".join(ATTACKS)]
-        asyncio.run(measure(given.seconds, attacks, flags))
+        every = ",".join(ATTACKS)
+        attacks = [every if name == "all" else name for name in (given.only or f"{every},all").split(",")]
+        asyncio.run(measure(given.seconds, given.rounds, attacks, flags))
 
 
 if __name__ == "__main__":
