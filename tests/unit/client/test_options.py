@@ -177,12 +177,13 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
     async with connected(script) as client:
         opened: dict[str, Any] = {"tools": [tool], "documents": iter([{"b": "x", "a": "y"}])}
         opened |= {"tool_choice": {"type": "function", "function": {"name": "beds"}}, "draft_name": "Ann"}
-        async with client.session(**opened, reasoning_effort="low", continue_final_message=True):
+        async with client.session(**opened, session_key="k", reasoning_effort="low", continue_final_message=True):
             pass
         async with client.session(tools=None, documents=None, reasoning_effort=None):
             pass
     said, nothing = seen
     assert said == pb.Open(
+        session_key="k",
         tools=['{"function": {"parameters": {"z": 1.0, "a": 2, "é": null}, "name": "beds"}}'],
         documents=['{"b": "x", "a": "y"}'],
         reasoning_effort="low",
