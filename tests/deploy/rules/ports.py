@@ -111,7 +111,8 @@ def tests_type_at_a_port_of_a_service(manifest: Manifest) -> Iterator[str]:
     """The pod of `helm test` reaches forefill as clients do: by the name of its Service."""
     for workload in manifest.workloads:
         if workload.kind == "Pod":
-            name, _, port = manifest.environment(workload.main).get("TARGET", "").partition(":")
+            targets = [given for given in workload.main.get("args", []) if given.startswith("--target=")]
+            name, _, port = "".join(targets).removeprefix("--target=").partition(":")
             if int(port or 0) not in _service_ports(manifest, name.split(".")[0]):
                 yield f"{workload}: no Service serves {name}:{port}"
 
