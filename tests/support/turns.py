@@ -13,11 +13,12 @@ KEY_SECONDS = 0.03
 
 @dataclass
 class User:
-    """One user's conversation, the streams that it had, and how many of them broke."""
+    """One user's conversation, the streams that it had, how many broke, and how often an answer went on on another."""
 
     name: str
     streams: int = 0
     breaks: int = 0
+    resumed: int = 0
     asked: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     kept: tuple[ChatMessage, ...] = ()
@@ -31,6 +32,7 @@ class User:
                 self.asked.append(await self._typed(session, len(self.asked)))
                 answer = await session.submit()
                 self.told.append("".join([delta async for delta in answer]))
+                self.resumed += answer.resumed
             self.kept = session.messages
 
     async def _typed(self, session: Session, turn: int) -> str:
