@@ -84,4 +84,4 @@ async def test_helms_test_says_what_is_missing(cluster: Cluster, chart: Render) 
     pod["metadata"]["name"] += "-without-key"
     status, said = await cluster.run(pod)
     assert status == 1
-    assert "test.apiKey" in said
+    assert "FOREFILL_API_KEY" in said
