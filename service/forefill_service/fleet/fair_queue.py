@@ -1,7 +1,8 @@
 """Jobs that wait, and whose is next: callers take turns, and so do the sessions of each.
 
-What a session has waiting is done in order and one at a time, and no caller has more than `most_running` at once:
-however much one asks for, the job of another waits for no more than one of his on each thread.
+What a session has waiting is done in order and one at a time, and no caller has more than `most_running` at once.
+There are so many `places` for jobs that are not slow. While several callers come, none of them has them all: however
+much one asks for, there is a place for the job of another, or soon will be.
 """
 
 from collections import Counter, deque
@@ -22,16 +23,20 @@ class Line:
 
 NOBODYS = Line("\0")
 """The line of the server itself: its jobs may all run at once."""
+RECENT = 64
+"""Jobs. A caller who had none of the last so many does not keep a place free."""
 
 
 class FairQueue(Generic[T]):
     """The jobs that wait, by line, and how many of each caller run."""
 
-    def __init__(self, most_running: int) -> None:
-        self._most_running = most_running
+    def __init__(self, most_running: int, places: int) -> None:
+        self._most_running, self._places = most_running, places
         self._waiting: dict[str, dict[Line, deque[T]]] = {}  # by caller; the next one comes first, at both levels
         self._running: Counter[Line] = Counter()
         self._running_of: Counter[str] = Counter()
+        self._slow_of: Counter[str] = Counter()
+        self._recent: deque[str] = deque(maxlen=RECENT)
         self._length = 0
 
     def __len__(self) -> int:
@@ -59,12 +64,20 @@ class FairQueue(Generic[T]):
         self._tidy(line)
         self._running[line] += 1
         self._running_of[line.caller] += 1
+        if line != NOBODYS:
+            self._recent.append(line.caller)
         return job
 
-    def ended(self, line: Line) -> None:
-        """Count one job of this line as running no longer."""
+    def slowed(self, line: Line) -> None:
+        """Count one job of this line as slow: it has no place any longer."""
+        self._slow_of[line.caller] += 1
+
+    def ended(self, line: Line, *, slow: bool = False) -> None:
+        """Count one job of this line as running no longer, which had been counted as slow or not."""
         _count_down(self._running, line)
         _count_down(self._running_of, line.caller)
+        if slow:
+            _count_down(self._slow_of, line.caller)
 
     def discard(self, line: Line, job: T) -> None:
         """Have a job wait no longer, if it does."""
@@ -88,7 +101,14 @@ class FairQueue(Generic[T]):
     def _may_run(self, line: Line) -> bool:
         if line == NOBODYS:
             return True
-        return self._running_of[line.caller] < self._most_running and not self._running[line]
+        running = self._running_of[line.caller]
+        if self._running[line] or running >= self._most_running:
+            return False
+        return running - self._slow_of[line.caller] < self._most_places(line.caller)
+
+    def _most_places(self, caller: str) -> int:
+        alone = all(other == caller for other in self._recent)
+        return self._places if alone else max(1, self._places - 1)
 
     def _tidy(self, line: Line) -> None:
         sessions = self._waiting[line.caller]

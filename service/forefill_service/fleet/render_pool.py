@@ -118,7 +118,7 @@ class RenderPool:
     ) -> None:
         self._sleep = sleep
         self._places, self._most_threads, self._give_up_ticks = places, most_threads, give_up_ticks
-        self._waiting: FairQueue[_Job] = FairQueue(max(places, most_threads // 2))
+        self._waiting: FairQueue[_Job] = FairQueue(max(places, most_threads // 2), places)
         self._running: dict[_Worker, _Job] = {}
         self._idle: list[_Worker] = []
         self._given_up: set[_Worker] = set()
@@ -209,6 +209,8 @@ class RenderPool:
     def _tick(self) -> None:
         for worker, job in list(self._running.items()):
             job.ticks += 1
+            if job.ticks == SLOW_TICKS:
+                self._waiting.slowed(job.line)
             if job.ticks >= self._give_up_ticks or (job.slow and job.result.done()):
                 self._give_up(worker)
         self._begin()
@@ -241,7 +243,7 @@ class RenderPool:
 
     def _forget(self, worker: _Worker) -> _Job:
         job = self._running.pop(worker)
-        self._waiting.ended(job.line)
+        self._waiting.ended(job.line, slow=job.slow)
         if not self._running:
             self._some_run.clear()
         return job
