@@ -25,7 +25,7 @@ test: ## run the tests, including those on real vLLM: make test TEST_ARGS="-m 'n
 kube-tools: ## set up what checks the Kubernetes manifests, in build/kube-tools (780 MB); make test does so too
 	@deploy/dev/kube.sh
 
-test-replicas: ## run the tests on two real vLLM servers and a router, which hang and die (needs 12 GB of memory)
+test-replicas: ## run the tests on two real vLLM servers and a router, which hang and die (needs 16 GB of memory)
 	@$(setup) --model
 	@$(python) -m pytest -m replicas $(TEST_ARGS)
 
