@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 from forefill_service.chat.generation import ToolCallPart
-from forefill_service.chat.messages import ChatMessage, NamedTool, ToolCall, ToolChoice
+from forefill_service.chat.messages import ChatMessage, ToolCall
+from forefill_service.chat.tool_choice import NamedTool, ToolChoice
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import Reason
 from forefill_service.session.events import HandOff, Open, Submit

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
+from forefill_service.chat.tool_choice import NamedTool, ToolChoice
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.events import KeystrokeEvent, Open, Rewrite
 from forefill_service.wire.from_messages import event_from
