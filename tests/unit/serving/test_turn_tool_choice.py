@@ -13,6 +13,7 @@ from forefill_service.session.ledger import PregenerationOutcome
 from forefill_service.session.responses import GenerationStarted, HandedOff, Opened, Source
 
 from tests.support.calling_tools import CHOICES, OPENING, TEXT, an_engine, calls, prompt_ids
+from tests.support.other_chat import OtherChat
 from tests.support.pausing import pausing
 from tests.support.stage import SYSTEM, Stage, on_stage, user
 
@@ -44,6 +45,7 @@ async def test_after_the_result_of_a_required_call_the_model_decides(choice: Too
         assert stage.answer_text(second)
         assert stage.generations[-1].sampling.structure is None
         assert stage.generations[-1].prompt_ids == prompt_ids(stage, user(TEXT), called(name), RESULT)
+        assert asked_without_ids(stage) == ([choice, "auto"] if elsewhere else [])
         third = await stage.submits("And now?")
         assert calls(stage, third)[0].name == name, "the session's own choice holds again"
 
@@ -66,12 +68,16 @@ async def test_one_turn_of_a_session_has_to_call_a_tool(choice: ToolChoice, else
         assert stage.generations[1].prompt_ids == prompt_ids(stage, user(TEXT), called(CHOICES[choice][0]), user("two"))
 
 
+@pytest.mark.parametrize("agrees", [True, False])
 @pytest.mark.parametrize("own", ["auto", "required"])
 @pytest.mark.parametrize("choice", [None, "auto", "required", NamedTool("beds")])
 async def test_what_was_begun_before_submit_is_adopted_under_the_same_choice_alone(
-    own: ToolChoice, choice: ToolChoice | None
+    own: ToolChoice, choice: ToolChoice | None, agrees: bool
 ) -> None:
-    async with pausing(replace(OPENING, tool_choice=own), pregeneration_tokens=8) as stage:
+    engine = an_engine()
+    if not agrees:
+        engine.chat_endpoint.chat = OtherChat()
+    async with pausing(replace(OPENING, tool_choice=own), engine=engine, pregeneration_tokens=8) as stage:
         await stage.types(TEXT)
         await stage.pauses()
         [begun] = stage.pregenerations
@@ -85,6 +91,17 @@ async def test_what_was_begun_before_submit_is_adopted_under_the_same_choice_alo
             assert generation.prompt_ids == begun.prompt_ids, "the prompts are the same, and the answers are not"
             assert (started.source, outcome) == (Source.WARM, PregenerationOutcome.SUBMITTED_OTHER)
         assert bool(calls(stage)) is ((choice or own) != "auto")
+
+
+async def test_the_prompt_of_what_was_begun_is_not_that_of_another_choice() -> None:
+    async with pausing(OPENING, engine=an_engine(excludes_tools=True), pregeneration_tokens=8) as stage:
+        await stage.types(TEXT)
+        await stage.pauses()
+        assert len(stage.pregenerations) == 1
+        await stage.does(Submit(tool_choice="none"))
+        assert [request.prompt_ids for request in stage.generations] == [
+            prompt_ids(stage, user(TEXT), tool_choice="none")
+        ]
 
 
 @PLACES
@@ -121,6 +138,19 @@ async def test_a_hand_off_is_told_of_the_prompt_of_its_own_choice(excludes_tools
         [told] = stage.all(HandedOff)
         assert told.prompt_tokens == len(prompt_ids(stage, user(TEXT), tool_choice="none"))
         assert told.cached_tokens == (0 if excludes_tools else flushed)
+
+
+@pytest.mark.parametrize("choice", ["none", "required"])
+async def test_a_hand_off_believes_nothing_cached_of_a_prompt_that_may_lack_the_tools(choice: ToolChoice) -> None:
+    engine = an_engine(elsewhere=True)
+    engine.chat_endpoint.silent = True
+    async with on_stage(OPENING, engine=engine, hand_off_url=["http://a"]) as stage:
+        await stage.types(TEXT)
+        await stage.flushes()
+        base = len(stage.warms[-1].prompt_ids)
+        await stage.does(HandOff(tool_choice=choice))
+        [told] = stage.all(HandedOff)
+        assert (told.prompt_tokens, told.cached_tokens) == (0, 0 if choice == "none" else base)
 
 
 REFUSED: dict[str, tuple[Open, WantedChoice, str]] = {
