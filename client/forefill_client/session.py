@@ -179,8 +179,7 @@ class Session:
     async def submit(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
 
-        `tool_choice` holds for this answer; default: the session's own. An answer under another choice than that is
-        never begun before submit. If the engine cannot require the call, reading the answer raises InvalidRequest.
+        `tool_choice` holds for this answer; default: the session's own. Only an answer with that one is begun before.
 
         If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
         can still be used, and the text is back in the draft unless something else has been typed since.

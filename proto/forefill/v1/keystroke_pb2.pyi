@@ -1829,8 +1829,8 @@ class Opened(_message.Message):
     """
     splits_answers: _builtins.bool
     """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them,
-    in answers with Open.tool_choice. If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
-    GenerationStarted.prompt_by_engine. Set by the server.
+    in answers with Open.tool_choice. If not, GenerationDelta.text is what the model wrote, with the marks of its format,
+    except in answers with GenerationStarted.prompt_by_engine. Set by the server.
     """
     accepts_respond: _builtins.bool
     """Whether the server knows Respond. Set by the server; an older one leaves it false, and answers a Respond with
