@@ -8,7 +8,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.tool_choice import NamedTool, ToolChoice, UnknownMode, WantedChoice
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session.events import HandOff, KeystrokeEvent, Open, Respond, Rewrite, Submit
+from forefill_service.session.events import HandOff, KeystrokeEvent, Kind, Open, Respond, Rewrite, Submit
 from forefill_service.wire.from_messages import event_from
 
 TOOL = {"type": "function", "function": {"name": "beds", "parameters": {"z": 1.0, "a": [1, 10**20]}, "strict": True}}
@@ -173,7 +173,7 @@ TURN_CHOICES: list[tuple[pb.ToolChoice | None, WantedChoice | None]] = [
 def test_a_turn_has_a_choice_of_its_own_or_none_and_what_the_tools_allow_is_not_asked_here(
     message: pb.ToolChoice | None, choice: WantedChoice | None
 ) -> None:
-    said = {
+    said: dict[str, tuple[Any, Kind]] = {
         "submit": (pb.Submit(text="a", tool_choice=message), Submit("a", tool_choice=choice)),
         "respond": (pb.Respond(tool_choice=message), Respond(tool_choice=choice)),
         "hand_off": (pb.HandOff(text="a", tool_choice=message), HandOff("a", tool_choice=choice)),
