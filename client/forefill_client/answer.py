@@ -13,6 +13,7 @@ from .errors import ForefillError, GenerationInterrupted
 from .logprobs import TokenLogprobs, logprobs_from_wire
 from .messages import ToolCall
 from .report import FinishReason, Report, report_from_wire
+from .tool_choice import turn_choice
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 """Waits until a condition holds, or raises why the session has ended."""
@@ -35,9 +36,12 @@ class Answer:
     resumed: int
     """How often it went on on another stream."""
 
-    def __init__(self, until: Until, cancel: Callable[[bool], None], seq: int, text: str, submitted_at: float) -> None:
-        self.seq = seq
-        self.submitted_text = text
+    def __init__(
+        self, until: Until, cancel: Callable[[bool], None], asked: pb.KeystrokeEvent, submitted_at: float
+    ) -> None:
+        self.seq = asked.seq
+        self.submitted_text = asked.submit.text
+        self._choice = turn_choice(asked)
         self.resumed = 0
         self._until = until
         self._send_cancel = cancel
@@ -231,3 +235,11 @@ def interrupted(answer: Answer, cause: str) -> ForefillError:
     )
     error.text = answer.text_so_far
     return error
+
+
+def continuable(sampling: pb.Sampling) -> bool:
+    """Tell whether a second request can continue an answer as the first one would have."""
+    greedy = sampling.HasField("temperature") and sampling.temperature == 0
+    penalized = sampling.presence_penalty or sampling.frequency_penalty
+    seeded = sampling.HasField("seed") and not greedy
+    return not (penalized or sampling.stop or sampling.bad_words or seeded or sampling.WhichOneof("structure"))

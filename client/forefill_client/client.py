@@ -139,8 +139,8 @@ class AsyncClient:
                 {"name": ..., "parameters": {...}}}. To call them is for you: see `Answer.tool_calls`.
             tool_choice: Whether answers call tools, as in OpenAI's chat completions: "auto" (the default, the model
                 decides), "none", "required", or the function to call, {"type": "function", "function": {"name": ...}}.
-                The last two hold for every answer of the session: for the answer after a tool's result, open another
-                session with its messages. Entering one raises InvalidRequest if the engine cannot require calls.
+                `submit`, `respond` and `hand_off` may have another one for their own turn. Entering a session raises
+                InvalidRequest if the engine cannot require the call, or if the server is too old to know.
             documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
             reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
             continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;

@@ -128,29 +128,33 @@ class Composition:
         """Replace the conversation from a message on."""
         return self._event(rewrite=pb.Rewrite(keep_messages=keep_messages, messages=messages))
 
-    def submit_beside(self, text: str, answer_so_far: str = "") -> Events:
+    def submit_beside(self, text: str, choice: pb.ToolChoice | None, answer_so_far: str = "") -> Events:
         """Ask for the answer to `text`, or for what follows after a part of it; keep the draft for the next turn."""
-        return self._beside_draft(submit=pb.Submit(text=self._to_enter(text), answer_so_far=answer_so_far))
+        text = self._to_enter(text)
+        return self._beside_draft(submit=pb.Submit(text=text, answer_so_far=answer_so_far, tool_choice=choice))
 
-    def hand_off_beside(self, text: str) -> Events:
+    def hand_off_beside(self, text: str, choice: pb.ToolChoice | None) -> Events:
         """Say that the application asks for the answer to `text` itself; keep the draft for the next turn."""
-        return self._beside_draft(hand_off=pb.HandOff(text=self._to_enter(text)))
+        return self._beside_draft(hand_off=pb.HandOff(text=self._to_enter(text), tool_choice=choice))
 
-    def submit(self, text: str | None) -> pb.KeystrokeEvent:
-        """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft."""
-        return self._entered(self._event(submit=pb.Submit(text=self._to_enter(text))))
+    def submit(self, text: str | None, choice: pb.ToolChoice | None = None) -> pb.KeystrokeEvent:
+        """Ask for the answer to `text` (default: the draft), and begin the next turn with an empty draft.
+
+        `choice` is the turn's own; None: the session's. So it is in what else begins a turn.
+        """
+        return self._entered(self._event(submit=pb.Submit(text=self._to_enter(text), tool_choice=choice)))
 
     def fits(self, text: str) -> bool:
         """Return whether a draft may be as long as this text."""
         return not self._max_code_points or len(text) <= self._max_code_points
 
-    def respond(self, answer_so_far: str = "") -> pb.KeystrokeEvent:
+    def respond(self, choice: pb.ToolChoice | None, answer_so_far: str = "") -> pb.KeystrokeEvent:
         """Ask for the answer to the conversation, or for what follows after a part of it; the draft stays."""
-        return self._event(respond=pb.Respond(answer_so_far=answer_so_far))
+        return self._event(respond=pb.Respond(answer_so_far=answer_so_far, tool_choice=choice))
 
-    def hand_off(self, text: str | None) -> pb.KeystrokeEvent:
+    def hand_off(self, text: str | None, choice: pb.ToolChoice | None) -> pb.KeystrokeEvent:
         """Say that the application asks for that answer itself, and begin the next turn with an empty draft."""
-        return self._entered(self._event(hand_off=pb.HandOff(text=self._to_enter(text))))
+        return self._entered(self._event(hand_off=pb.HandOff(text=self._to_enter(text), tool_choice=choice)))
 
     def hand_off_finished(self, finished: pb.HandOffFinished) -> pb.KeystrokeEvent:
         """Say what came of it."""

@@ -15,13 +15,14 @@ from collections.abc import Callable
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from .answer import Answer, Until, interrupted
+from .answer import Answer, Until, continuable, interrupted
 from .composition import Composition, Events
-from .errors import ForefillError, SessionEnded, from_session_error
+from .errors import ForefillError, InvalidRequest, SessionEnded, from_session_error
 from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
 from .history import History
 from .messages import message_from_wire, message_to_wire
 from .report import FlushResult, Opened, ledger_from_wire, opened_from_wire
+from .tool_choice import check_known
 
 
 class Conversation:
@@ -75,7 +76,7 @@ class Conversation:
 
     def ask(self, events: Events, until: Until, cancel: Callable[[bool], None]) -> Answer:
         """Return the answer that these events ask for, the first of which is the submit, or asks without one."""
-        self.answer = Answer(until, cancel, events[0].seq, events[0].submit.text, self._clock())
+        self.answer = Answer(until, cancel, events[0], self._clock())
         return self.answer
 
     def cancel(self, *, keep_text: bool) -> Events:
@@ -86,7 +87,8 @@ class Conversation:
 
     def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
         """Return the hand-off that an event begins."""
-        self.hand_off = HandOff(event.hand_off.text, event.seq)
+        asked = event.hand_off
+        self.hand_off = HandOff(asked.text, event.seq, asked.tool_choice if asked.HasField("tool_choice") else None)
         return self.hand_off
 
     def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
@@ -101,7 +103,7 @@ class Conversation:
             model=told.model,
             prompt_tokens=told.prompt_tokens,
             cached_tokens=told.cached_tokens,
-            **prompt_fields(self._first_opening),
+            **prompt_fields(self._first_opening, hand_off.choice),
             _end=end,
         )
 
@@ -178,6 +180,8 @@ class Conversation:
         return []
 
     def _hear_opened(self, opened: pb.Opened) -> Events:
+        choice = self._first_opening.tool_choice
+        check_known(choice, accepted=opened.accepts_tool_choice, session_continues=False)
         is_first, self.opened = self.opened is None, opened_from_wire(opened)
         self.resume_token = opened.resume_token
         if is_first:
@@ -186,20 +190,26 @@ class Conversation:
         if again is not None and again.cancelled:
             self._end_cancelled(again)
         elif again is not None:
-            events = self._asking_again(again)
-            again._resume(events[0].seq)
-            return [*events, self.composition.end()] if self.composition.ended else events
+            return self._asking_again(again, opened)
         elif (hand_off := self.handing_off) is not None and hand_off.seq is None and not self.composition.ended:
-            events = self.composition.hand_off_beside(hand_off.text)
+            events = self.composition.hand_off_beside(hand_off.text, hand_off.choice)
             hand_off.seq = events[0].seq
             return events
         return self.composition.resumed()
 
-    def _asking_again(self, answer: Answer) -> Events:
-        """Ask for what follows after the part of an answer that has come."""
+    def _asking_again(self, answer: Answer, opened: pb.Opened) -> Events:
+        """Ask for what follows after the part of an answer that has come, if this server can be asked as the first."""
+        try:
+            check_known(answer._choice, accepted=opened.accepts_tool_choice)
+        except InvalidRequest as error:
+            answer._fail(error)
+            return [*self.composition.submit_refused(answer.submitted_text), *self.composition.resumed()]
         if not answer.submitted_text:
-            return [self.composition.respond(answer.text_so_far)]
-        return self.composition.submit_beside(answer.submitted_text, answer.text_so_far)
+            events = [self.composition.respond(answer._choice, answer.text_so_far)]
+        else:
+            events = self.composition.submit_beside(answer.submitted_text, answer._choice, answer.text_so_far)
+        answer._resume(events[0].seq)
+        return [*events, self.composition.end()] if self.composition.ended else events
 
     def _hear_answer(self, answer: Answer, response: pb.ComposeResponse) -> None:
         answer._hear(response, self._clock())
@@ -278,18 +288,10 @@ class Conversation:
             return
         if answer.cancelled:
             self._end_cancelled(answer)
-        elif answer._begun and not (answer._only_text and _continuable(self._first_opening.sampling)):
+        elif answer._begun and not (answer._only_text and continuable(self._first_opening.sampling)):
             answer._fail(interrupted(answer, "no other request can continue the answer"))
             self.composition.submit_refused(answer.submitted_text)
 
     def _end_cancelled(self, answer: Answer) -> None:
         ended = pb.GenerationFinished(seq=answer.seq, reason=pb.FINISH_REASON_CANCELLED)
         self._hear_answer(answer, pb.ComposeResponse(generation_finished=ended))
-
-
-def _continuable(sampling: pb.Sampling) -> bool:
-    """Tell whether a second request can continue an answer as the first one would have."""
-    greedy = sampling.HasField("temperature") and sampling.temperature == 0
-    penalized = sampling.presence_penalty or sampling.frequency_penalty
-    seeded = sampling.HasField("seed") and not greedy
-    return not (penalized or sampling.stop or sampling.bad_words or seeded or sampling.WhichOneof("structure"))

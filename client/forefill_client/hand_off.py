@@ -74,7 +74,7 @@ class HandedOffRequest:
     prompt_fields: Mapping[str, Any] = field(repr=False)
     """The other fields of the body that decide the prompt, such as `chat_template_kwargs`, as the session has them."""
     tool_choice: str | Mapping[str, Any] | None = field(repr=False)
-    """The field `tool_choice` of the body, as the session has it; None: leave it out."""
+    """The field `tool_choice` of the body, as the hand-off or else the session has it; None: leave it out."""
 
     @property
     def extra_body(self) -> dict[str, Any]:
@@ -156,11 +156,12 @@ class HandOff:
     """One hand-off, to the session: `seq` is its number, None while the server does not know of it.
 
     `ending` is the number of the event that ends it. `gets` is what the conversation gets then, None if it was taken
-    back.
+    back. `choice` is its own choice of tools, None for the session's.
     """
 
     text: str
     seq: int | None
+    choice: pb.ToolChoice | None = None
     stage: Stage = Stage.ASKED
     told: pb.HandedOff = field(default_factory=pb.HandedOff)
     ending: int | None = None
@@ -208,8 +209,8 @@ def _read(value: Any, name: str) -> Any:
     return getattr(value, name, None) if given is None else given.get(name)
 
 
-def prompt_fields(opening: pb.Open) -> dict[str, Any]:
-    """Return the fields of a `HandedOffRequest` that say how a session was opened."""
+def prompt_fields(opening: pb.Open, choice: pb.ToolChoice | None) -> dict[str, Any]:
+    """Return the fields of a `HandedOffRequest` that say how a session was opened, and which tools it may call."""
     given = {
         "documents": [json.loads(document) for document in opening.documents],
         "reasoning_effort": opening.reasoning_effort,
@@ -219,7 +220,8 @@ def prompt_fields(opening: pb.Open) -> dict[str, Any]:
     if opening.continue_final_message:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     tools = tuple(json.loads(tool) for tool in opening.tools)
-    return {"tools": tools, "prompt_fields": fields, "tool_choice": tool_choice_for_openai(opening)}
+    chosen = tool_choice_for_openai(opening.tool_choice if choice is None else choice)
+    return {"tools": tools, "prompt_fields": fields, "tool_choice": chosen}
 
 
 def plain_json(struct: Struct) -> dict[str, Any]:

@@ -156,9 +156,12 @@ class Opened:
     """Names the engine that has this session's cache, for `AsyncClient.session` after a broken stream; "" if there
     is only one, or if the server is older."""
     splits_answers: bool = False
-    """Whether what the model thinks, and its calls of tools, come apart from the text of answers."""
+    """Whether what the model thinks, and its calls of tools, come apart from the text of answers with the session's own
+    `tool_choice`."""
     accepts_respond: bool = False
     """Whether the server knows `Session.respond`."""
+    accepts_tool_choice: bool = False
+    """Whether the server knows `tool_choice`; what it would pass over raises InvalidRequest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,7 @@ def opened_from_wire(opened: pb.Opened) -> Opened:
         resume_token=opened.resume_token,
         splits_answers=opened.splits_answers,
         accepts_respond=opened.accepts_respond,
+        accepts_tool_choice=opened.accepts_tool_choice,
     )
 
 

@@ -21,6 +21,7 @@ from .positions import Change, changed
 from .report import FlushResult, Opened
 from .stream import Compose
 from .texts import checked_text
+from .tool_choice import ToolChoice, check_known, tool_choice_to_wire
 
 END_TIMEOUT_SECONDS: Final = 5.0
 """How long a server may take to close the stream after END."""
@@ -175,14 +176,16 @@ class Session:
         if self.opened.accepts_hints:
             await self._exchange.send(*self._composition.hint(likely=likely))
 
-    async def submit(self, text: str | None = None) -> Answer:
+    async def submit(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask for the answer to `text`; default: the draft. The draft is then empty, for the next turn.
+
+        `tool_choice` holds for this answer; default: the session's own. Only an answer with that one is begun before.
 
         If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
         can still be used, and the text is back in the draft unless something else has been typed since.
         """
         await self._asking.settled()
-        return await self._asking.answer([self._composition.submit(text)])
+        return await self._asking.answer([self._composition.submit(text, self._choice(tool_choice))])
 
     async def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
         """Replace the conversation's end: keep its first `keep_messages` messages, and let these follow.
@@ -201,14 +204,16 @@ class Session:
         self._conversation.history.messages = kept + tuple(message_from_wire(message) for message in added)
         await self._exchange.send(self._composition.rewrite(keep_messages, added))
 
-    async def respond(self, messages: Iterable[MessageLike] = ()) -> Answer:
+    async def respond(self, messages: Iterable[MessageLike] = (), *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask for the answer to the conversation as it is after these messages, without the draft, which stays.
 
         After an answer with `tool_calls`, give the results: messages with the role "tool", each with the
         `tool_call_id` of its call. If the server refuses, they are in the conversation all the same: call `respond()`
-        without them to ask again, or `rewrite` to take them back.
+        without them to ask again, or `rewrite` to take them back. `tool_choice` is as in `submit`: after the result of
+        a call that was required, "auto" lets the model answer, or call another tool.
         """
         await self._asking.settled()
+        choice = self._choice(tool_choice)
         if not self.opened.accepts_respond:
             raise InvalidRequest(
                 "the server does not know respond(): it is older than this client", session_continues=True
@@ -221,34 +226,41 @@ class Session:
                 session_continues=True,
                 reason="EMPTY_SUBMIT",
             )
-        return await self._asking.answer([self._composition.respond()])
+        return await self._asking.answer([self._composition.respond(choice)])
 
-    async def regenerate(self) -> Answer:
+    def _choice(self, tool_choice: ToolChoice | None) -> pb.ToolChoice | None:
+        choice = tool_choice_to_wire(tool_choice)
+        check_known(choice, accepted=self.opened.accepts_tool_choice)
+        return choice
+
+    async def regenerate(self, *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask once more for the last answer: the first one leaves the conversation.
 
-        The draft stays as it is.
+        The draft stays as it is. `tool_choice` is as in `submit`, whatever the first one had.
         """
         await self._asking.settled()
+        choice = self._choice(tool_choice)
         history = self._conversation.history
         text = history.last_question(self._conversation.answer)
         if text is not None and self._composition.fits(text):
             await self.rewrite(len(self.messages) - history.turn_messages)
-            return await self._asking.answer(self._composition.submit_beside(text))
+            return await self._asking.answer(self._composition.submit_beside(text, choice))
         if (before := history.before_last_answer) and self.opened.accepts_respond:
             await self.rewrite(before)
-            return await self.respond()
+            return await self.respond(tool_choice=tool_choice)
         raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
 
-    async def hand_off(self, text: str | None = None) -> HandedOff:
+    async def hand_off(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> HandedOff:
         """Ask the engine for the answer to `text` yourself; default: the draft. The draft is then empty.
 
         The server stops what it computes ahead, and the result is what your own chat-completions request must carry to
         find what was warmed. Say what came of it with its `finished`, or take it back with its `cancel`: until then the
         next draft may be typed, but not submitted. If the server refuses, for example because its operator has not
-        said where the engine is (HandOffNotOffered), the text is back in the draft.
+        said where the engine is (HandOffNotOffered), the text is back in the draft. `tool_choice` is that of your
+        request; default: the session's own.
         """
         await self._asking.settled()
-        return await self._asking.hand_off(self._composition.hand_off(text))
+        return await self._asking.hand_off(self._composition.hand_off(text, self._choice(tool_choice)))
 
     async def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""

@@ -16,6 +16,7 @@ from .positions import Change
 from .report import FlushResult, Ledger, Opened
 from .session import Session
 from .sync_answer import SyncAnswer
+from .tool_choice import ToolChoice
 
 
 class SyncSession:
@@ -90,25 +91,25 @@ class SyncSession:
         """Tell the server that `submit` of the draft is likely soon. See `Session.hint`."""
         self._portal.run(self._session.hint(likely=likely))
 
-    def submit(self, text: str | None = None) -> SyncAnswer:
+    def submit(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> SyncAnswer:
         """Ask for the answer to `text`; default: the draft. See `Session.submit`."""
-        return SyncAnswer(self._portal, self._portal.run(self._session.submit(text)))
+        return SyncAnswer(self._portal, self._portal.run(self._session.submit(text, tool_choice=tool_choice)))
 
     def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
         """Replace the conversation's end. See `Session.rewrite`."""
         self._portal.run(self._session.rewrite(keep_messages, messages))
 
-    def respond(self, messages: Iterable[MessageLike] = ()) -> SyncAnswer:
+    def respond(self, messages: Iterable[MessageLike] = (), *, tool_choice: ToolChoice | None = None) -> SyncAnswer:
         """Ask for the answer to the conversation as it is after these messages. See `Session.respond`."""
-        return SyncAnswer(self._portal, self._portal.run(self._session.respond(messages)))
+        return SyncAnswer(self._portal, self._portal.run(self._session.respond(messages, tool_choice=tool_choice)))
 
-    def regenerate(self) -> SyncAnswer:
+    def regenerate(self, *, tool_choice: ToolChoice | None = None) -> SyncAnswer:
         """Ask once more for the last answer. See `Session.regenerate`."""
-        return SyncAnswer(self._portal, self._portal.run(self._session.regenerate()))
+        return SyncAnswer(self._portal, self._portal.run(self._session.regenerate(tool_choice=tool_choice)))
 
-    def hand_off(self, text: str | None = None) -> "SyncHandedOff":
+    def hand_off(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> "SyncHandedOff":
         """Ask the engine for the answer to `text` yourself; default: the draft. See `Session.hand_off`."""
-        handed = self._portal.run(self._session.hand_off(text))
+        handed = self._portal.run(self._session.hand_off(text, tool_choice=tool_choice))
         told = {field.name: getattr(handed, field.name) for field in fields(HandedOffRequest)}
         return SyncHandedOff(**told, _portal=self._portal, _handed=handed)
 

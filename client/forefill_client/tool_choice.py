@@ -19,6 +19,7 @@ _MODES = {
     "required": pb.TOOL_CHOICE_MODE_REQUIRED,
 }
 _WORDS: Mapping[int, str] = {mode: word for word, mode in _MODES.items()}
+_OF_OLDER_SERVERS = (pb.TOOL_CHOICE_MODE_UNSPECIFIED, pb.TOOL_CHOICE_MODE_AUTO)
 
 
 def tool_choice_to_wire(choice: ToolChoice | None) -> pb.ToolChoice | None:
@@ -29,15 +30,32 @@ def tool_choice_to_wire(choice: ToolChoice | None) -> pb.ToolChoice | None:
         return pb.ToolChoice(mode=_MODES[choice])
     if (name := _named(as_mapping(choice))) is None:
         words = '"none", "auto", "required" or {"type": "function", "function": {"name": ...}}'
-        raise InvalidRequest(f"tool_choice must be {words}, not {choice!r:.80}")
+        raise InvalidRequest(f"tool_choice must be {words}, not {choice!r:.80}", session_continues=True)
     return pb.ToolChoice(function=checked_text(name, "tool_choice"))
 
 
-def tool_choice_for_openai(opening: pb.Open) -> str | dict[str, Any] | None:
-    """Return the choice of a session as chat completions take it; None if it made none."""
-    if opening.tool_choice.WhichOneof("choice") == "function":
-        return {"type": "function", "function": {"name": opening.tool_choice.function}}
-    return _WORDS.get(opening.tool_choice.mode)
+def tool_choice_for_openai(choice: pb.ToolChoice) -> str | dict[str, Any] | None:
+    """Return a choice as chat completions take it; None if it says nothing."""
+    if choice.WhichOneof("choice") == "function":
+        return {"type": "function", "function": {"name": choice.function}}
+    return _WORDS.get(choice.mode)
+
+
+def turn_choice(event: pb.KeystrokeEvent) -> pb.ToolChoice | None:
+    """Return the choice that an event makes for its own turn; None if it makes none."""
+    asks = event.respond if event.HasField("respond") else event.submit
+    return asks.tool_choice if asks.HasField("tool_choice") else None
+
+
+def check_known(choice: pb.ToolChoice | None, *, accepted: bool, session_continues: bool = True) -> None:
+    """Raise InvalidRequest if a server that knows no choice would pass over this one."""
+    if accepted or choice is None:
+        return
+    if choice.WhichOneof("choice") == "function" or choice.mode not in _OF_OLDER_SERVERS:
+        raise InvalidRequest(
+            "the server does not know tool_choice: it is older than this client; leave it out, and the model decides",
+            session_continues=session_continues,
+        )
 
 
 def _named(choice: Mapping[str, Any] | None) -> str | None:

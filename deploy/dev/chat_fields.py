@@ -88,10 +88,13 @@ FIELDS: dict[str, Field] = {
     "temperature": _sampling("temperature"),
     "top_p": _sampling("top_p"),
     "tools": _opening("tools"),
-    "tool_choice": _opening(
-        "tool_choice",
-        note="The same for all answers of a session. A call that is required is refused beside a structure, and behind "
-        "vLLM servers the chat endpoint answers.",
+    "tool_choice": Field(
+        How.FIELD,
+        ("Open.tool_choice", "Submit.tool_choice", "Respond.tool_choice", "HandOff.tool_choice"),
+        ("tool_choice",),
+        "That of a turn, or else of the session: first a required call, then `auto` after its result. Only an answer "
+        "with the session's own is begun before SUBMIT. A call that is required is refused beside a structure. Behind "
+        "vLLM servers the chat endpoint itself answers if a call is required, or if a turn has another choice.",
     ),
     "reasoning_effort": _opening("reasoning_effort"),
     "thinking_token_budget": _hand_off("It would start counting again if an answer is continued."),

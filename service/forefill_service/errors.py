@@ -39,7 +39,7 @@ class Reason(Enum):
     PROMPT_TOO_LONG = "the prompt leaves no room for an answer in the model's context; shorten it"
     INVALID_SAMPLING = "a sampling value cannot be used; correct it, or leave it out"
     TEMPLATE_REFUSED = "the model's chat template refuses these messages"
-    INVALID_TOOLS = "the tools, or the choice of them, cannot be used; correct what the message says, and open again"
+    INVALID_TOOLS = "the tools, or the choice of them, cannot be used; correct what the message says, and ask again"
     INVALID_OPEN = "a field of Open is not valid"
     SESSION_ENDED = "the session has ended and the event is ignored; start a new stream"
     GENERATION_FAILED = "the engine could not generate an answer; SUBMIT again"

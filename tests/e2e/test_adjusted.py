@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from forefill_service.chat.generation import Sampling, Structure
-from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool
+from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.openai_form import chat_fields
+from forefill_service.chat.tool_choice import NamedTool
 from forefill_service.engine.vllm.rendering import VllmRendering
 from forefill_service.errors import EngineStartError, Reason, Refusal
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest

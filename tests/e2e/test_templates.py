@@ -4,7 +4,6 @@ An engine is not needed for that: the ids of a prompt are made before it.
 """
 
 import json
-import logging
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from forefill_client.keystrokes import SAMPLE_QUERIES
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.token_ids import TokenIds
-from forefill_service.engine.vllm.chat import check_chat
 from forefill_service.errors import Reason, Refusal
 from forefill_service.session.boundary import last_boundary
 from hypothesis import HealthCheck, assume, given, settings
@@ -285,20 +283,3 @@ def test_a_prompt_that_the_context_has_no_room_for_is_refused_as_too_long(packag
     with pytest.raises(Refusal) as refused:
         packaged_model.authority().ids(conversation)
     assert refused.value.reason is Reason.PROMPT_TOO_LONG
-
-
-def test_the_start_says_which_conversation_a_template_renders_otherwise(
-    packaged_model: ModelChats, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    said = TEMPLATES["chatml"]
-    ours, theirs = tmp_path / "ours.jinja", tmp_path / "theirs.jinja"
-    ours.write_text(said)
-    theirs.write_text(said.replace("m['content']", "(m['content'].split('</think>') | last)"))
-    assert theirs.read_text() != said
-    with caplog.at_level(logging.WARNING, logger="forefill_service"):
-        check_chat(packaged_model.ours(ours), packaged_model.authority(ours))
-        assert not [record for record in caplog.records if record.name.startswith("forefill_service")]
-        check_chat(packaged_model.ours(ours), packaged_model.authority(theirs))
-    [record] = [record for record in caplog.records if record.name.startswith("forefill_service")]
-    assert "2 of 16 kinds of conversation" in record.getMessage()
-    assert "the first with reasoning in the history" in record.getMessage()

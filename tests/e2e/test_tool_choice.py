@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from forefill_client import AsyncClient, FinishReason, InvalidRequest, PregenerationMode, Sampling, ToolChoice
+from forefill_client import (
+    AsyncClient,
+    ChatMessage,
+    FinishReason,
+    InvalidRequest,
+    PregenerationMode,
+    Sampling,
+    ToolChoice,
+)
+from forefill_client.messages import message_for_openai
 from forefill_service.engine.http import connect
 from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.engine.vllm.chat import vllm_chat
@@ -127,6 +136,38 @@ async def test_a_call_that_has_to_be_is_the_endpoints(sides: Sides, place: str, 
 def said(names: list[str], arguments: list[str]) -> list[tuple[str, Any]]:
     """A streamed call has the arguments as the model wrote them; the endpoint's whole answer writes them anew."""
     return list(zip(names, map(json.loads, arguments), strict=True))
+
+
+@PLACES
+async def test_after_a_call_that_had_to_be_the_model_decides_in_the_same_session(sides: Sides, place: str) -> None:
+    del sides.embedded.requests[:]
+    sampling = Sampling(temperature=0, max_tokens=MOST, logprobs=0)
+    async with (
+        AsyncClient.connect(sides.addresses[place]) as client,
+        client.session(
+            tools=TOOLS, tool_choice="required", sampling=sampling, pregeneration=PregenerationMode.OFF
+        ) as session,
+    ):
+        first = await session.submit(QUESTION)
+        await first.text()
+        assert first.report.finish_reason is FinishReason.TOOL_CALLS
+        results = [ChatMessage("tool", "3", tool_call_id=call.id) for call in first.tool_calls]
+        decided = await session.respond(results, tool_choice="auto")
+        await decided.text()
+        asked = [message_for_openai(message) for message in session.messages[:-1]]
+        again = await session.respond([("user", QUESTION)])
+        await again.text()
+    assert again.tool_calls, "the session's own choice holds again"
+    request = {"messages": asked, "tools": TOOLS, "tool_choice": "auto", "max_tokens": MOST}
+    completion = await sides.endpoint.complete_request(request)
+    [expected] = completion["choices"]
+    assert [place.token.id for place in decided.logprobs] == expected["token_ids"]
+    assert decided.report.prompt_tokens == len(completion["prompt_token_ids"])
+    assert decided.report.finish_reason == FinishReason(expected["finish_reason"])
+    assert len(decided.tool_calls) == len(expected["message"].get("tool_calls") or ())
+    assert decided.text_so_far == (expected["message"]["content"] or "")
+    if place == "embedded":
+        assert sides.embedded.generations[1].prompt_ids == completion["prompt_token_ids"]
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -102,6 +102,16 @@ def _tools() -> Script:
     ).event(respond=pb.Respond(answer_so_far="It "))
 
 
+def _choices() -> Script:
+    required, named = pb.ToolChoice(mode=pb.TOOL_CHOICE_MODE_REQUIRED), pb.ToolChoice(function="count")
+    script = Script(messages=[SYSTEM], tools=[TOOL], tool_choice=required).types("One? ")
+    script.event(submit=pb.Submit(tool_choice=pb.ToolChoice(function="sum")))
+    script.event(submit=pb.Submit(tool_choice=pb.ToolChoice(mode=99)))  # type: ignore[arg-type]
+    script.event(submit=pb.Submit(tool_choice=named)).event(ANSWERED)
+    script.event(respond=pb.Respond(tool_choice=pb.ToolChoice())).event(ANSWERED)
+    return script.event(hand_off=pb.HandOff(text="Two?", tool_choice=pb.ToolChoice(mode=pb.TOOL_CHOICE_MODE_NONE)))
+
+
 def _sampling() -> Script:
     sampling = pb.Sampling(
         max_tokens=9,
@@ -150,6 +160,7 @@ def inputs() -> dict[str, bytes]:
         "turns": _turns().records,
         "hand-offs": _hand_offs().records,
         "tools": _tools().records,
+        "choices": _choices().records,
         "sampling": _sampling().records,
         "regex": _structures(pb.Sampling(regex="[a-z]+")).records,
         "choice": _structures(pb.Sampling(choice=pb.Choice(texts=["yes", "no"]))).records,

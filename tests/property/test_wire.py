@@ -115,6 +115,7 @@ def server() -> Iterator[Server]:
 
 END: dict[str, Any] = {"end": pb.End()}
 TEXTS = st.sampled_from(["Show ", "me ", "all", "了", "", "x" * 3000, "👩‍🚀 "])
+CHOICES = st.none() | st.builds(pb.ToolChoice, mode=st.integers(0, 4)) | st.builds(pb.ToolChoice, function=TEXTS)
 KINDS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(lambda text: {"char_add": pb.CharAdd(text=text)}, TEXTS),
     st.builds(lambda count: {"char_delete": pb.CharDelete(count=count)}, st.integers(0, 2**32 - 1)),
@@ -127,10 +128,11 @@ KINDS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({"flush": pb.Flush()}),
     st.builds(lambda text: {"submit": pb.Submit(text=text)}, st.none() | TEXTS),
     st.builds(lambda so_far: {"submit": pb.Submit(text="So?", answer_so_far=so_far)}, TEXTS),
-    st.just({"respond": pb.Respond()}),
+    st.builds(lambda choice: {"submit": pb.Submit(text="So?", tool_choice=choice)}, CHOICES),
+    st.builds(lambda choice: {"respond": pb.Respond(tool_choice=choice)}, CHOICES),
     st.builds(lambda keep: {"cancel": pb.Cancel(keep_text=keep)}, st.booleans()),
     st.builds(lambda keep: {"rewrite": pb.Rewrite(keep_messages=keep)}, st.integers(0, 3)),
-    st.just({"hand_off": pb.HandOff(text="So?")}),
+    st.builds(lambda choice: {"hand_off": pb.HandOff(text="So?", tool_choice=choice)}, CHOICES),
     st.just({"hand_off_finished": pb.HandOffFinished()}),
     st.just({"hint": pb.Hint(submit_likely=True)}),
     st.just(END),

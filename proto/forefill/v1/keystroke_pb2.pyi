@@ -446,9 +446,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
     """
     ERROR_REASON_INVALID_TOOLS: _ErrorReason.ValueType  # 34
-    """Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`,
-    or Open.tool_choice asks for what the tools or the engine do not allow; the error message says what is wrong. Mend
-    it, and open again.
+    """An entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`, or a `tool_choice` asks for
+    what the tools or the engine do not allow; the error message says what is wrong. At Open the stream ends,
+    INVALID_ARGUMENT: mend it, and open again. Session continues at SUBMIT, Respond and HandOff: ask with another choice.
     """
     ERROR_REASON_ADAPTER_NOT_FOUND: _ErrorReason.ValueType  # 37
     """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
@@ -594,9 +594,9 @@ ERROR_REASON_INVALID_HAND_OFF: ErrorReason.ValueType  # 32
 message says which. It is ignored, and the hand-off is still open. Send one that fits, or Cancel.
 """
 ERROR_REASON_INVALID_TOOLS: ErrorReason.ValueType  # 34
-"""Stream ends, INVALID_ARGUMENT: an entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`,
-or Open.tool_choice asks for what the tools or the engine do not allow; the error message says what is wrong. Mend
-it, and open again.
+"""An entry of Open.tools is not JSON, or not a function in the form of OpenAI's `tools`, or a `tool_choice` asks for
+what the tools or the engine do not allow; the error message says what is wrong. At Open the stream ends,
+INVALID_ARGUMENT: mend it, and open again. Session continues at SUBMIT, Respond and HandOff: ask with another choice.
 """
 ERROR_REASON_ADAPTER_NOT_FOUND: ErrorReason.ValueType  # 37
 """Stream ends, NOT_FOUND: the engine has no adapter of the name that Open gives, or cannot load it. Open with another
@@ -781,9 +781,9 @@ class Open(_message.Message):
 
     @_builtins.property
     def tool_choice(self) -> Global___ToolChoice:
-        """Whether the answers call tools. Set by the client; default: TOOL_CHOICE_MODE_AUTO. For an answer with another choice,
-        for example after the result of a call that was required, open another stream with the messages: it finds the blocks
-        of this one.
+        """Whether the answers call tools, if Submit, Respond or HandOff does not say it for one turn. Set by the client;
+        default: TOOL_CHOICE_MODE_AUTO. An older server takes no notice of it: see Opened.accepts_tool_choice. The choice of
+        most turns belongs here, since only an answer with this one is begun before SUBMIT.
         """
 
     def __init__(
@@ -817,7 +817,9 @@ Global___Open: _TypeAlias = Open  # noqa: Y015
 
 @_typing.final
 class ToolChoice(_message.Message):
-    """ToolChoice says whether answers call tools: `tool_choice` of vLLM's and OpenAI's chat endpoints.
+    """ToolChoice says whether answers call tools: `tool_choice` of vLLM's and OpenAI's chat endpoints. Open has the choice of
+    the session; Submit, Respond and HandOff may have another one for their own turn: an agent's first answer calls a tool,
+    for example, and the model decides about the next. A turn's choice is sent only if Opened.accepts_tool_choice is set.
 
     A call that has to be is a structure of the answer (see Sampling.structure): an answer that was begun is not continued
     by another request, and Sampling.structure is refused beside it. If the engine is reached over HTTP, its own chat
@@ -1426,6 +1428,7 @@ class Submit(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
     answer_so_far: _builtins.str
@@ -1434,15 +1437,24 @@ class Submit(_message.Message):
     the client; default: empty. Where only the engine's chat endpoint knows the prompt, or if Sampling.structure is set,
     the answer is GENERATION_FAILED.
     """
+    @_builtins.property
+    def tool_choice(self) -> Global___ToolChoice:
+        """Whether this answer calls tools. Set by the client; default: Open.tool_choice, also for later turns. With another
+        choice than that, nothing that was begun before SUBMIT is used, and the engine's own code makes the prompt (see
+        GenerationStarted.prompt_by_engine), which finds what is cached. INVALID_TOOLS: the session continues, and the draft
+        stays.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str | None = ...,
         answer_so_far: _builtins.str = ...,
+        tool_choice: Global___ToolChoice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "answer_so_far", b"answer_so_far", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "answer_so_far", b"answer_so_far", "text", b"text", "tool_choice", b"tool_choice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
     _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015
@@ -1460,16 +1472,22 @@ class Respond(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWER_SO_FAR_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     answer_so_far: _builtins.str
     """The beginning of the answer, if the client has it from a stream that broke: as Submit.answer_so_far."""
+    @_builtins.property
+    def tool_choice(self) -> Global___ToolChoice:
+        """Whether this answer calls tools: as Submit.tool_choice."""
+
     def __init__(
         self,
         *,
         answer_so_far: _builtins.str = ...,
+        tool_choice: Global___ToolChoice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_so_far", b"answer_so_far", "tool_choice", b"tool_choice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1592,16 +1610,24 @@ class HandOff(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
+    TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The final text, which replaces the server's draft. Set by the client; not empty; default: the server's draft."""
+    @_builtins.property
+    def tool_choice(self) -> Global___ToolChoice:
+        """`tool_choice` of the application's request, which may decide its prompt. Set by the client; default:
+        Open.tool_choice. Whether the engine can require a call is for the request to find out.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str | None = ...,
+        tool_choice: Global___ToolChoice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text", "tool_choice", b"tool_choice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
     _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015
@@ -1781,6 +1807,7 @@ class Opened(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     SPLITS_ANSWERS_FIELD_NUMBER: _builtins.int
     ACCEPTS_RESPOND_FIELD_NUMBER: _builtins.int
+    ACCEPTS_TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Name of the session in the server's log: Open.session_key, or a name that the server made. Set by the server."""
     model: _builtins.str
@@ -1802,13 +1829,17 @@ class Opened(_message.Message):
     and grants nothing. Set by the server; empty if there is only one engine, or if a router chooses it.
     """
     splits_answers: _builtins.bool
-    """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them.
-    If not, GenerationDelta.text is what the model wrote, with the marks of its format, except in answers with
-    GenerationStarted.prompt_by_engine. Set by the server.
+    """Whether what the model thinks, and its calls of tools, come apart from the text, as the engine's parsers split them,
+    in answers with Open.tool_choice. If not, GenerationDelta.text is what the model wrote, with the marks of its format,
+    except in answers with GenerationStarted.prompt_by_engine. Set by the server.
     """
     accepts_respond: _builtins.bool
     """Whether the server knows Respond. Set by the server; an older one leaves it false, and answers a Respond with
     SessionError EVENT_MISSING.
+    """
+    accepts_tool_choice: _builtins.bool
+    """Whether the server knows ToolChoice, in Open and for one turn. Set by the server; an older one leaves it false, and
+    answers as with TOOL_CHOICE_MODE_AUTO.
     """
     @_builtins.property
     def limits(self) -> Global___Limits:
@@ -1827,10 +1858,11 @@ class Opened(_message.Message):
         resume_token: _builtins.str = ...,
         splits_answers: _builtins.bool = ...,
         accepts_respond: _builtins.bool = ...,
+        accepts_tool_choice: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "accepts_respond", b"accepts_respond", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepts_hints", b"accepts_hints", "accepts_respond", b"accepts_respond", "accepts_tool_choice", b"accepts_tool_choice", "base_prompt_tokens", b"base_prompt_tokens", "block_size", b"block_size", "limits", b"limits", "model", b"model", "resume_token", b"resume_token", "session_id", b"session_id", "splits_answers", b"splits_answers", "warming_inert_reason", b"warming_inert_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

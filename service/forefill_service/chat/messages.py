@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
+
+from .tool_choice import ToolChoice, requires_a_call
 
 MOST_MESSAGES = 16_384
 """The most messages, and calls of tools in them, of a conversation: each is work for everybody, however short it is."""
@@ -47,17 +49,6 @@ class ChatMessage:
         return bool(self.content) or self.role != "assistant" or not says_something_else
 
 
-@dataclass(frozen=True, slots=True)
-class NamedTool:
-    """The tool that an answer has to call."""
-
-    name: str
-
-
-ToolChoice = Literal["none", "auto", "required"] | NamedTool
-"""Whether an answer calls tools, in the words of chat completions."""
-
-
 def count_messages(messages: Iterable[ChatMessage]) -> int:
     """Return the number of messages, and of the calls of tools in them."""
     return sum(1 + len(message.tool_calls) for message in messages)
@@ -65,7 +56,10 @@ def count_messages(messages: Iterable[ChatMessage]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The messages of a conversation, and what else the chat template takes, which stays the same in a session."""
+    """The messages of a conversation, and what else the chat template takes.
+
+    In a session all that stays the same, but for `tool_choice`, which a turn may have of its own.
+    """
 
     messages: tuple[ChatMessage, ...] = ()
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +78,7 @@ class Conversation:
     @property
     def requires_a_call(self) -> bool:
         """Whether an answer has to call a tool."""
-        return self.tool_choice == "required" or isinstance(self.tool_choice, NamedTool)
+        return requires_a_call(self.tool_choice)
 
     def prompting(self, *, excludes_tools: bool) -> "Conversation":
         """Return it as its prompt shows it: without tools that may not be called, if the engine excludes these."""

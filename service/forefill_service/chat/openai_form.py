@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
+from .messages import ChatMessage, Conversation, ToolCall
+from .tool_choice import NamedTool, ToolChoice
 
 
 def chat_fields(conversation: Conversation) -> dict[str, Any]:

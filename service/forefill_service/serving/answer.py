@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..chat.generation import Output, ToolCallPart
+from ..chat.generation import Output, Sampling, ToolCallPart
 from ..chat.messages import Conversation, ToolCall
 from ..chat.parts import AnswerSplitter
 from ..chat.token_ids import TokenIds
@@ -42,6 +42,7 @@ class Answer:
     cached_tokens: int = 0
     attempt: Attempt | None = None
     splitter: AnswerSplitter | None = None
+    sampling: Sampling = Sampling()
     texts: list[str] = field(default_factory=list)
     calls: list[ToolCallPart] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)

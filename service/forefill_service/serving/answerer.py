@@ -18,7 +18,7 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from ..chat.generation import Output
+from ..chat.generation import Output, Sampling
 from ..chat.parts import AnswerSplitter, joined
 from ..chat.token_ids import TokenIds
 from ..engine import ChatEndpoint, ChatRequest, Priority, Request
@@ -27,6 +27,7 @@ from ..fleet.replicas import Place
 from ..session.actions import Generate
 from ..session.ledger import Balance
 from ..session.responses import CANCELLED, GenerationDelta, GenerationFinished, Response
+from .acceptance import Acceptance
 from .answer import Answer, Answered, Failed
 from .owner import Owner
 from .prefiller import Prefiller
@@ -38,7 +39,7 @@ from .warmer import Warmer
 
 log = logging.getLogger(__name__)
 
-_OF_THE_PROMPT = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED)
+_OF_THE_TURN = (Reason.PROMPT_TOO_LONG, Reason.TEMPLATE_REFUSED, Reason.INVALID_TOOLS)
 """Refusals that end an answer; any other comes from our writes, and ends the session."""
 
 _WORTH_A_RETRY = (EngineUnavailable, EngineBusy)
@@ -51,12 +52,14 @@ class Answerer:
     def __init__(
         self,
         owner: Owner,
+        acceptance: Acceptance,
         prefiller: Prefiller,
         warmer: Warmer,
         pregenerator: Pregenerator,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
         self._owner = owner
+        self._acceptance = acceptance
         self._backend = owner.backend
         self._prefiller = prefiller
         self._warmer = warmer
@@ -83,7 +86,7 @@ class Answerer:
         try:
             return await self._run(turn, generate, received_at, interruption)
         except Refusal as refusal:
-            if refusal.reason not in _OF_THE_PROMPT:
+            if refusal.reason not in _OF_THE_TURN:
                 raise
             return Failed(refusal)
         finally:
@@ -97,7 +100,8 @@ class Answerer:
             by_engine = generate.text is None or turn.prompts.rule.asks is not Asks.FAST_PATH
             try:
                 with interruption.here():
-                    prompt, made_tokens = await self._prompt(turn, generate)
+                    sampling = await self._acceptance.sampling(turn.tool_choice)
+                    prompt, made_tokens = await self._prompt(turn, generate, sampling)
                     splitter = await self._splitter(turn, generate, prompt)
             except Interrupted:
                 return Answered(self._empty(generate.seq, received_at, CANCELLED), generate.answer_so_far)
@@ -105,10 +109,10 @@ class Answerer:
                 raise
             except EngineError as unknown:
                 return _failed(unknown)
-            if made_tokens and made_tokens >= (self._owner.sampling.max_tokens or math.inf):
+            if made_tokens and made_tokens >= (sampling.max_tokens or math.inf):
                 return Answered(self._empty(generate.seq, received_at, "length"), generate.answer_so_far)
             answer = self._answer(turn, generate, prompt, made_tokens, place, received_at, interruption)
-            answer.splitter, answer.prompt_by_engine = splitter, by_engine
+            answer.splitter, answer.prompt_by_engine, answer.sampling = splitter, by_engine, sampling
             self._prefiller.make_way(answer.prompt, whole=answer.prompt_known)
             error = await self._try(answer, place, token)
         if isinstance(error, _WORTH_A_RETRY) and not answer.first_token_at:
@@ -152,15 +156,15 @@ class Answerer:
         seconds = self._backend.clock() - received_at
         return GenerationFinished(seq, reason, 0, 0, 0, seconds, 0.0, seconds, Balance())
 
-    async def _prompt(self, turn: Turn, generate: Generate) -> tuple[TokenIds | None, int]:
+    async def _prompt(self, turn: Turn, generate: Generate, sampling: Sampling) -> tuple[TokenIds | None, int]:
         """Return the prompt, None if only the engine knows it, and how many tokens of it the answer has already."""
         text, begun = generate.text, None
         if text is not None and not generate.answer_so_far:
-            begun = self._pregenerator.prompt_of(text)
+            begun = self._pregenerator.prompt_of(text, turn.tool_choice)
         prompt = await turn.prompts.submitted(text) if begun is None else begun
         if not generate.answer_so_far:
             return prompt, 0
-        if self._owner.sampling.structure is not None:
+        if sampling.structure is not None:
             raise EngineRefused("an answer with a structure cannot go on after a part of it; SUBMIT without that part")
         if prompt is None or self._endpoint.splits(turn.prompts.conversation(text)):
             does = "makes the prompt itself" if prompt is None else "splits answers into their parts"
@@ -217,12 +221,12 @@ class Answerer:
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
         prompt, owner = answer.prompt, self._owner
-        adopted = self._pregenerator.adopt(prompt)
+        adopted = self._pregenerator.adopt(prompt, answer.turn.tool_choice)
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
         answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
             return adopted.answer(place)
-        sampling = self._owner.sampling.after(answer.made_tokens)
+        sampling = answer.sampling.after(answer.made_tokens)
         engine = place.replica.engine
         asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())
         if answer.conversation is not None:

@@ -160,7 +160,9 @@ class Pauses:
         held_tokens = self._pregenerator.held_tokens(draft.text)
         again = await self._begin(draft)
         draft.guessing = again or self._pregenerator.held_tokens(draft.text) != held_tokens
-        if self._pregenerator.prompt_of(draft.text) is not None:  # nothing of it is left to warm
+        if (
+            self._pregenerator.prompt_of(draft.text, draft.turn.tool_choice) is not None
+        ):  # nothing of it is left to warm
             draft.warm_at = None
         return again
 

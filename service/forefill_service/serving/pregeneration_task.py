@@ -21,6 +21,7 @@ from typing import Any
 from ..cache.prefill import Prefill, Room, Wait
 from ..chat.generation import Output
 from ..chat.token_ids import TokenIds
+from ..chat.tool_choice import ToolChoice
 from ..engine import Priority
 from ..errors import EngineDied, EngineError
 from ..scheduling.admission import Shed
@@ -57,10 +58,10 @@ class Pregenerator:
         """Let go of what waits; what runs goes on until it is known what SUBMIT asks for."""
         self._let_go()
 
-    def prompt_of(self, text: str) -> TokenIds | None:
-        """Return the prompt that asks for the answer to this text, if it is the one that is begun."""
+    def prompt_of(self, text: str, choice: ToolChoice) -> TokenIds | None:
+        """Return the prompt that asks for the answer to this text under this choice, if it is the one that is begun."""
         attempt = self._attempt_at(text)
-        return None if attempt is None else attempt.begun.prompt
+        return attempt.begun.prompt if attempt is not None and attempt.turn.tool_choice == choice else None
 
     def held_tokens(self, text: str) -> int | None:
         """Return how many tokens of the answer to this text are there; None if more of it cannot be made now."""
@@ -69,12 +70,12 @@ class Pregenerator:
             return 0
         return attempt.begun.held_tokens if attempt.begun.can_grow else None
 
-    def adopt(self, prompt: TokenIds) -> Attempt | None:
-        """Return the attempt at the answer to exactly this prompt, adopted; None if nothing of it is to be had."""
+    def adopt(self, prompt: TokenIds, choice: ToolChoice) -> Attempt | None:
+        """Return the attempt at the answer to exactly this prompt under this choice, adopted; None if there is none."""
         attempt = self._open_attempt
         if attempt is None:
             return None
-        attempt.sees(self._submit(attempt, prompt))
+        attempt.sees(self._submit(attempt, prompt, choice))
         return attempt if attempt.begun.adopted else None
 
     def end_turn(self) -> None:
@@ -87,7 +88,7 @@ class Pregenerator:
         """Return the prompt of the answer to begin, or to go on with; None if there is nothing to make now."""
         if self.held_tokens(text) is None:
             return None
-        if (begun := self.prompt_of(text)) is not None:
+        if (begun := self.prompt_of(text, turn.tool_choice)) is not None:
             return begun
         try:
             prompt = await turn.final(text)
@@ -128,9 +129,9 @@ class Pregenerator:
         """The attempt that was begun last, unless it is over."""
         return None if self._begun is None or self._begun.closed else self._begun
 
-    def _submit(self, attempt: Attempt, prompt: TokenIds) -> Happening:
-        """Return what SUBMIT of this prompt is to what was begun."""
-        if attempt.begun.prompt != prompt:
+    def _submit(self, attempt: Attempt, prompt: TokenIds, choice: ToolChoice) -> Happening:
+        """Return what SUBMIT of this prompt is to what was begun: under another choice, another answer follows it."""
+        if attempt.begun.prompt != prompt or attempt.turn.tool_choice != choice:
             return Happening.SUBMIT_OTHER
         replica = attempt.place.replica
         if not replica.up:

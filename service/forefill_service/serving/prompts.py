@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from ..chat.messages import Conversation
 from ..chat.prompt import PROBES, TurnPrompt
-from ..chat.token_ids import TokenIds, common_length, common_prefix, compact
+from ..chat.token_ids import TokenIds, common_prefix, compact
+from ..chat.tool_choice import ToolChoice
 from ..engine import ChatEndpoint
 from ..errors import Reason, Refusal, ServiceError
 from ..fleet.backend import Backend, Render
-from .rendering import RULES, Asks, Rule, Verdict, Warms, probe_drafts
+from .comparison import Comparison, compared, or_refusal
+from .rendering import RULES, Asks, Rule, Verdict, Warms, probe_drafts, under_another_choice
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +25,6 @@ VERDICT_SECONDS = 1.0
 
 class NotExact(ServiceError):
     """Raised when the exact ids of a prompt are not known here: only the engine's own chat endpoint makes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came of comparing the two: `base` is what the endpoint's renderings share, `refusal` its refusal, if any.
-
-    `own_base_tokens` is how many tokens those of the fast path share, if both make the same ids of the plain draft that
-    follows, and else 0; `own_head` is the head of those.
-    """
-
-    verdict: Verdict
-    base: TokenIds | None = None
-    refusal: Refusal | None = None
-    own_base_tokens: int = 0
-    own_head: Sequence[int] = ()
 
 
 class Prompts:
@@ -60,6 +48,7 @@ class Prompts:
         self._owned_by = own
         self._endpoint = endpoint
         self._conversation = conversation
+        self._made_for = conversation.tool_choice
         self._context_tokens = backend.info.context_tokens
         making = self._render(TurnPrompt, backend.replicas.chat, conversation, self._context_tokens, backend.clock)
         self._made: asyncio.Future[TurnPrompt] = asyncio.ensure_future(making)
@@ -70,6 +59,22 @@ class Prompts:
     def end(self) -> None:
         """Compare nothing more: the turn is over."""
         self._compared.cancel()
+
+    @property
+    def tool_choice(self) -> ToolChoice:
+        """Whether the answers call tools."""
+        return self._conversation.tool_choice
+
+    def choosing(self, choice: ToolChoice | None) -> "Prompts":
+        """Return the prompts of the same turn under another choice of tools; itself under the same one, or None.
+
+        They may be other prompts, and the comparison says nothing of them: the endpoint makes them.
+        """
+        if choice is None or choice == self.tool_choice:
+            return self
+        chosen = copy(self)
+        chosen._conversation = replace(self._conversation, tool_choice=choice)
+        return chosen
 
     @property
     def verdict(self) -> Verdict:
@@ -84,15 +89,28 @@ class Prompts:
 
     @property
     def _rule_of_ids(self) -> Rule:
-        return RULES[self.verdict, self._endpoint.in_process]
+        rule = RULES[self.verdict, self._endpoint.in_process]
+        return under_another_choice(rule) if self._another_choice else rule
 
     @property
     def _answered_by_endpoint(self) -> bool:
-        return self._endpoint.answers_itself(self._conversation)
+        elsewhere = self._another_choice and not self._endpoint.in_process
+        return elsewhere or self._endpoint.answers_itself(self._conversation)
+
+    @property
+    def _another_choice(self) -> bool:
+        return self.tool_choice != self._made_for
+
+    @property
+    def _may_show_other_tools(self) -> bool:
+        """Whether one of the two choices allows no call: the engine may leave the tools out of that prompt."""
+        return self._another_choice and "none" in (self.tool_choice, self._made_for)
 
     @property
     def lead(self) -> TokenIds:
         """Leading ids of every prompt of this turn, as far as they are known or guessed by now."""
+        if self._may_show_other_tools:
+            return TokenIds((), ())
         if self._comparison is not None and self._comparison.base is not None:
             return self._comparison.base
         made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
@@ -130,9 +148,11 @@ class Prompts:
     async def stable(self, confirmed: str) -> TokenIds:
         """Return the leading ids that all continuations of the confirmed text are expected to share.
 
-        Raises Refusal (PROMPT_TOO_LONG) if none of these can be submitted, and what making the prompts, the template or
-        the endpoint raises.
+        Raises Refusal (PROMPT_TOO_LONG) if none of these can be submitted, NotExact if another choice may change them,
+        and what making the prompts, the template or the endpoint raises.
         """
+        if self._may_show_other_tools:
+            raise NotExact
         await self._wait_for_verdict()
         if self._comparison is not None and self._comparison.refusal is not None:
             raise self._comparison.refusal
@@ -248,45 +268,12 @@ class Prompts:
         return comparison
 
     async def _compared_on(self, drafts: Sequence[str]) -> Comparison:
-        theirs, ours = await asyncio.gather(_or_refusal(self._theirs, drafts), _or_refusal(self._ours, drafts))
+        theirs, ours = await asyncio.gather(or_refusal(self._theirs, drafts), or_refusal(self._ours, drafts))
         plain_draft = self._backend.replicas.chat.encode(drafts[0].strip())
-        comparison: Comparison = await self._render(_outcome, ours, theirs, plain_draft)
+        comparison: Comparison = await self._render(compared, ours, theirs, plain_draft)
         return comparison
 
     async def _ours(self, texts: Sequence[str]) -> list[TokenIds]:
         prompt = await self._own()
         ids: list[TokenIds] = await self._render(lambda: [prompt.final(text) for text in texts])
         return ids
-
-
-async def _or_refusal(
-    render: Callable[[Sequence[str]], Awaitable[list[TokenIds]]], drafts: Sequence[str]
-) -> list[TokenIds] | Refusal:
-    """Return what comes of it, or that the template refuses it."""
-    try:
-        return await render(drafts)
-    except Refusal as refusal:
-        if refusal.reason is not Reason.TEMPLATE_REFUSED:
-            raise
-        return refusal
-
-
-def _outcome(
-    ours: list[TokenIds] | Refusal, theirs: list[TokenIds] | Refusal, plain_draft: Sequence[int]
-) -> Comparison:
-    if isinstance(theirs, Refusal):
-        agrees = isinstance(ours, Refusal)
-        return Comparison(Verdict.AGREES if agrees else Verdict.DIFFERS, refusal=theirs)
-    base = TokenIds(compact(common_prefix(theirs).to_list()), ())
-    if isinstance(ours, Refusal):
-        return Comparison(Verdict.DIFFERS, base)
-    if [ids.to_list() for ids in ours] == [ids.to_list() for ids in theirs]:
-        return Comparison(Verdict.AGREES)
-    own_base_tokens = len(common_prefix(ours))
-    same = common_length(ours[0].to_list()[own_base_tokens:], theirs[0].to_list()[len(base) :])
-    return Comparison(
-        Verdict.DIFFERS,
-        base,
-        own_base_tokens=own_base_tokens if same >= len(plain_draft) else 0,
-        own_head=ours[0].head,
-    )

@@ -20,6 +20,10 @@ If an answer has to call a tool, an endpoint elsewhere makes a structure of that
 it does for its own answers alone: SUBMIT then asks it for one, whatever came of the comparison, and what is warmed
 follows the table.
 
+A turn may have another choice of tools than the session. Its prompts were not compared, and an engine may show other
+tools in them, or none: SUBMIT then asks as if the comparison had come to nothing, and what was warmed for the session's
+own choice is found as far as both prompts begin alike.
+
 The endpoint's base is what its two renderings share. If both made the same ids of the plain probe draft, and only what
 is around it differs, then what the fast path holds stable of a draft is taken to follow that base. Otherwise an
 endpoint in process renders several drafts for each FLUSH, which costs more the longer the prompt is; elsewhere the base
@@ -79,6 +83,11 @@ class Rule:
     def answered_by_endpoint(self) -> "Rule":
         """Return the rule for a conversation that only the endpoint can answer as it would."""
         return replace(self, asks=Asks.ENDPOINT)
+
+
+def under_another_choice(rule: Rule) -> Rule:
+    """Return the rule for the ids of prompts that were not compared; those of an endpoint elsewhere are asked for."""
+    return replace(rule, asks=Asks.ENDPOINT_IDS)
 
 
 RULES: dict[tuple[Verdict, bool], Rule] = {

@@ -42,7 +42,7 @@ from ..session.responses import (
     SessionError,
     SessionLimits,
 )
-from .acceptance import check_acceptance
+from .acceptance import Acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .content_limits import ContentLimits
@@ -92,7 +92,8 @@ class SessionRunner:
         self._warmer = Warmer(owner, prefiller, send, enter_at=guesser.enter_at, off_reason=off_reason)
         pregenerator = Pregenerator(owner, prefiller, guesser)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
-        self._answerer = Answerer(owner, prefiller, self._warmer, pregenerator, send)
+        self._acceptance = Acceptance(owner, opening)
+        self._answerer = Answerer(owner, self._acceptance, prefiller, self._warmer, pregenerator, send)
         self._hand_offs = HandOffs(owner, prefiller, self._warmer, send)
         self._turn: Turn | None = None
         self._interruption = Interruption()
@@ -145,12 +146,7 @@ class SessionRunner:
             raise Refusal(
                 Reason.INVALID_OPEN, "continue_final_message is not possible with this model's chats (Harmony)"
             )
-        owner = self._owner
-        endpoint = owner.route.now.replica.engine.chat_endpoint
-        asked = self._opening.conversation(())  # the messages decide nothing here
-        if self._splits_answers:
-            owner.sampling = await owner.render(endpoint.adjusted, asked, owner.sampling)
-        await check_acceptance(owner, asked)
+        await self._acceptance.open()
         await self._receive(self._opening)
         self._opening = replace(self._opening, messages=(), draft="")  # the session has them, and may drop them
         base = await self._current_turn.prompts.base()
@@ -187,20 +183,21 @@ class SessionRunner:
                     self._pauses.drafted(self._current_turn, text, composed_code_points, now)
                 case Hinted(likely):
                     self._pauses.hinted(likely)
-                case Generate(_, text):
+                case Generate(_, text, _, choice):
                     if text is None:
                         self._pauses.end_turn()
                     else:
                         self._pauses.submitting(text, now)
                     await self._warmer.withdraw()
                     self._interruption = Interruption()
-                    self._tasks.spawn(partial(self._answer, self._current_turn, action, now, self._interruption))
+                    turn = self._current_turn.choosing(choice)
+                    self._tasks.spawn(partial(self._answer, turn, action, now, self._interruption))
                 case Stop():
                     self._interruption.ask()
-                case HandOver(_, text):
+                case HandOver(_, text, choice):
                     self._pauses.handing_off(text, now)
                     await self._warmer.withdraw()
-                    hand_off = self._hand_offs.begin(self._current_turn, action, now)
+                    hand_off = self._hand_offs.begin(self._current_turn.choosing(choice), action, now)
                     self._tasks.spawn(partial(self._hand_offs.run, hand_off))
                 case Settle():
                     await self._send(await self._hand_offs.settle(action, now))
@@ -253,13 +250,8 @@ class SessionRunner:
             base_prompt_tokens,
             inert_reason,
             owner.route.resume_token,
-            splits_answers=self._splits_answers,
+            splits_answers=self._acceptance.splits_answers,
         )
-
-    @property
-    def _splits_answers(self) -> bool:
-        endpoint = self._owner.route.now.replica.engine.chat_endpoint
-        return endpoint.splits(self._opening.conversation(()))
 
     async def _defer(self, defer: Defer) -> None:
         outcome = FlushOutcome.INERT if self._warmer.inert_reason else FlushOutcome.DEFERRED

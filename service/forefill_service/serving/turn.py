@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..chat.token_ids import TokenIds
+from ..chat.tool_choice import ToolChoice
 from ..session.ledger import Ledger
 from .prompts import Prompts
 
@@ -16,6 +17,16 @@ class Turn:
 
     prompts: Prompts
     ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def tool_choice(self) -> ToolChoice:
+        """Whether its answer calls tools."""
+        return self.prompts.tool_choice
+
+    def choosing(self, choice: ToolChoice | None) -> "Turn":
+        """Return the same turn with a choice of tools of its own, None for none: the books are the same."""
+        prompts = self.prompts.choosing(choice)
+        return self if prompts is self.prompts else Turn(prompts, self.ledger)
 
     async def stable(self, confirmed: str) -> TokenIds:
         """Return the leading ids that all continuations of the confirmed text are expected to share.

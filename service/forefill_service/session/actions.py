@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..chat.messages import ChatMessage
+from ..chat.tool_choice import ToolChoice
 from ..errors import Reason
 from .events import ReportedUsage
 
@@ -54,19 +55,24 @@ class Hinted:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Answer this text, or, without one, the conversation; the answer goes on after what of it is there already."""
+    """Answer this text, or, without one, the conversation; the answer goes on after what of it is there already.
+
+    `tool_choice` is the turn's own, None for the session's.
+    """
 
     seq: int
     text: str | None
     answer_so_far: str = ""
+    tool_choice: ToolChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """The application asks for the answer to this text itself: tell it how."""
+    """The application asks for the answer to this text itself, with this choice of tools: tell it how."""
 
     seq: int
     text: str
+    tool_choice: ToolChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

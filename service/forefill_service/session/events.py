@@ -7,7 +7,8 @@ from enum import Enum, auto
 from typing import Any
 
 from ..chat.generation import Sampling
-from ..chat.messages import ChatMessage, Conversation, ToolChoice
+from ..chat.messages import ChatMessage, Conversation
+from ..chat.tool_choice import ToolChoice, WantedChoice
 
 
 class WarmMode(Enum):
@@ -123,10 +124,14 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Enter was pressed; `text` wins over the server's draft. The answer goes on after `answer_so_far`."""
+    """Enter was pressed; `text` wins over the server's draft. The answer goes on after `answer_so_far`.
+
+    `tool_choice` holds for this turn; None: that of Open. So it does in the other kinds.
+    """
 
     text: str | None = None
     answer_so_far: str = ""
+    tool_choice: WantedChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,7 @@ class Respond:
     """The conversation is to be answered as it is, without a draft; the answer goes on after `answer_so_far`."""
 
     answer_so_far: str = ""
+    tool_choice: WantedChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class HandOff:
     """Enter was pressed, and the application asks the engine itself; `text` wins over the server's draft."""
 
     text: str | None = None
+    tool_choice: WantedChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
+from ..chat.generation import Structure
 from ..chat.messages import MOST_MESSAGES, ChatMessage, Conversation, ToolCall, count_messages
+from ..chat.tool_choice import ToolChoice, WantedChoice, allowed
 from ..errors import Reason, Refusal
 from .actions import (
     Action,
@@ -94,6 +96,7 @@ class Session:
         self.max_rewritten_code_points = max_rewritten_code_points
         self.phase = Phase.WAITING
         self.conversation = Conversation()
+        self.structure: Structure | None = None
         self.draft = ""
         self._checksums = Checksums()
         self.client = Client.UNKNOWN
@@ -188,7 +191,7 @@ class Session:
     def _open(self, seq: int, opening: Open) -> list[Action]:
         self._redraft(self._check_length(opening.draft))
         self.confirmed_code_points = confirmable(self.draft)
-        self.conversation = opening.conversation(opening.messages)
+        self.conversation, self.structure = opening.conversation(opening.messages), opening.sampling.structure
         self.phase = Phase.COMPOSING
         return self._begin_turn()
 
@@ -223,13 +226,18 @@ class Session:
         return [] if same or self.phase is not Phase.COMPOSING else [Hinted(hint.likely)]
 
     def _submit(self, seq: int, submit: Submit) -> list[Action]:
-        return [Generate(seq, self._enter(submit.text, Phase.GENERATING), submit.answer_so_far)]
+        choice = self._allowed(submit.tool_choice)
+        return [Generate(seq, self._enter(submit.text, Phase.GENERATING), submit.answer_so_far, choice)]
 
     def _respond(self, seq: int, respond: Respond) -> list[Action]:
         if not self.messages:
             raise Refusal(Reason.EMPTY_SUBMIT)
+        choice = self._allowed(respond.tool_choice)
         self.submitted, self.keeps_text, self.phase = None, False, Phase.GENERATING
-        return [Generate(seq, None, respond.answer_so_far)]
+        return [Generate(seq, None, respond.answer_so_far, choice)]
+
+    def _allowed(self, wanted: WantedChoice | None) -> ToolChoice | None:
+        return None if wanted is None else allowed(wanted, self.conversation.tools, self.structure)
 
     def _enter(self, text: str | None, phase: Phase) -> str:
         submitted = self._check_length(self.draft if text is None else text)
@@ -244,7 +252,8 @@ class Session:
     def _hand_off(self, seq: int, hand_off: HandOff) -> list[Action]:
         if not self.offers_hand_off:
             raise Refusal(Reason.HAND_OFF_NOT_OFFERED)
-        return [HandOver(seq, self._enter(hand_off.text, Phase.HANDED_OFF))]
+        choice = self._allowed(hand_off.tool_choice)
+        return [HandOver(seq, self._enter(hand_off.text, Phase.HANDED_OFF), choice)]
 
     def _finish_hand_off(self, seq: int, finished: HandOffFinished) -> list[Action]:
         if not finished.messages:

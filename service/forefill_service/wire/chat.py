@@ -11,7 +11,8 @@ from typing import Any
 
 from forefill.v1 import keystroke_pb2 as pb
 
-from ..chat.messages import ChatMessage, NamedTool, ToolCall, ToolChoice
+from ..chat.messages import ChatMessage, ToolCall
+from ..chat.tool_choice import NamedTool, ToolChoice, UnknownMode, WantedChoice
 from ..errors import Reason, Refusal
 from .sampling import optional
 
@@ -51,17 +52,11 @@ def tools_from(texts: Sequence[str]) -> tuple[Mapping[str, Any], ...]:
     return tuple(_objects("tools", texts, _check_tool, Reason.INVALID_TOOLS))
 
 
-def tool_choice_from(message: pb.ToolChoice, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
-    """Convert the choice of tools, of which these are there; raises Refusal (INVALID_TOOLS)."""
+def tool_choice_from(message: pb.ToolChoice) -> WantedChoice:
+    """Convert a choice of tools; whether the tools allow it is for `chat.tool_choice` to say."""
     if message.WhichOneof("choice") == "function":
-        if message.function not in (tool["function"]["name"] for tool in tools):
-            raise Refusal(Reason.INVALID_TOOLS, "tool_choice.function is the name of none of the tools")
         return NamedTool(message.function)
-    if (choice := _TOOL_CHOICES.get(message.mode)) is None:
-        raise Refusal(Reason.INVALID_TOOLS, f"this server does not know tool_choice.mode {message.mode}")
-    if choice == "required" and not tools:
-        raise Refusal(Reason.INVALID_TOOLS, "tool_choice requires a call, and there are no tools")
-    return choice
+    return _TOOL_CHOICES.get(message.mode, UnknownMode(message.mode))
 
 
 def documents_from(texts: Sequence[str]) -> tuple[Mapping[str, str], ...]:

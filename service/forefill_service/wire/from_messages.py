@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
 from ..chat.messages import MOST_MESSAGES, ChatMessage, ToolCall, count_messages
+from ..chat.tool_choice import WantedChoice, allowed
 from ..errors import Reason, Refusal
 from ..serving.content_limits import held_bytes
 from ..session.events import (
@@ -101,11 +102,11 @@ _KINDS: dict[str, Callable[[Any], Kind]] = {
     "replace": lambda m: Replace(m.start, m.end, m.text),
     "flush": lambda m: Flush(m.draft_code_points, m.draft_crc32, optional(m, "confirmed_code_points")),
     "hint": lambda m: Hint(m.submit_likely),
-    "submit": lambda m: Submit(optional(m, "text"), m.answer_so_far),
-    "respond": lambda m: Respond(m.answer_so_far),
+    "submit": lambda m: Submit(optional(m, "text"), m.answer_so_far, _tool_choice(m)),
+    "respond": lambda m: Respond(m.answer_so_far, _tool_choice(m)),
     "cancel": lambda m: Cancel(m.keep_text),
     "rewrite": lambda m: Rewrite(m.keep_messages, _messages(m.messages)),
-    "hand_off": lambda m: HandOff(optional(m, "text")),
+    "hand_off": lambda m: HandOff(optional(m, "text"), _tool_choice(m)),
     "hand_off_finished": lambda m: HandOffFinished(_messages(m.messages), _reported_usage(m)),
     "end": lambda m: End(),
 }
@@ -129,7 +130,7 @@ def _open(message: pb.Open) -> Open:
         if (value := getattr(message, name)) not in known:
             raise Refusal(Reason.INVALID_OPEN, f"this server does not know {name} {value}")
     tools, sampling = tools_from(message.tools), sampling_from(message.sampling)
-    opening = Open(
+    return Open(
         messages=messages,
         sampling=sampling,
         draft=message.draft,
@@ -145,14 +146,14 @@ def _open(message: pb.Open) -> Open:
         reasoning_effort=reasoning_effort_from(message.reasoning_effort),
         continue_final_message=message.continue_final_message,
         adapter=message.adapter,
-        tool_choice=tool_choice_from(message.tool_choice, tools),
+        tool_choice=allowed(tool_choice_from(message.tool_choice), tools, sampling.structure),
         draft_name=message.draft_name or None,
     )
-    if sampling.structure is not None and opening.conversation(()).requires_a_call:
-        raise Refusal(
-            Reason.INVALID_TOOLS, f"tool_choice requires a call, so the answer has no {sampling.structure.name}"
-        )
-    return opening
+
+
+def _tool_choice(message: pb.Submit | pb.Respond | pb.HandOff) -> WantedChoice | None:
+    """Convert the choice of one turn; None if it has none of its own."""
+    return tool_choice_from(message.tool_choice) if message.HasField("tool_choice") else None
 
 
 def _cache_secret(message: pb.Open) -> bytes:

@@ -50,6 +50,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     warming_inert_reason=response.warming_inert_reason,
                     accepts_hints=True,
                     accepts_respond=True,
+                    accepts_tool_choice=True,
                     resume_token=response.resume_token,
                     splits_answers=response.splits_answers,
                 )

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
 from forefill_service.chat.openai_form import chat_fields
+from forefill_service.chat.tool_choice import NamedTool, ToolChoice
 
 CALL = ToolCall("1", "beds", '{"ward":  "B"}')
 CALL_FORM = {"id": "1", "type": "function", "function": {"name": "beds", "arguments": '{"ward":  "B"}'}}

@@ -132,6 +132,7 @@ def test_the_public_names() -> None:
         "TooManySessions",
         "ToolCall",
         "ToolCallPart",
+        "ToolChoice",
         "Unavailable",
         "UsageLike",
         "WarmMode",

@@ -169,7 +169,7 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
     seen: list[pb.Open] = []
 
     async def script(wire: Wire) -> None:
-        await wire.open()
+        await wire.open(pb.Opened(accepts_tool_choice=True))
         seen.append(wire.opening)
         await drain(wire)
 
@@ -208,7 +208,7 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
 )
 def test_a_choice_of_tools_is_a_word_of_openai(choice: ToolChoice, mode: Any) -> None:
     assert tool_choice_to_wire(choice) == pb.ToolChoice(mode=mode)
-    assert tool_choice_for_openai(pb.Open(tool_choice=pb.ToolChoice(mode=mode))) == choice
+    assert tool_choice_for_openai(pb.ToolChoice(mode=mode)) == choice
 
 
 async def test_a_text_of_another_type_leaves_the_draft_as_it_was(client: AsyncClient) -> None:

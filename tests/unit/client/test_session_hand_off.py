@@ -15,14 +15,11 @@ from forefill_client import (
     InvalidRequest,
     ProtocolError,
     SessionEnded,
-    ToolChoice,
 )
 
 from tests.support.scripted_hand_off import ANSWERED, SYSTEM, settles, tells
 from tests.support.scripted_service import LEDGER, Wire, connected
 from tests.support.session_events import conversation, drain, said
-
-NAMED = {"type": "function", "function": {"name": "beds"}}
 
 
 async def test_an_application_gets_what_its_request_must_carry_and_says_what_came_of_it() -> None:
@@ -61,30 +58,6 @@ async def test_an_application_gets_what_its_request_must_carry_and_says_what_cam
     [finished] = heard
     assert [(message.role, message.content) for message in finished.messages] == ANSWERED[1:]
     assert (finished.prompt_tokens, finished.cached_tokens, finished.completion_tokens) == (60, 48, 7)
-
-
-@pytest.mark.parametrize(
-    ("choice", "said"),
-    [(None, {}), ("none", {"tool_choice": "none"}), (NAMED, {"tool_choice": NAMED})],
-    ids=["left out", "none", "named"],
-)
-async def test_its_request_has_the_tools_the_choice_and_the_speaker_of_the_session(
-    choice: ToolChoice | None, said: dict[str, Any]
-) -> None:
-    async def script(wire: Wire) -> None:
-        await wire.open()
-        await tells(wire)
-        await drain(wire)
-
-    tool = {"type": "function", "function": {"name": "beds"}}
-    async with (
-        connected(script) as client,
-        client.session(tools=[tool], tool_choice=choice, draft_name="Ann") as session,
-    ):
-        asked = (await session.hand_off("How many?")).for_openai()
-    assert asked["tools"] == [tool]
-    assert {name: value for name, value in asked.items() if name == "tool_choice"} == said
-    assert asked["messages"] == [{"role": "user", "content": "How many?", "name": "Ann"}]
 
 
 async def test_what_shows_of_it_holds_nothing_typed_and_no_salt() -> None:

@@ -4,41 +4,19 @@ from dataclasses import replace
 
 import pytest
 from forefill_service.chat.generation import ToolCallPart
-from forefill_service.chat.messages import ChatMessage, NamedTool, ToolCall, ToolChoice
+from forefill_service.chat.messages import ChatMessage, ToolCall
+from forefill_service.chat.tool_choice import ToolChoice
 from forefill_service.engine import FakeEngine
 from forefill_service.errors import Reason
 from forefill_service.session.events import HandOff, Open, Submit
-from forefill_service.session.responses import GenerationDelta, GenerationStarted, HandedOff, Opened, Source
+from forefill_service.session.responses import GenerationStarted, HandedOff, Opened, Source
 
+from tests.support.calling_tools import CHOICES, OPENING, TEXT, an_engine, calls, prompt_ids
 from tests.support.other_chat import OtherChat
 from tests.support.pausing import pausing
-from tests.support.stage import BLOCK, SYSTEM, Stage, on_stage
+from tests.support.stage import BLOCK, SYSTEM, on_stage
 
-TEXT = "twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-TOOLS = tuple({"type": "function", "function": {"name": name}} for name in ("beds", "staff"))
-OPENING = Open((SYSTEM,), tools=TOOLS)
-CHOICES: dict[ToolChoice, tuple[str, str]] = {
-    "required": ("beds", "tool_calls"),
-    NamedTool("staff"): ("staff", "stop"),
-}
-"""By choice: the tool that the fake engine calls, and why the answer ends then, as at vLLM's chat endpoint."""
 REQUIRED = pytest.mark.parametrize("choice", CHOICES, ids=["required", "named"])
-
-
-def engine_elsewhere() -> FakeEngine:
-    engine = FakeEngine(block_size=BLOCK)
-    engine.chat_endpoint.in_process = False
-    return engine
-
-
-def calls(stage: Stage) -> list[ToolCallPart]:
-    return [part for delta in stage.all(GenerationDelta) for part in delta.tool_calls]
-
-
-def prompt_ids(stage: Stage, *messages: ChatMessage) -> list[int]:
-    """Return the ids of the session's conversation with these messages, as the endpoint makes them."""
-    chat = stage.engine.chat_endpoint.chat
-    return chat.encode(chat.render(stage.opening.conversation((*stage.opening.messages, *messages))))
 
 
 @REQUIRED
@@ -85,7 +63,7 @@ async def test_a_required_call_is_begun_whole_before_submit_and_adopted_as_it_is
 @REQUIRED
 async def test_an_engine_elsewhere_answers_a_required_call_itself_on_what_was_warmed(choice: ToolChoice) -> None:
     opening = replace(OPENING, tool_choice=choice)
-    async with pausing(opening, engine=engine_elsewhere(), pregeneration_tokens=8) as stage:
+    async with pausing(opening, engine=an_engine(elsewhere=True), pregeneration_tokens=8) as stage:
         await stage.types(TEXT)
         await stage.flushes()
         await stage.pauses()
@@ -103,7 +81,7 @@ async def test_an_engine_elsewhere_answers_a_required_call_itself_on_what_was_wa
 @REQUIRED
 async def test_a_hand_off_knows_the_prompt_that_an_engine_elsewhere_would_answer_itself(choice: ToolChoice) -> None:
     opening = replace(OPENING, tool_choice=choice)
-    async with on_stage(opening, engine=engine_elsewhere(), hand_off_url=["http://a"]) as stage:
+    async with on_stage(opening, engine=an_engine(elsewhere=True), hand_off_url=["http://a"]) as stage:
         await stage.types(TEXT)
         await stage.flushes()
         await stage.does(HandOff())
@@ -114,7 +92,7 @@ async def test_a_hand_off_knows_the_prompt_that_an_engine_elsewhere_would_answer
 
 @pytest.mark.parametrize("choice", ["none", "auto"])
 async def test_an_engine_elsewhere_is_asked_by_ids_if_no_call_is_required(choice: ToolChoice) -> None:
-    async with on_stage(replace(OPENING, tool_choice=choice), engine=engine_elsewhere()) as stage:
+    async with on_stage(replace(OPENING, tool_choice=choice), engine=an_engine(elsewhere=True)) as stage:
         await stage.types(TEXT)
         await stage.flushes()
         await stage.submits()

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolCall, ToolChoice
+from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
+from forefill_service.chat.tool_choice import NamedTool, ToolChoice, UnknownMode, WantedChoice
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session.events import KeystrokeEvent, Open, Rewrite
+from forefill_service.session.events import HandOff, KeystrokeEvent, Kind, Open, Respond, Rewrite, Submit
 from forefill_service.wire.from_messages import event_from
 
 TOOL = {"type": "function", "function": {"name": "beds", "parameters": {"z": 1.0, "a": [1, 10**20]}, "strict": True}}
@@ -156,6 +157,31 @@ def test_a_choice_of_tools_belongs_to_every_conversation_of_the_session(mode: An
 def test_a_tool_is_named_by_its_function() -> None:
     opening = opened(tools=[json.dumps(TOOL)], tool_choice=pb.ToolChoice(function="beds"))
     assert opening.conversation(()).tool_choice == NamedTool("beds")
+
+
+TURN_CHOICES: list[tuple[pb.ToolChoice | None, WantedChoice | None]] = [
+    (None, None),
+    (pb.ToolChoice(), "auto"),
+    *[(pb.ToolChoice(mode=mode), choice) for mode, choice in MODES.items()],  # type: ignore[arg-type]
+    (pb.ToolChoice(function="beds"), NamedTool("beds")),
+    (pb.ToolChoice(function=""), NamedTool("")),
+    (pb.ToolChoice(mode=99), UnknownMode(99)),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("message", "choice"), TURN_CHOICES)
+def test_a_turn_has_a_choice_of_its_own_or_none_and_what_the_tools_allow_is_not_asked_here(
+    message: pb.ToolChoice | None, choice: WantedChoice | None
+) -> None:
+    said: dict[str, tuple[Any, Kind]] = {
+        "submit": (pb.Submit(text="a", tool_choice=message), Submit("a", tool_choice=choice)),
+        "respond": (pb.Respond(tool_choice=message), Respond(tool_choice=choice)),
+        "hand_off": (pb.HandOff(text="a", tool_choice=message), HandOff("a", tool_choice=choice)),
+    }
+    for kind, (sent, read) in said.items():
+        request = pb.ComposeRequest(event=pb.KeystrokeEvent(seq=1))
+        getattr(request.event, kind).CopyFrom(sent)
+        assert event_from(request) == KeystrokeEvent(1, read)
 
 
 @pytest.mark.parametrize("mode", [pb.TOOL_CHOICE_MODE_AUTO, pb.TOOL_CHOICE_MODE_NONE])

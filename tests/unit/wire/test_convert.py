@@ -353,6 +353,7 @@ def test_opened_says_what_is_served_and_within_which_limits() -> None:
         warming_inert_reason="off",
         accepts_hints=True,
         accepts_respond=True,
+        accepts_tool_choice=True,
         resume_token="1.x",
     )
 

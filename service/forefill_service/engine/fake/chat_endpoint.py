@@ -5,9 +5,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from ...chat.generation import Output, Sampling, Structure
-from ...chat.messages import Conversation, NamedTool
+from ...chat.messages import Conversation
 from ...chat.parts import AnswerSplitter
 from ...chat.prompt import Chat
+from ...chat.tool_choice import NamedTool
 from ...errors import EngineError, Reason, Refusal
 from ..base import ChatRequest, Engine, Request
 from ..causes import NO_PARSER_OF_CALLS

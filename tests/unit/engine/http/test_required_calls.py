@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from forefill_service.chat.generation import Sampling, ToolCallPart
-from forefill_service.chat.messages import ChatMessage, Conversation, NamedTool, ToolChoice
+from forefill_service.chat.messages import ChatMessage, Conversation
+from forefill_service.chat.tool_choice import NamedTool, ToolChoice
 from forefill_service.engine import ChatRequest, Priority
 from forefill_service.engine.probes import TOOL
 from forefill_service.errors import EngineError, Reason, Refusal
