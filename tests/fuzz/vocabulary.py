@@ -49,7 +49,7 @@ _JSON_SAYS = "|".join(
         "Extra data",
         "Illegal trailing comma before end of (object|array)",
         "Invalid control character at",
-        r"Invalid \\escape: ",
+        r"Invalid \\escape(: )?",
         r"Invalid \\uXXXX escape",
         "Unexpected UTF-8 BOM .decode using utf-8-sig.",
         "Unterminated string starting at",
