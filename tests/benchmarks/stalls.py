@@ -53,6 +53,7 @@ async def serve() -> None:
     from forefill_service.engine.fake.chat_endpoint import FakeChatEndpoint
     from forefill_service.engine.packaged_model import packaged_model_path
     from forefill_service.engine.template_variables import variables_of
+    from forefill_service.fleet.interpreter import shorten_pauses
     from forefill_service.server import running_server
     from forefill_service.settings import Flags, Settings
     from transformers import AutoTokenizer
@@ -82,6 +83,7 @@ async def serve() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     ports = {name: -1 for name in ("metrics_port", "health_port") if name in Flags.model_fields}
     async with running_server([engine], Settings(port=0, go_away_seconds=0, **ports)) as server:
+        shorten_pauses()  # as `serve` does
         beating = asyncio.create_task(beat())
         print(server.address, flush=True)
         while await reader.readline():

@@ -112,7 +112,9 @@ CASES = (
         '["http://chat-forefill-vllm-7.chat-forefill-vllm.chat.svc:8000"]',
     ),
     Case(ports.engine_urls_lead_to_a_port_of_a_service, SERVERS_VLLM, "spec serviceName", "chat-forefill"),
-    Case(ports.tests_type_at_a_port_of_a_service, TEST, "spec containers 0 args 0", "--target=chat-forefill.chat.svc:80"),
+    Case(
+        ports.tests_type_at_a_port_of_a_service, TEST, "spec containers 0 args 0", "--target=chat-forefill.chat.svc:80"
+    ),
     Case(ports.routes_let_streams_last, TRAFFIC, "spec timeout http requestTimeout", "15s"),
     Case(ports.routes_let_streams_last, TRAFFIC, "spec targetRefs 0 name", "other"),
     # selectors

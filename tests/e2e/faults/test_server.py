@@ -9,14 +9,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from forefill_client import AsyncClient, Sampling, Session, SessionState
 
 from tests.support.bad_network import BadNetwork, bad_network
+from tests.support.certificates import Certificates
 from tests.support.metrics_page import metrics
 from tests.support.server_process import server_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from .conftest import Figure
 
@@ -44,7 +47,9 @@ class Users:
 
     @classmethod
     @asynccontextmanager
-    async def behind(cls, network: BadNetwork, count: int, *, clients: int) -> AsyncIterator[Users]:
+    async def behind(
+        cls, network: BadNetwork, count: int, *, clients: int, tls: bool | bytes = False
+    ) -> AsyncIterator[Users]:
         opened_at: list[float] = []
 
         def on_state(state: SessionState, _: object) -> None:
@@ -52,7 +57,9 @@ class Users:
                 opened_at.append(time.monotonic())
 
         async with AsyncExitStack() as stack:
-            connected = [await stack.enter_async_context(AsyncClient.connect(network.address)) for _ in range(clients)]
+            connected = [
+                await stack.enter_async_context(AsyncClient.connect(network.address, tls=tls)) for _ in range(clients)
+            ]
             sessions = [
                 await stack.enter_async_context(
                     connected[n % clients].session(
@@ -142,3 +149,42 @@ async def test_a_server_that_is_killed_loses_no_answer_and_no_key(figure: Figure
     figure("sessions open elsewhere, median and last", f"{back[20]:.2f}, {back[-1]:.2f} s")
     assert len(back) == 40
     assert (set(answers), set(resumed)) == ({ANSWER}, {1}), "every answer went on where it had broken off"
+
+
+ROTATIONS = 20
+
+
+async def test_certificates_that_are_rotated_under_load_end_no_stream_and_count_at_once(
+    tmp_path: Path, figure: Figure
+) -> None:
+    files = Certificates.new(tmp_path)
+    root = files.authority.cert_pem.bytes()
+    flags = ("--tls-cert", str(files.cert), "--tls-key", str(files.key))
+    async with server_process(*FAKE, *flags) as server:
+        await server.listening()
+        async with (
+            bad_network(server.address) as network,
+            Users.behind(network, 40, clients=4, tls=root) as users,
+        ):
+            at_work = asyncio.Event()
+            work = asyncio.create_task(users.type_and_read(at_work))
+            await at_work.wait()
+            struck = time.monotonic()
+            waits = [await _rotated(files, server.address) for _ in range(ROTATIONS)]
+            still_at_work = not work.done()
+            answers, resumed = await work
+            await users.nothing_typed_is_lost()
+            again = users.opened_after(struck)
+    figure("a new certificate counts after, longest", f"{max(waits):.2f} s")
+    assert still_at_work
+    assert (set(answers), sum(resumed), again) == ({ANSWER}, 0, [])
+
+
+async def _rotated(files: Certificates, address: str) -> float:
+    """Renew the certificate under a new authority; return how long a session takes that trusts no other."""
+    authority = trustme.CA()
+    files.renew(authority)
+    began = time.monotonic()
+    async with AsyncClient.connect(address, tls=authority.cert_pem.bytes()) as client, client.session() as session:
+        await session.type("Show ")
+    return time.monotonic() - began

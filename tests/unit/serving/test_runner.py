@@ -302,6 +302,7 @@ async def test_the_metrics_tell_what_happened() -> None:
         next_base = len(stage.warms[-1].prompt_ids) - (answered - 1) // BLOCK * BLOCK
         assert stage.samples() == {
             "forefill_replica_up fake": 1,
+            "forefill_max_sessions": 1000,
             "forefill_flushes_total warmed": 1,
             "forefill_flushes_total nothing_new": 1,
             "forefill_errors_total draft_diverged": 1,
