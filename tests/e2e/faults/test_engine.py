@@ -143,4 +143,4 @@ async def test_a_worker_that_is_stopped_while_nothing_runs(figure: Figure) -> No
     assert retry_seconds(raised.value) >= 1
     assert status == 1
     assert f"its process {worker.pid} has been stopped" in "".join(stderr)
-    assert not worker.is_running()
+    assert psutil.wait_procs([worker], timeout=30)[1] == [], "the server leaves no process behind"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,10 @@ from .vitals import ProcessState
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from multiprocessing.process import BaseProcess
+
+
+KILL_SECONDS = 10
+"""How long those that were killed may take to give back their memory."""
 
 
 class EngineProcesses:
@@ -56,12 +61,16 @@ class EngineProcesses:
         return tuple(state for process in processes.values() if (state := _state(process)) is not None)
 
     def kill(self) -> None:
-        """Kill them and all that they have started, at once, whatever their state."""
+        """Kill them and all that they have started, and wait until they have given back their memory."""
         import psutil
 
-        for process in {*self._all, *self._descendants()}:
+        processes = {*self._all, *self._descendants()}
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+        deadline = time.monotonic() + KILL_SECONDS
+        while any(map(_lives, processes)) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _descendants(self) -> Sequence[Any]:
         import psutil
@@ -76,6 +85,16 @@ class EngineProcesses:
 def children_since(before: Collection[BaseProcess]) -> list[BaseProcess]:
     """Return the processes that `multiprocessing` has started in this one since there were only those of `before`."""
     return [process for process in active_children() if process not in before]
+
+
+def _lives(process: Any) -> bool:
+    """Return whether it has not ended. A zombie has: whoever must read its status may not do so."""
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _state(process: Any) -> ProcessState | None:

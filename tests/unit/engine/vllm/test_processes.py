@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
 from types import SimpleNamespace
 
@@ -84,16 +84,16 @@ def test_one_that_has_ended_is_left_out() -> None:
     processes.kill()
 
 
-def test_all_are_killed_stopped_or_not() -> None:
+def test_all_are_killed_stopped_or_not_and_have_ended_then() -> None:
     with running(HAS_A_CHILD) as pid:
         until(lambda: len(EngineProcesses([pid]).look(closely=False)) == 2)
         processes = EngineProcesses([pid])
         family = [psutil.Process(state.pid) for state in processes.look(closely=False)]
         os.kill(pid, signal.SIGSTOP)
         processes.kill()
-        gone, alive = psutil.wait_procs([process for process in family if process.pid != pid], timeout=30)
-        assert (len(gone), alive) == (1, [])
-        until(lambda: bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE))
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                assert process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_those_that_vllm_starts_are_told_from_those_that_were_there() -> None:
