@@ -66,7 +66,8 @@ async def takes_two_turns(session: Session) -> HandedOff:
 
 async def all_of_each_reached_one_server(front: Front, servers: Sequence[HttpProcess]) -> set[str]:
     """Take sessions through their turns; return the base URLs that they were told."""
-    told, seen = set(), set()
+    told: set[str] = set()
+    seen: set[int] = set()
     async with AsyncClient.connect(front.address) as client:
         for number in range(MOST_SESSIONS):
             if number >= SESSIONS and len(seen) == len(servers):

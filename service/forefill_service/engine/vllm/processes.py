@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from multiprocessing.process import BaseProcess
 
-
 KILL_SECONDS = 10
 """How long those that were killed may take to give back their memory."""
 
@@ -92,7 +91,7 @@ def _lives(process: Any) -> bool:
     import psutil
 
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
