@@ -16,6 +16,7 @@ class User:
     """One user's conversation, the streams that it had, how many broke, and how often an answer went on on another."""
 
     name: str
+    sampling: Sampling = GREEDY
     streams: int = 0
     breaks: int = 0
     resumed: int = 0
@@ -25,7 +26,7 @@ class User:
 
     async def ask_until(self, client: AsyncClient, over: Callable[[], bool]) -> None:
         """Type, submit and read the answer, again and again until it is over; at least once after that."""
-        async with client.session([SYSTEM], sampling=GREEDY, on_state=self._note) as session:
+        async with client.session([SYSTEM], sampling=self.sampling, on_state=self._note) as session:
             last = False
             while not last:
                 last = over()
@@ -58,15 +59,19 @@ class User:
 
     async def told_again(self, client: AsyncClient) -> list[str]:
         """Return the answers to the same questions, asked in one go."""
-        async with client.session([SYSTEM], sampling=GREEDY) as session:
+        async with client.session([SYSTEM], sampling=self.sampling) as session:
             return [await (await session.submit(text)).text() for text in self.asked]
 
 
 async def while_users_ask(
-    clients: list[AsyncClient], work: Callable[[], Awaitable[None]], *, warm_up_seconds: float = 1
+    clients: list[AsyncClient],
+    work: Callable[[], Awaitable[None]],
+    *,
+    sampling: Sampling = GREEDY,
+    warm_up_seconds: float = 1,
 ) -> list[User]:
     """Do some work while a user of each client types and asks; return the users."""
-    users = [User(f"user {number}") for number in range(len(clients))]
+    users = [User(f"user {number}", sampling) for number in range(len(clients))]
     over = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for user, client in zip(users, clients, strict=True):

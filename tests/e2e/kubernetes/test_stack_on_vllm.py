@@ -16,6 +16,7 @@ from forefill_service.engine.packaged_model import packaged_model_path
 from tests.e2e.kubernetes.conftest import Render
 from tests.support.kubelet import RELEASE, Cluster
 from tests.support.replicas import TOUCHED_TOKENS, new_context
+from tests.support.turns import while_users_ask
 from tests.support.vllm_server import router_program
 
 pytestmark = [
@@ -96,3 +97,24 @@ async def test_what_a_session_warms_is_found_by_its_submit_and_all_servers_are_u
             used.add(server)
     assert used == {pod.name for pod in cluster.selected(component="vllm")}
     assert not cluster.api.refused
+
+
+async def test_nothing_is_lost_while_all_copies_of_forefill_are_replaced(cluster: Cluster, chart: Render) -> None:
+    newer = STACK | {"settings": {"max_sessions": 999}}
+    old = cluster.selected(component="forefill")
+    async with AsyncExitStack() as stack:
+        address = cluster.address(NAME, "grpc")
+        clients = [await stack.enter_async_context(AsyncClient.connect(address)) for _ in range(2)]
+
+        async def update() -> None:
+            await cluster.apply(chart(variants=["stack"], **newer).without_hooks())
+            await cluster.all_rolled_out()
+
+        users = await while_users_ask(clients, update, sampling=Sampling(temperature=0, max_tokens=8))
+    assert not {pod.name for pod in old} & {pod.name for pod in cluster.selected(component="forefill")}
+    assert [container.status for pod in old for container in pod.containers] == [0, 0]
+    for user in users:
+        assert user.streams > 1
+        assert (user.breaks, user.resumed) == (0, 0), "a drain lets answers finish where they run"
+        assert user.kept == user.conversation
+        assert all(user.told)
