@@ -134,7 +134,7 @@ async def test_a_call_that_has_to_be_is_the_endpoints(sides: Sides, place: str, 
 
 
 def said(names: list[str], arguments: list[str]) -> list[tuple[str, Any]]:
-    """A streamed call has the arguments as the model wrote them; the endpoint's whole answer writes them anew."""
+    """A streamed call has the arguments as the model wrote them; the endpoint's whole answer reformats them."""
     return list(zip(names, map(json.loads, arguments), strict=True))
 
 

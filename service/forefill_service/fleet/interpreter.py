@@ -17,7 +17,7 @@ FULL_COLLECTION_EVERY = 100
 
 
 def shorten_pauses() -> None:
-    """Set the interpreter up for a server, all of whose libraries are loaded."""
+    """Tune the interpreter for a server. Call it after all libraries are loaded."""
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()

@@ -184,7 +184,7 @@ class Prompts:
         return None if self._answered_by_endpoint else await self.ids(text)
 
     async def ids(self, text: str | None) -> TokenIds | None:
-        """Return the same ids, whoever has to answer; None if only the endpoint knows them."""
+        """Return the ids of the prompt, even if the endpoint answers it; None if only the endpoint knows them."""
         asks = self._rule_of_ids.asks
         if text is not None and asks is Asks.FAST_PATH:
             ids: TokenIds = await self._render((await self._own()).final, text)

@@ -150,4 +150,4 @@ def _parser_of(program: str) -> Any:
         from vllm_router.launch_router import parse_router_args
 
         return parse_router_args
-    raise ValueError(f"nobody knows the program {program}")
+    raise ValueError(f"unknown program: {program}")

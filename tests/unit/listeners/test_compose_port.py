@@ -1,4 +1,4 @@
-"""How many connections there may be, whoever opens them."""
+"""The limit on connections, over all clients."""
 
 import asyncio
 import resource

@@ -112,14 +112,14 @@ def test_a_package_may_have_several_releases_in_the_lock() -> None:
 
 
 def test_the_environment_wins_over_files() -> None:
-    listing = "global.index-url='https://one/simple'\n:env:.index-url='https://two/simple'\n:env:.default-timeout='9'\n"
-    assert configured(listing) == {"index-url": "https://two/simple", "timeout": "9"}
+    listing = "global.index-url='https://a.example/files'\n:env:.index-url='https://b.example/files'\n:env:.default-timeout='9'\n"
+    assert configured(listing) == {"index-url": "https://b.example/files", "timeout": "9"}
 
 
 def test_directories_of_packages_are_shown_to_the_build() -> None:
-    options = {"extra-index-url": "file:///srv/index/simple https://one/simple", "find-links": "/srv/wheels"}
+    options = {"extra-index-url": "file:///srv/index/files https://a.example/files", "find-links": "/srv/wheels"}
     assert for_build(options) == (
-        {"extra-index-url": "file:///mnt/srv/index/simple https://one/simple", "find-links": "/mnt/srv/wheels"},
+        {"extra-index-url": "file:///mnt/srv/index/files https://a.example/files", "find-links": "/mnt/srv/wheels"},
         ["/srv/index", "/srv/wheels"],
     )
 

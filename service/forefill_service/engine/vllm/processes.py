@@ -87,7 +87,7 @@ def children_since(before: Collection[BaseProcess]) -> list[BaseProcess]:
 
 
 def _lives(process: Any) -> bool:
-    """Return whether it has not ended. A zombie has: whoever must read its status may not do so."""
+    """Return whether it still runs. A zombie does not: only its parent has yet to read its exit status."""
     import psutil
 
     try:
