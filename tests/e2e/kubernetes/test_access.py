@@ -40,8 +40,7 @@ def secrets() -> list[Manifest]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cluster(chart: Render) -> AsyncIterator[Cluster]:
     async with Cluster() as cluster:
-        await cluster.apply(chart(**ACCESS).without_hooks().plus(*secrets()))
-        await cluster.all_rolled_out()
+        await cluster.roll_out(chart(**ACCESS).without_hooks().plus(*secrets()))
         await cluster.until(lambda: bool(cluster.service(NAME).endpoints))
         yield cluster
 

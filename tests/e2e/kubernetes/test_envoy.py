@@ -51,8 +51,7 @@ def objects(chart: Render) -> Objects:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def servers(objects: Objects) -> AsyncIterator[list[str]]:
     async with Cluster() as cluster:
-        await cluster.apply(objects)
-        await cluster.all_rolled_out()
+        await cluster.roll_out(objects)
         yield [f"{pod.address}:{pod.port('grpc')}" for pod in cluster.selected(component="forefill")]
 
 

@@ -225,8 +225,7 @@ async def test_an_update_replaces_all_pods_while_the_service_answers() -> None:
     readiness = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
     more: Manifest = {"readinessProbe": readiness, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}, "replicas": 2}
     async with Cluster() as cluster:
-        await cluster.apply(serving("old", **more))
-        await cluster.all_rolled_out()
+        await cluster.roll_out(serving("old", **more))
         await cluster.until(lambda: len(cluster.service("web").endpoints) == 2)
         await cluster.apply(serving("new", **more))
         rolled_out = asyncio.create_task(cluster.all_rolled_out())

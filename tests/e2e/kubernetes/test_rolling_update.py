@@ -26,8 +26,7 @@ USERS = 4
 async def test_helms_test_holds_a_conversation_through_the_service(chart: Render) -> None:
     objects = chart(**FAKE)
     async with Cluster() as cluster:
-        await cluster.apply(objects.without_hooks())
-        await cluster.all_rolled_out()
+        await cluster.roll_out(objects.without_hooks())
         [pod] = objects.hooks("Pod")
         status, said = await cluster.run(pod)
         assert status == 0, said
@@ -37,16 +36,14 @@ async def test_helms_test_holds_a_conversation_through_the_service(chart: Render
 async def test_nothing_is_lost_in_a_rolling_update_while_users_type_and_answers_run(chart: Render) -> None:
     newer = FAKE | {"settings": FAKE["settings"] | {"max_sessions": 999}}
     async with Cluster() as cluster, AsyncExitStack() as stack:
-        await cluster.apply(chart(**FAKE).without_hooks())
-        await cluster.all_rolled_out()
+        await cluster.roll_out(chart(**FAKE).without_hooks())
         await cluster.until(lambda: len(cluster.service(NAME).endpoints) == 2)
         old = list(cluster.pods)
         address = cluster.address(NAME, "grpc")
         clients = [await stack.enter_async_context(AsyncClient.connect(address)) for _ in range(USERS)]
 
         async def update() -> None:
-            await cluster.apply(chart(**newer).without_hooks())
-            await cluster.all_rolled_out()
+            await cluster.roll_out(chart(**newer).without_hooks())
 
         users = await while_users_ask(clients, update)
 

@@ -41,8 +41,7 @@ async def cluster(chart: Render) -> AsyncIterator[Cluster]:
         tokenizer = small_tokenizer()
         tokenizer.chat_template = CHATML
         tokenizer.save_pretrained(cluster.claim("models") / "small")
-        await cluster.apply(chart(variants=["stack"], **STACK).without_hooks())
-        await cluster.all_rolled_out()
+        await cluster.roll_out(chart(variants=["stack"], **STACK).without_hooks())
         await cluster.until(lambda: bool(cluster.service(NAME).endpoints))
         yield cluster
 
@@ -89,8 +88,7 @@ async def test_nothing_is_lost_while_all_vllm_servers_are_replaced(cluster: Clus
         clients = [await stack.enter_async_context(AsyncClient.connect(address)) for _ in range(3)]
 
         async def update() -> None:
-            await cluster.apply(chart(variants=["stack"], **newer).without_hooks())
-            await cluster.all_rolled_out()
+            await cluster.roll_out(chart(variants=["stack"], **newer).without_hooks())
 
         users = await while_users_ask(clients, update)
     assert [container.status for pod in old for container in pod.containers] == [0, 0]

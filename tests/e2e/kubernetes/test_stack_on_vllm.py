@@ -48,8 +48,7 @@ SESSIONS = 12
 async def cluster(chart: Render) -> AsyncIterator[Cluster]:
     async with Cluster() as cluster:
         put_model(cluster.claim("models") / "packaged")
-        await cluster.apply(chart(variants=["stack"], **STACK).without_hooks())
-        await cluster.all_rolled_out()
+        await cluster.roll_out(chart(variants=["stack"], **STACK).without_hooks())
         await cluster.until(lambda: bool(cluster.service(NAME).endpoints))
         yield cluster
 
@@ -107,8 +106,7 @@ async def test_nothing_is_lost_while_all_copies_of_forefill_are_replaced(cluster
         clients = [await stack.enter_async_context(AsyncClient.connect(address)) for _ in range(2)]
 
         async def update() -> None:
-            await cluster.apply(chart(variants=["stack"], **newer).without_hooks())
-            await cluster.all_rolled_out()
+            await cluster.roll_out(chart(variants=["stack"], **newer).without_hooks())
 
         users = await while_users_ask(clients, update, sampling=Sampling(temperature=0, max_tokens=8))
     assert not {pod.name for pod in old} & {pod.name for pod in cluster.selected(component="forefill")}

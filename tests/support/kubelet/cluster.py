@@ -70,6 +70,11 @@ class Cluster:
         self.objects = self.api.objects = objects
         self._changed()
 
+    async def roll_out(self, objects: Objects) -> None:
+        """Apply these objects, and wait until all workloads are as they want them."""
+        await self.apply(objects)
+        await self.all_rolled_out()
+
     async def rolled_out(self, kind: str, name: str) -> None:
         """Wait until a workload is as its manifest wants it."""
         await self.until(lambda: rolled_out(self.objects.get(kind, name), self._owned(kind, name)))
