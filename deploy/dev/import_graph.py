@@ -44,7 +44,14 @@ def _service_package_of(module: str) -> str | None:
 
 # `forefill` holds the modules that are generated from proto/.
 PROGRAMS = Order(
-    (("forefill_bench", "forefill_pytest"), ("forefill_client", "forefill_service"), ("forefill",)), _program_of
+    (
+        ("forefill_web",),
+        ("forefill_chat",),
+        ("forefill_bench", "forefill_pytest"),
+        ("forefill_client", "forefill_service"),
+        ("forefill",),
+    ),
+    _program_of,
 )
 SERVICE = Order(
     (

@@ -27,7 +27,7 @@ compile() {
 }
 
 compile requirements.lock pyproject.toml \
-    --extra cpu --extra bench --extra graphemes --group model --group torch --group dev
+    --extra cpu --extra bench --extra chat --extra graphemes --extra web --group model --group torch --group dev
 compile deploy/dev/supply.lock --group pyproject.toml:supply
 compile deploy/dev/kube.lock --group pyproject.toml:kube
 
