@@ -1,8 +1,5 @@
-import { ForefillError } from "./errors.js";
-
-/** @import { Failure, Finished, Started } from "./messages.js" */
-
-/** @typedef {{ text: string, reasoning: string }} AnswerPart */
+/** @import { AnswerPart, AnswerState } from "./answer_state.js" */
+/** @import { Finished } from "./messages.js" */
 
 /**
  * One answer: iterate over it for its parts as they come. Each iteration begins with the first part.
@@ -11,47 +8,57 @@ import { ForefillError } from "./errors.js";
  * throw a ForefillError.
  */
 export class Answer {
-  /** @type {AnswerPart[]} */
-  #parts = [];
-  #changed = deferred();
-  #finished = deferred();
-  /** @type {Finished | null} */
-  #end = null;
-  /** @type {ForefillError | null} */
-  #error = null;
+  #state;
   #cancel;
 
   /**
    * @internal
-   * @param {number} turn
-   * @param {string} question
-   * @param {(answer: Answer, keepText: boolean) => void} cancel
+   * @param {AnswerState} state
+   * @param {(keepText: boolean) => void} cancel
    */
-  constructor(turn, question, cancel) {
-    /** The number of what asked for it, in this conversation. */
-    this.turn = turn;
-    /** The text that was submitted; "" if the conversation was to be answered as it was. */
-    this.question = question;
-    /** All of its text that has come. */
-    this.text = "";
-    /** What the model thought, as far as it has come. */
-    this.reasoning = "";
-    /** @type {Omit<Started, "type"> | null} Its first token, once it has come. */
-    this.started = null;
-    /** @type {Promise<Finished>} Its end. */
-    this.finished = this.#finished.promise;
-    this.finished.catch(() => {}); // whoever does not wait for it hears of a failure by the "error" event
+  constructor(state, cancel) {
+    this.#state = state;
     this.#cancel = cancel;
+  }
+
+  /** The number of what asked for it, in this conversation. */
+  get turn() {
+    return this.#state.turn;
+  }
+
+  /** The text that was submitted; "" if the conversation was to be answered as it was. */
+  get question() {
+    return this.#state.question;
+  }
+
+  /** All of its text that has come. */
+  get text() {
+    return this.#state.text;
+  }
+
+  /** What the model thought, as far as it has come. */
+  get reasoning() {
+    return this.#state.reasoning;
+  }
+
+  /** Its first token; null if that has not come. */
+  get started() {
+    return this.#state.started;
   }
 
   /** Whether it has ended, or failed. */
   get done() {
-    return this.#end !== null || this.#error !== null;
+    return this.#state.end !== null || this.#state.error !== null;
   }
 
   /** Why it failed; null if it has not. */
   get error() {
-    return this.#error;
+    return this.#state.error;
+  }
+
+  /** Its end, with what it cost. */
+  get finished() {
+    return this.#state.finished;
   }
 
   /**
@@ -63,65 +70,21 @@ export class Answer {
    * @returns {Promise<Finished>}
    */
   cancel({ keepText = true } = {}) {
-    if (!this.done) this.#cancel(this, keepText);
+    if (!this.done) this.#cancel(keepText);
     return this.finished;
   }
 
   /** @returns {AsyncGenerator<AnswerPart, void, undefined>} */
   async *[Symbol.asyncIterator]() {
+    const state = this.#state;
     for (let at = 0; ; ) {
-      const part = this.#parts[at];
+      const part = state.parts[at];
       if (part !== undefined) {
         at++;
         yield part;
-      } else if (this.#error !== null) throw this.#error;
-      else if (this.#end !== null) return;
-      else await this.#changed.promise;
+      } else if (state.error !== null) throw state.error;
+      else if (state.end !== null) return;
+      else await state.changed;
     }
   }
-
-  /**
-   * @internal
-   * @param {string} text
-   * @param {string} reasoning
-   */
-  _add(text, reasoning) {
-    this.text += text;
-    this.reasoning += reasoning;
-    this.#parts.push({ text, reasoning });
-    this.#wake();
-  }
-
-  /**
-   * @internal
-   * @param {Finished} end
-   */
-  _finish(end) {
-    this.#end = end;
-    this.#finished.resolve(end);
-    this.#wake();
-  }
-
-  /**
-   * @internal
-   * @param {Failure} failure
-   */
-  _fail(failure) {
-    this.#error = new ForefillError(failure);
-    this.#finished.reject(this.#error);
-    this.#wake();
-  }
-
-  #wake() {
-    this.#changed.resolve(undefined);
-    this.#changed = deferred();
-  }
-}
-
-/** @returns {{ promise: Promise<any>, resolve: (value: any) => void, reject: (error: Error) => void }} */
-function deferred() {
-  /** @type {any} */
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
 }

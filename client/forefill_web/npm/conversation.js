@@ -1,31 +1,19 @@
 import { wellFormed } from "./code_points.js";
 import { Draft } from "./draft.js";
-import { exchange, History } from "./history.js";
+import { endingOf, forgetsToken } from "./endings.js";
+import { Events } from "./events.js";
+import { exchange, History, withoutQuestion } from "./history.js";
 import { RemoteDraft } from "./remote_draft.js";
+import { socketUrl } from "./network.js";
 import { Socket } from "./socket.js";
 import { TokenStore } from "./token_store.js";
 import { Turns } from "./turns.js";
 import { Twins } from "./twins.js";
 
 /** @import { Answer } from "./answer.js" */
-/** @import { Edit } from "./draft.js" */
-/** @import { Delta, Failure, Finished, Flush, FromBridge, Guess, Message, Opened, Started, Twin } from "./messages.js" */
+/** @import { ConversationEvents } from "./events.js" */
+/** @import { Failure, FromBridge, Message, Opened, Twin } from "./messages.js" */
 /** @import { SocketState } from "./socket.js" */
-
-/**
- * What the `detail` of each event is. The bridge's messages come as they are, with their names in snake_case.
- * @typedef {object} ConversationEvents
- * @property {Opened} opened The bridge has the conversation; once more after each break.
- * @property {Flush} flush
- * @property {Guess} guess
- * @property {{ state: SocketState, message?: string }} state
- * @property {Edit & { composing: boolean }} edit The draft has changed, whether or not the bridge can be told now.
- * @property {Started} started
- * @property {Delta} delta
- * @property {Finished} finished
- * @property {Failure} error
- * @property {Twin} twin
- */
 
 /**
  * @typedef {object} ConversationOptions
@@ -36,13 +24,8 @@ import { Twins } from "./twins.js";
  */
 
 const PROTOCOL = 1;
-/** @type {Record<number, [reason: string, message: string]>} */
-const ENDINGS = {
-  1000: ["SESSION_ENDED", "the bridge has ended the conversation"],
-  1008: ["REFUSED", "the bridge refuses this conversation"],
-  1009: ["MESSAGE_TOO_LARGE", "a message was too large for the bridge: shorten the text"],
-  4001: ["TAKEN_OVER", "the conversation goes on in another tab: call connect() to take it back"],
-};
+/** @type {(conversation: Conversation, sync: () => void) => () => void} */
+let attach;
 
 /**
  * One conversation with the bridge, and the draft of its next message.
@@ -50,11 +33,13 @@ const ENDINGS = {
  * It connects when it is first used, and goes on by itself after a break: what is typed meanwhile follows, and what was
  * submitted is asked once.
  */
-export class Conversation extends EventTarget {
+export class Conversation extends Events {
+  /** @type {Socket} */
   #socket;
   #draft = new Draft();
   #remote;
   #history;
+  /** @type {Turns} */
   #turns;
   #twins;
   #token;
@@ -69,6 +54,13 @@ export class Conversation extends EventTarget {
   #last = null;
   /** @type {Set<() => void>} */
   #boxes = new Set();
+
+  static {
+    attach = (conversation, sync) => {
+      conversation.#boxes.add(sync);
+      return () => void conversation.#boxes.delete(sync);
+    };
+  }
 
   /**
    * @param {string | URL} url That of the bridge's WebSocket; a path such as "/socket" is on the page's own server.
@@ -117,7 +109,10 @@ export class Conversation extends EventTarget {
     return this.#opened;
   }
 
-  /** The answer that is running, or that waits for a connection; null if there is none. */
+  /**
+   * The answer that is running, or that waits for a connection; null if there is none.
+   * @returns {Answer | null}
+   */
   get running() {
     return this.#turns.running;
   }
@@ -226,41 +221,6 @@ export class Conversation extends EventTarget {
     this.#socket.close();
   }
 
-  /**
-   * @template {keyof ConversationEvents} K
-   * @overload
-   * @param {K} type
-   * @param {(event: CustomEvent<ConversationEvents[K]>) => void} listener
-   * @param {boolean | AddEventListenerOptions} [options]
-   * @returns {void}
-   */
-  /**
-   * @overload
-   * @param {string} type
-   * @param {EventListenerOrEventListenerObject | null} listener
-   * @param {boolean | AddEventListenerOptions} [options]
-   * @returns {void}
-   */
-  /**
-   * @param {string} type
-   * @param {any} listener
-   * @param {boolean | AddEventListenerOptions} [options]
-   * @override
-   */
-  addEventListener(type, listener, options) {
-    super.addEventListener(type, listener, options);
-  }
-
-  /**
-   * Have a box say what it holds before the bridge is told of the draft; return what ends that.
-   * @internal
-   * @param {() => void} sync
-   */
-  _attach(sync) {
-    this.#boxes.add(sync);
-    return () => void this.#boxes.delete(sync);
-  }
-
   #opening() {
     for (const sync of this.#boxes) sync();
     const { token } = this.#token;
@@ -328,10 +288,8 @@ export class Conversation extends EventTarget {
    * @param {string} detail
    */
   #end(code, detail) {
-    if (code === 1000 || code === 1008) this.#token.token = null;
-    const [reason, message] = ENDINGS[code] ?? ["REFUSED", "the bridge has closed the conversation"];
-    /** @type {Failure} */
-    const failure = this.#last ?? { reason, message: detail ? `${message} (${detail})` : message, continues: false };
+    if (forgetsToken(code)) this.#token.token = null;
+    const failure = this.#last ?? endingOf(code, detail);
     this.#fail(failure);
     if (this.#last === null) this.#tell("error", failure);
   }
@@ -391,20 +349,11 @@ export class Conversation extends EventTarget {
   }
 }
 
-/** @param {string | URL} url */
-function socketUrl(url) {
-  const absolute = new URL(url, globalThis.location?.href);
-  absolute.protocol = absolute.protocol.replace(/^http/, "ws");
-  absolute.hash = "";
-  return absolute.href;
-}
-
 /**
- * Return the messages before the running answer's question.
- * @param {Opened} opened
+ * Have a box say what it holds whenever the bridge is about to be told of the draft; return what ends that.
+ * @param {Conversation} conversation
+ * @param {() => void} sync
  */
-function withoutQuestion({ messages, answer }) {
-  const last = messages.at(-1);
-  const asked = answer !== undefined && last?.role === "user" && last.content === answer.submitted_text;
-  return asked ? messages.slice(0, -1) : messages;
+export function attachBox(conversation, sync) {
+  return attach(conversation, sync);
 }

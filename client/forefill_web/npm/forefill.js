@@ -5,8 +5,8 @@ export { Conversation } from "./conversation.js";
 export { ForefillError } from "./errors.js";
 export { bindTextBox, TextBox } from "./text_box.js";
 
-/** @typedef {import("./answer.js").AnswerPart} AnswerPart */
-/** @typedef {import("./conversation.js").ConversationEvents} ConversationEvents */
+/** @typedef {import("./answer_state.js").AnswerPart} AnswerPart */
+/** @typedef {import("./events.js").ConversationEvents} ConversationEvents */
 /** @typedef {import("./conversation.js").ConversationOptions} ConversationOptions */
 /** @typedef {import("./draft.js").Edit} Edit */
 /** @typedef {import("./messages.js").Failure} Failure */

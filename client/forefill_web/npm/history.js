@@ -1,4 +1,4 @@
-/** @import { Answer } from "./answer.js" */
+/** @import { AnswerState } from "./answer_state.js" */
 /** @import { Message, Opened } from "./messages.js" */
 
 /**
@@ -19,7 +19,7 @@ export class History {
 
   /**
    * Add an answer that has ended, and its question.
-   * @param {Answer} answer
+   * @param {Pick<AnswerState, "question" | "text">} answer
    */
   add(answer) {
     this.messages = [...this.messages, ...exchange(answer)];
@@ -67,7 +67,7 @@ export class History {
 
 /**
  * Return what an answer adds to the conversation.
- * @param {Answer} answer
+ * @param {Pick<AnswerState, "question" | "text">} answer
  * @returns {Message[]}
  */
 export function exchange({ question, text }) {
@@ -93,4 +93,14 @@ export function lastAnswerTo(messages, question) {
 function commonLength(one, other) {
   const differs = one.findIndex((message, at) => message.role !== other[at]?.role || message.content !== other[at]?.content);
   return differs < 0 ? one.length : differs;
+}
+
+/**
+ * Return the messages before the running answer's question.
+ * @param {Opened} opened
+ */
+export function withoutQuestion({ messages, answer }) {
+  const last = messages.at(-1);
+  const asked = answer !== undefined && last?.role === "user" && last.content === answer.submitted_text;
+  return asked ? messages.slice(0, -1) : messages;
 }

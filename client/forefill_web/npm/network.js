@@ -1,8 +1,19 @@
-// What the browser says about its network. Outside of a browser it says nothing.
+// Addresses, and what the browser says about its network. Outside of a browser it says nothing.
 
 /** Return whether the browser knows that it has no network. */
 export function isOffline() {
   return globalThis.navigator?.onLine === false;
+}
+
+/**
+ * Return the absolute address of a WebSocket.
+ * @param {string | URL} url
+ */
+export function socketUrl(url) {
+  const absolute = new URL(url, globalThis.location?.href);
+  absolute.protocol = absolute.protocol.replace(/^http/, "ws");
+  absolute.hash = "";
+  return absolute.href;
 }
 
 /**

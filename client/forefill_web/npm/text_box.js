@@ -1,3 +1,4 @@
+import { attachBox } from "./conversation.js";
 import { clearText, readText } from "./element_text.js";
 import { SendHint } from "./send_hint.js";
 
@@ -54,7 +55,7 @@ export class TextBox {
     this.#hint = new SendHint(conversation, () => this.sync());
     this.#listen();
     if (sendButton !== undefined) this.#listenToButton(sendButton);
-    const detach = conversation._attach(() => this.sync());
+    const detach = attachBox(conversation, () => this.sync());
     this.#binding.signal.addEventListener("abort", detach);
     this.sync();
     if (!lazy) conversation.connect();

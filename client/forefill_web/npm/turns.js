@@ -1,4 +1,5 @@
 import { Answer } from "./answer.js";
+import { AnswerState } from "./answer_state.js";
 import { lastAnswerTo } from "./history.js";
 
 /** @import { History } from "./history.js" */
@@ -9,6 +10,7 @@ import { lastAnswerTo } from "./history.js";
  * @typedef {object} Ask
  * @property {"submit" | "regenerate"} type
  * @property {Answer} answer
+ * @property {AnswerState} state What has come of it.
  * @property {number | null} number The bridge's number of the turn; null before it is sent.
  * @property {boolean | null} keepText Whether a cancelled answer's text is to be kept; null if it is not cancelled.
  */
@@ -68,10 +70,10 @@ export class Turns {
    * @param {string} question
    */
   ask(type, question) {
-    const answer = new Answer(++this.#lastTurn, question, (cancelled, keepText) => this.#cancel(cancelled, keepText));
-    this.#asks.push({ type, answer, number: null, keepText: null });
+    const ask = this.#made(type, ++this.#lastTurn, question, null);
+    this.#asks.push(ask);
     this.#next();
-    return answer;
+    return ask.answer;
   }
 
   /**
@@ -97,10 +99,10 @@ export class Turns {
    */
   hear(message) {
     const ask = this.#asks[0];
-    if (ask === undefined || ask.answer.turn !== message.turn) return this.#tell(message);
+    if (ask === undefined || ask.state.turn !== message.turn) return this.#tell(message);
     this.#history.rewritten = false; // the bridge does things in order
-    if (message.type === "started") ask.answer.started ??= message;
-    else if (message.type === "delta") ask.answer._add(message.text ?? "", message.reasoning ?? "");
+    if (message.type === "started") ask.state.started ??= message;
+    else if (message.type === "delta") ask.state.add({ text: message.text ?? "", reasoning: message.reasoning ?? "" });
     else if (message.type === "finished") this.#finish(ask, message);
     else this.#fail(ask, /** @type {Failure} */ (message));
     this.#tell(message);
@@ -112,7 +114,7 @@ export class Turns {
    * @param {Failure} failure
    */
   fail(failure) {
-    for (const ask of [...this.#asks]) this.#fail(ask, { ...failure, turn: ask.answer.turn });
+    for (const ask of [...this.#asks]) this.#fail(ask, { ...failure, turn: ask.state.turn });
   }
 
   /**
@@ -144,6 +146,20 @@ export class Turns {
   }
 
   /**
+   * @param {Ask["type"]} type
+   * @param {number} turn
+   * @param {string} question
+   * @param {number | null} number
+   * @returns {Ask}
+   */
+  #made(type, turn, question, number) {
+    const state = new AnswerState(turn, question);
+    /** @type {Ask} */
+    const ask = { type, state, number, keepText: null, answer: new Answer(state, (keepText) => this.#cancel(ask, keepText)) };
+    return ask;
+  }
+
+  /**
    * @param {Opened} opened
    * @returns {Fate}
    */
@@ -151,8 +167,8 @@ export class Turns {
     const [ask] = this.#asks;
     const { answer } = opened;
     if (ask === undefined || ask.number === null) return null;
-    if (!opened.resumed && (ask.answer.text || ask.answer.reasoning)) return { lost: true };
-    const other = answer?.turn === ask.number && ask.type === "submit" && answer.submitted_text !== ask.answer.question;
+    if (!opened.resumed && (ask.state.text || ask.state.reasoning)) return { lost: true };
+    const other = answer?.turn === ask.number && ask.type === "submit" && answer.submitted_text !== ask.state.question;
     if (!opened.resumed || ask.number > opened.turn || other) {
       // The question has left the conversation that the bridge was given.
       if (!opened.resumed) ask.type = "submit";
@@ -172,8 +188,7 @@ export class Turns {
     this.#numbers.set(turn, running.turn);
     const [overtaken] = this.#asks;
     if (overtaken !== undefined && overtaken.number !== null) this.#lose(overtaken);
-    const answer = new Answer(turn, running.submitted_text, (cancelled, keepText) => this.#cancel(cancelled, keepText));
-    this.#asks.unshift({ type: "submit", answer, number: running.turn, keepText: null });
+    this.#asks.unshift(this.#made("submit", turn, running.submitted_text, running.turn));
     this.#fate = { runs: running };
   }
 
@@ -181,10 +196,10 @@ export class Turns {
    * @param {Ask} ask
    * @param {RunningAnswer} running
    */
-  #catchUp({ answer, number, keepText }, { started, text, reasoning }) {
-    const { turn } = answer;
-    if (started !== undefined && answer.started === null) this.hear({ ...started, type: "started", turn });
-    const missed = { text: text.slice(answer.text.length), reasoning: reasoning.slice(answer.reasoning.length) };
+  #catchUp({ state, number, keepText }, { started, text, reasoning }) {
+    const { turn } = state;
+    if (started !== undefined && state.started === null) this.hear({ ...started, type: "started", turn });
+    const missed = { text: text.slice(state.text.length), reasoning: reasoning.slice(state.reasoning.length) };
     if (missed.text || missed.reasoning) this.hear({ type: "delta", turn, ...missed });
     if (keepText !== null) this.#owner.send({ type: "cancel", turn: number, keep_text: keepText });
   }
@@ -194,11 +209,10 @@ export class Turns {
    * @param {Opened} opened
    */
   #endedMeanwhile(ask, { messages, finished }) {
-    const { answer } = ask;
-    const { turn } = answer;
-    const text = lastAnswerTo(messages, answer.question);
-    if (text !== null && text.length > answer.text.length) {
-      this.hear({ type: "delta", turn, text: text.slice(answer.text.length) });
+    const { turn, question, text: heard } = ask.state;
+    const text = lastAnswerTo(messages, question);
+    if (text !== null && text.length > heard.length) {
+      this.hear({ type: "delta", turn, text: text.slice(heard.length) });
     }
     const known = finished?.turn === ask.number ? finished : null;
     const reason = known?.reason ?? (text !== null ? "unknown" : ask.keepText !== null ? "cancelled" : null);
@@ -214,7 +228,7 @@ export class Turns {
    * @param {string} [message]
    */
   #lose(ask, reason = "ANSWER_LOST", message = "the answer failed while the connection was lost: ask again") {
-    const failure = { type: /** @type {const} */ ("error"), reason, message, turn: ask.answer.turn, continues: true };
+    const failure = { type: /** @type {const} */ ("error"), reason, message, turn: ask.state.turn, continues: true };
     this.#fail(ask, failure);
     this.#tell(failure);
   }
@@ -225,23 +239,22 @@ export class Turns {
     if (ask === undefined || ask.number !== null || !this.#owner.ready()) return;
     if (ask.keepText !== null) return this.#hearCancelled(ask);
     const turn = (ask.number = ++this.#lastNumber);
-    this.#numbers.set(ask.answer.turn, turn);
+    this.#numbers.set(ask.state.turn, turn);
     if (ask.type === "regenerate") {
       this.#history.takeLast();
       this.#owner.send({ type: "regenerate", turn });
     } else {
-      this.#owner.send({ type: "submit", turn, text: ask.answer.question });
+      this.#owner.send({ type: "submit", turn, text: ask.state.question });
       this.#owner.submitted();
     }
   }
 
   /**
-   * @param {Answer} answer
+   * @param {Ask} ask
    * @param {boolean} keepText
    */
-  #cancel(answer, keepText) {
-    const ask = this.#asks.find((one) => one.answer === answer);
-    if (ask === undefined || ask.keepText !== null) return;
+  #cancel(ask, keepText) {
+    if (ask.keepText !== null) return;
     ask.keepText = keepText;
     if (ask.number === null) this.#hearCancelled(ask);
     else this.#owner.send({ type: "cancel", turn: ask.number, keep_text: keepText });
@@ -253,7 +266,7 @@ export class Turns {
    */
   #hearCancelled(ask) {
     /** @type {Finished} */
-    const message = { type: "finished", turn: ask.answer.turn, reason: "cancelled", report: null, ledger: [] };
+    const message = { type: "finished", turn: ask.state.turn, reason: "cancelled", report: null, ledger: [] };
     this.#finish(ask, message);
     this.#tell(message);
     this.#next();
@@ -264,11 +277,11 @@ export class Turns {
    * @param {Finished} message
    */
   #finish(ask, message) {
-    const { answer } = ask;
-    const stays = message.reason !== "cancelled" || (answer.text !== "" && ask.keepText !== false);
-    if (stays) this.#history.add(answer);
+    const { state } = ask;
+    const stays = message.reason !== "cancelled" || (state.text !== "" && ask.keepText !== false);
+    if (stays) this.#history.add(state);
     this.#remove(ask);
-    answer._finish(message);
+    state.finish(message);
   }
 
   /**
@@ -277,7 +290,7 @@ export class Turns {
    */
   #fail(ask, failure) {
     this.#remove(ask);
-    ask.answer._fail(failure);
+    ask.state.fail(failure);
   }
 
   /** @param {Ask} ask */
