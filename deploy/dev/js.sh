@@ -29,5 +29,8 @@ mkdir "$fresh/committed"
 cp $package/*.d.ts "$fresh/committed"
 diff "$fresh/committed" "$fresh" --exclude='*.js' --exclude='*.json' --exclude=committed ||
     die "$package/*.d.ts are not what its JSDoc says: run deploy/dev/js.sh"
-git ls-files -z --cached --others --exclude-standard -- "$package/*.js" client/forefill_web/page "$tools/*.js" |
-    grep -z '\.js$' | xargs -0 -n 1 node --check
+# By standard input, since a file's syntax errors are passed over if node has to guess that it is a module.
+git ls-files --cached --others --exclude-standard -- "$package/*.js" 'client/forefill_web/page/*.js' "$tools/*.js" |
+    while read -r file; do
+        node --input-type=module --check <"$file" || die "$file is not JavaScript"
+    done

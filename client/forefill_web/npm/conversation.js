@@ -46,6 +46,7 @@ export class Conversation extends Events {
   #onError;
   #composing = false;
   #tooLong = false;
+  #sentDraft = "";
   /** @type {Opened | null} */
   #opened = null;
   /** @type {{ state: "open" | "reconnecting", message?: string }} */
@@ -227,7 +228,8 @@ export class Conversation extends Events {
     const { running } = this;
     const begun = running !== null && running.text !== "" ? exchange(running) : [];
     const messages = [...this.messages, ...begun];
-    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.draft };
+    this.#sentDraft = this.#remote.fits(this.#draft.length) ? this.draft : "";
+    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.#sentDraft };
   }
 
   /** @param {FromBridge} message */
@@ -262,7 +264,7 @@ export class Conversation extends Events {
     this.#last = null;
     this.#turns.match(message);
     this.#token.token = message.token;
-    this.#remote.begin(message);
+    this.#remote.begin(message, this.#sentDraft);
     this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
     this.#tell("opened", this.#opened);
     for (const sync of this.#boxes) sync();

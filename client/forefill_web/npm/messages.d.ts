@@ -35,10 +35,6 @@ export type Opened = {
      */
     turn: number;
     answer?: RunningAnswer;
-    /**
-     * The end of that turn's answer, if it came while no socket was there.
-     */
-    finished?: Finished;
 };
 /**
  * The answer that runs when a socket opens: what has come of it so far.
@@ -100,11 +96,11 @@ export type Finished = {
     type?: "finished";
     turn: number;
     /**
-     * Such as "stop", "length", "cancelled"; "unknown" if it ended while the connection was lost.
+     * Such as "stop", "length", "cancelled".
      */
     reason: string;
     /**
-     * The fields of the SDK's Report; null if it did not come.
+     * The fields of the SDK's Report; null if the bridge was never told of the turn.
      */
     report: Record<string, unknown> | null;
     /**

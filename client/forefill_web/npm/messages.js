@@ -19,7 +19,6 @@
  * @property {string} draft What the bridge has.
  * @property {number} turn The last turn that was asked for; 0 if none.
  * @property {RunningAnswer} [answer]
- * @property {Finished} [finished] The end of that turn's answer, if it came while no socket was there.
  */
 
 /**
@@ -73,8 +72,8 @@
  * @typedef {object} Finished
  * @property {"finished"} [type]
  * @property {number} turn
- * @property {string} reason Such as "stop", "length", "cancelled"; "unknown" if it ended while the connection was lost.
- * @property {Record<string, unknown> | null} report The fields of the SDK's Report; null if it did not come.
+ * @property {string} reason Such as "stop", "length", "cancelled".
+ * @property {Record<string, unknown> | null} report The fields of the SDK's Report; null if the bridge was never told of the turn.
  * @property {string[]} ledger The report's ledger in words.
  */
 

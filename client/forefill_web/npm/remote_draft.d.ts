@@ -10,8 +10,11 @@ export class RemoteDraft {
      * @param {Draft} draft The draft in the box.
      */
     constructor(socket: Socket, draft: Draft);
-    /** @param {Opened} opened */
-    begin(opened: Opened): void;
+    /**
+     * @param {Opened} opened
+     * @param {string} sent What the connection was opened with.
+     */
+    begin(opened: Opened, sent: string): void;
     /**
      * Whether the bridge accepts a draft of this length.
      * @param {number} codePoints

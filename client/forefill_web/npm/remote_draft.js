@@ -34,12 +34,15 @@ export class RemoteDraft {
     this.#draft = draft;
   }
 
-  /** @param {Opened} opened */
-  begin(opened) {
+  /**
+   * @param {Opened} opened
+   * @param {string} sent What the connection was opened with.
+   */
+  begin(opened, sent) {
     this.#acceptsHints = opened.accepts_hints;
     this.#maxCodePoints = opened.max_draft_code_points;
     this.#hinted = false;
-    this.is(opened.draft);
+    this.is(sent);
   }
 
   /**

@@ -8,6 +8,7 @@
  * @property {AnswerState} state What has come of it.
  * @property {number | null} number The bridge's number of the turn; null before it is sent.
  * @property {boolean | null} keepText Whether a cancelled answer's text is to be kept; null if it is not cancelled.
+ * @property {boolean} listed Whether the conversation, as the bridge last showed it, has the answer already.
  */
 /**
  * What became of the answer that ran when the connection broke.
@@ -88,6 +89,10 @@ export type Ask = {
      * Whether a cancelled answer's text is to be kept; null if it is not cancelled.
      */
     keepText: boolean | null;
+    /**
+     * Whether the conversation, as the bridge last showed it, has the answer already.
+     */
+    listed: boolean;
 };
 /**
  * What became of the answer that ran when the connection broke.

@@ -13,6 +13,7 @@ import { lastAnswerTo } from "./history.js";
  * @property {AnswerState} state What has come of it.
  * @property {number | null} number The bridge's number of the turn; null before it is sent.
  * @property {boolean | null} keepText Whether a cancelled answer's text is to be kept; null if it is not cancelled.
+ * @property {boolean} listed Whether the conversation, as the bridge last showed it, has the answer already.
  */
 
 /**
@@ -41,6 +42,8 @@ export class Turns {
   #asks = [];
   #lastTurn = 0;
   #lastNumber = 0;
+  /** The last turn whose answer has ended here: the bridge says once more how it did whenever a socket opens. */
+  #endedTurn = 0;
   /** @type {Map<number, number>} The bridge's numbers by turn. */
   #numbers = new Map();
   /** @type {Fate} */
@@ -155,7 +158,7 @@ export class Turns {
   #made(type, turn, question, number) {
     const state = new AnswerState(turn, question);
     /** @type {Ask} */
-    const ask = { type, state, number, keepText: null, answer: new Answer(state, (keepText) => this.#cancel(ask, keepText)) };
+    const ask = { type, state, number, keepText: null, listed: false, answer: new Answer(state, (keepText) => this.#cancel(ask, keepText)) };
     return ask;
   }
 
@@ -205,21 +208,17 @@ export class Turns {
   }
 
   /**
+   * Hear the rest of an answer's text. How it ended follows.
    * @param {Ask} ask
    * @param {Opened} opened
    */
-  #endedMeanwhile(ask, { messages, finished }) {
+  #endedMeanwhile(ask, { messages }) {
     const { turn, question, text: heard } = ask.state;
     const text = lastAnswerTo(messages, question);
+    ask.listed = text !== null;
     if (text !== null && text.length > heard.length) {
       this.hear({ type: "delta", turn, text: text.slice(heard.length) });
     }
-    const known = finished?.turn === ask.number ? finished : null;
-    const reason = known?.reason ?? (text !== null ? "unknown" : ask.keepText !== null ? "cancelled" : null);
-    if (reason === null) return this.#lose(ask);
-    const history = this.#history.messages; // the bridge's own already has it
-    this.hear({ type: "finished", report: null, ledger: [], ...known, turn, reason });
-    this.#history.messages = history;
   }
 
   /**
@@ -279,7 +278,7 @@ export class Turns {
   #finish(ask, message) {
     const { state } = ask;
     const stays = message.reason !== "cancelled" || (state.text !== "" && ask.keepText !== false);
-    if (stays) this.#history.add(state);
+    if (stays && !ask.listed) this.#history.add(state);
     this.#remove(ask);
     state.finish(message);
   }
@@ -295,6 +294,7 @@ export class Turns {
 
   /** @param {Ask} ask */
   #remove(ask) {
+    this.#endedTurn = Math.max(this.#endedTurn, ask.state.turn);
     this.#asks = this.#asks.filter((one) => one !== ask);
   }
 
