@@ -92,8 +92,13 @@ export class Turns {
    * @param {number} number
    */
   turnOf(number) {
+    return this.#known(number) ?? number;
+  }
+
+  /** @param {number} number */
+  #known(number) {
     for (const [turn, theirs] of this.#numbers) if (theirs === number) return turn;
-    return number;
+    return undefined;
   }
 
   /**
@@ -102,7 +107,7 @@ export class Turns {
    */
   hear(message) {
     const ask = this.#asks[0];
-    if (ask === undefined || ask.state.turn !== message.turn) return this.#tell(message);
+    if (ask === undefined || ask.state.turn !== message.turn) return this.#hearOther(message);
     this.#history.rewritten = false; // the bridge does things in order
     if (message.type === "started") ask.state.started ??= message;
     else if (message.type === "delta") ask.state.add({ text: message.text ?? "", reasoning: message.reasoning ?? "" });
@@ -110,6 +115,17 @@ export class Turns {
     else this.#fail(ask, /** @type {Failure} */ (message));
     this.#tell(message);
     this.#next();
+  }
+
+  /**
+   * Hear of an answer that does not run here, once.
+   * @param {Started | Delta | Finished | Failure} message
+   */
+  #hearOther(message) {
+    const turn = message.turn ?? 0;
+    if (turn <= this.#endedTurn) return;
+    if (message.type === "finished" || message.type === "error") this.#endedTurn = turn;
+    this.#tell(message);
   }
 
   /**
@@ -157,8 +173,9 @@ export class Turns {
    */
   #made(type, turn, question, number) {
     const state = new AnswerState(turn, question);
+    const answer = new Answer(state, (keepText) => this.#cancel(ask, keepText));
     /** @type {Ask} */
-    const ask = { type, state, number, keepText: null, listed: false, answer: new Answer(state, (keepText) => this.#cancel(ask, keepText)) };
+    const ask = { type, state, answer, number, keepText: null, listed: false };
     return ask;
   }
 
@@ -187,7 +204,7 @@ export class Turns {
    * @param {boolean} isNew
    */
   #adopt(running, isNew) {
-    const turn = isNew ? running.turn : ++this.#lastTurn;
+    const turn = isNew ? running.turn : (this.#known(running.turn) ?? ++this.#lastTurn);
     this.#numbers.set(turn, running.turn);
     const [overtaken] = this.#asks;
     if (overtaken !== undefined && overtaken.number !== null) this.#lose(overtaken);
