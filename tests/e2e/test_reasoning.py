@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 SETTINGS = Settings(port=0, metrics_port=-1)
-PARSERS = {"qwen3": "qwen3_coder", "deepseek_r1": "hermes"}
+PARSERS = {"deepseek_r1": "hermes", "qwen3": "qwen3_coder"}
 """Of thoughts, and of calls."""
 PLACES = pytest.mark.parametrize("place", ["embedded", "begun before Enter", "remote"])
 CASES = pytest.mark.parametrize("name", cases(""))
@@ -85,9 +85,7 @@ async def sides(thinking: EmbeddedEngine, request: pytest.FixtureRequest) -> Asy
             running_server([engine], SETTINGS) as embedded,
             running_server([served], SETTINGS) as remote,
         ):
-            yield Sides(
-                endpoint, engine, {"embedded": embedded.address, "remote": remote.address}, cases(CALLS[calls])
-            )
+            yield Sides(endpoint, engine, {"embedded": embedded.address, "remote": remote.address}, cases(CALLS[calls]))
         await served.close()
 
 

@@ -73,11 +73,11 @@ class FakeVllm:
     It reports `model`, `context_tokens` and `block_size`. Its chat endpoint renders with `chat`, or every conversation
     as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
     answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
-    the paths and bodies of such questions, `chats` and `chat_headers` are those of streamed chat completions. The first
-    `reasoning_tokens` of their answers are reasoning. `parses_calls` is `--enable-auto-tool-choice`,
-    `parses_thoughts` is `--reasoning-parser`, and `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
-    (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
-    they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
+    the paths and bodies of such questions, `chats` and `chat_headers` are those of streamed chat
+    completions, `questions` the bodies of others. The first `reasoning_tokens` of their answers are reasoning.
+    `parses_calls` is `--enable-auto-tool-choice`, `parses_thoughts` is `--reasoning-parser`, and `excludes_tools` is
+    `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize` (`tokenizes_tools`). Its metrics are
+    `running` and `tokens`; the one named by `moving` is one higher each time that they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
     not have, `ignores` fields that it does not know, and `refuses` is what it says of structures, of logprobs and of
     calls that have to be.
     """
@@ -106,6 +106,7 @@ class FakeVllm:
         self.reasoning_tokens = 0
         self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
         self.chats: list[dict[str, Any]] = []
+        self.questions: list[dict[str, Any]] = []
         self.chat_headers: list[dict[str, str]] = []
         self.running = 0
         self.tokens = 0
@@ -227,6 +228,8 @@ class FakeVllm:
         if asked.get("stream"):
             self.chats.append(asked)
             self.chat_headers.append(dict(http.headers))
+        else:
+            self.questions.append(asked)
         await self.faults.flowing.wait()
         if self.faults.status is not None:
             return self._refusal(self.faults.status)
@@ -235,6 +238,8 @@ class FakeVllm:
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
         if not asked.get("stream"):
+            if http.path in self.faults.says:
+                return web.Response(body=self.faults.says[http.path])
             return web.json_response({"usage": {"prompt_tokens": len(ids)} | self._thought_tokens})
         return await self._streamed(http, asked, ids)
 

@@ -35,6 +35,7 @@ class Case:
     tool_choice: Any = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     continues: bool = False
+    calls_several: bool = True
 
     def request(self) -> dict[str, Any]:
         """Return it for vLLM's chat endpoint."""
@@ -51,6 +52,8 @@ class Case:
             "continue_final_message": self.continues,
         }
         said = {name: value for name, value in given.items() if value}
+        if not self.calls_several:
+            said["parallel_tool_calls"] = False
         if self.continues:
             said["add_generation_prompt"] = False
         return {"messages": [*self.before, last], "max_tokens": MOST} | fields | said
@@ -64,6 +67,7 @@ class Case:
             "tool_choice": self.tool_choice,
             "chat_template_kwargs": self.variables,
             "continue_final_message": self.continues,
+            "parallel_tool_calls": self.calls_several,
         }
 
 
@@ -97,6 +101,9 @@ def cases(call: str) -> dict[str, Case]:
         "a thought, a word, then two calls": Case(
             SKY, tools=tools, sampling={"regex": rf"Well\. {call}\n{call}", "max_tokens": 96}
         ),
+        "two calls where one may be": Case(
+            SKY, tools=tools, sampling={"regex": rf"{call}\n{call}", "max_tokens": 96}, calls_several=False
+        ),
         "strict tools": Case(SKY, tools=strict),
         "a call that has to be": Case(SKY, tools=tools, tool_choice="required", sampling={"max_tokens": 64}),
         "a named call": Case(
@@ -114,9 +121,7 @@ def cases(call: str) -> dict[str, Case]:
             ),
         ),
         "thoughts in the same turn": Case("And now?", before=_called("beds", "7"), tools=tools),
-        "a thought that goes on": Case(
-            "<think>\nThe sky", before=({"role": "user", "content": SKY},), continues=True
-        ),
+        "a thought that goes on": Case("<think>\nThe sky", before=({"role": "user", "content": SKY},), continues=True),
         "an answer that goes on": Case(
             "<think>\nThe sky is blue.\n</think>\n\nIt is", before=({"role": "user", "content": SKY},), continues=True
         ),

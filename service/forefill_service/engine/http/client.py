@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .model_cards import ModelCard
     from .vllm_metrics import MetricsSnapshot
+
+
+log = logging.getLogger(__name__)
 
 
 class ServerClient:
@@ -100,8 +104,14 @@ class ServerClient:
         """Return in what the server now differs from what it served; "" if it does not. Raises EngineError."""
         ids = self._new_chat_ids()  # a server that was down may have come back with other flags
         mismatch = await difference(self.endpoint, self.served, self._settings, ids)
-        self.parsers = await parsers_of(self.endpoint, self.served.info.model, ids)
-        self.chat_ids = ids
+        parsers = await parsers_of(self.endpoint, self.served.info.model, ids)
+        if parsers != self.parsers:
+            log.info(
+                "%s takes apart %s: its chat endpoint gives such answers, and none is begun before SUBMIT",
+                self.name,
+                parsers,
+            )
+        self.parsers, self.chat_ids = parsers, ids
         return mismatch
 
     async def metrics(self) -> MetricsSnapshot | None:

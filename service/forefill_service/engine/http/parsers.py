@@ -32,6 +32,10 @@ class Parsers:
     thoughts: bool = False
     calls: bool = False
 
+    def __str__(self) -> str:
+        parts = {"what the model thinks": self.thoughts, "calls of tools": self.calls}
+        return " and ".join(part for part, is_split in parts.items() if is_split) or "nothing"
+
     def split(self, conversation: Conversation) -> bool:
         """Return whether the answer in a conversation may come apart; without tools, calls are not looked for."""
         return self.thoughts or (self.calls and bool(conversation.tools))
