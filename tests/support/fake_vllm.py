@@ -77,9 +77,9 @@ class FakeVllm:
     completions, `questions` the bodies of others. The first `reasoning_tokens` of their answers are reasoning.
     `parses_calls` is `--enable-auto-tool-choice`, `parses_thoughts` is `--reasoning-parser`, and `excludes_tools` is
     `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize` (`tokenizes_tools`). Its metrics are
-    `running` and `tokens`; the one named by `moving` is one higher each time that they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
-    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures, of logprobs and of
-    calls that have to be.
+    `running` and `tokens`; the one named by `moving` is one higher each time that they are read. It has the adapters of
+    its engine, each at the path of its version. `lacks` are models that it does not have, `ignores` fields that it does
+    not know, and `refuses` is what it says of structures, of logprobs and of calls that have to be.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
