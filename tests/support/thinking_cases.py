@@ -41,7 +41,7 @@ class Case:
         """Return it for vLLM's chat endpoint."""
         last = {"role": "assistant" if self.continues else "user", "content": self.draft}
         fields = dict(self.sampling)
-        structure = {name: fields.pop(name) for name in ("regex", "choice") if name in fields}
+        structure: dict[str, Any] = {name: fields.pop(name) for name in ("regex", "choice") if name in fields}
         if schema := fields.pop("json_schema", None):
             structure["json"] = schema
         given = {
