@@ -2008,8 +2008,8 @@ class GenerationStarted(_message.Message):
     """Source of the first token. Set by the server."""
     prompt_by_engine: _builtins.bool
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others in
-    this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is begun before
-    SUBMIT then, and less may be warmed. Set by the server.
+    this conversation, or was not compared yet; or since an engine that is reached over HTTP takes only its own answers
+    apart. Behind such an engine no answer is begun before SUBMIT then, and less may be warmed. Set by the server.
     """
     def __init__(
         self,
