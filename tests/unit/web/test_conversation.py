@@ -8,9 +8,8 @@ from typing import Any
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_client import FinishReason, Sampling
+from forefill_client import AsyncClient, FinishReason, Sampling
 from forefill_client.testing import FakeServer
-from forefill_client import AsyncClient
 from forefill_web import SessionOptions
 
 from tests.support.browser import Browser, site
@@ -86,7 +85,12 @@ async def test_an_answer_comes_as_started_deltas_and_finished() -> None:
         started, *deltas, finished = await browser.hears_all("finished")
         while started["type"] != "started":
             started, *deltas = deltas
-    assert (started["turn"], started["source"], started["prompt_tokens"], started["cached_tokens"]) == (1, "warm", 60, 48)
+    assert (started["turn"], started["source"], started["prompt_tokens"], started["cached_tokens"]) == (
+        1,
+        "warm",
+        60,
+        48,
+    )
     assert started["ttft_ms"] > 0
     assert "".join(delta.get("reasoning", "") for delta in deltas) == "Hm. "
     assert "".join(delta.get("text", "") for delta in deltas) == "It is."
@@ -277,7 +281,9 @@ async def test_a_server_that_ends_the_session_for_good_closes_the_socket_with_it
     async with puppet() as (server, client), site(client) as here, here.browser() as browser:
         await browser.opens()
         with pytest.raises(grpc.aio.BaseError):
-            await server.wires[0].fail(grpc.StatusCode.PERMISSION_DENIED, "not for you", error_reason="PERMISSION_DENIED")
+            await server.wires[0].fail(
+                grpc.StatusCode.PERMISSION_DENIED, "not for you", error_reason="PERMISSION_DENIED"
+            )
         error = await browser.hears("error")
         assert (error["reason"], error["continues"]) == ("PERMISSION_DENIED", False)
         assert await browser.closed() == 1008

@@ -108,7 +108,7 @@ async def test_a_second_socket_takes_the_conversation_over_and_the_first_is_clos
 
 @pytest.mark.parametrize("token", ["", "x" * 43, "-"])
 async def test_an_unknown_token_begins_a_new_conversation_with_the_browsers_messages(token: str) -> None:
-    async with somewhere() as (server, here), here.browser() as browser:
+    async with somewhere() as (_, here), here.browser() as browser:
         told = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
         opened = await browser.opens("", token, told)
         assert (opened["resumed"], opened["messages"]) == (False, told)
@@ -140,7 +140,7 @@ async def test_a_conversation_that_has_a_socket_again_is_kept() -> None:
 
 
 async def test_an_ended_conversation_cannot_be_gone_on_with() -> None:
-    async with somewhere() as (server, here):
+    async with somewhere() as (_, here):
         async with here.browser() as browser:
             token = (await browser.opens())["token"]
             await browser.says("end")
