@@ -145,18 +145,21 @@ async def test_a_begun_answer_and_what_became_of_it_are_passed_on() -> None:
         }
 
 
-async def test_what_is_under_composition_is_not_confirmed() -> None:
+@pytest.mark.parametrize(("composing", "confirmed"), [(True, [None, 11, 12]), (False, [None] * 4)])
+async def test_what_is_under_composition_is_not_confirmed(composing: bool, confirmed: list[int | None]) -> None:
     async with talking() as (server, browser):
         await browser.opens()
         await browser.types("Where is ")
-        await browser.edits(9, 9, "とうきょう", composing=True)
+        await browser.edits(9, 9, "とうきょう", composing=composing)
         await browser.edits(9, 14, "東京", composing=False)
         await browser.types(" ")
-        confirmed = []
-        while not confirmed or confirmed[-1] != 12:
-            _, flush = await server.flushes.get()
-            confirmed.append(flush.flush.confirmed_code_points if flush.flush.HasField("confirmed_code_points") else 9)
-    assert [length for length in confirmed if 9 < length < 11] == []
+        await browser.submits(1)
+        await server.asked()
+    lengths: list[int | None] = []
+    while not server.flushes.empty():
+        _, event = server.flushes.get_nowait()
+        lengths.append(event.flush.confirmed_code_points if event.flush.HasField("confirmed_code_points") else None)
+    assert lengths == confirmed
 
 
 async def test_a_hint_reaches_the_server() -> None:

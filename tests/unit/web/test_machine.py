@@ -85,7 +85,7 @@ EXAMPLES: dict[type, said.Message] = {
     said.Twin: said.Twin(1),
     said.End: said.End(),
 }
-REFUSED = {
+REFUSED: dict[Stage, dict[type, str]] = {
     Stage.IDLE: {said.Open: "ALREADY_OPEN"},
     Stage.ANSWERING: {
         said.Open: "ALREADY_OPEN",

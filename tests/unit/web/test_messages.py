@@ -35,10 +35,10 @@ EXAMPLES: dict[str, tuple[dict[str, Any], said.Message]] = {
     "end": ({}, said.End()),
 }
 FIELDS = [(kind, name) for kind, (fields, _) in EXAMPLES.items() for name in fields]
-NO_TEXT = [None, True, 0, 1.5, [], ["x"], {}, "\ud800", "a\udc00b"]
-NO_NUMBER = [None, True, False, -1, 2**31, 10**30, 1.0, 1e308, "1", [], {}]
-NO_FLAG = [None, 0, 1, "true", "", [], {}]
-NO_MESSAGES = [
+NO_TEXT: list[Any] = [None, True, 0, 1.5, [], ["x"], {}, "\ud800", "a\udc00b"]
+NO_NUMBER: list[Any] = [None, True, False, -1, 2**31, 10**30, 1.0, 1e308, "1", [], {}]
+NO_FLAG: list[Any] = [None, 0, 1, "true", "", [], {}]
+NO_MESSAGES: list[Any] = [
     None, True, 0, "x", {}, [[]], [None], [{"role": "system", "content": ""}], [{"role": "user"}], [{"content": ""}],
     [{"role": "user", "content": None}], [{"role": ["user"], "content": ""}], [{"role": "user", "content": "\ud800"}],
 ]  # fmt: skip

@@ -32,7 +32,7 @@ FILES = {
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> dict[str, Path]:
+def folders(tmp_path: Path) -> dict[str, Any]:
     for name, content in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ async def visitor(url: str = "http://localhost:8080", **more: Any) -> AsyncItera
     ],
 )
 async def test_files_have_their_types_and_are_sent_once(
-    path: str, name: str, kind: str, folders: dict[str, Path]
+    path: str, name: str, kind: str, folders: dict[str, Any]
 ) -> None:
     async with visitor(**folders) as client:
         response = await client.get(path)
@@ -83,7 +83,7 @@ async def test_files_have_their_types_and_are_sent_once(
         "/page/parts%5c..%5c..%5coutside.js",
     ],
 )  # fmt: skip
-async def test_nothing_else_is_served(path: str, folders: dict[str, Path]) -> None:
+async def test_nothing_else_is_served(path: str, folders: dict[str, Any]) -> None:
     async with visitor(**folders) as client:
         response = await client.get(httpx.URL("http://localhost:8080").copy_with(raw_path=path.encode()))
         assert response.status_code == 404
@@ -91,7 +91,7 @@ async def test_nothing_else_is_served(path: str, folders: dict[str, Path]) -> No
 
 
 @pytest.mark.parametrize(("url", "socket"), [("http://localhost:8080", "ws"), ("https://localhost:8080", "wss")])
-async def test_a_page_may_use_nothing_but_its_own_origin(url: str, socket: str, folders: dict[str, Path]) -> None:
+async def test_a_page_may_use_nothing_but_its_own_origin(url: str, socket: str, folders: dict[str, Any]) -> None:
     async with visitor(url, **folders) as client:
         headers = (await client.get("/")).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
@@ -134,7 +134,7 @@ async def test_only_names_of_this_host_are_answered(host: str, status: int) -> N
         assert "script-src *" not in response.headers["content-security-policy"]
 
 
-async def test_health_is_told_to_all_and_the_rest_to_who_has_the_key(folders: dict[str, Path]) -> None:
+async def test_health_is_told_to_all_and_the_rest_to_who_has_the_key(folders: dict[str, Any]) -> None:
     async with visitor(key=AccessKey(KEY), **folders) as client:
         assert (await client.get("/health")).text == "ok"
         assert (await client.get("/page/style.css")).status_code == 403
@@ -143,7 +143,7 @@ async def test_health_is_told_to_all_and_the_rest_to_who_has_the_key(folders: di
 
 
 @pytest.mark.parametrize("way", ["address", "form"])
-async def test_the_key_is_exchanged_for_a_cookie(way: str, folders: dict[str, Path]) -> None:
+async def test_the_key_is_exchanged_for_a_cookie(way: str, folders: dict[str, Any]) -> None:
     async with visitor("https://localhost:8080", key=AccessKey(KEY), **folders) as client:
         form = await client.get("/enter")
         assert '<form method="post" action="/enter">' in form.text
