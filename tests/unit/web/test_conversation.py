@@ -252,10 +252,14 @@ async def test_the_last_answer_is_given_once_more_and_the_draft_stays() -> None:
         assert (await server.asked()).draft == "And"
 
 
-async def test_there_is_no_answer_to_give_once_more_before_the_first_whatever_the_product_has_put_before() -> None:
-    before = [SYSTEM, ("user", "Hi"), ("assistant", "Hello")]
+@pytest.mark.parametrize(
+    ("before", "told"), [([SYSTEM, ("user", "Hi"), ("assistant", "Hello")], []), ([SYSTEM, ("user", "Hi")], ["Hello"])]
+)
+async def test_an_answer_that_the_product_has_put_before_the_conversation_is_not_given_once_more(
+    before: list[tuple[str, str]], told: list[str]
+) -> None:
     async with talking(SessionOptions(before=before)) as (_, browser):
-        await browser.opens(messages=[{"role": "assistant", "content": "What can I do?"}])
+        await browser.opens(messages=[{"role": "assistant", "content": text} for text in told])
         await browser.says("regenerate", turn=1)
         error = await browser.hears("error")
         assert (error["turn"], error["continues"]) == (1, True)
