@@ -17,9 +17,8 @@ const conversation = new Conversation("/socket", { storage: "forefill" });
 const log = new TurnLog();
 const timeline = new TimelineView(() => log.shown);
 const connection = new ConnectionView();
-const composer = new Composer({ onSubmit: () => chat.submit(), onStop: () => chat.stop() });
-const box = bindTextBox(conversation, composer.element, { sendButton: byId("send") });
-const chat = new Chat({ conversation, box, composer, connection, log, timeline });
+const composer = new Composer(() => chat.stop());
+const chat = new Chat({ conversation, composer, connection, log, timeline });
 showExamples(composer.element);
 
 /**
@@ -36,6 +35,8 @@ on("opened", (opened) => {
 });
 on("state", () => connection.showState(conversation.state));
 on("edit", (edit) => {
+  // A submit empties the draft, and then the box: nobody has typed.
+  if (edit.length === 0 && composer.text) return;
   log.key(performance.now());
   timeline.change();
   composer.edited(edit.start);
@@ -59,5 +60,6 @@ on("error", (error) => {
 
 byId("new-conversation").addEventListener("click", () => chat.clear());
 byId("editing-cancel").addEventListener("click", () => chat.cancelEditing());
+bindTextBox(conversation, composer.element, { sendButton: byId("send"), onSubmit: (answer) => chat.ask(answer) });
 connection.showState(conversation.state);
 composer.focus();

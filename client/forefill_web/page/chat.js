@@ -9,7 +9,6 @@ import { byId } from "./template.js";
 
 export class Chat {
   #conversation;
-  #box;
   #composer;
   #connection;
   #log;
@@ -21,11 +20,12 @@ export class Chat {
   /** @type {Map<number, import("./answer_view.js").AnswerView>} by turn */ #measurable = new Map();
   /** @type {{keep: number, removed: Message[], draft: string} | null} */ #editing = null;
   #offersTwin = false;
+  #opened = false;
+  /** Settled once nothing is followed. @type {Promise<void>} */ #followed = Promise.resolve();
 
   /** @param {Record<string, any>} parts */
-  constructor({ conversation, box, composer, connection, log, timeline }) {
+  constructor({ conversation, composer, connection, log, timeline }) {
     this.#conversation = conversation;
-    this.#box = box;
     this.#composer = composer;
     this.#connection = connection;
     this.#log = log;
@@ -33,35 +33,37 @@ export class Chat {
     this.#view = new ConversationView({
       onEdit: (index) => this.edit(index),
       onRegenerate: () => this.regenerate(),
-      onMeasure: (turn) => this.#conversation.measureTwin(turn),
+      onMeasure: (turn) => void this.#conversation.measureTwin(turn),
     });
   }
 
-  /** @param {{messages: Message[], offers_twin: boolean}} opened */
-  open(opened) {
-    this.#offersTwin = opened.offers_twin;
+  /** @param {{resumed: boolean, draft: string, offers_twin: boolean}} opened */
+  open({ resumed, draft, offers_twin: offersTwin }) {
+    this.#offersTwin = offersTwin;
+    // The page was loaded again: the bridge has what was typed before.
+    if (!this.#opened && resumed && !this.#composer.text) this.#composer.text = draft;
+    this.#opened = true;
     if (this.#running) return;
-    this.#view.show(opened.messages);
-    const running = this.#conversation.running;
-    if (running) this.#follow(running, running.question);
+    this.#view.show(this.#conversation.messages);
+    if (this.#conversation.running) this.#follow(this.#conversation.running);
   }
 
-  submit() {
-    const text = this.#composer.text;
+  /** @param {any} answer that was submitted */
+  ask(answer) {
+    this.#log.enter(performance.now());
     this.#endEditing();
     this.#connection.clear();
-    this.#log.enter(performance.now());
-    const answer = this.#box.submit();
     this.#composer.submitted();
-    this.#follow(answer, text);
+    this.#follow(answer);
   }
 
   regenerate() {
-    if (this.#running || !this.#view.lastAnswer) return;
-    this.#log.enter(performance.now());
+    if (this.#running) return;
     const answer = this.#conversation.regenerate();
-    this.#view.cut(this.#view.length - 1);
-    this.#follow(answer, "");
+    if (!answer) return;
+    this.#log.enter(performance.now());
+    this.#view.cut(this.#view.length - (answer.question ? 2 : 1));
+    this.#follow(answer);
   }
 
   stop() {
@@ -124,12 +126,14 @@ export class Chat {
     byId("editing").hidden = true;
   }
 
-  /**
-   * @param {any} answer
-   * @param {string} question
-   */
-  async #follow(answer, question) {
-    if (question) this.#view.addQuestion(question);
+  // One that was stopped may still come to its end when the next one is asked for.
+  #follow(/** @type {any} */ answer) {
+    this.#followed = this.#followed.then(() => this.#followNow(answer));
+  }
+
+  /** @param {any} answer */
+  async #followNow(answer) {
+    if (answer.question) this.#view.addQuestion(answer.question);
     const view = this.#view.addAnswer();
     this.#begin(answer, view);
     try {
@@ -140,7 +144,7 @@ export class Chat {
     } finally {
       this.#setRunning(null, null);
     }
-    if (!view.content) this.#takeBack(question);
+    if (!view.content) this.#takeBack(answer.question);
   }
 
   /**

@@ -1,4 +1,4 @@
-// The box: its growth, its marks, and what Enter, Send and Stop do.
+// The box: its growth, its marks, and its buttons.
 
 import { codePointCount } from "./code_points.js";
 import { NO_MARKS, afterEdit, afterFlush, afterGuess, draftParts, draftWords } from "./draft_marks.js";
@@ -12,16 +12,13 @@ export class Composer {
   #running = false;
   #frame = 0;
 
-  /** @param {{onSubmit: () => void, onStop: () => void}} actions */
-  constructor({ onSubmit, onStop }) {
+  /** @param {() => void} onStop */
+  constructor(onStop) {
     this.#textarea.addEventListener("input", () => this.#change());
-    this.#textarea.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#press(event));
     byId("box").addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.#focusFrom(event));
     byId("stop").addEventListener("click", onStop);
-    byId("composer").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
-      event.preventDefault();
-      if (!this.#running && this.text.trim()) onSubmit();
-    });
+    // bindTextBox submits; a form must not.
+    byId("composer").addEventListener("submit", (/** @type {SubmitEvent} */ event) => event.preventDefault());
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.#running && !event.isComposing) onStop();
     });
@@ -99,14 +96,6 @@ export class Composer {
     byId("box").classList.toggle("begun", this.#marks.begun && length > 0);
     byId("draft-words").textContent = draftWords(this.#marks, length);
     byId("send").disabled = !text.trim();
-  }
-
-  /** @param {KeyboardEvent} event */
-  #press(event) {
-    // 229: the key belongs to an input method, even if the composition has just ended.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    byId("composer").requestSubmit();
   }
 
   /** @param {PointerEvent} event on the box around the textarea */

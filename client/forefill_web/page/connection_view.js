@@ -13,28 +13,24 @@ export class ConnectionView {
     const { short, long } = stateWords(state);
     byId("connection").dataset.state = state;
     byId("connection-words").textContent = short;
-    if (long) this.say(long, true);
-    else if (byId("notice").classList.contains("calm")) this.clear();
+    byId("state-notice").hidden = !long;
+    byId("state-notice").textContent = long;
   }
 
   /** @param {{model: string, warming_inert_reason: string}} opened */
   showModel({ model, warming_inert_reason: reason }) {
     byId("model").textContent = model;
     byId("model").hidden = !model;
-    if (reason) this.say(`The model does not read ahead here: ${reason}`, true);
+    if (reason) this.#say(`The model does not read ahead here: ${reason}`);
   }
 
   /** @param {{reason?: string, message?: string, retry_after_ms?: number}} error */
   showError(error) {
-    this.say(errorWords(error), false);
+    this.#say(errorWords(error));
   }
 
-  /**
-   * @param {string} words
-   * @param {boolean} calm whether it is no fault
-   */
-  say(words, calm) {
-    byId("notice").classList.toggle("calm", calm);
+  /** @param {string} words */
+  #say(words) {
     byId("notice").hidden = false;
     byId("notice-words").textContent = words;
   }

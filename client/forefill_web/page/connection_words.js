@@ -5,7 +5,7 @@ const STATES = /** @type {Record<string, {short: string, long: string}>} */ ({
   open: { short: "Connected", long: "" },
   reconnecting: { short: "Reconnecting", long: "The connection was lost. Keep typing: nothing is lost, and it comes back by itself." },
   offline: { short: "Offline", long: "You are offline. Keep typing: what you send goes out when the network is back." },
-  closed: { short: "Closed", long: "The connection is closed. Reload the page to go on." },
+  closed: { short: "Closed", long: "The connection is closed. Reload the page to go on here." },
 });
 
 /**
@@ -22,6 +22,11 @@ const ERRORS = /** @type {Record<string, [string, string]>} */ ({
   TEMPLATE_REFUSED: ["The model’s chat template refuses this conversation.", "Edit the last message, or start a new conversation."],
   EMPTY_SUBMIT: ["There is nothing to answer yet.", "Type a message first."],
   GENERATION_RUNNING: ["An answer is still being written.", "Wait for its end, or stop it."],
+  ANSWER_RUNNING: ["An answer is still being written.", "Wait for its end, or stop it."],
+  ANSWER_LOST: ["The answer failed while the connection was lost.", "Send the message again."],
+  CONVERSATION_LOST: ["The answer was lost with the connection.", "Send the message again."],
+  TAKEN_OVER: ["This conversation goes on in another tab.", ""],
+  SESSION_ENDED: ["The conversation was ended.", "Reload the page to begin another."],
   GENERATION_FAILED: ["The engine could not write an answer.", "Send the message again."],
   GENERATION_INTERRUPTED: ["The engine was lost in the middle of the answer.", "Keep what came, or regenerate it."],
   ENGINE_UNAVAILABLE: ["The engine is not there.", "It may be restarting."],
