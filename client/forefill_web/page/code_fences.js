@@ -48,7 +48,7 @@ export class CodeFences {
   /** @param {Piece[]} pieces */
   #endLine(pieces) {
     if (this.#shown > 0 || !this.#readFence(pieces)) {
-      this.#emit(pieces);
+      if (this.#line) this.#emit(pieces);
       if (!this.#afterBlock) this.#breaks += "\n";
     }
     this.#line = "";
