@@ -8,6 +8,7 @@ import { byId } from "./template.js";
 export class Composer {
   #textarea = byId("draft");
   #mirror = new Mirror(byId("mirror"), this.#textarea);
+  #words = byId("draft-words");
   #marks = NO_MARKS;
   #running = false;
   #frame = 0;
@@ -94,7 +95,8 @@ export class Composer {
     const length = codePointCount(text);
     this.#mirror.show(text, draftParts(this.#marks, length));
     byId("box").classList.toggle("begun", this.#marks.begun && length > 0);
-    byId("draft-words").textContent = draftWords(this.#marks, length);
+    const words = draftWords(this.#marks, length);
+    if (this.#words.textContent !== words) this.#words.textContent = words;
     byId("send").disabled = !text.trim();
   }
 

@@ -1,7 +1,7 @@
 // What happened in one turn, and when: keystrokes, flushes, warms, guesses, Enter, tokens. Pure: times come from outside,
 // in milliseconds of one clock.
 
-import { formatWait, tokenCount } from "./waits.js";
+import { formatCount, formatWait, tokenCount } from "./waits.js";
 
 /**
  * @typedef {{at: number, computedTokens: number, outcome: string, shedReason: string}} Flush
@@ -88,7 +88,8 @@ export class Timeline {
   }
 
   get isEmpty() {
-    return this.times.length === 0;
+    const nothing = [this.keys, this.flushes, this.guesses, this.parts].every((list) => list.length === 0);
+    return nothing && this.enter === null;
   }
 
   get warms() {
@@ -197,5 +198,5 @@ export class Timeline {
  * @param {string} [many]
  */
 function count(number, one, many = `${one}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  return `${formatCount(number)} ${number === 1 ? one : many}`;
 }

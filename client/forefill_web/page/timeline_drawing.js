@@ -42,10 +42,10 @@ class Pen {
   constructor(canvas, scale) {
     const ratio = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = canvas;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    fit(canvas, Math.round(width * ratio), Math.round(height * ratio));
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    this.#context.scale(ratio, ratio);
+    this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#context.clearRect(0, 0, width, height);
     this.#scale = scale;
     this.#width = width;
     this.#style = getComputedStyle(canvas);
@@ -183,6 +183,18 @@ class Pen {
   #ink(name) {
     this.#context.fillStyle = this.#context.strokeStyle = this.#style.getPropertyValue(name);
   }
+}
+
+/**
+ * Give the drawing its size; the same size again would cost as much as a new one.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
+function fit(canvas, width, height) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
 }
 
 /** @param {number} ms */
