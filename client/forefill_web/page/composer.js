@@ -93,8 +93,9 @@ export class Composer {
   #show() {
     const text = this.text;
     const length = codePointCount(text);
-    this.#mirror.show(text, draftParts(this.#marks, length));
-    byId("box").classList.toggle("begun", this.#marks.begun && length > 0);
+    const begun = this.#marks.begun && length > 0;
+    this.#mirror.show(text, draftParts(this.#marks, length), begun);
+    byId("box").classList.toggle("begun", begun);
     const words = draftWords(this.#marks, length);
     if (this.#words.textContent !== words) this.#words.textContent = words;
     byId("send").disabled = !text.trim();

@@ -13,7 +13,7 @@ const TOTALS = /** @type {const} */ ([
   ["tokens", "tokens"],
 ]);
 const HIT_PIXELS = 14;
-const DRAW_EVERY_MS = 120;
+const DRAW_EVERY_MS = 250;
 
 export class TimelineView {
   #canvas = byId("timeline-canvas");
