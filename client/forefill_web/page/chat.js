@@ -43,14 +43,16 @@ export class Chat {
     // The page was loaded again: the bridge has what was typed before.
     if (!this.#opened && resumed && !this.#composer.text) this.#composer.text = draft;
     this.#opened = true;
-    if (this.#running) return;
+    if (this.#running || this.#editing) return;
     this.#view.show(this.#conversation.messages);
+    goToEnd();
     if (this.#conversation.running) this.#follow(this.#conversation.running);
   }
 
   /** @param {any} answer that was submitted */
   ask(answer) {
     this.#log.enter(performance.now());
+    if (this.#editing) this.#view.cut(this.#editing.keep);
     this.#endEditing();
     this.#connection.clear();
     this.#composer.submitted();
@@ -58,11 +60,12 @@ export class Chat {
   }
 
   regenerate() {
-    if (this.#running) return;
+    if (this.#running || this.#editing) return;
     const answer = this.#conversation.regenerate();
     if (!answer) return;
     this.#log.enter(performance.now());
     this.#view.cut(this.#view.length - (answer.question ? 2 : 1));
+    this.#composer.focus();
     this.#follow(answer);
   }
 
@@ -77,12 +80,10 @@ export class Chat {
    * @param {number} keep messages before it
    */
   edit(keep) {
-    if (this.#running) return;
-    this.cancelEditing();
     const removed = this.#view.messages.slice(keep);
+    if (this.#running || this.#editing || !this.#conversation.rewrite(keep, [])) return;
     this.#editing = { keep, removed, draft: this.#composer.text };
-    this.#conversation.rewrite(keep, []);
-    this.#view.cut(keep);
+    this.#view.dim(keep);
     byId("editing").hidden = false;
     this.#composer.text = removed[0].content;
     this.#composer.focus();
@@ -93,7 +94,6 @@ export class Chat {
     const { keep, removed, draft } = this.#editing;
     this.#endEditing();
     this.#conversation.rewrite(keep, removed);
-    this.#view.show([...this.#view.messages.slice(0, keep), ...removed]);
     this.#composer.text = draft;
     this.#composer.focus();
   }
@@ -124,6 +124,7 @@ export class Chat {
 
   #endEditing() {
     this.#editing = null;
+    this.#view.dim(this.#view.length);
     byId("editing").hidden = true;
   }
 

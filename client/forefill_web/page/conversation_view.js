@@ -55,6 +55,18 @@ export class ConversationView {
     this.#showWelcome();
   }
 
+  /**
+   * Show messages as about to leave: they can be read, but nothing can be done with them.
+   *
+   * @param {number} keep messages; all of them if none is to leave
+   */
+  dim(keep) {
+    for (const [index, { element }] of this.#views.entries()) {
+      element.classList.toggle("leaving", index >= keep);
+      element.inert = index >= keep;
+    }
+  }
+
   /** @param {string} content */
   addQuestion(content) {
     const onEdit = (/** @type {QuestionView} */ view) => this.#actions.onEdit(this.#views.indexOf(view));
