@@ -34,6 +34,7 @@ export class ComparisonView {
     this.#say("Measure again", false);
     const { bars, comparison, comparisonWords: words } = this.#parts;
     const all = twin.error || twin.waited_ms === undefined ? [] : comparisonBars(twin);
+    bars.hidden = all.length === 0;
     bars.replaceChildren(...all.map(barElement));
     words.textContent = all.length ? comparisonWords(all) : `It could not be measured: ${twin.error ?? "no answer came"}.`;
     comparison.hidden = false;

@@ -23,7 +23,7 @@ export function drawTimeline(canvas, timeline, scale) {
   if (timeline.isEmpty) return;
   pen.axis();
   if (timeline.enter !== null) pen.enter(timeline.enter);
-  for (const guess of timeline.guesses) pen.guess(guess, timeline.times.at(-1) ?? guess.at);
+  for (const guess of timeline.guesses) pen.guess(guess, timeline.enter ?? timeline.times.at(-1) ?? guess.at);
   pen.ticks(timeline.keys, KEYS, "--ink");
   pen.ticks(timeline.parts, ANSWER, "--begun");
   for (const flush of timeline.flushes) pen.flush(flush);
