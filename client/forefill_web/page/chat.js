@@ -5,7 +5,10 @@ import { followEnd, goToEnd } from "./follow.js";
 import { Speech } from "./speech.js";
 import { byId } from "./template.js";
 
-/** @typedef {import("./conversation_view.js").Message} Message */
+/**
+ * @typedef {import("../npm/forefill.js").Answer} Answer
+ * @typedef {import("../npm/forefill.js").Message} Message
+ */
 
 export class Chat {
   #conversation;
@@ -15,7 +18,7 @@ export class Chat {
   #timeline;
   #speech = new Speech();
   #view;
-  /** @type {any} the Answer that is written now */ #running = null;
+  /** @type {Answer | null} the one that is written now */ #running = null;
   /** @type {import("./answer_view.js").AnswerView | null} */ #runningView = null;
   /** @type {Map<number, import("./answer_view.js").AnswerView>} by turn */ #measurable = new Map();
   /** @type {{keep: number, removed: Message[], draft: string} | null} */ #editing = null;
@@ -23,7 +26,14 @@ export class Chat {
   #opened = false;
   /** Settled once nothing is followed. @type {Promise<void>} */ #followed = Promise.resolve();
 
-  /** @param {Record<string, any>} parts */
+  /**
+   * @param {object} parts
+   * @param {import("../npm/forefill.js").Conversation} parts.conversation
+   * @param {import("./composer.js").Composer} parts.composer
+   * @param {import("./connection_view.js").ConnectionView} parts.connection
+   * @param {import("./turn_log.js").TurnLog} parts.log
+   * @param {import("./timeline_view.js").TimelineView} parts.timeline
+   */
   constructor({ conversation, composer, connection, log, timeline }) {
     this.#conversation = conversation;
     this.#composer = composer;
@@ -49,7 +59,7 @@ export class Chat {
     if (this.#conversation.running) this.#follow(this.#conversation.running);
   }
 
-  /** @param {any} answer that was submitted */
+  /** @param {Answer} answer that was submitted */
   ask(answer) {
     this.#log.enter(performance.now());
     if (this.#editing) this.#view.cut(this.#editing.keep);
@@ -129,11 +139,11 @@ export class Chat {
   }
 
   // One that was stopped may still come to its end when the next one is asked for.
-  #follow(/** @type {any} */ answer) {
+  #follow(/** @type {Answer} */ answer) {
     this.#followed = this.#followed.then(() => this.#followNow(answer));
   }
 
-  /** @param {any} answer */
+  /** @param {Answer} answer */
   async #followNow(answer) {
     if (answer.question) this.#view.addQuestion(answer.question);
     const view = this.#view.addAnswer();
@@ -150,7 +160,7 @@ export class Chat {
   }
 
   /**
-   * @param {any} answer
+   * @param {Answer} answer
    * @param {import("./answer_view.js").AnswerView} view
    */
   #begin(answer, view) {
@@ -174,10 +184,10 @@ export class Chat {
 
   /**
    * @param {import("./answer_view.js").AnswerView} view
-   * @param {any} finished
+   * @param {import("../npm/forefill.js").Finished} finished
    */
   #end(view, finished) {
-    this.#log.end(performance.now(), finished.report?.completion_tokens ?? 0);
+    this.#log.end(performance.now(), Number(finished.report?.completion_tokens ?? 0));
     view.showEnd(finished);
     this.#speech.end();
     if (!this.#offersTwin) return;
@@ -202,7 +212,7 @@ export class Chat {
   }
 
   /**
-   * @param {any} answer
+   * @param {Answer | null} answer
    * @param {import("./answer_view.js").AnswerView | null} view
    */
   #setRunning(answer, view) {

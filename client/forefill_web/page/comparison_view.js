@@ -33,7 +33,7 @@ export class ComparisonView {
   show(twin) {
     this.#say("Measure again", false);
     const { bars, comparison, comparisonWords: words } = this.#parts;
-    const all = twin.error || twin.waited_ms === undefined ? [] : comparisonBars(twin);
+    const all = twin.error ? [] : comparisonBars(twin);
     bars.hidden = all.length === 0;
     bars.replaceChildren(...all.map(barElement));
     words.textContent = all.length ? comparisonWords(all) : `It could not be measured: ${twin.error ?? "no answer came"}.`;

@@ -4,7 +4,7 @@ import { AnswerView } from "./answer_view.js";
 import { QuestionView } from "./question_view.js";
 import { byId } from "./template.js";
 
-/** @typedef {{role: string, content: string}} Message */
+/** @typedef {import("../npm/forefill.js").Message} Message */
 
 export class ConversationView {
   /** @type {(QuestionView | AnswerView)[]} */ #views = [];

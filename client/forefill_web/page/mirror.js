@@ -13,7 +13,6 @@ const PAUSE_MS = 300;
 export class Mirror {
   #textarea;
   #text;
-  #clip;
   /** One for each state: cached, confirmed, pending. @type {Text[]} */
   #nodes;
   #shown = "";
@@ -25,7 +24,6 @@ export class Mirror {
    * @param {HTMLTextAreaElement} textarea
    */
   constructor(clip, textarea) {
-    this.#clip = clip;
     this.#textarea = textarea;
     this.#text = /** @type {HTMLElement} */ (clip.firstElementChild);
     this.#nodes = [...this.#text.querySelectorAll("span")].map((span) => {
@@ -62,11 +60,12 @@ export class Mirror {
     this.#shown = text;
     let offset = 0;
     let inserted = false;
-    for (const node of this.#nodes) {
+    for (const [index, node] of this.#nodes.entries()) {
+      const isLast = index === this.#nodes.length - 1;
       const length = node.length;
       const from = within(change.start - offset, length);
       const to = within(change.end - offset, length);
-      const takesText = !inserted && (change.start < offset + length || node === this.#nodes.at(-1));
+      const takesText = !inserted && (change.start < offset + length || isLast);
       if (from < to || takesText) node.replaceData(from, to - from, takesText ? change.text : "");
       inserted ||= takesText;
       offset += length;
