@@ -59,7 +59,7 @@ export class Mirror {
     if (!change) return;
     this.#shown = text;
     let offset = 0;
-    let inserted = false;
+    let inserted = /** @type {boolean} */ (false);
     for (const [index, node] of this.#nodes.entries()) {
       const isLast = index === this.#nodes.length - 1;
       const length = node.length;
