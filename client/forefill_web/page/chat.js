@@ -128,7 +128,7 @@ export class Chat {
   /** @param {number} turn */
   async #measure(turn) {
     const twin = await this.#conversation.measureTwin(turn);
-    this.#measurable.get(turn)?.comparison.show(twin);
+    this.#speech.say(this.#measurable.get(turn)?.comparison.show(twin) ?? "");
     followEnd();
   }
 

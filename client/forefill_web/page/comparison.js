@@ -61,5 +61,5 @@ const PHRASES = { forefill: "forefill", static: "vLLM’s prefix cache alone", c
  * @returns {string} for those who cannot see the bars
  */
 export function comparisonList(bars) {
-  return bars.map((bar) => `${bar.name}: ${formatWait(bar.ms)}`).join(". ") + ".";
+  return bars.map((bar) => `${bar.name}: ${formatWait(bar.ms)}.`).join(" ");
 }

@@ -1,6 +1,6 @@
 // The button that measures an answer's wait without forefill, and the bars that it brings.
 
-import { comparisonBars, comparisonWords } from "./comparison.js";
+import { comparisonBars, comparisonList, comparisonWords } from "./comparison.js";
 import { fromTemplate } from "./template.js";
 import { formatWait } from "./waits.js";
 
@@ -18,6 +18,8 @@ export class ComparisonView {
   constructor(parts, onMeasure) {
     this.#parts = parts;
     parts.measure.addEventListener("click", () => {
+      // Not `disabled`: the button would lose the focus.
+      if (parts.measure.ariaDisabled === "true") return;
       this.#say("Measuring…", true);
       onMeasure(this.#turn);
     });
@@ -29,7 +31,10 @@ export class ComparisonView {
     this.#parts.measure.hidden = false;
   }
 
-  /** @param {{waited_ms?: number, static_ms?: number, cold_ms?: number, error?: string}} twin */
+  /**
+   * @param {{waited_ms?: number, static_ms?: number, cold_ms?: number, error?: string}} twin
+   * @returns {string} what is shown, in words
+   */
   show(twin) {
     this.#say("Measure again", false);
     const { bars, comparison, comparisonWords: words } = this.#parts;
@@ -39,6 +44,7 @@ export class ComparisonView {
     words.textContent = all.length ? comparisonWords(all) : `It could not be measured: ${twin.error ?? "no answer came"}.`;
     comparison.hidden = false;
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) race(bars, all);
+    return [comparisonList(all), words.textContent].join(" ").trim();
   }
 
   /**
@@ -47,7 +53,7 @@ export class ComparisonView {
    */
   #say(words, busy) {
     this.#parts.measureWords.textContent = words;
-    this.#parts.measure.disabled = busy;
+    this.#parts.measure.ariaDisabled = String(busy);
   }
 }
 

@@ -22,6 +22,7 @@ export class Composer {
     byId("composer").addEventListener("submit", (/** @type {SubmitEvent} */ event) => event.preventDefault());
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.#running && !event.isComposing) onStop();
+      if (isTyping(event)) this.focus();
     });
     this.#change();
   }
@@ -108,4 +109,14 @@ export class Composer {
     event.preventDefault();
     this.focus();
   }
+}
+
+/**
+ * Whether a key was meant for the box though nothing that takes text has the focus: as after a click on a button.
+ *
+ * @param {KeyboardEvent} event
+ */
+function isTyping({ key, ctrlKey, metaKey, altKey, target }) {
+  const takesText = /** @type {Element} */ (target).matches("textarea, input");
+  return !takesText && [...key].length === 1 && key !== " " && !ctrlKey && !metaKey && !altKey;
 }

@@ -8,9 +8,9 @@ import { formatCount, formatWait } from "./waits.js";
 const TOTALS = /** @type {const} */ ([
   ["keys", "keys"],
   ["flushes", "flushes"],
-  ["warmedTokens", "warmed"],
-  ["guesses", "begun"],
-  ["tokens", "tokens"],
+  ["warmedTokens", "warmed tokens"],
+  ["guesses", "answers begun"],
+  ["tokens", "answer tokens"],
 ]);
 const HIT_PIXELS = 14;
 const DRAW_EVERY_MS = 250;
