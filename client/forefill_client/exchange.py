@@ -30,10 +30,14 @@ MAX_UNSENT_EVENTS: Final = 64
 """Calls wait while more events than this are unsent, so that a slow connection slows its caller."""
 END_SECONDS: Final = 1.0
 """How long a stream that another has replaced may take to end."""
-
-
 OPEN_SECONDS: Final = 10.0
 """How long a stream that follows on another may take to open; after one that did not, the next has twice as long."""
+_ABOUT_AN_EVENT: Final = frozenset(
+    field.name
+    for field in pb.ComposeResponse.DESCRIPTOR.fields
+    if field.message_type is not None and "seq" in field.message_type.fields_by_name
+)
+"""The responses that name an event by its number."""
 
 
 class SessionState(Enum):
@@ -333,6 +337,6 @@ class Exchange:
 def _renumbered(response: pb.ComposeResponse, base: int) -> pb.ComposeResponse:
     """Return a response to an event of this stream as one to an event of the session."""
     kind = response.WhichOneof("response")
-    if base and kind not in (None, "opened", "go_away") and getattr(response, kind).seq:
+    if base and kind in _ABOUT_AN_EVENT and getattr(response, kind).seq:
         getattr(response, kind).seq += base
     return response
