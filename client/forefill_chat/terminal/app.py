@@ -1,5 +1,6 @@
 """The chat's Textual app: its looks, and how it starts and ends."""
 
+import os
 from typing import Final
 
 from textual.app import App
@@ -22,7 +23,8 @@ class ChatApp(App[None]):
 
     def __init__(self, chat: Chat, *, theme: str = DARK.name, replayed: Replay = NOTHING) -> None:
         know_alt_enter()
-        super().__init__()
+        # Without colours, attributes are all that is left: Textual would make greys of them, unless told so here.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         for each in THEMES:
             self.register_theme(each)
         self.theme = theme

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
+TROUGH: Final = "░"
 LEAST_BAR_COLUMNS: Final = 10
 
 
@@ -27,6 +28,12 @@ def bar(share: float, columns: int) -> str:
     """Return a bar over this share of the columns; the thinnest one for next to nothing."""
     eighths = max(1, round(min(max(share, 0.0), 1.0) * columns * 8))
     return EIGHTHS[-1] * (eighths // 8) + (EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
+
+
+def gauge(share: float, columns: int) -> str:
+    """Return a bar in a trough of this many columns; empty only if the share is."""
+    filled = min(columns, round(max(share, 0.0) * columns) or (1 if share > 0 else 0))
+    return EIGHTHS[-1] * filled + TROUGH * (columns - filled)
 
 
 def bars(waits: Sequence[Wait], columns: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
@@ -68,14 +68,14 @@ class ChatScreen(Screen[None]):
         self._ready = asyncio.Event()
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="columns"):
+        with Vertical(id="columns"):
+            yield SideBar()
             with Vertical(id="main"):
                 yield Static(id="status")
                 with VerticalScroll(id="conversation", can_focus=False):
                     yield Static(Content("\n").join([Content(WELCOME), Content(""), *legend()]), id="welcome")
                 yield Static(id="notice")
                 yield DraftBox()
-            yield SideBar()
         yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from forefill_client import FlushOutcome, FlushResult, ShedReason
 
-from .bars import milliseconds
+from .bars import gauge, milliseconds
 from .chat_state import ChatState, Link
 from .turns import Turn
 
+COLUMNS: Final = 34
+"""Room for a line; longer ones are wrapped."""
 WAITS_SHOWN: Final = 6
 
 
@@ -59,6 +62,7 @@ def _model(state: ChatState) -> Iterator[str]:
 def _prompt(state: ChatState) -> Iterator[str]:
     if state.prompt_tokens:
         yield f"{state.cached_tokens:,} of {state.prompt_tokens:,} tokens cached"
+        yield gauge(state.cached_tokens / state.prompt_tokens, COLUMNS)
 
 
 _OUTCOMES = {
@@ -78,8 +82,9 @@ _SHED = {
 def _warms(state: ChatState) -> Iterator[str]:
     if not state.warms:
         yield "none yet: type a word"
-    for result in reversed(state.warms):
-        yield _warm(result)
+    for words, same in groupby(map(_warm, reversed(state.warms))):
+        count = len(list(same))
+        yield words if count == 1 else f"{words}, {count} times"
 
 
 def _warm(result: FlushResult) -> str:

@@ -10,6 +10,8 @@ from .safe_text import shown
 from .turns import Stage, Turn
 
 _WAITING = "…"
+_MARGINS = 4
+"""Columns beside the bars."""
 
 
 class TurnView(Vertical):
@@ -41,9 +43,19 @@ class TurnView(Vertical):
         self._put("answer", turn.text or (_WAITING if turn.stage is Stage.WAITING else ""))
         self._put("problem", turn.problem)
         self._put("footnote", turn.footnote)
-        self._put("twin", "\n".join(bars(turn.waits, self.size.width - 4)) if turn.waits else turn.twin_note)
+        self._put("twin", turn.twin_note)
+        if turn.waits:
+            self._put_bars(bars(turn.waits, self.size.width - _MARGINS))
 
     def _put(self, name: str, text: str) -> None:
         line = self.query_one(f".{name}", Static)
         line.display = bool(text)
         line.update(Content(shown(text)))
+
+    def _put_bars(self, lines: list[str]) -> None:
+        ours = len(lines) // len(self._turn.waits)
+        drawn = self.query_one(".twin", Static)
+        drawn.display = True
+        drawn.update(
+            Content("\n").join([*map(Content, lines[:-ours]), *(Content.styled(line, "$success") for line in lines[-ours:])])
+        )
