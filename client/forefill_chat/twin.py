@@ -35,13 +35,23 @@ class NotMeasured(ForefillError):
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
-    """The waits from submit to the first token, by the client's clock."""
+class Wait:
+    """The wait of one answer."""
 
-    cold_seconds: float
+    seconds: float
+    """From submit to the first token, by the client's clock."""
+    cached_tokens: int
+    """Tokens of the prompt that the engine found in its cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The waits of the same answer without forefill."""
+
+    cold: Wait
     """With nothing cached."""
-    static_seconds: float
-    """With the conversation before the message cached. Without any, its first whole blocks are all there is."""
+    static: Wait
+    """With the whole blocks cached of the conversation before the message."""
 
 
 async def measure(
@@ -60,8 +70,8 @@ async def measure(
 
 async def _wait(
     client: AsyncClient, messages: tuple[MessageLike, ...], text: str, sampling: Sampling, *, warm_mode: WarmMode
-) -> float:
-    """Return the wait of one answer in a session that shares nothing and that warms no more than the conversation."""
+) -> Wait:
+    """Measure one answer in a session that shares nothing and that warms no more than the conversation."""
     async with client.session(
         messages,
         sampling=sampling,
@@ -80,4 +90,4 @@ async def _wait(
                 raise NotMeasured("the engine is too busy to cache the conversation first: try again later")
         answer = await session.submit(text)
         await answer.text()
-        return answer.report.ttft_seconds
+        return Wait(answer.report.ttft_seconds, answer.report.cached_tokens)

@@ -50,7 +50,6 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .exchange import OnState, SessionState
 from .field_docs import show_field_docs
 from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
 from .logprobs import TokenLogprob, TokenLogprobs
@@ -59,6 +58,7 @@ from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .outcomes import FinishReason, FlushOutcome, GenerationSource, PregenerationOutcome, ShedReason
 from .report import FlushResult, Ledger, Limits, Opened, PregenerationCount, PregenerationUpdate, Report
 from .session import Session
+from .session_state import OnState, SessionState
 from .sync import Client
 from .sync_answer import SyncAnswer
 from .sync_session import SyncHandedOff, SyncSession

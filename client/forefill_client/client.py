@@ -10,12 +10,12 @@ import grpc
 from .checks import checked_callback, checked_seconds, checked_type
 from .connection import Connection, Metadata, checked_metadata
 from .errors import InvalidRequest
-from .exchange import OnState
 from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
 from .report import FlushResult, PregenerationUpdate
 from .session import Session
 from .session_key import new_session_key
+from .session_state import OnState
 from .tool_choice import ToolChoice
 
 DEFAULT_RESUME: Final = Resume()

@@ -13,12 +13,13 @@ from .checks import checked_int, checked_iterable
 from .conversation import Conversation
 from .draft import smallest_replace
 from .errors import Aborted, EmptySubmit, ForefillError, InvalidRequest, SessionEnded
-from .exchange import Exchange, OnState, SessionState
+from .exchange import Exchange
 from .hand_off import HandedOff
 from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
 from .options import Resume
 from .positions import Change, changed
 from .report import FlushResult, Opened, PregenerationUpdate
+from .session_state import OnState, SessionState
 from .stream import Compose
 from .texts import checked_text
 from .tool_choice import ToolChoice, check_known, tool_choice_to_wire

@@ -15,10 +15,10 @@ import grpc
 from .client import DEFAULT_RESUME, AsyncClient
 from .client_portal import ClientClosed, client_portal
 from .connection import Metadata
-from .exchange import OnState
 from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .report import FlushResult, PregenerationUpdate
+from .session_state import OnState
 from .sync_session import SyncSession
 from .tool_choice import ToolChoice
 
