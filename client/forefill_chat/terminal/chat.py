@@ -70,9 +70,15 @@ class Chat:
         self._reopen = asyncio.Event()
         self._session: Session | None = None
         self._answer: Answer | None = None
+        self._stops = False
         self._asked: _Asked | None = None
         self._edited: _Asked | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def session(self) -> Session | None:
+        """The session that is open, if one is."""
+        return self._session
 
     # The user.
 
@@ -96,7 +102,7 @@ class Chat:
             return False
         self._recorded(lambda record, now_ms: record.submit(text, now_ms))
         self._edited = None
-        turn = self.state.submitted(text)
+        turn, self._stops = self.state.submitted(text), False
         self._orders.put_nowait(partial(self._submit, turn))
         self.reopen()
         self.changed()
@@ -110,9 +116,11 @@ class Chat:
 
     def stop(self) -> bool:
         """Stop the running answer, and keep what has come of it; return whether there is one to stop."""
-        if self._answer is None or self._answer.complete:
+        if not self.state.running:
             return False
-        self._start(self._cancel(self._answer))
+        self._stops = True
+        if self._answer is not None:  # else it is stopped when it is asked for
+            self._start(self._cancel(self._answer))
         return True
 
     def regenerate(self) -> None:
@@ -121,8 +129,9 @@ class Chat:
         if turn is None or turn.running or not turn.stays or self.state.edits:
             self.say("There is no answer yet to ask for again." if turn is None else "Press Enter to ask again.")
             return
-        self._replace_last(Turn(turn.question))
-        self._orders.put_nowait(partial(self._regenerate, self.state.turns[-1]))
+        again, self._stops = Turn(turn.question), False
+        self.state.turns[-1] = again
+        self._orders.put_nowait(partial(self._regenerate, again))
         self.changed()
 
     def edit_last(self) -> str | None:
@@ -251,6 +260,8 @@ class Chat:
     def _listen(self, turn: Turn, answer: Answer) -> None:
         self._answer = answer
         self._start(self._read(turn, answer))
+        if self._stops:
+            self._start(self._cancel(answer))
 
     async def _read(self, turn: Turn, answer: Answer) -> None:
         try:
@@ -284,9 +295,6 @@ class Chat:
     async def _cancel(self, answer: Answer) -> None:
         with suppress(ForefillError):  # the reader of the answer gets it, too
             await answer.cancel()
-
-    def _replace_last(self, turn: Turn) -> None:
-        self.state.turns[-1] = turn
 
     # The twin.
 

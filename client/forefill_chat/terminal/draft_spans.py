@@ -39,12 +39,11 @@ def spans(length: int, marks: DraftMarks) -> list[Span]:
 
 def in_line(spans_of_draft: list[Span], line_start: int, line_length: int) -> list[Span]:
     """Return the parts of one line, whose first code point is the draft's `line_start`; positions count in the line."""
-    line_end = line_start + line_length
-    return [
-        Span(max(span.start, line_start) - line_start, min(span.end, line_end) - line_start, span.part)
+    cut = [
+        Span(max(span.start - line_start, 0), min(span.end - line_start, line_length), span.part)
         for span in spans_of_draft
-        if span.start < line_end and span.end > line_start
     ]
+    return [span for span in cut if span.end > span.start]
 
 
 def in_words(length: int, marks: DraftMarks) -> str:

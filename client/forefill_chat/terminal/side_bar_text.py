@@ -106,7 +106,7 @@ def _waits(turns: list[Turn]) -> Iterator[str]:
         assert turn.wait_ms is not None  # noqa: S101 (chosen by it)
         yield f"{number}. {milliseconds(turn.wait_ms)}, {turn.source}"
         if turn.twin is not None:
-            cold, static = turn.twin.cold_seconds * 1000, turn.twin.static_seconds * 1000
+            cold, static = turn.twin.cold.seconds * 1000, turn.twin.static.seconds * 1000
             yield f"   without: {milliseconds(cold)} cold,"
             yield f"   {milliseconds(static)} conversation cached"
 

@@ -73,8 +73,8 @@ class Turn:
         if self.twin is None or self.wait_ms is None:
             return []
         return [
-            Wait("nothing cached", self.twin.cold_seconds * 1000),
-            Wait("conversation cached", self.twin.static_seconds * 1000),
+            Wait("nothing cached", self.twin.cold.seconds * 1000),
+            Wait("conversation cached", self.twin.static.seconds * 1000),
             Wait("with forefill", self.wait_ms),
         ]
 
