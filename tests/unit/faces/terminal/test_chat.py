@@ -24,7 +24,7 @@ async def test_an_answer_comes_and_stays_with_its_report() -> None:
         await chat.ask("Which beds?")
         [turn] = chat.state.turns
         assert (turn.stage, turn.text, turn.stays) == (Stage.DONE, "Two are free.", True)
-        assert turn.footnote.endswith("· 3 tokens")
+        assert turn.footnote.endswith("· 4 tokens")
         assert turn.ledger
         assert chat.chat.session is not None
         assert list(chat.chat.session.messages) == said("Which beds?", "Two are free.")
@@ -52,7 +52,7 @@ async def test_the_marks_follow_the_warms() -> None:
 
 async def test_guesses_are_counted() -> None:
     async with FakeServer(pregeneration=True) as server, chatting(server.address) as chat:
-        chat.type("How many?")
+        chat.chat.edit("How many?")  # at once, as a paste: what is begun is begun for this
         await chat.until(lambda state: state.marks.begun)
         await chat.ask("How many?")
         await chat.until(lambda state: state.guesses.adopted)
