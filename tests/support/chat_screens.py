@@ -10,6 +10,7 @@ from forefill_chat.terminal.chat import Chat
 from forefill_chat.terminal.chat_state import ChatState
 from forefill_chat.terminal.draft_box import DraftBox
 from forefill_client import AsyncClient
+from rich.style import Style
 from textual.pilot import Pilot
 
 from tests.support.chats import WAIT_SECONDS, chatting
@@ -40,9 +41,12 @@ class ScreenOfChat:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds of the chat or its screen."""
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not holds():
-                await self.pilot.pause(0.01)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while not holds():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            raise AssertionError(f"it did not happen; on the screen:\n{self.text()}") from None
 
     async def shows(self, text: str) -> None:
         """Wait until the screen has this text."""
@@ -54,19 +58,21 @@ class ScreenOfChat:
         return "\n".join(strip.text.rstrip() for strip in strips)
 
     def draft_styles(self) -> list[tuple[str, str]]:
-        """Return the runs of the draft's first line, each with its style; the cursor and what follows are left out."""
+        """Return the parts of the draft's first line, each with its colour and its attributes."""
+        left = len(self.box.document.get_line(0))
         runs: list[tuple[str, str]] = []
         for segment in self.box.render_line(0):
-            style = segment.style
-            look = "" if style is None else str(style.color.name if style.color else "") + _attributes(style)
-            if style is not None and (style.reverse or not segment.text.strip() and segment.text != " "):
-                break
-            runs.append((segment.text, look))
+            text, left = segment.text[:left], max(left - len(segment.text), 0)
+            if text:
+                runs.append((text, _look(segment.style)))
         return runs
 
 
-def _attributes(style: Any) -> str:
-    return "".join(f" {name}" for name in ("bold", "underline", "italic", "reverse") if getattr(style, name))
+def _look(style: Style | None) -> str:
+    if style is None:
+        return ""
+    attributes = [name for name in ("bold", "underline", "italic", "reverse") if getattr(style, name)]
+    return " ".join([style.color.name if style.color is not None else "", *attributes])
 
 
 @asynccontextmanager

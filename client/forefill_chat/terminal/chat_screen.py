@@ -66,6 +66,7 @@ class ChatScreen(Screen[None]):
         self._notice_timer: Timer | None = None
         self._redraw: Timer | None = None
         self._ready = asyncio.Event()
+        self._entering = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="columns"):
@@ -109,6 +110,7 @@ class ChatScreen(Screen[None]):
 
     @on(DraftBox.Submitted)
     def _submitted(self, event: DraftBox.Submitted) -> None:
+        self._entering = False
         if self._chat.submit(event.text):
             self._empty_box(typed_since=self._box.text.removeprefix(event.text))
             self._conversation.anchor()
@@ -218,7 +220,7 @@ class ChatScreen(Screen[None]):
         self._show_notice()
         self.query_one(SideBar).show(sections(state))
         self.query_one("#status", Static).update(Content(shown(status(state))))
-        if state.link is Link.OPEN and not state.running:
+        if state.link is Link.OPEN and not state.running and not self._entering:
             self._ready.set()
 
     async def _show_turns(self) -> None:
@@ -255,5 +257,6 @@ class ChatScreen(Screen[None]):
         await replay(self._replayed, keys)
 
     def _enter(self) -> None:
+        self._entering = True  # until the box's message is handled: what is drawn before is of the turn before
         self._ready.clear()
         self._box.action_submit()

@@ -6,6 +6,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from ..draft_marks import DraftMarks
@@ -80,6 +81,10 @@ class DraftBox(TextArea):
         for span in in_line(parts, sum(lengths[:line_index]), len(plain)):
             line.stylize(self.get_component_rich_style(STYLES[span.part], partial=True), span.start, span.end)
         return line
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a row; a screen may be so narrow for a moment that no column is left, which Textual does not expect."""
+        return super().render_line(y) if self.content_size.width > 0 else Strip.blank(self.size.width)
 
     async def _on_key(self, event: events.Key) -> None:
         self.post_message(self.Touched())

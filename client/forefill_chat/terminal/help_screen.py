@@ -14,8 +14,8 @@ from .help_text import KEYS, NOTES, PARTS
 
 STYLES = {
     Part.PENDING: "$foreground",
-    Part.CONFIRMED: "underline $warning",
-    Part.CACHED: "bold $success",
+    Part.CONFIRMED: "underline $confirmed",
+    Part.CACHED: "bold $cached",
     Part.BEGUN: "bold underline $begun",
 }
 """As chat.tcss has them for the draft."""

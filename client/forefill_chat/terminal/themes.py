@@ -21,7 +21,7 @@ DARK: Final = Theme(
     panel="#161b22",
     boost="#0d1117",
     dark=True,
-    variables={"border": "#4493f8", "border-blurred": "#3d444d", "begun": "#d2a8ff", "quiet": "#9198a1"},
+    variables={"border": "#4493f8", "border-blurred": "#3d444d", "quiet": "#9198a1", "cached": "#56d364", "confirmed": "#e3b341", "begun": "#d2a8ff"},
 )
 LIGHT: Final = Theme(
     name="light",
@@ -37,7 +37,7 @@ LIGHT: Final = Theme(
     panel="#f0f3f6",
     boost="#ffffff",
     dark=False,
-    variables={"border": "#0969da", "border-blurred": "#afb8c1", "begun": "#6639ba", "quiet": "#59636e"},
+    variables={"border": "#0969da", "border-blurred": "#afb8c1", "quiet": "#59636e", "cached": "#116329", "confirmed": "#7d4e00", "begun": "#6639ba"},
 )
 TERMINAL: Final = Theme(
     name="terminal",
@@ -58,8 +58,10 @@ TERMINAL: Final = Theme(
         **BUILTIN_THEMES["ansi-dark"].variables,
         "border": "ansi_cyan",
         "border-blurred": "ansi_default",
-        "begun": "ansi_magenta",
         "quiet": "ansi_default",
+        "cached": "ansi_green",
+        "confirmed": "ansi_yellow",
+        "begun": "ansi_magenta",
     },
 )
 THEMES: Final = (DARK, LIGHT, TERMINAL)
