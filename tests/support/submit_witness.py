@@ -19,7 +19,7 @@ OPTIONS = (("grpc.enable_retries", 0), ("grpc.max_receive_message_length", -1))
 
 @dataclass(slots=True)
 class Submit:
-    """One SUBMIT: the text that it brought, the draft that the edits before it had made, and what was answered so far."""
+    """One SUBMIT: the text that it brought, the draft that the edits before it made, and what was answered so far."""
 
     text: str | None
     draft: str
