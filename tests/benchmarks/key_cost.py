@@ -1,7 +1,7 @@
-"""What a key costs the browser with a draft of 20,000 characters, in real Chromium: python -m tests.benchmarks.key_cost.
+"""What a key costs the browser with a draft of 20,000 characters: python -m tests.benchmarks.key_cost.
 
-The milliseconds of script (median, 95th percentile, largest), and of style and layout (median), of the page of
-`forefill web`, and of forefill.js alone in a textarea and in a contenteditable. tests/browser/key_cost.js measures; key_cost.md has figures.
+In Chromium: the milliseconds of script (median, 95th percentile, largest), and of style and layout (median), of the
+page of `forefill web`, and of forefill.js alone in a textarea and in a contenteditable. key_cost.md has figures.
 """
 
 import argparse

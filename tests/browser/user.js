@@ -24,10 +24,11 @@ export class User {
     this.streamsBefore = streamsBefore;
   }
 
-  /** What the box shows. A contenteditable's last line break is not part of its text. */
+  /** What the box shows. In a contenteditable, Chromium adds a last line break, and some spaces do not break. */
   async text() {
-    const text = await this.box.evaluate((box) => (box instanceof HTMLTextAreaElement ? box.value : box.innerText));
-    return (await this.box.evaluate((box) => box.isContentEditable)) ? text.replace(/\n$/, "") : text;
+    return this.box.evaluate((box) =>
+      box instanceof HTMLTextAreaElement ? box.value : box.innerText.replace(/\n$/, "").replaceAll("\u00a0", " "),
+    );
   }
 
   /** @param {string} text */

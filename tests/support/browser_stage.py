@@ -95,13 +95,20 @@ class Stage:
 @asynccontextmanager
 async def stage(scene: Scene) -> AsyncIterator[Stage]:
     """Set everything up within the block."""
+    async with server_process(*scene.server_flags) as server:
+        await server.listening()
+        async with stage_before(server.address, scene) as ready:
+            yield ready
+
+
+@asynccontextmanager
+async def stage_before(server: str, scene: Scene) -> AsyncIterator[Stage]:
+    """Set up what is between a browser and the server at HOST:PORT, which answers as it likes."""
     port = free_port()
     panel = f"http://127.0.0.1:{port}"
     flags = ("--system", SYSTEM, "--allow-origin", panel, *scene.bridge_flags)
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(server_process(*scene.server_flags))
-        await server.listening()
-        witness = await stack.enter_async_context(submit_witness(server.address))
+        witness = await stack.enter_async_context(submit_witness(server))
         bridge = await stack.enter_async_context(bridge_process("--target", witness.address, *flags))
         network = await stack.enter_async_context(bad_network(bridge.address))
         ready = Stage(scene, witness, bridge, network, panel)
