@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aiohttp import web
+from forefill_client import ChatMessage
 
 from .bad_network import BadNetwork, bad_network
 from .bridge_process import BridgeProcess, bridge_process, free_port
@@ -65,7 +66,7 @@ class Stage:
 
     async def expected(self, request: web.Request) -> web.Response:
         """The answer to the messages of the body, after the bridge's system prompt."""
-        messages = [("system", SYSTEM), *((one["role"], one["content"]) for one in await request.json())]
+        messages = [ChatMessage("system", SYSTEM), *(ChatMessage(**message) for message in await request.json())]
         return web.json_response(self.scene.answer or answer_of(messages, self.scene.answer_tokens))
 
     async def order(self, request: web.Request) -> web.Response:
