@@ -21,6 +21,7 @@ export class User {
     this.page = page;
     this.watched = watched;
     this.box = box;
+    this.conversation = page.locator("#messages, #answers");
     this.streamsBefore = streamsBefore;
   }
 
@@ -129,12 +130,12 @@ export class User {
   }
 
   /**
-   * Wait until the page shows a text, in one place alone.
+   * Wait until the conversation shows a text, in one place alone.
    * @param {string} text
    */
   async seesOnce(text) {
-    const shown = () => this.page.locator("body").innerText();
-    await until(`the page shows ${JSON.stringify(text)}`, async () => (await shown()).includes(text), shown);
+    const shown = () => this.conversation.innerText();
+    await until(`the conversation shows ${JSON.stringify(text)}`, async () => (await shown()).includes(text), shown);
     assert.equal((await shown()).split(text).length - 1, 1, `shown once: ${text}`);
   }
 
