@@ -50,26 +50,15 @@ from .errors import (
     TooManySessions,
     Unavailable,
 )
-from .exchange import OnState, SessionState
 from .field_docs import show_field_docs
 from .hand_off import CompletionUsage, HandedOff, HandedOffRequest, UsageLike
 from .logprobs import TokenLogprob, TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
-from .report import (
-    FinishReason,
-    FlushOutcome,
-    FlushResult,
-    GenerationSource,
-    Ledger,
-    Limits,
-    Opened,
-    PregenerationCount,
-    PregenerationOutcome,
-    Report,
-    ShedReason,
-)
+from .outcomes import FinishReason, FlushOutcome, GenerationSource, PregenerationOutcome, ShedReason
+from .report import FlushResult, Ledger, Limits, Opened, PregenerationCount, PregenerationUpdate, Report
 from .session import Session
+from .session_state import OnState, SessionState
 from .sync import Client
 from .sync_answer import SyncAnswer
 from .sync_session import SyncHandedOff, SyncSession
@@ -118,6 +107,7 @@ __all__ = [
     "PregenerationCount",
     "PregenerationMode",
     "PregenerationOutcome",
+    "PregenerationUpdate",
     "PromptTooLong",
     "ProtocolError",
     "RateLimited",

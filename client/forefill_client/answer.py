@@ -12,7 +12,8 @@ from .answer_parts import AnswerPart, calls_in, part_from_wire
 from .errors import ForefillError, GenerationInterrupted
 from .logprobs import TokenLogprobs, logprobs_from_wire
 from .messages import ToolCall
-from .report import FinishReason, Report, report_from_wire
+from .outcomes import FinishReason
+from .report import Report, report_from_wire
 from .tool_choice import turn_choice
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]

@@ -10,12 +10,12 @@ import grpc
 from .checks import checked_callback, checked_seconds, checked_type
 from .connection import Connection, Metadata, checked_metadata
 from .errors import InvalidRequest
-from .exchange import OnState
 from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode, open_request
-from .report import FlushResult
+from .report import FlushResult, PregenerationUpdate
 from .session import Session
 from .session_key import new_session_key
+from .session_state import OnState
 from .tool_choice import ToolChoice
 
 DEFAULT_RESUME: Final = Resume()
@@ -115,6 +115,7 @@ class AsyncClient:
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
+        on_pregeneration: Callable[[PregenerationUpdate], None] | None = None,
         on_state: OnState | None = None,
     ) -> Session:
         """Make a session; `async with` opens it.
@@ -159,6 +160,8 @@ class AsyncClient:
                 as a paste, flushes once. False: flush only when `flush` is called.
             on_flush: Called with the result of each flush, in the event loop: it must be quick. What it raises ends the
                 session.
+            on_pregeneration: Called when an answer is begun before submit, and with what became of it, as `on_flush`:
+                for a program that shows it. Of the answer itself it tells nothing.
             on_state: Called with each new SessionState, and with the reason if it is not OPEN: what broke the stream,
                 or why the session has ended. Also in the event loop.
 
@@ -167,6 +170,7 @@ class AsyncClient:
                 entered.
         """
         checked_callback(on_flush, "on_flush")
+        checked_callback(on_pregeneration, "on_pregeneration")
         checked_callback(on_state, "on_state")
         opening = open_request(
             messages,
@@ -187,6 +191,7 @@ class AsyncClient:
             tool_choice,
             draft_name,
         )
+        opening.report_pregenerations = on_pregeneration is not None
         return Session(
             partial(self._connection.compose, session_key=opening.session_key, metadata=checked_metadata(metadata)),
             opening,
@@ -194,6 +199,7 @@ class AsyncClient:
             resume=self._resume,
             auto_flush=auto_flush,
             on_flush=on_flush,
+            on_pregeneration=on_pregeneration,
             on_state=on_state,
         )
 

@@ -21,7 +21,14 @@ from .errors import ForefillError, InvalidRequest, SessionEnded, from_session_er
 from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
 from .history import History
 from .messages import message_from_wire, message_to_wire
-from .report import FlushResult, Opened, ledger_from_wire, opened_from_wire
+from .report import (
+    FlushResult,
+    Opened,
+    PregenerationUpdate,
+    ledger_from_wire,
+    opened_from_wire,
+    pregeneration_update_from_wire,
+)
 from .tool_choice import check_known
 
 
@@ -34,6 +41,7 @@ class Conversation:
         *,
         auto_flush: bool,
         on_flush: Callable[[FlushResult], None] | None,
+        on_pregeneration: Callable[[PregenerationUpdate], None] | None = None,
         clock: Callable[[], float],
     ) -> None:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
@@ -44,6 +52,7 @@ class Conversation:
         self.hand_off: HandOff | None = None
         self._first_opening = opening
         self._on_flush = on_flush
+        self._on_pregeneration = on_pregeneration
         self._clock = clock
         self._cancels: set[int] = set()
         # The answer to ask for again when the stream is open; what is submitted until then is on its way already.
@@ -166,6 +175,8 @@ class Conversation:
                 for result in self.composition.flush_answered(response.flush_result):
                     if self._on_flush is not None:
                         self._on_flush(result)
+            case "pregeneration_update" if self._on_pregeneration is not None:
+                self._on_pregeneration(pregeneration_update_from_wire(response.pregeneration_update))
             case "session_error":
                 return self._hear_error(from_session_error(response.session_error))
             case "handed_off" if (hand_off := self._awaiting(response.handed_off.seq)) is not None:

@@ -16,39 +16,28 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final, Protocol
 
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import ForefillError, NotReachable, SessionEnded, SessionIdle, Unavailable
 from .options import Resume
+from .outage import Outage
+from .session_state import OnState, SessionState
 from .stream import Compose, Stream
 
 MAX_UNSENT_EVENTS: Final = 64
 """Calls wait while more events than this are unsent, so that a slow connection slows its caller."""
 END_SECONDS: Final = 1.0
 """How long a stream that another has replaced may take to end."""
-
-
 OPEN_SECONDS: Final = 10.0
 """How long a stream that follows on another may take to open; after one that did not, the next has twice as long."""
-
-
-class SessionState(Enum):
-    """What a session can do now."""
-
-    OPEN = "open"
-    """Send what is typed."""
-    RECONNECTING = "reconnecting"
-    """Take in what is typed, and send it when a server is reached again."""
-    CLOSED = "closed"
-    """Nothing more."""
-
-
-OnState = Callable[[SessionState, ForefillError | None], None]
-"""Is told each new state, and for all but OPEN the reason; OPEN again when the session has moved to another server."""
+_ABOUT_AN_EVENT: Final = frozenset(
+    field.name
+    for field in pb.ComposeResponse.DESCRIPTOR.fields
+    if field.message_type is not None and "seq" in field.message_type.fields_by_name
+)
+"""The responses that name an event by its number."""
 
 
 class Side(Protocol):
@@ -70,12 +59,6 @@ class Side(Protocol):
     def can_move(self) -> bool:
         """Whether another stream can go on with all that this one has."""
         ...
-
-
-@dataclass(slots=True)
-class _Outage:
-    until: float
-    attempts: int = 0
 
 
 class Exchange:
@@ -105,7 +88,7 @@ class Exchange:
         self._closing = False
         self._heard_something = False
         self._was_open = False
-        self._outage: _Outage | None = None
+        self._outage: Outage | None = None
         self._changed = asyncio.Event()
         self._stream: Stream | None = None
         self._left: Stream | None = None
@@ -284,22 +267,18 @@ class Exchange:
 
         A session that the server ended because nobody used it waits until somebody does.
         """
-        resume, now = self._resume or Resume(), asyncio.get_running_loop().time
         if isinstance(ending, SessionIdle):
             puts = self._puts
             self._tell(SessionState.RECONNECTING, ending)
             await self.until(lambda: self._closing or self._puts != puts)
         if self._outage is None:
-            self._outage = _Outage(now() + resume.seconds)
+            self._outage = Outage(self._resume or Resume(), asyncio.get_running_loop().time)
             self._tell(SessionState.RECONNECTING, ending)
-        outage = self._outage
         while True:
-            most = min(resume.longest_delay_seconds, resume.first_delay_seconds * 2.0 ** min(outage.attempts, 60))
-            delay = ending.retry_after_seconds + random.uniform(0, most)  # noqa: S311 - no secret
-            outage.attempts += 1
-            if now() + delay >= outage.until:
+            delay_seconds = self._outage.next_delay_seconds(ending)
+            if delay_seconds is None:
                 raise ending
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay_seconds)
             try:
                 await self._ready()
             except NotReachable as error:
@@ -333,6 +312,6 @@ class Exchange:
 def _renumbered(response: pb.ComposeResponse, base: int) -> pb.ComposeResponse:
     """Return a response to an event of this stream as one to an event of the session."""
     kind = response.WhichOneof("response")
-    if base and kind not in (None, "opened", "go_away") and getattr(response, kind).seq:
+    if base and kind in _ABOUT_AN_EVENT and getattr(response, kind).seq:
         getattr(response, kind).seq += base
     return response

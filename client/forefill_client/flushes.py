@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from forefill.v1 import keystroke_pb2 as pb
 
 from .errors import ForefillError
-from .report import FlushOutcome, FlushResult, flush_result_from_wire
+from .outcomes import FlushOutcome
+from .report import FlushResult, flush_result_from_wire
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
 from .messages import ChatMessage, message_from_wire
-from .report import FinishReason
+from .outcomes import FinishReason
 
 
 class History:

@@ -1,125 +1,21 @@
 """The server's reports on a session, as plain values."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from forefill.v1 import keystroke_pb2 as pb
 
-
-class FlushOutcome(StrEnum):
-    """The outcome of a flush."""
-
-    WARMED = "warmed"
-    """Every whole block of the stable tokens is cached, and work was done for it."""
-    NOTHING_NEW = "nothing new"
-    """It completed no block that was not cached already."""
-    DEFERRED = "deferred"
-    """A later event came first; what is still needed is warmed with that."""
-    SHED = "shed"
-    """It was not done, or not completely: see FlushResult.shed_reason."""
-    INERT = "inert"
-    """Warming has no effect here: see Opened.warming_inert_reason."""
-    UNKNOWN = "unknown"
-    """The server is newer than this client."""
-
-
-class ShedReason(StrEnum):
-    """Why a flush was not warmed."""
-
-    NONE = "none"
-    """It was not shed."""
-    LOAD = "load"
-    """The engine is too busy with other requests."""
-    PAYBACK = "payback"
-    """Most of what was warmed for this session, or its tenant, was not used."""
-    FAILED = "failed"
-    """The engine refused, or the text could not be rendered."""
-    QUOTA = "quota"
-    """The caller's tokens of this minute are used up."""
-    UNKNOWN = "unknown"
-    """The server is newer than this client."""
-
-
-class GenerationSource(StrEnum):
-    """Where the first token of an answer came from."""
-
-    COLD = "cold"
-    """An engine that had no block of the prompt cached."""
-    WARM = "warm"
-    """An engine that had at least one block of the prompt cached."""
-    PREGENERATED = "pre-generated"
-    """An answer that was begun before submit."""
-    UNKNOWN = "unknown"
-    """The server is newer than this client."""
-
-
-class PregenerationOutcome(StrEnum):
-    """What became of an answer that was begun before submit."""
-
-    ADOPTED = "adopted"
-    """Submit asked for exactly this, and the answer began with it."""
-    EDITED = "edited"
-    """The draft changed."""
-    SUBMITTED_OTHER = "submitted other"
-    """Submit asked for something else."""
-    REVOKED = "revoked"
-    """It had to make way for other work, or ran for as long as it may, and nothing of it could be kept."""
-    FAILED = "failed"
-    """The engine failed."""
-    UNUSED = "unused"
-    """It was not used for another reason: too little was there when submit asked for it."""
-    UNKNOWN = "unknown"
-    """The server is newer than this client."""
-
-
-class FinishReason(StrEnum):
-    """Why an answer ended."""
-
-    STOP = "stop"
-    """The model ended it, or a stop text was reached."""
-    LENGTH = "length"
-    """Sampling.max_tokens or the model's context was reached."""
-    CANCELLED = "cancelled"
-    """It was stopped."""
-    TOOL_CALLS = "tool_calls"
-    """The model ended it with calls of tools."""
-    UNKNOWN = "unknown"
-    """The server is newer than this client."""
-
-
-_OUTCOMES = {
-    pb.FLUSH_OUTCOME_WARMED: FlushOutcome.WARMED,
-    pb.FLUSH_OUTCOME_NOTHING_NEW: FlushOutcome.NOTHING_NEW,
-    pb.FLUSH_OUTCOME_DEFERRED: FlushOutcome.DEFERRED,
-    pb.FLUSH_OUTCOME_SHED: FlushOutcome.SHED,
-    pb.FLUSH_OUTCOME_INERT: FlushOutcome.INERT,
-}
-_SHED_REASONS = {
-    pb.SHED_REASON_UNSPECIFIED: ShedReason.NONE,
-    pb.SHED_REASON_LOAD: ShedReason.LOAD,
-    pb.SHED_REASON_PAYBACK: ShedReason.PAYBACK,
-    pb.SHED_REASON_FAILED: ShedReason.FAILED,
-    pb.SHED_REASON_QUOTA: ShedReason.QUOTA,
-}
-_SOURCES = {
-    pb.GENERATION_SOURCE_COLD: GenerationSource.COLD,
-    pb.GENERATION_SOURCE_WARM: GenerationSource.WARM,
-    pb.GENERATION_SOURCE_PREGENERATED: GenerationSource.PREGENERATED,
-}
-_PREGENERATION_OUTCOMES = {
-    pb.PREGENERATION_OUTCOME_ADOPTED: PregenerationOutcome.ADOPTED,
-    pb.PREGENERATION_OUTCOME_EDITED: PregenerationOutcome.EDITED,
-    pb.PREGENERATION_OUTCOME_SUBMITTED_OTHER: PregenerationOutcome.SUBMITTED_OTHER,
-    pb.PREGENERATION_OUTCOME_REVOKED: PregenerationOutcome.REVOKED,
-    pb.PREGENERATION_OUTCOME_FAILED: PregenerationOutcome.FAILED,
-    pb.PREGENERATION_OUTCOME_UNUSED: PregenerationOutcome.UNUSED,
-}
-_FINISH_REASONS = {
-    pb.FINISH_REASON_STOP: FinishReason.STOP,
-    pb.FINISH_REASON_LENGTH: FinishReason.LENGTH,
-    pb.FINISH_REASON_CANCELLED: FinishReason.CANCELLED,
-    pb.FINISH_REASON_TOOL_CALLS: FinishReason.TOOL_CALLS,
-}
+from .outcomes import (
+    FINISH_REASONS,
+    FLUSH_OUTCOMES,
+    PREGENERATION_OUTCOMES,
+    SHED_REASONS,
+    SOURCES,
+    FinishReason,
+    FlushOutcome,
+    GenerationSource,
+    PregenerationOutcome,
+    ShedReason,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +78,20 @@ class FlushResult:
     """What became of it."""
     shed_reason: ShedReason = ShedReason.NONE
     """Why it was shed."""
+    cached_code_points: int | None = None
+    """Leading code points of the draft that the cached tokens cover; None if the server cannot tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PregenerationUpdate:
+    """An answer to the draft was begun before submit, or came to an end as such. It tells nothing of the text."""
+
+    outcome: PregenerationOutcome | None = None
+    """What became of it; None: it was begun. If it is adopted, this comes after the answer."""
+    tokens: int = 0
+    """Tokens generated for it before submit; 0 if it was begun."""
+    engine_ms: float = 0
+    """Engine time for it before submit, in milliseconds; 0 if it was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +204,17 @@ def flush_result_from_wire(result: pb.FlushResult, seq: int) -> FlushResult:
         stable_tokens=result.stable_tokens,
         cached_tokens=result.cached_tokens,
         computed_tokens=result.computed_tokens,
-        outcome=_OUTCOMES.get(result.outcome, FlushOutcome.UNKNOWN),
-        shed_reason=_SHED_REASONS.get(result.shed_reason, ShedReason.UNKNOWN),
+        outcome=FLUSH_OUTCOMES.get(result.outcome, FlushOutcome.UNKNOWN),
+        shed_reason=SHED_REASONS.get(result.shed_reason, ShedReason.UNKNOWN),
+        cached_code_points=result.cached_code_points if result.HasField("cached_code_points") else None,
     )
+
+
+def pregeneration_update_from_wire(update: pb.PregenerationUpdate) -> PregenerationUpdate:
+    if update.outcome == pb.PREGENERATION_OUTCOME_UNSPECIFIED:
+        return PregenerationUpdate()
+    outcome = PREGENERATION_OUTCOMES.get(update.outcome, PregenerationOutcome.UNKNOWN)
+    return PregenerationUpdate(outcome, update.tokens, update.engine_ms)
 
 
 def report_from_wire(
@@ -309,8 +227,8 @@ def report_from_wire(
         prompt_tokens=finished.usage.prompt_tokens,
         cached_tokens=finished.usage.cached_tokens,
         completion_tokens=finished.usage.completion_tokens,
-        source=_SOURCES.get(started.source, GenerationSource.UNKNOWN),
-        finish_reason=_FINISH_REASONS.get(finished.reason, FinishReason.UNKNOWN),
+        source=SOURCES.get(started.source, GenerationSource.UNKNOWN),
+        finish_reason=FINISH_REASONS.get(finished.reason, FinishReason.UNKNOWN),
         ledger=ledger_from_wire(finished.ledger),
         prompt_by_engine=started.prompt_by_engine,
     )
@@ -334,7 +252,7 @@ def ledger_from_wire(ledger: pb.Ledger) -> Ledger:
         answer_engine_ms=ledger.answer_engine_ms,
         pregeneration_outcomes=tuple(
             PregenerationCount(
-                outcome=_PREGENERATION_OUTCOMES.get(row.outcome, PregenerationOutcome.UNKNOWN),
+                outcome=PREGENERATION_OUTCOMES.get(row.outcome, PregenerationOutcome.UNKNOWN),
                 count=row.count,
                 tokens=row.tokens,
                 engine_ms=row.engine_ms,

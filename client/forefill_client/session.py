@@ -13,12 +13,13 @@ from .checks import checked_int, checked_iterable
 from .conversation import Conversation
 from .draft import smallest_replace
 from .errors import Aborted, EmptySubmit, ForefillError, InvalidRequest, SessionEnded
-from .exchange import Exchange, OnState, SessionState
+from .exchange import Exchange
 from .hand_off import HandedOff
 from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
 from .options import Resume
 from .positions import Change, changed
-from .report import FlushResult, Opened
+from .report import FlushResult, Opened, PregenerationUpdate
+from .session_state import OnState, SessionState
 from .stream import Compose
 from .texts import checked_text
 from .tool_choice import ToolChoice, check_known, tool_choice_to_wire
@@ -44,11 +45,14 @@ class Session:
         resume: Resume | None,
         auto_flush: bool,
         on_flush: Callable[[FlushResult], None] | None,
+        on_pregeneration: Callable[[PregenerationUpdate], None] | None = None,
         on_state: OnState | None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._ready = ready
-        self._conversation = Conversation(opening, auto_flush=auto_flush, on_flush=on_flush, clock=clock)
+        self._conversation = Conversation(
+            opening, auto_flush=auto_flush, on_flush=on_flush, on_pregeneration=on_pregeneration, clock=clock
+        )
         self._composition = self._conversation.composition
         self._exchange = Exchange(self._conversation, compose, ready, resume, on_state, clock)
         self._asking = Asking(self._conversation, self._exchange)

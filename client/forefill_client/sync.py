@@ -15,10 +15,10 @@ import grpc
 from .client import DEFAULT_RESUME, AsyncClient
 from .client_portal import ClientClosed, client_portal
 from .connection import Metadata
-from .exchange import OnState
 from .messages import MessageLike
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
-from .report import FlushResult
+from .report import FlushResult, PregenerationUpdate
+from .session_state import OnState
 from .sync_session import SyncSession
 from .tool_choice import ToolChoice
 
@@ -87,6 +87,7 @@ class Client:
         metadata: Metadata = (),
         auto_flush: bool = True,
         on_flush: Callable[[FlushResult], None] | None = None,
+        on_pregeneration: Callable[[PregenerationUpdate], None] | None = None,
         on_state: OnState | None = None,
     ) -> SyncSession:
         """Make a session; `with` opens it. See `AsyncClient.session`.
@@ -114,6 +115,7 @@ class Client:
             metadata=metadata,
             auto_flush=auto_flush,
             on_flush=on_flush,
+            on_pregeneration=on_pregeneration,
             on_state=on_state,
         )
         return SyncSession(self._portal, session)

@@ -8,13 +8,13 @@ from typing import Self
 
 from .client_portal import ClientClosed
 from .errors import ForefillError
-from .exchange import SessionState
 from .hand_off import HandedOff, HandedOffRequest, UsageLike
 from .messages import ChatMessage, MessageLike
 from .portal import Portal
 from .positions import Change
 from .report import FlushResult, Ledger, Opened
 from .session import Session
+from .session_state import SessionState
 from .sync_answer import SyncAnswer
 from .tool_choice import ToolChoice
 

@@ -12,7 +12,8 @@ from .answer import Answer
 from .errors import ForefillError, NotAuthenticated
 from .keystrokes import Stroke, StrokeKind, Trace, TraceWriter
 from .options import Sampling
-from .report import FinishReason, FlushResult, Ledger, Report
+from .outcomes import FinishReason
+from .report import FlushResult, Ledger, Report
 from .session import Session
 from .terminal import Terminal, one_line, printable, write_result
 from .typist import type_and_submit

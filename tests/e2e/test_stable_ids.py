@@ -15,6 +15,7 @@ from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.samples import SAMPLES
 from forefill_service.chat.template import HfChat
+from forefill_service.chat.token_ids import common_length
 from forefill_service.engine.packaged_model import packaged_model_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,6 +63,20 @@ def test_few_flushes_in_every_script_and_in_code_have_wrong_ids_and_they_lose_th
     lost = [tokens for draft in DRAFTS[kind] for tokens in lost_tokens(chat, draft)]
     assert sum(tokens > 0 for tokens in lost) <= MOST_WRONG * len(lost)
     assert max(lost) < BLOCK
+
+
+def test_what_is_told_of_the_draft_is_what_the_cached_ids_cover(chat: HfChat) -> None:
+    for draft in (drafts[0] for drafts in DRAFTS.values()):
+        turn = TurnPrompt(chat, Conversation(), 100_000)
+        stable, final = turn.stable(draft).to_list(), turn.final(draft).to_list()
+        rendered = chat.render(Conversation().drafted(draft))
+        before = rendered[: rendered.index(draft.strip())]
+        for lacking in range(0, len(stable) - len(turn.base), 7):
+            covered = turn.covered(len(draft), lacking)
+            assert covered is not None
+            part = chat.encode(before + draft[:covered])
+            # At a cut within a character, or within white space that is one token, the last ones may differ.
+            assert abs(common_length(part, final) - (len(stable) - lacking)) <= 3
 
 
 def test_little_is_held_back(chat: HfChat) -> None:

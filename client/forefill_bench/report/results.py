@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from forefill_client.report import GenerationSource, Report
+from forefill_client.outcomes import GenerationSource
+from forefill_client.report import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -692,6 +692,7 @@ class Open(_message.Message):
     ADAPTER_FIELD_NUMBER: _builtins.int
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     DRAFT_NAME_FIELD_NUMBER: _builtins.int
+    REPORT_PREGENERATIONS_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -741,6 +742,10 @@ class Open(_message.Message):
     draft_name: _builtins.str
     """Name of the speaker of the drafts: ChatMessage.name of the message that each draft becomes. Set by the client; at
     most 256 code points; default: none.
+    """
+    report_pregenerations: _builtins.bool
+    """Whether the server sends a PregenerationUpdate whenever an answer to the draft is begun before SUBMIT, and when it is
+    clear what became of it: for clients that show it. Set by the client; default: false. An older server sends none.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -806,10 +811,11 @@ class Open(_message.Message):
         adapter: _builtins.str = ...,
         tool_choice: Global___ToolChoice | None = ...,
         draft_name: _builtins.str = ...,
+        report_pregenerations: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "draft_name", b"draft_name", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tool_choice", b"tool_choice", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "draft_name", b"draft_name", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "report_pregenerations", b"report_pregenerations", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tool_choice", b"tool_choice", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1706,6 +1712,7 @@ class ComposeResponse(_message.Message):
     SESSION_ERROR_FIELD_NUMBER: _builtins.int
     HANDED_OFF_FIELD_NUMBER: _builtins.int
     GO_AWAY_FIELD_NUMBER: _builtins.int
+    PREGENERATION_UPDATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___Opened:
         """Answers Open, once."""
@@ -1738,6 +1745,10 @@ class ComposeResponse(_message.Message):
     def go_away(self) -> Global___GoAway:
         """Announces that the server stops. Not sent before Opened."""
 
+    @_builtins.property
+    def pregeneration_update(self) -> Global___PregenerationUpdate:
+        """Reports an answer that was begun before SUBMIT. Sent only if Open.report_pregenerations asks for it."""
+
     def __init__(
         self,
         *,
@@ -1749,12 +1760,13 @@ class ComposeResponse(_message.Message):
         session_error: Global___SessionError | None = ...,
         handed_off: Global___HandedOff | None = ...,
         go_away: Global___GoAway | None = ...,
+        pregeneration_update: Global___PregenerationUpdate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "pregeneration_update", b"pregeneration_update", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush_result", b"flush_result", "generation_delta", b"generation_delta", "generation_finished", b"generation_finished", "generation_started", b"generation_started", "go_away", b"go_away", "handed_off", b"handed_off", "opened", b"opened", "pregeneration_update", b"pregeneration_update", "response", b"response", "session_error", b"session_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "handed_off", "go_away"]  # noqa: Y015
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["opened", "flush_result", "generation_started", "generation_delta", "generation_finished", "session_error", "handed_off", "go_away", "pregeneration_update"]  # noqa: Y015
     _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
 
@@ -1915,6 +1927,7 @@ class FlushResult(_message.Message):
     COMPUTED_TOKENS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     SHED_REASON_FIELD_NUMBER: _builtins.int
+    CACHED_CODE_POINTS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Number of the FLUSH that this answers. Set by the server."""
     confirmed_code_points: _builtins.int
@@ -1931,6 +1944,10 @@ class FlushResult(_message.Message):
     """Outcome of the FLUSH. Set by the server."""
     shed_reason: Global___ShedReason.ValueType
     """Why the FLUSH was shed. Set by the server, only with FLUSH_OUTCOME_SHED."""
+    cached_code_points: _builtins.int
+    """How much of the draft the cached tokens cover: its leading code points, for clients that show it. Set by the server;
+    absent if it cannot be told: the FLUSH was deferred, or the server does not make these tokens itself.
+    """
     def __init__(
         self,
         *,
@@ -1941,12 +1958,15 @@ class FlushResult(_message.Message):
         computed_tokens: _builtins.int = ...,
         outcome: Global___FlushOutcome.ValueType = ...,
         shed_reason: Global___ShedReason.ValueType = ...,
+        cached_code_points: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached_code_points", b"_cached_code_points", "cached_code_points", b"cached_code_points"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "computed_tokens", b"computed_tokens", "confirmed_code_points", b"confirmed_code_points", "outcome", b"outcome", "seq", b"seq", "shed_reason", b"shed_reason", "stable_tokens", b"stable_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached_code_points", b"_cached_code_points", "cached_code_points", b"cached_code_points", "cached_tokens", b"cached_tokens", "computed_tokens", b"computed_tokens", "confirmed_code_points", b"confirmed_code_points", "outcome", b"outcome", "seq", b"seq", "shed_reason", b"shed_reason", "stable_tokens", b"stable_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cached_code_points: _TypeAlias = _typing.Literal["cached_code_points"]  # noqa: Y015
+    _WhichOneofArgType__cached_code_points: _TypeAlias = _typing.Literal["_cached_code_points", b"_cached_code_points"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_code_points) -> _WhichOneofReturnType__cached_code_points | None: ...
 
 Global___FlushResult: _TypeAlias = FlushResult  # noqa: Y015
 
@@ -2418,6 +2438,41 @@ class Ledger(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ledger: _TypeAlias = Ledger  # noqa: Y015
+
+@_typing.final
+class PregenerationUpdate(_message.Message):
+    """PregenerationUpdate says that an answer to the draft was begun before SUBMIT, or what became of it. It is sent if
+    Open.report_pregenerations asks for it, and carries no part of the answer. Updates come in order, each beginning before
+    its end; if the client does not read for long, the oldest unsent ones are left out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    ENGINE_MS_FIELD_NUMBER: _builtins.int
+    outcome: Global___PregenerationOutcome.ValueType
+    """What became of it. Set by the server; PREGENERATION_OUTCOME_UNSPECIFIED: it was begun. If it is adopted, this comes
+    after the answer.
+    """
+    tokens: _builtins.int
+    """Number of answer tokens that it generated before SUBMIT. Set by the server; 0 if it was begun."""
+    engine_ms: _builtins.float
+    """Engine time before SUBMIT, in milliseconds. Set by the server; 0 if it was begun."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___PregenerationOutcome.ValueType = ...,
+        tokens: _builtins.int = ...,
+        engine_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_ms", b"engine_ms", "outcome", b"outcome", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PregenerationUpdate: _TypeAlias = PregenerationUpdate  # noqa: Y015
 
 @_typing.final
 class PregenerationCount(_message.Message):

@@ -12,7 +12,8 @@ it; if it changes all the time, it is renewed once a minute, and in between noth
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import Reason, Refusal
@@ -63,6 +64,26 @@ class Chat(Protocol):
         """Return the ids of a text and the code points before the end of each; None if the tokenizer cannot tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stable:
+    """How far the stable ids of a confirmed text reach: its length, their number after the head, where they end.
+
+    The draft begins `offset` code points after the head.
+    """
+
+    confirmed_code_points: int
+    tokens: int
+    ends: Sequence[int]
+    offset: int
+
+    def covered(self, confirmed_code_points: int, lacking_tokens: int) -> int | None:
+        """Return how many code points of the draft all but the last `lacking_tokens` cover; None if it is unknown."""
+        if confirmed_code_points != self.confirmed_code_points or not self.ends:
+            return None
+        tokens = self.tokens - lacking_tokens
+        return max(0, min(self.ends[tokens - 1] - self.offset, confirmed_code_points)) if tokens > 0 else 0
+
+
 class TurnPrompt:
     """Renders the prompts of one turn: the conversation so far with any draft as its last message.
 
@@ -85,6 +106,7 @@ class TurnPrompt:
         self._clock = clock
         self._growing = GrowingText(chat, context_tokens)
         self._renewed_at: float | None = None
+        self._stable: Stable | None = None
         self._frame = self._made_frame()
         self._check_room(self.base)
 
@@ -117,7 +139,17 @@ class TurnPrompt:
         tokens = self._growing.tokens(self._body(frame, confirmed, rendered))
         ids = TokenIds(frame.head, tokens.ids.tail, chunks=tokens.ids.chunks)
         self._check_room(ids)
-        return ids.prefix(len(ids) - self._held_back(tokens))
+        stable_tokens = len(tokens.ids) - self._held_back(tokens)
+        self._stable = Stable(len(confirmed), stable_tokens, tokens.ends, frame.length - frame.cut)
+        return ids.prefix(len(frame.head) + stable_tokens)
+
+    def covered(self, confirmed_code_points: int, lacking_tokens: int) -> int | None:
+        """Return how much of the draft all stable ids but the last `lacking_tokens` cover, in code points.
+
+        None if the last `stable` was of another length, or if the tokenizer cannot tell. This takes no time.
+        """
+        stable = self._stable
+        return None if stable is None else stable.covered(confirmed_code_points, lacking_tokens)
 
     def _body(self, frame: Frame, confirmed: str, rendered: str) -> str:
         """Return the text from the head to the end of the confirmed text."""

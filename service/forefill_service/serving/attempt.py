@@ -1,7 +1,7 @@
 """One pre-generation on its way: its stage, its requests, its books, and its answer if SUBMIT adopts it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +13,7 @@ from ..errors import EngineRefused
 from ..fleet.replicas import Place
 from ..session.ledger import PregenerationOutcome
 from ..session.pregeneration import Happening, Pregeneration, Stage
+from ..session.responses import PregenerationUpdate
 from .owner import Owner
 from .tasks import Ahead, cancel_once
 from .turn import Turn
@@ -42,7 +43,10 @@ class Sent:
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """A pre-generation; it keeps the turn, the place and the view that it was begun for."""
+    """A pre-generation; it keeps the turn, the place and the view that it was begun for.
+
+    `tell` is told when it is begun, and what became of it.
+    """
 
     owner: Owner
     sampling: Sampling
@@ -50,6 +54,7 @@ class Attempt:
     place: Place
     view: CacheView
     begun: Pregeneration
+    tell: Callable[[PregenerationUpdate], None]
     task: asyncio.Task[None] | None = None
     _sent: list[Sent] = field(default_factory=list)
     _adopted_seconds: float | None = None
@@ -93,6 +98,8 @@ class Attempt:
     def starts(self) -> None:
         """Record that its next request goes to the engine now."""
         lead = self.lead
+        if not self._sent:
+            self.tell(PregenerationUpdate())
         self._sent.append(Sent(lead, self.view.frontier(lead, self.owner.backend.clock())))
         self.sees(Happening.PERMIT)
 
@@ -167,6 +174,7 @@ class Attempt:
             outcome, seconds = _OUTCOMES.get(happening, PregenerationOutcome.UNUSED), self.engine_seconds
             self._charge(seconds)
         ledger.guessed(outcome, adopted=adopted, discarded=discarded, engine_seconds=seconds)
+        self.tell(PregenerationUpdate(outcome, adopted + discarded, seconds))
         for sent in self._sent:
             if not sent.after_submit:
                 self._book_prompt(sent)

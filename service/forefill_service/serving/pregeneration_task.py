@@ -13,7 +13,7 @@ A failure before SUBMIT is not reported: SUBMIT runs a plain generation then. No
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from ..engine import Priority
 from ..errors import EngineDied, EngineError
 from ..scheduling.admission import Shed
 from ..session.pregeneration import Happening, Pregeneration
+from ..session.responses import PregenerationUpdate
 from .attempt import Attempt
 from .guesser import Guesser
 from .owner import Owner
@@ -37,13 +38,16 @@ log = logging.getLogger(__name__)
 
 
 class Pregenerator:
-    """The pre-generations of one session."""
+    """The pre-generations of one session; `tell` is told that one is begun, and what became of it."""
 
-    def __init__(self, owner: Owner, prefiller: Prefiller, guesser: Guesser) -> None:
+    def __init__(
+        self, owner: Owner, prefiller: Prefiller, guesser: Guesser, tell: Callable[[PregenerationUpdate], None]
+    ) -> None:
         self._owner = owner
         self._backend = owner.backend
         self._prefiller = prefiller
         self._guesser = guesser
+        self._tell = tell
         self._waiting: Attempt | None = None
         """It waits for its permit, to begin or to go on."""
         self._begun: Attempt | None = None
@@ -212,7 +216,7 @@ class Pregenerator:
         info, place = self._backend.info, self._owner.route.now
         answer_tokens = info.answer_tokens(len(prompt), self._owner.sampling.max_tokens)
         begun = Pregeneration(text, prompt, self._owner.can_go_on, answer_tokens)
-        return Attempt(self._owner, self._owner.sampling, turn, place, self._owner.view(place), begun)
+        return Attempt(self._owner, self._owner.sampling, turn, place, self._owner.view(place), begun, self._tell)
 
 
 @asynccontextmanager

@@ -113,8 +113,17 @@ class Prompts:
             return TokenIds((), ())
         if self._comparison is not None and self._comparison.base is not None:
             return self._comparison.base
-        made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
-        return self._made.result().base if made else TokenIds((), ())
+        made = self._made_by_now
+        return TokenIds((), ()) if made is None else made.base
+
+    def covered(self, confirmed_code_points: int, lacking_tokens: int) -> int | None:
+        """Return how much of the draft all stable ids but the last `lacking_tokens` cover, in code points.
+
+        None if only the engine knows, or if the stable ids of a text of that length were not the last that were made.
+        """
+        if (made := self._made_by_now) is None or self.rule.warms is Warms.BASE:
+            return None
+        return made.covered(confirmed_code_points, lacking_tokens)
 
     def conversation(self, text: str | None) -> Conversation:
         """Return the conversation that asks for the answer to this text, or, without one, to what was said before."""
@@ -193,6 +202,11 @@ class Prompts:
             return None
         theirs = await self._endpoint.ids(self.conversation(text))
         return None if theirs is None else self._with_room(self.headed(theirs))
+
+    @property
+    def _made_by_now(self) -> TurnPrompt | None:
+        made = self._made.done() and not self._made.cancelled() and self._made.exception() is None
+        return self._made.result() if made else None
 
     async def _own(self) -> TurnPrompt:
         await asyncio.wait({self._made})  # to stop waiting must not cancel them for others

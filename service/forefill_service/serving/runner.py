@@ -1,8 +1,9 @@
 """Drives one session on one engine: its tasks, the lock on its state, and what is done for each action.
 
-Five kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one works in pauses (`Pauses`), one per
-SUBMIT answers (`Answerer`), and one per HandOff tells the application how to ask itself (`HandOffs`). All end with
-`run`, which returns after END, or raises the Refusal that ended the session.
+Six kinds of tasks belong to a session: one reads events, one warms (`Warmer`), one works in pauses (`Pauses`), one
+tells the client what is begun in them (`GuessNews`), one per SUBMIT answers (`Answerer`), and one per HandOff tells the
+application how to ask itself (`HandOffs`). All end with `run`, which returns after END, or raises the Refusal that
+ended the session.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ from .acceptance import Acceptance
 from .answer import Failed
 from .answerer import Answerer
 from .content_limits import ContentLimits
+from .guess_news import GuessNews
 from .guesser import Guesser
 from .hand_off import HandOffs
 from .owner import Owner
@@ -90,7 +92,8 @@ class SessionRunner:
         guesser = Guesser(owner, opening.pregeneration_mode)
         self._send = send = partial(_send, stream, deliver)
         self._warmer = Warmer(owner, prefiller, send, enter_at=guesser.enter_at, off_reason=off_reason)
-        pregenerator = Pregenerator(owner, prefiller, guesser)
+        self._guess_news = GuessNews(send, wanted=opening.report_pregenerations)
+        pregenerator = Pregenerator(owner, prefiller, guesser, self._guess_news.add)
         self._pauses = Pauses(owner, self._warmer, guesser, pregenerator)
         self._acceptance = Acceptance(owner, opening)
         self._answerer = Answerer(owner, self._acceptance, prefiller, self._warmer, pregenerator, send)
@@ -156,6 +159,7 @@ class SessionRunner:
             await self._say_go_away(self._goes_away)
         self._tasks.spawn(self._warmer.run)
         self._tasks.spawn(self._pauses.run)
+        self._tasks.spawn(self._guess_news.run)
         async for event in events:
             await self._receive(event)
         if self._session.phase is not Phase.CLOSING:  # a crash looks like a goodbye, so only END is one

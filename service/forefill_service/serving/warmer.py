@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ..cache.planner import next_prefill, refresh_prefill
@@ -256,12 +256,15 @@ class Warmer:
         if wish.seq is None or wish.answered:
             return
         wish.answered = True
-        stable_tokens = cached_tokens = 0
-        if wish.stable is not None:
-            view = self._owner.view(self._owner.route.now)
-            stable_tokens, cached_tokens = len(wish.stable), view.frontier(wish.stable, self._clock())
         result = FlushResult(
-            wish.seq, len(wish.confirmed), outcome, stable_tokens, cached_tokens, wish.computed_tokens, reason
+            wish.seq, len(wish.confirmed), outcome, computed_tokens=wish.computed_tokens, shed_reason=reason
         )
+        if wish.stable is not None:
+            stable_tokens, confirmed = len(wish.stable), len(wish.confirmed)
+            cached_tokens = self._owner.view(self._owner.route.now).frontier(wish.stable, self._clock())
+            covered = wish.turn.prompts.covered(confirmed, stable_tokens - cached_tokens)
+            result = replace(
+                result, stable_tokens=stable_tokens, cached_tokens=cached_tokens, cached_code_points=covered
+            )
         async with self._answering:
             await self._answer(result)

@@ -57,6 +57,7 @@ class Open:
     continue_final_message: bool = False
     tool_choice: ToolChoice = "auto"
     draft_name: str | None = None
+    report_pregenerations: bool = False
     fingerprint: str = field(default="", repr=False, compare=False)
     """`fingerprint` of it, if that was made: off the event loop, since it takes as long as the conversation is."""
 

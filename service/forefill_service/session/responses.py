@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from ..chat.generation import TokenLogprobs, ToolCallPart
 from ..errors import Reason
-from .ledger import Balance
+from .ledger import Balance, PregenerationOutcome
 
 CANCELLED = "cancelled"
 """The reason of an answer that Cancel stopped, beside those of engines."""
@@ -76,6 +76,16 @@ class FlushResult:
     cached_tokens: int = 0
     computed_tokens: int = 0
     shed_reason: ShedReason = ShedReason.UNSPECIFIED
+    cached_code_points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PregenerationUpdate:
+    """An answer to the draft was begun, or this became of it; fields as in `PregenerationUpdate` on the wire."""
+
+    outcome: PregenerationOutcome | None = None
+    tokens: int = 0
+    engine_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +166,13 @@ class GoAway:
 
 
 Response = (
-    GoAway | Opened | FlushResult | GenerationStarted | GenerationDelta | GenerationFinished | HandedOff | SessionError
+    GoAway
+    | Opened
+    | FlushResult
+    | GenerationStarted
+    | GenerationDelta
+    | GenerationFinished
+    | HandedOff
+    | PregenerationUpdate
+    | SessionError
 )

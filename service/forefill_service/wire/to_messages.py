@@ -14,6 +14,7 @@ from ..session.responses import (
     GoAway,
     HandedOff,
     Opened,
+    PregenerationUpdate,
     Response,
     SessionError,
 )
@@ -65,6 +66,7 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     computed_tokens=response.computed_tokens,
                     outcome=pb.FlushOutcome.Value(f"FLUSH_OUTCOME_{response.outcome.name}"),
                     shed_reason=pb.ShedReason.Value(f"SHED_REASON_{response.shed_reason.name}"),
+                    cached_code_points=response.cached_code_points,
                 )
             )
         case GenerationStarted():
@@ -97,6 +99,8 @@ def response_to_message(response: Response) -> pb.ComposeResponse:
                     cached_tokens=response.cached_tokens,
                 )
             )
+        case PregenerationUpdate():
+            return pb.ComposeResponse(pregeneration_update=_update(response))
         case SessionError():
             return pb.ComposeResponse(
                 session_error=pb.SessionError(
@@ -158,6 +162,13 @@ def _finished(response: GenerationFinished) -> pb.GenerationFinished:
             ],
         ),
     )
+
+
+def _update(update: PregenerationUpdate) -> pb.PregenerationUpdate:
+    if update.outcome is None:
+        return pb.PregenerationUpdate()
+    outcome = pb.PregenerationOutcome.Value(f"PREGENERATION_OUTCOME_{update.outcome.name}")
+    return pb.PregenerationUpdate(outcome=outcome, tokens=update.tokens, engine_ms=update.engine_seconds * 1000)
 
 
 def _delta(delta: GenerationDelta) -> pb.GenerationDelta:

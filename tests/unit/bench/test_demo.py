@@ -16,7 +16,7 @@ from forefill_bench.report.results import Served
 from forefill_bench.typing.human import COPYING
 from forefill_bench.typing.script import Script, typed_to_enter
 from forefill_client.keystrokes import FlushRule, TypingModel
-from forefill_client.report import GenerationSource
+from forefill_client.outcomes import GenerationSource
 from forefill_client.terminal import columns
 
 from tests.support.scripted_service import Wire, connected, serving

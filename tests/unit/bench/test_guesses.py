@@ -7,7 +7,8 @@ from forefill_bench.report.guesses import guesses
 from forefill_bench.report.results import RequestRow, Served, from_report
 from forefill_bench.report.summary import summarise
 from forefill_bench.report.table import tables
-from forefill_client.report import FinishReason, GenerationSource, Ledger, Report
+from forefill_client.outcomes import FinishReason, GenerationSource
+from forefill_client.report import Ledger, Report
 from forefill_client.terminal import columns
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
+from forefill_service.chat.token_ids import common_length
 from forefill_service.engine import FakeChat
 from forefill_service.errors import Reason, Refusal
 
@@ -348,3 +349,34 @@ def test_a_long_draft_shares_its_beginning_with_the_flush_before() -> None:
 
 def test_a_short_draft_takes_no_chunks() -> None:
     assert turn(FakeChat(), SYSTEM).stable(DRAFT).chunks == ()
+
+
+@pytest.mark.parametrize("chat", [FakeChat, Trimming, FoldingSystem, WithoutSpecialTokens])
+def test_a_turn_knows_how_much_of_the_draft_its_stable_ids_cover(chat: Callable[[], FakeChat]) -> None:
+    made = chat()
+    prompt = turn(made, SYSTEM)
+    stable, whole = prompt.stable(DRAFT).to_list(), prompt.final(DRAFT).to_list()
+    for lacking in range(len(stable) - len(prompt.base)):
+        covered = prompt.covered(len(DRAFT), lacking)
+        assert covered is not None
+        part = prompt.final(DRAFT[:covered]).to_list()
+        assert common_length(part, whole) == len(stable) - lacking
+    assert prompt.covered(len(DRAFT), len(stable)) == 0
+
+
+def test_how_much_is_covered_is_unknown_of_a_draft_that_was_not_the_last() -> None:
+    prompt = turn(FakeChat(), SYSTEM)
+    assert prompt.covered(len(DRAFT), 0) is None
+    prompt.stable(DRAFT)
+    prompt.stable(DRAFT[:10])
+    assert prompt.covered(len(DRAFT), 0) is None
+
+
+def test_how_much_is_covered_is_unknown_if_the_tokenizer_cannot_tell_where_tokens_end() -> None:
+    class Blind(FakeChat):
+        def encode_with_ends(self, text: str) -> None:  # type: ignore[override]
+            return None
+
+    prompt = turn(Blind(), SYSTEM)
+    prompt.stable(DRAFT)
+    assert prompt.covered(len(DRAFT), 0) is None

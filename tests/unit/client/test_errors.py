@@ -111,6 +111,7 @@ def test_the_public_names() -> None:
         "PregenerationCount",
         "PregenerationMode",
         "PregenerationOutcome",
+        "PregenerationUpdate",
         "PromptTooLong",
         "ProtocolError",
         "RateLimited",

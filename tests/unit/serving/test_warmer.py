@@ -44,8 +44,20 @@ async def test_a_flush_warms_every_whole_block_of_the_stable_ids() -> None:
             stable_tokens=result.stable_tokens,
             cached_tokens=len(warm),
             computed_tokens=len(warm) - len(base),
+            cached_code_points=result.cached_code_points,
         )
         assert len(warm) == result.stable_tokens // BLOCK * BLOCK
+
+
+async def test_a_flush_result_says_how_much_of_the_draft_is_cached() -> None:
+    async with on_stage() as stage:
+        await stage.types(TEXT)
+        result = stage.flush_result(await stage.flushes())
+        cached = result.cached_code_points
+        assert cached is not None
+        assert 0 < cached < len(TEXT)
+        shared = common_length(stage.prompt_ids(user(TEXT[:cached])), stage.prompt_ids(user(TEXT)))
+        assert shared == result.cached_tokens
 
 
 async def test_a_flush_that_completes_no_block_sends_nothing() -> None:
