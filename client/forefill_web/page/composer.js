@@ -1,0 +1,108 @@
+// The box: its growth, its marks, and its buttons.
+
+import { codePointCount } from "./code_points.js";
+import { NO_MARKS, afterEdit, afterFlush, afterGuess, draftParts, draftWords } from "./draft_marks.js";
+import { Mirror } from "./mirror.js";
+import { byId } from "./template.js";
+
+export class Composer {
+  #textarea = byId("draft");
+  #mirror = new Mirror(byId("mirror"), this.#textarea);
+  #marks = NO_MARKS;
+  #running = false;
+  #frame = 0;
+
+  /** @param {() => void} onStop */
+  constructor(onStop) {
+    this.#textarea.addEventListener("input", () => this.#change());
+    byId("box").addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.#focusFrom(event));
+    byId("stop").addEventListener("click", onStop);
+    // bindTextBox submits; a form must not.
+    byId("composer").addEventListener("submit", (/** @type {SubmitEvent} */ event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.#running && !event.isComposing) onStop();
+    });
+    this.#change();
+  }
+
+  get element() {
+    return this.#textarea;
+  }
+
+  get text() {
+    return this.#textarea.value;
+  }
+
+  /**
+   * Put another text into the box, as if it had been typed.
+   *
+   * @param {string} text
+   */
+  set text(text) {
+    this.#textarea.value = text;
+    this.#textarea.dispatchEvent(new InputEvent("input", { bubbles: true, inputType: "insertReplacementText" }));
+  }
+
+  focus() {
+    this.#textarea.focus();
+  }
+
+  /** @param {boolean} running whether an answer is being written */
+  set running(running) {
+    this.#running = running;
+    const hadFocus = document.activeElement === byId("stop") || document.activeElement === byId("send");
+    byId("stop").hidden = !running;
+    byId("send").hidden = running;
+    if (hadFocus) this.focus();
+    this.#change();
+  }
+
+  /** @param {number} start the first code point that changed */
+  edited(start) {
+    this.#mark(afterEdit(this.#marks, start));
+  }
+
+  /** @param {{confirmed_code_points: number, cached_code_points: number}} flush */
+  flushed(flush) {
+    this.#mark(afterFlush(this.#marks, flush));
+  }
+
+  /** @param {{begun: boolean}} guess */
+  guessed(guess) {
+    this.#mark(afterGuess(this.#marks, guess));
+  }
+
+  submitted() {
+    this.#mark(NO_MARKS);
+  }
+
+  /** @param {import("./draft_marks.js").DraftMarks} marks */
+  #mark(marks) {
+    this.#marks = marks;
+    this.#change();
+  }
+
+  #change() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#show();
+    });
+  }
+
+  #show() {
+    const text = this.text;
+    const length = codePointCount(text);
+    this.#mirror.show(text, draftParts(this.#marks, length));
+    byId("box").classList.toggle("begun", this.#marks.begun && length > 0);
+    byId("draft-words").textContent = draftWords(this.#marks, length);
+    byId("send").disabled = !text.trim();
+  }
+
+  /** @param {PointerEvent} event on the box around the textarea */
+  #focusFrom(event) {
+    const target = /** @type {Element} */ (event.target);
+    if (target === this.#textarea || target.closest("button")) return;
+    event.preventDefault();
+    this.focus();
+  }
+}

@@ -1,0 +1,99 @@
+// The timeline on the page: a drawing, its totals, what the pointer is at, and the same as a table.
+
+import { byId, textElement } from "./template.js";
+import { enterScale, wholeScale } from "./time_scale.js";
+import { drawTimeline } from "./timeline_drawing.js";
+import { formatWait } from "./waits.js";
+
+const TOTALS = /** @type {const} */ ([
+  ["keys", "keys"],
+  ["flushes", "flushes"],
+  ["warmedTokens", "warmed"],
+  ["guesses", "begun"],
+  ["tokens", "tokens"],
+]);
+const HIT_PIXELS = 14;
+
+export class TimelineView {
+  #canvas = byId("timeline-canvas");
+  /** @type {() => import("./timeline.js").Timeline} */ #timeline;
+  #scale = wholeScale([]);
+  #frame = 0;
+
+  /** @param {() => import("./timeline.js").Timeline} timeline the one to show */
+  constructor(timeline) {
+    this.#timeline = timeline;
+    new ResizeObserver(() => this.change()).observe(this.#canvas);
+    document.addEventListener("themechange", () => this.change());
+    byId("timeline-switch").addEventListener("change", () => this.change());
+    byId("timeline-details").addEventListener("toggle", () => this.#showRows());
+    this.#canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.#point(event));
+    this.#canvas.addEventListener("pointerleave", () => this.#read(null));
+  }
+
+  /** Draw in the next frame. */
+  change() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#show();
+    });
+  }
+
+  #show() {
+    const timeline = this.#timeline();
+    byId("timeline").classList.toggle("empty", timeline.isEmpty);
+    byId("timeline-switch").hidden = timeline.enter === null;
+    const around = timeline.enter !== null && byId("timeline-switch").querySelector(":checked").value === "enter";
+    this.#scale = around ? enterScale(timeline.enter ?? 0, timeline.parts[0] ?? null) : wholeScale(timeline.times);
+    drawTimeline(this.#canvas, timeline, this.#scale);
+    this.#showTotals(timeline);
+    this.#read(null);
+    // While a turn runs, its table would change under the reader with each key.
+    if (timeline.enter === null || timeline.end !== null) this.#showRows();
+  }
+
+  /** @param {import("./timeline.js").Timeline} timeline */
+  #showTotals(timeline) {
+    this.#canvas.setAttribute("aria-label", timeline.summary());
+    const totals = timeline.totals();
+    const groups = TOTALS.map(([key, name]) => {
+      const group = document.createElement("div");
+      group.append(textElement("dt", name), textElement("dd", totals[key].toLocaleString("en")));
+      return group;
+    });
+    byId("timeline-totals").replaceChildren(...(timeline.isEmpty ? [] : groups));
+  }
+
+  #showRows() {
+    if (!byId("timeline-details").open) return;
+    const rows = this.#timeline().rows().map(({ at, what, detail }) => {
+      const row = document.createElement("tr");
+      row.append(textElement("td", formatTime(at)), textElement("td", what), textElement("td", detail));
+      return row;
+    });
+    byId("timeline-rows").replaceChildren(...rows);
+  }
+
+  /** @param {PointerEvent} event */
+  #point(event) {
+    const box = this.#canvas.getBoundingClientRect();
+    const timeline = this.#timeline();
+    const start = timeline.times[0] ?? 0;
+    const x = event.clientX - box.left;
+    const distance = (/** @type {{at: number}} */ row) => Math.abs(this.#scale.position(row.at + start) * box.width - x);
+    const near = timeline.rows().filter((row) => distance(row) < HIT_PIXELS);
+    near.sort((one, other) => distance(one) - distance(other));
+    this.#read(near[0] ?? null);
+  }
+
+  /** @param {import("./timeline.js").Row | null} row */
+  #read(row) {
+    const nothing = this.#timeline().isEmpty ? "What the server does while you type appears here." : this.#timeline().summary();
+    byId("timeline-readout").textContent = row ? [formatTime(row.at), row.what, row.detail].filter(Boolean).join(" · ") : nothing;
+  }
+}
+
+/** @param {number} ms */
+function formatTime(ms) {
+  return ms < 1000 ? formatWait(ms) : `${(ms / 1000).toFixed(2)} s`;
+}
