@@ -76,6 +76,7 @@ export async function typesBeyondTheFirstPlane(user) {
 
 /** @param {User} user */
 export async function dictates(user) {
+  await user.box.focus();
   for (const heard of ["shoe", "shoe me old", "Show me all patience", "Show me all patients 😷 in cardiology."]) {
     await user.presses("Control+A");
     await user.inserts(heard);

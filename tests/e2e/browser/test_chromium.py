@@ -74,5 +74,5 @@ def files(request: pytest.FixtureRequest) -> Files:
 
 @pytest.mark.parametrize(("file", "name"), CASES)
 async def test_in_chromium(files: Files, file: Path, name: str) -> None:
-    failure = await files.failure(file, name)
-    assert not failure, failure
+    if failure := await files.failure(file, name):
+        pytest.fail(failure, pytrace=False)
