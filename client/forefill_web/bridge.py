@@ -1,6 +1,7 @@
 """The WebSocket endpoint that a product mounts in its own application."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
@@ -23,6 +24,8 @@ from .reader import Gone, Reader, TooLarge
 SUBPROTOCOL: Final = "forefill.v1"
 TOO_LARGE: Final = 1009
 RESTART: Final = 1012
+STOP_SECONDS: Final = 5.0
+"""How long sessions may take to end in good order, when the bridge is left."""
 TWINS_AT_A_TIME: Final = 2
 """Each takes the engine's time for two prompts that are not cached."""
 DEFAULT_LIMITS: Final = BridgeLimits()
@@ -96,7 +99,9 @@ class Bridge:
         for conversation in self._kept:
             conversation.drop(RESTART)
         if conversations is not None:
-            await conversations.__aexit__(exc_type, exc, traceback)
+            with contextlib.suppress(TimeoutError):  # a server that does not answer is left
+                async with asyncio.timeout(STOP_SECONDS):
+                    await conversations.__aexit__(None, None, None)  # what ended us is no reason to cut them off
 
     async def endpoint(self, socket: WebSocket) -> None:
         """Serve one socket, until it is closed. One that may not be opened gets the status 403."""

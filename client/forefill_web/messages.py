@@ -165,9 +165,10 @@ def _messages(value: object) -> tuple[Said, ...]:
 
 
 def _said(value: object) -> Said:
-    if not isinstance(value, dict) or value.get("role") not in ROLES or not isinstance(value["role"], str):
+    role = value.get("role") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(role, str) or role not in ROLES:
         raise Malformed('a list of {"role": "user" or "assistant", "content": TEXT}')
-    return Said(value["role"], _text(value.get("content")))
+    return Said(role, _text(value.get("content")))
 
 
 _POSITION, _TURN = _number(0), _number(1)
