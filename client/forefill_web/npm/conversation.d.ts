@@ -50,21 +50,21 @@ export class Conversation extends Events {
     /**
      * Ask for the answer to a text; default: the draft, which is then empty.
      *
-     * Without a connection it is asked when there is one. Return null, after an "error" event, if it is too long or if
-     * another answer is running; null alone if it is empty.
+     * Without a connection it is asked when there is one. Return null, after an "error" event, if it is too long, if
+     * another answer is running or if the conversation is closed; null alone if it is empty.
      * @param {string} [text]
      * @returns {Answer | null}
      */
     submit(text?: string): Answer | null;
     /**
      * Ask once more for the last answer, which leaves the conversation. Return null, after an "error" event, if there is
-     * none or if another answer is running.
+     * none, if another answer is running or if the conversation is closed.
      * @returns {Answer | null}
      */
     regenerate(): Answer | null;
     /**
      * Keep the first `keep` of `messages`, and let these follow: for an earlier message that was edited. Return false,
-     * after an "error" event, if an answer is running.
+     * after an "error" event, if an answer is running or if the conversation is closed.
      * @param {number} keep
      * @param {Iterable<Message>} [messages]
      */

@@ -142,7 +142,7 @@ export class Conversation extends Events {
     const edit = this.#draft.become(text) ?? (ended ? { start: length, end: length, text: "", length } : null);
     this.#composing = composing;
     if (edit === null) return;
-    this.connect();
+    this.#socket.begin();
     this.#checkLength();
     this.#remote.edited(edit, composing, before);
     this.#tell("edit", { ...edit, composing });
@@ -159,8 +159,8 @@ export class Conversation extends Events {
   /**
    * Ask for the answer to a text; default: the draft, which is then empty.
    *
-   * Without a connection it is asked when there is one. Return null, after an "error" event, if it is too long or if
-   * another answer is running; null alone if it is empty.
+   * Without a connection it is asked when there is one. Return null, after an "error" event, if it is too long, if
+   * another answer is running or if the conversation is closed; null alone if it is empty.
    * @param {string} [text]
    * @returns {Answer | null}
    */
@@ -178,7 +178,7 @@ export class Conversation extends Events {
 
   /**
    * Ask once more for the last answer, which leaves the conversation. Return null, after an "error" event, if there is
-   * none or if another answer is running.
+   * none, if another answer is running or if the conversation is closed.
    * @returns {Answer | null}
    */
   regenerate() {
@@ -192,7 +192,7 @@ export class Conversation extends Events {
 
   /**
    * Keep the first `keep` of `messages`, and let these follow: for an earlier message that was edited. Return false,
-   * after an "error" event, if an answer is running.
+   * after an "error" event, if an answer is running or if the conversation is closed.
    * @param {number} keep
    * @param {Iterable<Message>} [messages]
    */
@@ -308,11 +308,12 @@ export class Conversation extends Events {
   }
 
   #mayAsk() {
-    return this.#turns.free || this.#refuse("ANSWER_RUNNING", "another answer is running: wait for it, or cancel it");
+    if (this.state === "closed") return this.#refuse("CLOSED", "the conversation is closed: connect() opens it again");
+    return this.#turns.free || this.#refuse("ANSWER_RUNNING", "an answer is running: wait for it, or cancel it");
   }
 
   #mayChange() {
-    return this.running === null || this.#refuse("ANSWER_RUNNING", "an answer is running: wait for it, or cancel it");
+    return this.#mayAsk() && (this.running === null || this.#refuse("ANSWER_RUNNING", "an answer is being cancelled"));
   }
 
   #checkLength() {

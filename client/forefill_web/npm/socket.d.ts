@@ -14,6 +14,8 @@ export class Socket {
     get state(): SocketState;
     get ready(): boolean;
     get congested(): boolean;
+    /** Connect if nothing has connected yet. */
+    begin(): void;
     /** Connect, at once if it waits for the next try; nothing happens if it is connected or about to be. */
     connect(): void;
     /** @param {object} message */

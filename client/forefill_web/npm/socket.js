@@ -39,7 +39,8 @@ export class Socket {
   /** @type {WebSocket | null} */
   #link = null;
   #ready = false;
-  #openedAt = 0;
+  /** @type {number | null} When it was last ready, in milliseconds. */
+  #openedAt = null;
   #retryAfterMs = 0;
   #backOff = new BackOff();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -69,6 +70,11 @@ export class Socket {
 
   get congested() {
     return (this.#link?.bufferedAmount ?? 0) > CONGESTED_BYTES;
+  }
+
+  /** Connect if nothing has connected yet. */
+  begin() {
+    if (this.#unwatch === null && this.#state !== "closed") this.connect();
   }
 
   /** Connect, at once if it waits for the next try; nothing happens if it is connected or about to be. */
@@ -138,7 +144,8 @@ export class Socket {
 
   /** @param {number} [code] */
   #lost(code) {
-    if (this.#ready && code !== TRY_LATER && Date.now() - this.#openedAt >= GOOD_AFTER_MS) this.#backOff.reset();
+    const lastedMs = this.#ready ? Date.now() - (this.#openedAt ?? 0) : 0;
+    if (lastedMs >= GOOD_AFTER_MS && code !== TRY_LATER) this.#backOff.reset();
     this.#drop();
     this.#after(this.#backOff.next(this.#retryAfterMs), () => this.#open());
     this.#retryAfterMs = 0;
@@ -172,8 +179,7 @@ export class Socket {
   }
 
   #becomeBroken() {
-    const wasOpen = this.#openedAt > 0;
-    this.#become(isOffline() ? "offline" : wasOpen ? "reconnecting" : "connecting");
+    this.#become(isOffline() ? "offline" : this.#openedAt === null ? "connecting" : "reconnecting");
   }
 
   /** @param {SocketState} state */

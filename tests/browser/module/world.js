@@ -195,8 +195,8 @@ export class ModelBridge {
 }
 
 /** A conversation with a bridge; closed at the end of the test. */
-export function conversationWith(t, bridge, options = {}) {
-  const conversation = new Conversation("ws://bridge.example/socket", { WebSocket: socketsTo(bridge), ...options });
+export function conversationWith(t, bridge, { url = "ws://bridge.example/socket", ...options } = {}) {
+  const conversation = new Conversation(url, { WebSocket: socketsTo(bridge), ...options });
   t.after(() => conversation.close());
   return conversation;
 }
