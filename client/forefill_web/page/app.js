@@ -52,7 +52,6 @@ on("guess", (guess) => {
   composer.guessed(guess);
 });
 on("started", (started) => chat.started(started));
-on("twin", (twin) => chat.showTwin(twin));
 on("error", (error) => {
   // An answer that failed is told where the answer is followed.
   if (error.turn === undefined) connection.showError(error);

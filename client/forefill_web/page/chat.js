@@ -33,7 +33,7 @@ export class Chat {
     this.#view = new ConversationView({
       onEdit: (index) => this.edit(index),
       onRegenerate: () => this.regenerate(),
-      onMeasure: (turn) => void this.#conversation.measureTwin(turn),
+      onMeasure: (turn) => this.#measure(turn),
     });
   }
 
@@ -115,9 +115,10 @@ export class Chat {
     followEnd();
   }
 
-  /** @param {{turn: number, waited_ms?: number, static_ms?: number, cold_ms?: number, error?: string}} twin */
-  showTwin(twin) {
-    this.#measurable.get(twin.turn)?.comparison.show(twin);
+  /** @param {number} turn */
+  async #measure(turn) {
+    const twin = await this.#conversation.measureTwin(turn);
+    this.#measurable.get(turn)?.comparison.show(twin);
     followEnd();
   }
 

@@ -13,8 +13,9 @@ export class CodeFences {
   #line = "";
   #shown = 0;
   #fence = 0;
-  // The line break before a fence belongs to the fence, so each waits for what follows.
+  // Line breaks wait for what follows: those around a block are not part of the text, nor is the last one in it.
   #breaks = "";
+  #afterBlock = false;
 
   /**
    * @param {string} text what came
@@ -47,8 +48,8 @@ export class CodeFences {
   /** @param {Piece[]} pieces */
   #endLine(pieces) {
     if (this.#shown > 0 || !this.#readFence(pieces)) {
-      this.#emit(pieces);
-      this.#breaks += "\n";
+      if (this.#line) this.#emit(pieces);
+      if (!this.#afterBlock) this.#breaks += "\n";
     }
     this.#line = "";
     this.#shown = 0;
@@ -59,7 +60,9 @@ export class CodeFences {
     const text = this.#breaks + this.#line.slice(this.#shown);
     this.#breaks = "";
     this.#shown = this.#line.length;
-    if (text) pieces.push({ kind: "text", text });
+    if (!text) return;
+    this.#afterBlock = false;
+    pieces.push({ kind: "text", text });
   }
 
   /** @param {Piece[]} pieces */
@@ -68,12 +71,14 @@ export class CodeFences {
     if (!found) return false;
     const [, ticks, info] = found;
     if (this.#fence === 0) {
-      this.#dropOneBreak(pieces);
+      this.#breaks = "";
       this.#fence = ticks.length;
+      this.#afterBlock = false;
       pieces.push({ kind: "open", language: info.trim().split(/\s+/)[0] });
     } else if (ticks.length >= this.#fence && !info.trim()) {
-      this.#dropOneBreak(pieces);
+      this.#dropLastBreak(pieces);
       this.#fence = 0;
+      this.#afterBlock = true;
       pieces.push({ kind: "close" });
     } else {
       return false;
@@ -82,7 +87,7 @@ export class CodeFences {
   }
 
   /** @param {Piece[]} pieces */
-  #dropOneBreak(pieces) {
+  #dropLastBreak(pieces) {
     const text = this.#breaks.slice(1);
     this.#breaks = "";
     if (text) pieces.push({ kind: "text", text });

@@ -47,7 +47,7 @@ export function comparisonBars(twin) {
  * @returns {string}
  */
 export function comparisonWords(bars) {
-  const longer = bars.filter((bar) => bar.times).map((bar) => `${bar.times} longer with ${PHRASES[bar.kind]}`);
+  const longer = bars.filter((bar) => bar.times).map((bar) => `${bar.times} as long with ${PHRASES[bar.kind]}`);
   if (longer.length === 0) return "Without forefill, this answer would have started as soon.";
   return `Without forefill, the wait is ${longer.join(", and ")}.`;
 }

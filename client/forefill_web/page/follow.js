@@ -1,27 +1,33 @@
 // The page follows a growing answer, unless somebody has scrolled up to read.
 
-const NEAR_PIXELS = 60;
+import { byId } from "./template.js";
+
+const NEAR_PIXELS = 80;
+const MARGIN_PIXELS = 16;
 
 let following = true;
 let frame = 0;
 
-addEventListener("scroll", () => (following = isAtEnd()), { passive: true });
+addEventListener("scroll", () => (following = hidden() < NEAR_PIXELS), { passive: true });
 
-/** Scroll to the end in the next frame, if the end was seen. */
+/** Show the end of the last message in the next frame, if it was seen before. */
 export function followEnd() {
   if (!following) return;
   frame ||= requestAnimationFrame(() => {
     frame = 0;
-    scrollTo({ top: document.documentElement.scrollHeight });
+    if (hidden() > 0) scrollBy({ top: hidden() });
   });
 }
 
-/** Scroll to the end whatever was seen. */
+/** Show the end of the last message, whatever was seen. */
 export function goToEnd() {
   following = true;
   followEnd();
 }
 
-function isAtEnd() {
-  return innerHeight + scrollY >= document.documentElement.scrollHeight - NEAR_PIXELS;
+// How much of the last message lies under the box, which covers the end of the page.
+function hidden() {
+  const last = byId("messages").lastElementChild;
+  if (!last) return 0;
+  return last.getBoundingClientRect().bottom + MARGIN_PIXELS - byId("composer").getBoundingClientRect().top;
 }

@@ -114,11 +114,22 @@ export class Timeline {
     };
   }
 
-  /** @returns {Row[]} the same as a table, in order, with times since the first event */
-  rows() {
+  /** @returns {Row[]} every event in order, with times since the first */
+  events() {
     const start = this.times[0] ?? 0;
     const rows = [...this.#keyRows(), ...this.#flushRows(), ...this.#guessRows(), ...this.#answerRows()];
     return rows.sort((one, other) => one.at - other.at).map((row) => ({ ...row, at: row.at - start }));
+  }
+
+  /** @returns {Row[]} the events as a table: flushes with the same outcome, one after the other, are one row */
+  rows() {
+    const rows = /** @type {(Row & {times: number})[]} */ ([]);
+    for (const event of this.events()) {
+      const last = rows.at(-1);
+      if (last && event.what === "Flush" && last.what === "Flush" && last.detail === event.detail) last.times++;
+      else rows.push({ ...event, times: 1 });
+    }
+    return rows.map(({ at, what, detail, times }) => ({ at, what: times > 1 ? `${times} flushes` : what, detail }));
   }
 
   /** @returns {string} one sentence */
@@ -127,8 +138,13 @@ export class Timeline {
     const { keys, flushes, warmedTokens, guesses } = this.totals();
     const before = [count(keys, "keystroke"), count(flushes, "flush", "flushes"), `${tokenCount(warmedTokens)} warmed`];
     if (guesses) before.push(`${count(guesses, "answer")} begun before Enter`);
+    return [`${before.join(", ")}.`, this.waitWords()].filter(Boolean).join(" ");
+  }
+
+  /** @returns {string} the wait by the page's own clock, in words; "" if there is none yet */
+  waitWords() {
     const wait = this.#wait();
-    return `${before.join(", ")}.${wait === null ? "" : ` First token ${formatWait(wait)} after Enter.`}`;
+    return wait === null ? "" : `This page had the first token ${formatWait(wait)} after Enter.`;
   }
 
   #wait() {

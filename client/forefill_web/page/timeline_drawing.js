@@ -96,9 +96,9 @@ class Pen {
    * @param {import("./timeline.js").Guess} guess
    * @param {number} now until when a guess without an end is drawn
    */
-  guess({ at, end = now, outcome }, now) {
+  guess({ at, end, outcome }, now) {
     const left = this.#x(at);
-    const width = Math.max(4, this.#x(end) - left);
+    const width = Math.max(4, this.#x(end ?? now) - left);
     this.#ink("--begun");
     const kept = outcome === undefined || outcome === "adopted";
     // A begun answer that came to nothing is an outline.
@@ -188,5 +188,6 @@ class Pen {
 /** @param {number} ms */
 function axisWords(ms) {
   if (ms === 0) return "0";
-  return Math.abs(ms) < 1000 ? `${ms} ms` : `${ms / 1000} s`;
+  const sign = ms < 0 ? "−" : "";
+  return Math.abs(ms) < 1000 ? `${sign}${Math.abs(ms)} ms` : `${sign}${Math.abs(ms) / 1000} s`;
 }

@@ -81,19 +81,21 @@ export class TimelineView {
     const start = timeline.times[0] ?? 0;
     const x = event.clientX - box.left;
     const distance = (/** @type {{at: number}} */ row) => Math.abs(this.#scale.position(row.at + start) * box.width - x);
-    const near = timeline.rows().filter((row) => distance(row) < HIT_PIXELS);
+    const near = timeline.events().filter((row) => distance(row) < HIT_PIXELS);
     near.sort((one, other) => distance(one) - distance(other));
     this.#read(near[0] ?? null);
   }
 
-  /** @param {import("./timeline.js").Row | null} row */
+  /** @param {import("./timeline.js").Row | null} row that the pointer is at */
   #read(row) {
-    const nothing = this.#timeline().isEmpty ? "What the server does while you type appears here." : this.#timeline().summary();
-    byId("timeline-readout").textContent = row ? [formatTime(row.at), row.what, row.detail].filter(Boolean).join(" · ") : nothing;
+    const timeline = this.#timeline();
+    const words = timeline.isEmpty ? "What the server does while you type appears here." : timeline.waitWords();
+    byId("timeline-readout").textContent = row ? [formatTime(row.at), row.what, row.detail].filter(Boolean).join(" · ") : words;
   }
 }
 
 /** @param {number} ms */
 function formatTime(ms) {
+  if (ms === 0) return "0 ms";
   return ms < 1000 ? formatWait(ms) : `${(ms / 1000).toFixed(2)} s`;
 }

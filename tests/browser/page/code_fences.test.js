@@ -31,6 +31,16 @@ test("fences open and close a block, and their line breaks are not part of it", 
   ]);
 });
 
+test("empty lines around a block are not part of the text, those within it are", () => {
+  assert.deepEqual(pieces("See:\n\n\n```\n\nx\n\n```\n\n\nDone.\n\nYes."), [
+    text("See:"),
+    open(),
+    text("\nx\n"),
+    close,
+    text("Done.\n\nYes."),
+  ]);
+});
+
 test("a block that does not end is closed with the text", () => {
   assert.deepEqual(pieces("```\nx = 1"), [open(), text("x = 1"), close]);
 });

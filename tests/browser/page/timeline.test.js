@@ -41,11 +41,18 @@ test("the table has what the drawing has, in order, from the first event on", ()
   ]);
 });
 
+test("flushes with the same outcome, one after the other, are one row of the table", () => {
+  const timeline = turn();
+  timeline.addFlush(4060, shed);
+  assert.equal(timeline.events().length, 10);
+  assert.deepEqual(timeline.rows()[3], { at: 3050, what: "2 flushes", detail: "not warmed: the engine is busy" });
+});
+
 test("totals and summary", () => {
   assert.deepEqual(turn().totals(), { keys: 4, flushes: 2, warmedTokens: 32, guesses: 1, tokens: 3 });
   assert.equal(
     turn().summary(),
-    "4 keystrokes, 2 flushes, 32 tokens warmed, 1 answer begun before Enter. First token 3 ms after Enter.",
+    "4 keystrokes, 2 flushes, 32 tokens warmed, 1 answer begun before Enter. This page had the first token 3 ms after Enter.",
   );
 });
 

@@ -52,6 +52,6 @@ test("the comparison is honest if forefill did not help", () => {
 
 test("the comparison names both if forefill helped", () => {
   const bars = comparisonBars({ waited_ms: 3, static_ms: 300, cold_ms: 1200 });
-  assert.equal(comparisonWords(bars), "Without forefill, the wait is 100× longer with vLLM’s prefix cache alone, and 400× longer with nothing cached.");
+  assert.equal(comparisonWords(bars), "Without forefill, the wait is 100× as long with vLLM’s prefix cache alone, and 400× as long with nothing cached.");
   assert.equal(comparisonList(bars), "This answer: 3 ms. vLLM’s prefix cache alone: 300 ms. Nothing cached: 1.2 s.");
 });
