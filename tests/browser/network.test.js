@@ -32,7 +32,7 @@ test("offline while typing: what is typed and edited meanwhile arrives", visit(a
   await user.settled();
   await goesOffline(user);
   await user.types("all patents");
-  await user.presses("ArrowLeft", "ArrowLeft", "ArrowLeft");
+  await user.presses("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft");
   await user.types("i");
   await comesBack(user);
   assert.equal(await user.settled(), "Show me all patients");
@@ -110,10 +110,14 @@ test("the bridge is replaced in good order", visit(async (user) => {
   await user.asks();
 }, TROUBLED));
 
-test("the bridge is killed in mid-answer: the answer comes in the end, or the page says why not", visit(async (user) => {
+test("the bridge is killed in mid-answer: the page says that the answer failed, and asks again if told to", visit(async (user) => {
   await user.types("Show me all patients");
   await sendsAndHears(user);
   await order("kill-bridge");
   await order("start-bridge");
+  await user.seesOnce("it failed");
+  await user.clicks(/again|regenerate/i);
   await user.isAnswered();
+  await user.types("And by ward?");
+  await user.asks();
 }, TROUBLED));

@@ -1,6 +1,7 @@
 """A witness between a client and forefill: SUBMIT reaches the server without text, so the server goes by its own draft.
 
 The SDK's SUBMIT carries the draft, for safety. With it, the answer would not show whether the server's copy was right.
+Only a text that the edits before it have not made, such as one that was sent while the browser was offline, is left.
 The witness also keeps what each stream has done: the draft that its edits make, each SUBMIT, each refusal.
 """
 
@@ -55,8 +56,9 @@ class Stream:
             case "submit":
                 text = event.submit.text if event.submit.HasField("text") else None
                 self.submits.append(Submit(text, self.draft, event.seq))
+                if text == self.draft:
+                    event.submit.ClearField("text")
                 self.draft = ""
-                event.submit.ClearField("text")
         return request.SerializeToString()
 
     def response(self, data: bytes) -> None:
