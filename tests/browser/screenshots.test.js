@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { until } from "./until.js";
 import { visit } from "./visits.js";
 
 const FOLDER = fileURLToPath(new URL("../../build/screenshots/", import.meta.url));
@@ -23,6 +24,8 @@ function screenshots(colorScheme, width) {
     await taken(user, "empty");
     await user.types("Show me all patients who were admitted to cardiology.");
     await user.asks();
+    await user.clicks(/^measure/i);
+    await until("a measurement", () => user.watched.received("twin")[0]);
     await user.types("And how many of them are still here, ");
     await user.settled();
     await user.types("by wa");

@@ -34,7 +34,9 @@ class Scene:
 
     answer_tokens: int = 8
     tokens_a_second: float = 0
+    prompt_tokens_a_second: float = 0
     answer: str = ""
+    system: str = SYSTEM
     bridge_flags: tuple[str, ...] = ()
 
     @property
@@ -42,6 +44,7 @@ class Scene:
         return (
             *("--engine", "fake", "--log-level", "error"),
             *("--fake-answer-tokens", str(self.answer_tokens), "--fake-decode-speed", str(self.tokens_a_second)),
+            *("--fake-prefill-speed", str(self.prompt_tokens_a_second)),
             *(("--fake-answer", self.answer) if self.answer else ()),
         )
 
@@ -66,7 +69,7 @@ class Stage:
 
     async def expected(self, request: web.Request) -> web.Response:
         """The answer to the messages of the body, after the bridge's system prompt."""
-        messages = [ChatMessage("system", SYSTEM), *(ChatMessage(**message) for message in await request.json())]
+        messages = [ChatMessage("system", self.scene.system), *(ChatMessage(**message) for message in await request.json())]
         return web.json_response(self.scene.answer or answer_of(messages, self.scene.answer_tokens))
 
     async def order(self, request: web.Request) -> web.Response:
@@ -107,7 +110,7 @@ async def stage_before(server: str, scene: Scene) -> AsyncIterator[Stage]:
     """Set up what is between a browser and the server at HOST:PORT, which answers as it likes."""
     port = free_port()
     panel = f"http://127.0.0.1:{port}"
-    flags = ("--system", SYSTEM, "--allow-origin", panel, *scene.bridge_flags)
+    flags = ("--system", scene.system, "--allow-origin", panel, *scene.bridge_flags)
     async with AsyncExitStack() as stack:
         witness = await stack.enter_async_context(submit_witness(server))
         bridge = await stack.enter_async_context(bridge_process("--target", witness.address, *flags))

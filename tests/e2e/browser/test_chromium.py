@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
+from forefill_client.keystrokes import SAMPLE_SCHEMA
 
 from tests.support.browser_stage import Scene, stage
 from tests.support.node_tests import BROWSER, Ran, missing, names_in, ran
 
 SLOW = Scene(answer_tokens=40, tokens_a_second=20)
+PROSE = "Twelve patients were admitted to cardiology in November; nine of them are still here. "
 SCENES = {
     "accessibility": SLOW,
     "answers": SLOW,
     "network": SLOW,
     "markup": Scene(
         answer='<img src="/nowhere" onerror="window.ran = true"><script>window.ran = true</script> & <b>bold</b>'
+    ),
+    "screenshots": Scene(
+        system=SAMPLE_SCHEMA, answer=PROSE, answer_tokens=20, tokens_a_second=50, prompt_tokens_a_second=2000
     ),
 }
 """How the server answers in the tests of a file; default: at once."""
