@@ -98,11 +98,9 @@ async def site(
     """Serve a bridge of this client on a free port of loopback, until the block ends; `more` is for `application`."""
     made = Bridge(client, options, limits=limits, **(bridge or {}))
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    listening = Listening("127.0.0.1", 0)
-    serving = asyncio.create_task(serve(application(made, **more), listening, made, url.set_result))
-    try:
-        await asyncio.wait({serving, url}, return_when=asyncio.FIRST_COMPLETED)
-        yield Site(url.result() if url.done() else await serving or "")
-    finally:
-        serving.cancel()
-        await asyncio.wait({serving})
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(serve(application(made, **more), Listening("127.0.0.1", 0), made, url.set_result))
+        try:
+            yield Site(await url)
+        finally:
+            serving.cancel()

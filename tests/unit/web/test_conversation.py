@@ -8,9 +8,8 @@ from typing import Any
 import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
-from forefill_client import FinishReason, Sampling
+from forefill_client import AsyncClient, FinishReason, Sampling
 from forefill_client.testing import FakeServer
-from forefill_client import AsyncClient
 from forefill_web import SessionOptions
 
 from tests.support.browser import Browser, site
@@ -86,7 +85,12 @@ async def test_an_answer_comes_as_started_deltas_and_finished() -> None:
         started, *deltas, finished = await browser.hears_all("finished")
         while started["type"] != "started":
             started, *deltas = deltas
-    assert (started["turn"], started["source"], started["prompt_tokens"], started["cached_tokens"]) == (1, "warm", 60, 48)
+    assert (started["turn"], started["source"], started["prompt_tokens"], started["cached_tokens"]) == (
+        1,
+        "warm",
+        60,
+        48,
+    )
     assert started["ttft_ms"] > 0
     assert "".join(delta.get("reasoning", "") for delta in deltas) == "Hm. "
     assert "".join(delta.get("text", "") for delta in deltas) == "It is."
@@ -141,18 +145,21 @@ async def test_a_begun_answer_and_what_became_of_it_are_passed_on() -> None:
         }
 
 
-async def test_what_is_under_composition_is_not_confirmed() -> None:
+@pytest.mark.parametrize(("composing", "confirmed"), [(True, [None, 11, 12]), (False, [None] * 4)])
+async def test_what_is_under_composition_is_not_confirmed(composing: bool, confirmed: list[int | None]) -> None:
     async with talking() as (server, browser):
         await browser.opens()
         await browser.types("Where is ")
-        await browser.edits(9, 9, "とうきょう", composing=True)
+        await browser.edits(9, 9, "とうきょう", composing=composing)
         await browser.edits(9, 14, "東京", composing=False)
         await browser.types(" ")
-        confirmed = []
-        while not confirmed or confirmed[-1] != 12:
-            _, flush = await server.flushes.get()
-            confirmed.append(flush.flush.confirmed_code_points if flush.flush.HasField("confirmed_code_points") else 9)
-    assert [length for length in confirmed if 9 < length < 11] == []
+        await browser.submits(1)
+        await server.asked()
+    lengths: list[int | None] = []
+    while not server.flushes.empty():
+        _, event = server.flushes.get_nowait()
+        lengths.append(event.flush.confirmed_code_points if event.flush.HasField("confirmed_code_points") else None)
+    assert lengths == confirmed
 
 
 async def test_a_hint_reaches_the_server() -> None:
@@ -245,10 +252,14 @@ async def test_the_last_answer_is_given_once_more_and_the_draft_stays() -> None:
         assert (await server.asked()).draft == "And"
 
 
-async def test_there_is_no_answer_to_give_once_more_before_the_first_whatever_the_product_has_put_before() -> None:
-    before = [SYSTEM, ("user", "Hi"), ("assistant", "Hello")]
+@pytest.mark.parametrize(
+    ("before", "told"), [([SYSTEM, ("user", "Hi"), ("assistant", "Hello")], []), ([SYSTEM, ("user", "Hi")], ["Hello"])]
+)
+async def test_an_answer_that_the_product_has_put_before_the_conversation_is_not_given_once_more(
+    before: list[tuple[str, str]], told: list[str]
+) -> None:
     async with talking(SessionOptions(before=before)) as (_, browser):
-        await browser.opens(messages=[{"role": "assistant", "content": "What can I do?"}])
+        await browser.opens(messages=[{"role": "assistant", "content": text} for text in told])
         await browser.says("regenerate", turn=1)
         error = await browser.hears("error")
         assert (error["turn"], error["continues"]) == (1, True)
@@ -277,7 +288,9 @@ async def test_a_server_that_ends_the_session_for_good_closes_the_socket_with_it
     async with puppet() as (server, client), site(client) as here, here.browser() as browser:
         await browser.opens()
         with pytest.raises(grpc.aio.BaseError):
-            await server.wires[0].fail(grpc.StatusCode.PERMISSION_DENIED, "not for you", error_reason="PERMISSION_DENIED")
+            await server.wires[0].fail(
+                grpc.StatusCode.PERMISSION_DENIED, "not for you", error_reason="PERMISSION_DENIED"
+            )
         error = await browser.hears("error")
         assert (error["reason"], error["continues"]) == ("PERMISSION_DENIED", False)
         assert await browser.closed() == 1008

@@ -99,7 +99,9 @@ async def test_what_is_malformed_closes_the_socket_and_leaves_the_conversation(w
 async def test_a_message_that_is_too_large_closes_the_socket() -> None:
     async with somewhere(message_bytes=1000) as here, here.browser() as browser:
         await browser.opens()
-        await browser.says("draft", text="é" * 600, composing=False)
+        text = json.dumps({"type": "draft", "text": "é" * 600, "composing": False}, ensure_ascii=False)
+        assert len(text) < 1000 < len(text.encode())
+        await browser.socket.send(text)
         assert await browser.closed() == 1009
 
 

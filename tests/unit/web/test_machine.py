@@ -32,7 +32,9 @@ REPORT = Report(
     completion_tokens=2,
     source=GenerationSource.WARM,
     finish_reason=FinishReason.STOP,
-    ledger=Ledger(warms=0, computed_tokens=0, used_tokens=0, edited_away_tokens=0, evicted_tokens=0, abandoned_tokens=0),
+    ledger=Ledger(
+        warms=0, computed_tokens=0, used_tokens=0, edited_away_tokens=0, evicted_tokens=0, abandoned_tokens=0
+    ),
 )
 
 
@@ -83,7 +85,7 @@ EXAMPLES: dict[type, said.Message] = {
     said.Twin: said.Twin(1),
     said.End: said.End(),
 }
-REFUSED = {
+REFUSED: dict[Stage, dict[type, str]] = {
     Stage.IDLE: {said.Open: "ALREADY_OPEN"},
     Stage.ANSWERING: {
         said.Open: "ALREADY_OPEN",

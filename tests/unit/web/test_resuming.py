@@ -1,5 +1,6 @@
 """A conversation outlives its socket: answers go on, nothing comes twice, and one socket has it at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -8,6 +9,9 @@ import grpc
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_web import BridgeLimits, SessionOptions
+from forefill_web import messages as said
+from forefill_web.conversation import Conversation
+from forefill_web.line import Line
 
 from tests.support.browser import Site, site
 from tests.support.puppet import Puppet, puppet
@@ -106,9 +110,28 @@ async def test_a_second_socket_takes_the_conversation_over_and_the_first_is_clos
     assert len(server.openings) == 1
 
 
+async def test_what_a_socket_says_after_it_was_taken_over_does_not_count() -> None:
+    opening, limits = said.Open(1, "", (), ""), BridgeLimits()
+    async with puppet() as (server, client):
+        conversation = Conversation(
+            client, SessionOptions(), opening, token="t", address="", limits=limits, twins=asyncio.Semaphore()
+        )
+        living = asyncio.create_task(conversation.run())
+        unread: Any = None
+        first, second = Line(unread, "", limits), Line(unread, "", limits)
+        for line in (first, second):
+            conversation.lines.expect(line)
+            await conversation.hear(line, opening)
+        await conversation.hear(first, said.Submit(1, "late"))
+        await conversation.hear(second, said.Submit(1, "Count"))
+        assert (await server.asked()).text == "Count"
+        conversation.drop()
+        await living
+
+
 @pytest.mark.parametrize("token", ["", "x" * 43, "-"])
 async def test_an_unknown_token_begins_a_new_conversation_with_the_browsers_messages(token: str) -> None:
-    async with somewhere() as (server, here), here.browser() as browser:
+    async with somewhere() as (_, here), here.browser() as browser:
         told = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
         opened = await browser.opens("", token, told)
         assert (opened["resumed"], opened["messages"]) == (False, told)
@@ -140,7 +163,7 @@ async def test_a_conversation_that_has_a_socket_again_is_kept() -> None:
 
 
 async def test_an_ended_conversation_cannot_be_gone_on_with() -> None:
-    async with somewhere() as (server, here):
+    async with somewhere() as (_, here):
         async with here.browser() as browser:
             token = (await browser.opens())["token"]
             await browser.says("end")

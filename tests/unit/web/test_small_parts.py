@@ -120,5 +120,5 @@ def test_a_key_is_read_from_a_file_and_must_not_be_short(tmp_path: Path) -> None
     assert not key.is_key("\ud800")
     assert KEY not in repr(key)
     file.write_text("short\n")
-    with pytest.raises(ValueError, match="key.txt: the access key must have 16 characters"):
+    with pytest.raises(ValueError, match=r"key\.txt: the access key must have 16 characters"):
         AccessKey.from_file(file)
