@@ -12,7 +12,7 @@ import { Twins } from "./twins.js";
 
 /** @import { Answer } from "./answer.js" */
 /** @import { ConversationEvents } from "./events.js" */
-/** @import { Failure, FromBridge, Message, Opened, Twin } from "./messages.js" */
+/** @import { Delta, Failure, Finished, FromBridge, Message, Opened, Started, Twin } from "./messages.js" */
 /** @import { SocketState } from "./socket.js" */
 
 /**
@@ -249,7 +249,7 @@ export class Conversation extends Events {
       case "started":
       case "delta":
       case "finished":
-        return this.#turns.hear({ ...message, turn: this.#turns.turnOf(message.turn) });
+        return this.#hearTurn({ ...message, turn: this.#turns.turnOf(message.turn) });
       case "twin":
         return this.#tell("twin", this.#twins.hear({ ...message, turn: this.#turns.turnOf(message.turn) }));
       case "error":
@@ -259,10 +259,10 @@ export class Conversation extends Events {
 
   /** @param {Opened} message */
   #open(message) {
-    const missed = this.#history.become(withoutQuestion(message), message.resumed);
     this.#bridge = { state: "open" };
     this.#last = null;
     this.#turns.match(message);
+    const missed = this.#history.become(withoutQuestion(message), message.resumed);
     this.#token.token = message.token;
     this.#remote.begin(message, this.#sentDraft);
     this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
@@ -281,8 +281,13 @@ export class Conversation extends Events {
     if (failure.turn === undefined) return this.#tell("error", failure);
     // The bridge may have put the text of a refused submit back into its draft.
     this.#remote.is(null);
-    this.#turns.hear({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
-    this.#remote.flush();
+    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
+  }
+
+  /** @param {Started | Delta | Finished | Failure} message */
+  #hearTurn(message) {
+    this.#turns.hear(message);
+    this.#remote.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
   }
 
   /**

@@ -83,13 +83,16 @@ export class RemoteDraft {
     this.#composing = composing;
     if (!this.#follows) this.flush();
     else if (this.#canSend()) this.#send(edit);
-    else this.is(before);
-    if (!this.#follows) this.#flushLater();
+    else {
+      this.is(before);
+      this.#flushLater();
+    }
   }
 
   /** Send what the bridge lacks. */
   flush() {
-    if (this.#follows || !this.#canSend()) return;
+    if (this.#follows) return;
+    if (!this.#canSend()) return this.#flushLater();
     const copy = this.#copy;
     const edit = copy === null ? null : new Draft(copy).become(this.#draft.text);
     this.#follows = true;
@@ -123,10 +126,6 @@ export class RemoteDraft {
   /** A socket does not say when its buffer has emptied. */
   #flushLater() {
     clearTimeout(this.#retry);
-    if (!this.#socket.congested) return;
-    this.#retry = setTimeout(() => {
-      this.flush();
-      this.#flushLater();
-    }, CONGESTED_RETRY_MS);
+    if (this.#socket.congested) this.#retry = setTimeout(() => this.flush(), CONGESTED_RETRY_MS);
   }
 }

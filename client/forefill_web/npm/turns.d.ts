@@ -1,5 +1,5 @@
 /** @import { History } from "./history.js" */
-/** @import { Delta, Failure, Finished, Opened, RunningAnswer, Started } from "./messages.js" */
+/** @import { Delta, Failure, Finished, Message, Opened, RunningAnswer, Started } from "./messages.js" */
 /**
  * What was asked for, and whether the bridge was told.
  * @typedef {object} Ask
@@ -8,6 +8,7 @@
  * @property {AnswerState} state What has come of it.
  * @property {number | null} number The bridge's number of the turn; null before it is sent.
  * @property {boolean | null} keepText Whether a cancelled answer's text is to be kept; null if it is not cancelled.
+ * @property {readonly Message[] | null} before The conversation before a `regenerate` took its last answer.
  * @property {boolean} listed Whether the conversation, as the bridge last showed it, has the answer already.
  */
 /**
@@ -90,6 +91,10 @@ export type Ask = {
      */
     keepText: boolean | null;
     /**
+     * The conversation before a `regenerate` took its last answer.
+     */
+    before: readonly Message[] | null;
+    /**
      * Whether the conversation, as the bridge last showed it, has the answer already.
      */
     listed: boolean;
@@ -124,4 +129,5 @@ import type { Failure } from "./messages.js";
 import type { Opened } from "./messages.js";
 import type { History } from "./history.js";
 import { AnswerState } from "./answer_state.js";
+import type { Message } from "./messages.js";
 import type { RunningAnswer } from "./messages.js";

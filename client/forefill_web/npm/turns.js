@@ -3,7 +3,7 @@ import { AnswerState } from "./answer_state.js";
 import { lastAnswerTo } from "./history.js";
 
 /** @import { History } from "./history.js" */
-/** @import { Delta, Failure, Finished, Opened, RunningAnswer, Started } from "./messages.js" */
+/** @import { Delta, Failure, Finished, Message, Opened, RunningAnswer, Started } from "./messages.js" */
 
 /**
  * What was asked for, and whether the bridge was told.
@@ -13,6 +13,7 @@ import { lastAnswerTo } from "./history.js";
  * @property {AnswerState} state What has come of it.
  * @property {number | null} number The bridge's number of the turn; null before it is sent.
  * @property {boolean | null} keepText Whether a cancelled answer's text is to be kept; null if it is not cancelled.
+ * @property {readonly Message[] | null} before The conversation before a `regenerate` took its last answer.
  * @property {boolean} listed Whether the conversation, as the bridge last showed it, has the answer already.
  */
 
@@ -175,7 +176,7 @@ export class Turns {
     const state = new AnswerState(turn, question);
     const answer = new Answer(state, (keepText) => this.#cancel(ask, keepText));
     /** @type {Ask} */
-    const ask = { type, state, answer, number, keepText: null, listed: false };
+    const ask = { type, state, answer, number, keepText: null, before: null, listed: false };
     return ask;
   }
 
@@ -190,9 +191,10 @@ export class Turns {
     if (!opened.resumed && (ask.state.text || ask.state.reasoning)) return { lost: true };
     const other = answer?.turn === ask.number && ask.type === "submit" && answer.submitted_text !== ask.state.question;
     if (!opened.resumed || ask.number > opened.turn || other) {
-      // The question has left the conversation that the bridge was given.
-      if (!opened.resumed) ask.type = "submit";
+      if (!opened.resumed) ask.type = "submit"; // its question has left the conversation that the bridge was given
+      else if (ask.before !== null) this.#history.messages = ask.before;
       ask.number = null;
+      this.#numbers.delete(ask.state.turn);
       return null;
     }
     return answer?.turn === ask.number ? { runs: answer } : { ended: opened };
@@ -257,6 +259,7 @@ export class Turns {
     const turn = (ask.number = ++this.#lastNumber);
     this.#numbers.set(ask.state.turn, turn);
     if (ask.type === "regenerate") {
+      ask.before = this.#history.messages;
       this.#history.takeLast();
       this.#owner.send({ type: "regenerate", turn });
     } else {

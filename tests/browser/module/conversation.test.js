@@ -126,6 +126,17 @@ test("a submit of another text keeps the draft, at the bridge too", async (t) =>
   assert.equal(bridge.draftText, "not yet");
 });
 
+test("what gathers behind a submit follows too", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { bridge, conversation } = await opened(t);
+  conversation.setDraft("not yet");
+  bridge.socket.bufferedAmount = 1e6;
+  conversation.submit("Now!");
+  bridge.socket.bufferedAmount = 0;
+  t.mock.timers.tick(50);
+  assert.equal(bridge.draftText, "not yet");
+});
+
 test("an answer is iterated as it comes, and again from its beginning", async (t) => {
   const { bridge, conversation } = await opened(t);
   const answer = conversation.submit("Hi");

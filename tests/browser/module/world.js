@@ -42,7 +42,7 @@ export function socketsTo(bridge) {
 
     /** What the bridge says. */
     say(message) {
-      if (this.#open) this.onmessage?.({ data: JSON.stringify(message) });
+      if (this.#open && !bridge.mute) this.onmessage?.({ data: JSON.stringify(message) });
     }
 
     close(code = 1005) {
@@ -67,9 +67,13 @@ export class ModelBridge {
   sockets = [];
   socket = null;
   reachable = true;
+  /** Whether what it is told, or says, is lost on the way. */
   deaf = false;
+  mute = false;
   /** Everything that it was told, in order. */
   heard = [];
+  /** What was submitted, and what the draft was by then. */
+  submitted = [];
   opened = { ...OPENED };
   #tokens = 0;
 
@@ -133,6 +137,7 @@ export class ModelBridge {
 
   _submit({ turn, text }) {
     if (turn <= this.turn) return;
+    this.submitted.push({ text, draft: this.draftText });
     this.draft = [];
     this.#ask(turn, text);
   }
