@@ -12,7 +12,7 @@ const REMARKS = /** @type {Record<string, string>} */ ({
 });
 
 export class AnswerView {
-  role = "assistant";
+  role = /** @type {const} */ ("assistant");
   content = "";
   #parts = fromTemplate("answer");
   #text = new RichText(this.#parts.text);

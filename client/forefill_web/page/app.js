@@ -61,4 +61,5 @@ byId("new-conversation").addEventListener("click", () => chat.clear());
 byId("editing-cancel").addEventListener("click", () => chat.cancelEditing());
 bindTextBox(conversation, composer.element, { sendButton: byId("send"), onSubmit: (answer) => chat.ask(answer) });
 connection.showState(conversation.state);
-composer.focus();
+// On a touch screen, the keyboard would cover the page before anybody has seen it.
+if (matchMedia("(hover: hover)").matches) composer.focus();

@@ -5,7 +5,10 @@ import { followEnd, goToEnd } from "./follow.js";
 import { Speech } from "./speech.js";
 import { byId } from "./template.js";
 
-/** @typedef {import("./conversation_view.js").Message} Message */
+/**
+ * @typedef {import("../npm/forefill.js").Answer} Answer
+ * @typedef {import("../npm/forefill.js").Message} Message
+ */
 
 export class Chat {
   #conversation;
@@ -15,7 +18,7 @@ export class Chat {
   #timeline;
   #speech = new Speech();
   #view;
-  /** @type {any} the Answer that is written now */ #running = null;
+  /** @type {Answer | null} the one that is written now */ #running = null;
   /** @type {import("./answer_view.js").AnswerView | null} */ #runningView = null;
   /** @type {Map<number, import("./answer_view.js").AnswerView>} by turn */ #measurable = new Map();
   /** @type {{keep: number, removed: Message[], draft: string} | null} */ #editing = null;
@@ -23,7 +26,14 @@ export class Chat {
   #opened = false;
   /** Settled once nothing is followed. @type {Promise<void>} */ #followed = Promise.resolve();
 
-  /** @param {Record<string, any>} parts */
+  /**
+   * @param {object} parts
+   * @param {import("../npm/forefill.js").Conversation} parts.conversation
+   * @param {import("./composer.js").Composer} parts.composer
+   * @param {import("./connection_view.js").ConnectionView} parts.connection
+   * @param {import("./turn_log.js").TurnLog} parts.log
+   * @param {import("./timeline_view.js").TimelineView} parts.timeline
+   */
   constructor({ conversation, composer, connection, log, timeline }) {
     this.#conversation = conversation;
     this.#composer = composer;
@@ -43,14 +53,16 @@ export class Chat {
     // The page was loaded again: the bridge has what was typed before.
     if (!this.#opened && resumed && !this.#composer.text) this.#composer.text = draft;
     this.#opened = true;
-    if (this.#running) return;
+    if (this.#running || this.#editing) return;
     this.#view.show(this.#conversation.messages);
+    goToEnd();
     if (this.#conversation.running) this.#follow(this.#conversation.running);
   }
 
-  /** @param {any} answer that was submitted */
+  /** @param {Answer} answer that was submitted */
   ask(answer) {
     this.#log.enter(performance.now());
+    if (this.#editing) this.#view.cut(this.#editing.keep);
     this.#endEditing();
     this.#connection.clear();
     this.#composer.submitted();
@@ -58,11 +70,12 @@ export class Chat {
   }
 
   regenerate() {
-    if (this.#running) return;
+    if (this.#running || this.#editing) return;
     const answer = this.#conversation.regenerate();
     if (!answer) return;
     this.#log.enter(performance.now());
     this.#view.cut(this.#view.length - (answer.question ? 2 : 1));
+    this.#composer.focus();
     this.#follow(answer);
   }
 
@@ -77,12 +90,10 @@ export class Chat {
    * @param {number} keep messages before it
    */
   edit(keep) {
-    if (this.#running) return;
-    this.cancelEditing();
     const removed = this.#view.messages.slice(keep);
+    if (this.#running || this.#editing || !this.#conversation.rewrite(keep, [])) return;
     this.#editing = { keep, removed, draft: this.#composer.text };
-    this.#conversation.rewrite(keep, []);
-    this.#view.cut(keep);
+    this.#view.dim(keep);
     byId("editing").hidden = false;
     this.#composer.text = removed[0].content;
     this.#composer.focus();
@@ -93,7 +104,6 @@ export class Chat {
     const { keep, removed, draft } = this.#editing;
     this.#endEditing();
     this.#conversation.rewrite(keep, removed);
-    this.#view.show([...this.#view.messages.slice(0, keep), ...removed]);
     this.#composer.text = draft;
     this.#composer.focus();
   }
@@ -118,21 +128,22 @@ export class Chat {
   /** @param {number} turn */
   async #measure(turn) {
     const twin = await this.#conversation.measureTwin(turn);
-    this.#measurable.get(turn)?.comparison.show(twin);
+    this.#speech.say(this.#measurable.get(turn)?.comparison.show(twin) ?? "");
     followEnd();
   }
 
   #endEditing() {
     this.#editing = null;
+    this.#view.dim(this.#view.length);
     byId("editing").hidden = true;
   }
 
   // One that was stopped may still come to its end when the next one is asked for.
-  #follow(/** @type {any} */ answer) {
+  #follow(/** @type {Answer} */ answer) {
     this.#followed = this.#followed.then(() => this.#followNow(answer));
   }
 
-  /** @param {any} answer */
+  /** @param {Answer} answer */
   async #followNow(answer) {
     if (answer.question) this.#view.addQuestion(answer.question);
     const view = this.#view.addAnswer();
@@ -149,7 +160,7 @@ export class Chat {
   }
 
   /**
-   * @param {any} answer
+   * @param {Answer} answer
    * @param {import("./answer_view.js").AnswerView} view
    */
   #begin(answer, view) {
@@ -173,10 +184,10 @@ export class Chat {
 
   /**
    * @param {import("./answer_view.js").AnswerView} view
-   * @param {any} finished
+   * @param {import("../npm/forefill.js").Finished} finished
    */
   #end(view, finished) {
-    this.#log.end(performance.now(), finished.report?.completion_tokens ?? 0);
+    this.#log.end(performance.now(), Number(finished.report?.completion_tokens ?? 0));
     view.showEnd(finished);
     this.#speech.end();
     if (!this.#offersTwin) return;
@@ -201,7 +212,7 @@ export class Chat {
   }
 
   /**
-   * @param {any} answer
+   * @param {Answer | null} answer
    * @param {import("./answer_view.js").AnswerView | null} view
    */
   #setRunning(answer, view) {

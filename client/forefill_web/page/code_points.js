@@ -1,19 +1,21 @@
 // Code points, which the wire counts in, and UTF-16 units, which the browser counts in. Pure.
 
+// Found at once for text without any, since the browser keeps that in bytes.
+const ANY_SURROGATE = /[\ud800-\udfff]/;
 const isHigh = (/** @type {number} */ unit) => unit >= 0xd800 && unit < 0xdc00;
 const isLow = (/** @type {number} */ unit) => unit >= 0xdc00 && unit < 0xe000;
 
 /**
  * @param {string} text
- * @param {number} [end] UTF-16 units to count, all by default
  * @returns {number}
  */
-export function codePointCount(text, end = text.length) {
+export function codePointCount(text) {
+  if (!ANY_SURROGATE.test(text)) return text.length;
   let pairs = 0;
-  for (let at = 1; at < end; at++) {
+  for (let at = 1; at < text.length; at++) {
     if (isLow(text.charCodeAt(at)) && isHigh(text.charCodeAt(at - 1))) pairs++;
   }
-  return end - pairs;
+  return text.length - pairs;
 }
 
 /**
@@ -22,6 +24,7 @@ export function codePointCount(text, end = text.length) {
  * @returns {number} the UTF-16 units that so many code points take
  */
 export function unitsOfCodePoints(text, codePoints) {
+  if (!ANY_SURROGATE.test(text)) return Math.min(codePoints, text.length);
   let at = 0;
   for (let count = 0; count < codePoints && at < text.length; count++) {
     at += isHigh(text.charCodeAt(at)) && isLow(text.charCodeAt(at + 1)) ? 2 : 1;

@@ -20,12 +20,14 @@ const NAMES = /** @type {const} */ ({
 /**
  * Make the bars of a `twin` message.
  *
- * @param {{waited_ms: number, static_ms?: number | null, cold_ms?: number | null}} twin
+ * @param {{waited_ms?: number | null, static_ms?: number | null, cold_ms?: number | null}} twin
  * @returns {Bar[]} of those that were measured
  */
 export function comparisonBars(twin) {
+  const waited = twin.waited_ms;
+  if (typeof waited !== "number") return [];
   const waits = /** @type {[Bar["kind"], number | null | undefined][]} */ ([
-    ["forefill", twin.waited_ms],
+    ["forefill", waited],
     ["static", twin.static_ms],
     ["cold", twin.cold_ms],
   ]);
@@ -36,7 +38,7 @@ export function comparisonBars(twin) {
     name: NAMES[kind],
     ms,
     share: ms / longest,
-    times: kind === "forefill" ? "" : timesLonger(twin.waited_ms, ms),
+    times: kind === "forefill" ? "" : timesLonger(waited, ms),
   }));
 }
 
@@ -59,5 +61,5 @@ const PHRASES = { forefill: "forefill", static: "vLLM’s prefix cache alone", c
  * @returns {string} for those who cannot see the bars
  */
 export function comparisonList(bars) {
-  return bars.map((bar) => `${bar.name}: ${formatWait(bar.ms)}`).join(". ") + ".";
+  return bars.map((bar) => `${bar.name}: ${formatWait(bar.ms)}.`).join(" ");
 }

@@ -1,6 +1,6 @@
 // The button that measures an answer's wait without forefill, and the bars that it brings.
 
-import { comparisonBars, comparisonWords } from "./comparison.js";
+import { comparisonBars, comparisonList, comparisonWords } from "./comparison.js";
 import { fromTemplate } from "./template.js";
 import { formatWait } from "./waits.js";
 
@@ -18,6 +18,8 @@ export class ComparisonView {
   constructor(parts, onMeasure) {
     this.#parts = parts;
     parts.measure.addEventListener("click", () => {
+      // Not `disabled`: the button would lose the focus.
+      if (parts.measure.ariaDisabled === "true") return;
       this.#say("Measuring…", true);
       onMeasure(this.#turn);
     });
@@ -29,15 +31,20 @@ export class ComparisonView {
     this.#parts.measure.hidden = false;
   }
 
-  /** @param {{waited_ms?: number, static_ms?: number, cold_ms?: number, error?: string}} twin */
+  /**
+   * @param {{waited_ms?: number, static_ms?: number, cold_ms?: number, error?: string}} twin
+   * @returns {string} what is shown, in words
+   */
   show(twin) {
     this.#say("Measure again", false);
     const { bars, comparison, comparisonWords: words } = this.#parts;
-    const all = twin.error || twin.waited_ms === undefined ? [] : comparisonBars(twin);
+    const all = twin.error ? [] : comparisonBars(twin);
+    bars.hidden = all.length === 0;
     bars.replaceChildren(...all.map(barElement));
     words.textContent = all.length ? comparisonWords(all) : `It could not be measured: ${twin.error ?? "no answer came"}.`;
     comparison.hidden = false;
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) race(bars, all);
+    return [comparisonList(all), words.textContent].join(" ").trim();
   }
 
   /**
@@ -46,7 +53,7 @@ export class ComparisonView {
    */
   #say(words, busy) {
     this.#parts.measureWords.textContent = words;
-    this.#parts.measure.disabled = busy;
+    this.#parts.measure.ariaDisabled = String(busy);
   }
 }
 

@@ -8,6 +8,7 @@ import { byId } from "./template.js";
 export class Composer {
   #textarea = byId("draft");
   #mirror = new Mirror(byId("mirror"), this.#textarea);
+  #words = byId("draft-words");
   #marks = NO_MARKS;
   #running = false;
   #frame = 0;
@@ -21,6 +22,7 @@ export class Composer {
     byId("composer").addEventListener("submit", (/** @type {SubmitEvent} */ event) => event.preventDefault());
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.#running && !event.isComposing) onStop();
+      if (isTyping(event)) this.focus();
     });
     this.#change();
   }
@@ -92,9 +94,11 @@ export class Composer {
   #show() {
     const text = this.text;
     const length = codePointCount(text);
-    this.#mirror.show(text, draftParts(this.#marks, length));
-    byId("box").classList.toggle("begun", this.#marks.begun && length > 0);
-    byId("draft-words").textContent = draftWords(this.#marks, length);
+    const begun = this.#marks.begun && length > 0;
+    this.#mirror.show(text, draftParts(this.#marks, length), begun);
+    byId("box").classList.toggle("begun", begun);
+    const words = draftWords(this.#marks, length);
+    if (this.#words.textContent !== words) this.#words.textContent = words;
     byId("send").disabled = !text.trim();
   }
 
@@ -105,4 +109,14 @@ export class Composer {
     event.preventDefault();
     this.focus();
   }
+}
+
+/**
+ * Whether a key was meant for the box though nothing that takes text has the focus: as after a click on a button.
+ *
+ * @param {KeyboardEvent} event
+ */
+function isTyping({ key, ctrlKey, metaKey, altKey, target }) {
+  const takesText = /** @type {Element} */ (target).matches("textarea, input");
+  return !takesText && [...key].length === 1 && key !== " " && !ctrlKey && !metaKey && !altKey;
 }

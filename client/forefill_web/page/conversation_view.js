@@ -4,7 +4,7 @@ import { AnswerView } from "./answer_view.js";
 import { QuestionView } from "./question_view.js";
 import { byId } from "./template.js";
 
-/** @typedef {{role: string, content: string}} Message */
+/** @typedef {import("../npm/forefill.js").Message} Message */
 
 export class ConversationView {
   /** @type {(QuestionView | AnswerView)[]} */ #views = [];
@@ -53,6 +53,18 @@ export class ConversationView {
   cut(keep) {
     for (const view of this.#views.splice(keep)) view.element.remove();
     this.#showWelcome();
+  }
+
+  /**
+   * Show messages as about to leave: they can be read, but nothing can be done with them.
+   *
+   * @param {number} keep messages; all of them if none is to leave
+   */
+  dim(keep) {
+    for (const [index, { element }] of this.#views.entries()) {
+      element.classList.toggle("leaving", index >= keep);
+      element.inert = index >= keep;
+    }
   }
 
   /** @param {string} content */

@@ -64,7 +64,7 @@ export function draftParts(marks, length) {
  */
 export function draftWords(marks, length) {
   if (length === 0) return "";
-  if (marks.begun) return "The answer is begun. Press Enter to see it.";
+  if (marks.begun) return "The answer is begun. Send to see it.";
   const { cached, confirmed } = draftParts(marks, length);
   if (cached === length) return "All of it is cached.";
   if (cached > 0) return `${cached} of ${length} characters are cached.`;

@@ -1,22 +1,29 @@
 // The text of the box once more, under it, unseen but for its marks. It changes only where the text or a mark does.
+//
+// Nothing after the marks is seen of it, and an edit ends the marks where it begins. So the mirror of a long draft, which
+// is dear to lay out and does not set the height of the box any more, need not follow each key: it follows when a mark
+// grows, or after a pause.
 
 import { unitsOfCodePoints } from "./code_points.js";
 import { textChange } from "./text_change.js";
 
+const LONG_UNITS = 4000;
+const PAUSE_MS = 300;
+
 export class Mirror {
   #textarea;
   #text;
-  #clip;
   /** One for each state: cached, confirmed, pending. @type {Text[]} */
   #nodes;
   #shown = "";
+  #marked = 0;
+  #timer = 0;
 
   /**
    * @param {HTMLElement} clip
    * @param {HTMLTextAreaElement} textarea
    */
   constructor(clip, textarea) {
-    this.#clip = clip;
     this.#textarea = textarea;
     this.#text = /** @type {HTMLElement} */ (clip.firstElementChild);
     this.#nodes = [...this.#text.querySelectorAll("span")].map((span) => {
@@ -32,13 +39,18 @@ export class Mirror {
   /**
    * @param {string} text
    * @param {{cached: number, confirmed: number}} parts in code points
+   * @param {boolean} whole whether all of it has to be right now, since all of it is marked
    */
-  show(text, parts) {
-    this.#replace(text);
-    const cached = unitsOfCodePoints(text, parts.cached);
-    const confirmed = cached + unitsOfCodePoints(text.slice(cached), parts.confirmed);
+  show(text, parts, whole) {
+    clearTimeout(this.#timer);
+    const marked = parts.cached + parts.confirmed;
+    const grows = marked > this.#marked || whole;
+    this.#marked = marked;
+    if (text.length < LONG_UNITS || this.#shown.length < LONG_UNITS || grows) this.#replace(text);
+    else this.#timer = setTimeout(() => this.#replace(text), PAUSE_MS);
+    const cached = unitsOfCodePoints(this.#shown, parts.cached);
     this.#moveBoundary(0, cached);
-    this.#moveBoundary(1, confirmed - cached);
+    this.#moveBoundary(1, unitsOfCodePoints(this.#shown, marked) - cached);
   }
 
   /** @param {string} text */
@@ -47,12 +59,13 @@ export class Mirror {
     if (!change) return;
     this.#shown = text;
     let offset = 0;
-    let inserted = false;
-    for (const node of this.#nodes) {
+    let inserted = /** @type {boolean} */ (false);
+    for (const [index, node] of this.#nodes.entries()) {
+      const isLast = index === this.#nodes.length - 1;
       const length = node.length;
       const from = within(change.start - offset, length);
       const to = within(change.end - offset, length);
-      const takesText = !inserted && (change.start < offset + length || node === this.#nodes.at(-1));
+      const takesText = !inserted && (change.start < offset + length || isLast);
       if (from < to || takesText) node.replaceData(from, to - from, takesText ? change.text : "");
       inserted ||= takesText;
       offset += length;

@@ -4,7 +4,7 @@ import { bindCopy } from "./copy_button.js";
 import { fromTemplate } from "./template.js";
 
 export class QuestionView {
-  role = "user";
+  role = /** @type {const} */ ("user");
 
   /**
    * @param {string} content

@@ -7,7 +7,7 @@
 export function fromTemplate(id) {
   const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
   const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
-  const parts = { element: copy.firstElementChild };
+  const parts = /** @type {Record<string, any>} */ ({ element: copy.firstElementChild });
   for (const element of copy.querySelectorAll("[data-part]")) {
     parts[/** @type {HTMLElement} */ (element).dataset.part ?? ""] = element;
   }

@@ -1,8 +1,8 @@
 // Where a time lies on the drawn timeline. Pure. Long pauses are cut short, and the scale grows in steps, so that the
 // drawing does not creep while somebody types.
 
-const LONGEST_PAUSE_MS = 2000;
-const DRAWN_PAUSE_MS = 600;
+const LONGEST_PAUSE_MS = 4000;
+const DRAWN_PAUSE_MS = 1000;
 const STEPS_MS = [2, 4, 6, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300].map((seconds) => seconds * 1000);
 const TICK_STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000];
 const MOST_TICKS = 6;

@@ -1,7 +1,7 @@
 // What happened in one turn, and when: keystrokes, flushes, warms, guesses, Enter, tokens. Pure: times come from outside,
 // in milliseconds of one clock.
 
-import { formatWait, tokenCount } from "./waits.js";
+import { formatCount, formatWait, tokenCount } from "./waits.js";
 
 /**
  * @typedef {{at: number, computedTokens: number, outcome: string, shedReason: string}} Flush
@@ -64,7 +64,19 @@ export class Timeline {
   addGuess(at, guess) {
     const running = this.guesses.at(-1);
     if (guess.begun) this.guesses.push({ at });
-    else if (running && running.end === undefined) Object.assign(running, { end: at, outcome: guess.outcome });
+    else if (running && running.end === undefined) this.#endGuess(running, at, guess.outcome);
+  }
+
+  /**
+   * What became of a guess may come long after Enter, which decided it.
+   *
+   * @param {Guess} guess
+   * @param {number} at
+   * @param {string} [outcome]
+   */
+  #endGuess(guess, at, outcome) {
+    guess.end = Math.min(at, this.enter ?? at);
+    guess.outcome = outcome;
   }
 
   /** @param {number} at */
@@ -84,11 +96,12 @@ export class Timeline {
   addEnd(at, completionTokens) {
     this.end = at;
     this.completionTokens = completionTokens;
-    for (const guess of this.guesses) guess.end ??= at;
+    for (const guess of this.guesses) if (guess.end === undefined) this.#endGuess(guess, at);
   }
 
   get isEmpty() {
-    return this.times.length === 0;
+    const nothing = [this.keys, this.flushes, this.guesses, this.parts].every((list) => list.length === 0);
+    return nothing && this.enter === null;
   }
 
   get warms() {
@@ -168,7 +181,8 @@ export class Timeline {
     return this.flushes.map(({ at, computedTokens, outcome, shedReason }) => {
       const why = outcome === "shed" ? SHED_WORDS[shedReason] : undefined;
       const words = [FLUSH_WORDS[outcome] ?? outcome, why].filter(Boolean).join(": ");
-      const detail = computedTokens ? `${tokenCount(computedTokens)} computed; ${words}` : words;
+      const rest = outcome === "warmed" ? words : `the rest: ${words}`;
+      const detail = computedTokens ? `${tokenCount(computedTokens)} computed; ${rest}` : words;
       return { at, what: computedTokens ? "Warm" : "Flush", detail };
     });
   }
@@ -197,5 +211,5 @@ export class Timeline {
  * @param {string} [many]
  */
 function count(number, one, many = `${one}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  return `${formatCount(number)} ${number === 1 ? one : many}`;
 }

@@ -23,7 +23,7 @@ export function drawTimeline(canvas, timeline, scale) {
   if (timeline.isEmpty) return;
   pen.axis();
   if (timeline.enter !== null) pen.enter(timeline.enter);
-  for (const guess of timeline.guesses) pen.guess(guess, timeline.times.at(-1) ?? guess.at);
+  for (const guess of timeline.guesses) pen.guess(guess, timeline.enter ?? timeline.times.at(-1) ?? guess.at);
   pen.ticks(timeline.keys, KEYS, "--ink");
   pen.ticks(timeline.parts, ANSWER, "--begun");
   for (const flush of timeline.flushes) pen.flush(flush);
@@ -42,10 +42,10 @@ class Pen {
   constructor(canvas, scale) {
     const ratio = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = canvas;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+    fit(canvas, Math.round(width * ratio), Math.round(height * ratio));
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    this.#context.scale(ratio, ratio);
+    this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.#context.clearRect(0, 0, width, height);
     this.#scale = scale;
     this.#width = width;
     this.#style = getComputedStyle(canvas);
@@ -71,14 +71,16 @@ class Pen {
    */
   ticks(times, lane, colour) {
     this.#ink(colour);
+    this.#context.beginPath();
     let last = -Infinity;
     for (const at of times) {
       const x = this.#x(at);
       // Ticks that would cover each other are drawn once.
       if (x - last < 1 || x < -2 || x > this.#width + 2) continue;
-      this.#bar(x - 0.75, lane, 1.5, LANE - 14, 0.75);
+      this.#context.rect(x - 0.75, lane * LANE + 7, 1.5, LANE - 14);
       last = x;
     }
+    this.#context.fill();
   }
 
   /** @param {import("./timeline.js").Flush} flush */
@@ -183,6 +185,18 @@ class Pen {
   #ink(name) {
     this.#context.fillStyle = this.#context.strokeStyle = this.#style.getPropertyValue(name);
   }
+}
+
+/**
+ * Give the drawing its size; the same size again would cost as much as a new one.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
+function fit(canvas, width, height) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
 }
 
 /** @param {number} ms */

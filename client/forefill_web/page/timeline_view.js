@@ -3,22 +3,24 @@
 import { byId, textElement } from "./template.js";
 import { enterScale, wholeScale } from "./time_scale.js";
 import { drawTimeline } from "./timeline_drawing.js";
-import { formatWait } from "./waits.js";
+import { formatCount, formatWait } from "./waits.js";
 
 const TOTALS = /** @type {const} */ ([
   ["keys", "keys"],
   ["flushes", "flushes"],
-  ["warmedTokens", "warmed"],
-  ["guesses", "begun"],
-  ["tokens", "tokens"],
+  ["warmedTokens", "warmed tokens"],
+  ["guesses", "answers begun"],
+  ["tokens", "answer tokens"],
 ]);
 const HIT_PIXELS = 14;
+const DRAW_EVERY_MS = 250;
 
 export class TimelineView {
   #canvas = byId("timeline-canvas");
   /** @type {() => import("./timeline.js").Timeline} */ #timeline;
+  #totals = TOTALS.map(([key, name]) => /** @type {const} */ ([key, totalElement(name)]));
   #scale = wholeScale([]);
-  #frame = 0;
+  #timer = 0;
 
   /** @param {() => import("./timeline.js").Timeline} timeline the one to show */
   constructor(timeline) {
@@ -31,12 +33,14 @@ export class TimelineView {
     this.#canvas.addEventListener("pointerleave", () => this.#read(null));
   }
 
-  /** Draw in the next frame. */
+  /** Draw soon: a key must not pay for the drawing of all before it. */
   change() {
-    this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
-      this.#show();
-    });
+    this.#timer ||= setTimeout(() => {
+      requestAnimationFrame(() => {
+        this.#timer = 0;
+        this.#show();
+      });
+    }, DRAW_EVERY_MS);
   }
 
   #show() {
@@ -54,14 +58,11 @@ export class TimelineView {
 
   /** @param {import("./timeline.js").Timeline} timeline */
   #showTotals(timeline) {
-    this.#canvas.setAttribute("aria-label", timeline.summary());
+    const summary = timeline.summary();
+    if (this.#canvas.getAttribute("aria-label") !== summary) this.#canvas.setAttribute("aria-label", summary);
     const totals = timeline.totals();
-    const groups = TOTALS.map(([key, name]) => {
-      const group = document.createElement("div");
-      group.append(textElement("dt", name), textElement("dd", totals[key].toLocaleString("en")));
-      return group;
-    });
-    byId("timeline-totals").replaceChildren(...(timeline.isEmpty ? [] : groups));
+    byId("timeline-totals").hidden = timeline.isEmpty;
+    for (const [key, element] of this.#totals) setText(element, formatCount(totals[key]));
   }
 
   #showRows() {
@@ -90,8 +91,26 @@ export class TimelineView {
   #read(row) {
     const timeline = this.#timeline();
     const words = timeline.isEmpty ? "What the server does while you type appears here." : timeline.waitWords();
-    byId("timeline-readout").textContent = row ? [formatTime(row.at), row.what, row.detail].filter(Boolean).join(" · ") : words;
+    const event = row ? [formatTime(row.at), row.what, row.detail].filter(Boolean).join(" · ") : words;
+    setText(byId("timeline-readout"), event);
   }
+}
+
+/** @param {string} name */
+function totalElement(name) {
+  const group = document.createElement("div");
+  const value = textElement("dd", "0");
+  group.append(textElement("dt", name), value);
+  byId("timeline-totals").append(group);
+  return value;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {number} ms */

@@ -22,12 +22,22 @@ export function formatWait(ms) {
   return `${value} ${unit}`;
 }
 
+const counts = new Intl.NumberFormat("en");
+
+/**
+ * @param {number} count
+ * @returns {string} with separators
+ */
+export function formatCount(count) {
+  return counts.format(count);
+}
+
 /**
  * @param {number} tokens
  * @returns {string}
  */
 export function tokenCount(tokens) {
-  return `${tokens.toLocaleString("en")} ${tokens === 1 ? "token" : "tokens"}`;
+  return `${formatCount(tokens)} ${tokens === 1 ? "token" : "tokens"}`;
 }
 
 /**
@@ -40,7 +50,7 @@ export function waitReason(started) {
   if (started.source.replace(/[^a-z]/g, "") === "pregenerated") return "The answer was begun before Enter.";
   if (started.prompt_tokens === 0) return "";
   if (started.cached_tokens === 0) return "Nothing of the prompt was cached.";
-  return `${started.cached_tokens.toLocaleString("en")} of the prompt’s ${tokenCount(started.prompt_tokens)} were cached.`;
+  return `${formatCount(started.cached_tokens)} of the prompt’s ${tokenCount(started.prompt_tokens)} were cached.`;
 }
 
 /**
@@ -53,5 +63,5 @@ export function waitReason(started) {
 export function timesLonger(ms, longerMs) {
   const ratio = longerMs / Math.max(ms, 1);
   if (ratio < 1.15) return "";
-  return ratio < 9.95 ? `${ratio.toFixed(1)}×` : `${Math.round(ratio).toLocaleString("en")}×`;
+  return ratio < 9.95 ? `${ratio.toFixed(1)}×` : `${formatCount(Math.round(ratio))}×`;
 }

@@ -39,3 +39,16 @@ test("every replacement gives the other text", () => {
     }
   }
 });
+
+test("long texts are compared to the unit, too", () => {
+  for (const at of [0, 1, 511, 512, 513, 1023, 1024, 1500, 2999, 3000]) {
+    const before = "x".repeat(at) + "y".repeat(3000 - at);
+    for (const [end, text] of [[at, "z"], [Math.min(at + 700, 3000), ""], [Math.min(at + 3, 3000), "zz"]]) {
+      const after = before.slice(0, at) + text + before.slice(end);
+      const change = textChange(before, after);
+      if (before === after) assert.equal(change, null);
+      else assert.equal(before.slice(0, change.start) + change.text + before.slice(change.end), after);
+      if (text) assert.deepEqual(change, { start: at, end, text });
+    }
+  }
+});

@@ -34,8 +34,8 @@ test("the table has what the drawing has, in order, from the first event on", ()
     [3000, "Typing", "1 keystroke"],
     [3050, "Flush", "not warmed: the engine is busy"],
     [3300, "Answer begun", "before Enter"],
+    [3500, "Begun answer", "it became the answer"],
     [3500, "Enter", ""],
-    [3501, "Begun answer", "it became the answer"],
     [3503, "First token", "3 ms after Enter"],
     [3541, "End", "3 tokens"],
   ]);
@@ -62,11 +62,25 @@ test("the end of a guess that nobody saw begin is passed over", () => {
   assert.deepEqual(timeline.guesses, []);
 });
 
-test("the end of an answer ends a guess that is still drawn", () => {
+test("a guess that nobody ends is drawn until the end of the answer", () => {
   const timeline = new Timeline();
   timeline.addGuess(5, { begun: true });
   timeline.addEnd(9, 1);
   assert.equal(timeline.guesses[0].end, 9);
+});
+
+test("Enter decides a guess, however late its outcome comes", () => {
+  const timeline = new Timeline();
+  timeline.addGuess(5, { begun: true });
+  timeline.addEnter(7);
+  timeline.addGuess(90, { begun: false, outcome: "adopted" });
+  assert.deepEqual(timeline.guesses, [{ at: 5, end: 7, outcome: "adopted" }]);
+});
+
+test("a warm that was not complete says what became of the rest", () => {
+  const timeline = new Timeline();
+  timeline.addFlush(1, { computed_tokens: 64, outcome: "deferred", shed_reason: "none" });
+  assert.equal(timeline.rows()[0].detail, "64 tokens computed; the rest: left to a later flush");
 });
 
 test("a scale begins at the first event and grows in steps", () => {

@@ -45,6 +45,10 @@ test("a bar that was not measured is left out", () => {
   assert.deepEqual(comparisonBars({ waited_ms: 3, cold_ms: 6, static_ms: null }).map((bar) => bar.kind), ["forefill", "cold"]);
 });
 
+test("without the answer's own wait there is nothing to compare", () => {
+  assert.deepEqual(comparisonBars({ cold_ms: 6, static_ms: 5 }), []);
+});
+
 test("the comparison is honest if forefill did not help", () => {
   const words = comparisonWords(comparisonBars({ waited_ms: 100, static_ms: 90, cold_ms: 105 }));
   assert.equal(words, "Without forefill, this answer would have started as soon.");
