@@ -60,8 +60,8 @@ class Twins:
         return {
             "type": "twin",
             "turn": turn,
-            "cold_ms": twin.cold_seconds * 1000,
-            "static_ms": twin.static_seconds * 1000,
+            "cold_ms": twin.cold.seconds * 1000,
+            "static_ms": twin.static.seconds * 1000,
             "waited_ms": asked.waited_ms,
         }
 
