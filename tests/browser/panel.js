@@ -5,7 +5,7 @@ export const PAGE = process.env.FOREFILL_PAGE ?? "";
 
 /**
  * @typedef {{text: string | null, draft: string, answer: string}} Submit
- * @typedef {{draft: string, edits: number, flushed: number, submits: Submit[], refusals: string[]}} Stream
+ * @typedef {{draft: string, measures: boolean, edits: number, flushed: number, submits: Submit[], refusals: string[]}} Stream
  */
 
 /** @returns {Promise<{streams: Stream[], log: string}>} */

@@ -70,7 +70,8 @@ export class User {
   }
 
   async streams() {
-    return (await record()).streams.slice(this.streamsBefore, this.streamsEnd);
+    const since = (await record()).streams.slice(this.streamsBefore, this.streamsEnd);
+    return since.filter((stream) => !stream.measures);
   }
 
   async submits() {

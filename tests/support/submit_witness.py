@@ -33,6 +33,8 @@ class Stream:
     """What one stream did."""
 
     draft: str = ""
+    measures: bool = False
+    """Whether it only measures what an answer would have waited without forefill, and nobody types on it."""
     edits: int = 0
     flushed: int = 0
     submits: list[Submit] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Stream:
         request = pb.ComposeRequest.FromString(data)
         if request.HasField("open"):
             self.draft = request.open.draft
+            self.measures = request.open.cache_scope == pb.CACHE_SCOPE_SESSION
             return data
         event = request.event
         match event.WhichOneof("kind"):
