@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch } from "./chromium.js";
-import { opens } from "./visits.js";
+import { opens } from "./opens.js";
 
 const CHARACTERS = 20_000;
 const KEYS = Number(process.env.FOREFILL_KEYS ?? 60);

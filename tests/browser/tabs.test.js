@@ -1,7 +1,8 @@
 /** Two tabs of one person. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { opens, visit } from "./visits.js";
+import { opens } from "./opens.js";
+import { visit } from "./visits.js";
 
 test("two tabs are two conversations", visit(async (user, context) => {
   await user.types("Show me all patients");

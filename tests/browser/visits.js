@@ -1,9 +1,11 @@
 /** One browser for the tests of a file; each test has a context of its own, as another person's browser. */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import { launch, watch } from "./chromium.js";
-import { PAGE, PANEL, record } from "./panel.js";
-import { User } from "./user.js";
+import { launch } from "./chromium.js";
+import { opens } from "./opens.js";
+import { PAGE, PANEL } from "./panel.js";
+
+/** @import { User } from "./user.js" */
 
 /** @type {import("playwright-core").Browser} */
 let browser;
@@ -46,17 +48,4 @@ export function visit(does, { box = "page", context: contextOptions = {}, troubl
 function isElsewhere(url) {
   const { protocol, host } = new URL(url);
   return !["data:", "blob:", "about:"].includes(protocol) && ![new URL(PAGE).host, new URL(PANEL).host].includes(host);
-}
-
-/**
- * @param {import("playwright-core").BrowserContext} context
- * @param {"page" | "textarea" | "editable"} [box]
- */
-export async function opens(context, box = "page") {
-  const page = await context.newPage();
-  const watched = await watch(page);
-  const { length } = (await record()).streams;
-  await page.goto(box === "page" ? `${PAGE}/` : `${PANEL}/fixtures/box.html?box=${box}&page=${encodeURIComponent(PAGE)}`);
-  const where = box === "page" ? page.getByRole("textbox") : page.locator(`#${box}`);
-  return new User(page, watched, where, length);
 }
