@@ -79,6 +79,15 @@ class Site:
         self.socket_url = f"ws{url.removeprefix('http')}/socket"
 
     @asynccontextmanager
+    async def browser_of(self, name: str) -> AsyncIterator[Browser]:
+        """Open a socket as a page does that reached this host by another name, which now resolves to it."""
+        port = int(self.url.rpartition(":")[2])
+        origin = websockets.Origin(f"http://{name}:{port}")
+        asked: Any = {"host": "127.0.0.1", "port": port, "origin": origin, "subprotocols": [SUBPROTOCOL]}
+        async with websockets.connect(f"ws://{name}:{port}/socket", **asked) as socket:
+            yield Browser(socket)
+
+    @asynccontextmanager
     async def browser(self, **more: Any) -> AsyncIterator[Browser]:
         """Open a socket as a page of the site does; `more` is for `websockets.connect`."""
         asked = {"origin": self.url, "subprotocols": [SUBPROTOCOL], "compression": None} | more
