@@ -1,7 +1,7 @@
 """What a key costs the browser with a draft of 20,000 characters: python -m tests.benchmarks.key_cost.
 
-In Chromium: the milliseconds of script (median, 95th percentile, largest), and of style and layout (median), of the
-page of `forefill web`, and of forefill.js alone in a textarea and in a contenteditable. key_cost.md has figures.
+In Chromium: the milliseconds of script (median, mean, 95th percentile, largest), and of style and layout (median), of
+the page of `forefill web`, and of forefill.js alone in a textarea and in a contenteditable. key_cost.md has figures.
 """
 
 import argparse
@@ -13,12 +13,12 @@ import sys
 from tests.support.browser_stage import Scene, stage
 from tests.support.node_tests import BROWSER, missing
 
-ROW = "{:10} {:14} {:7} {:>5}   {:>6} {:>6} {:>6}   {:>6}"
+ROW = "{:10} {:14} {:7} {:>5}   {:>6} {:>6} {:>6} {:>6}   {:>6}"
 
 
 async def measure(keys: int) -> int:
     """Print a row for each box, text and place in it; return the exit status of what measures."""
-    print(ROW.format("box", "text", "place", "keys", "p50", "p95", "max", "layout"))
+    print(ROW.format("box", "text", "place", "keys", "p50", "mean", "p95", "max", "layout"))
     async with stage(Scene()) as there:
         environment = {"FOREFILL_PANEL": there.panel, "FOREFILL_PAGE": there.page, "FOREFILL_KEYS": str(keys)}
         process = await asyncio.create_subprocess_exec(

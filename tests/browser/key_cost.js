@@ -29,7 +29,8 @@ async function spent(cdp) {
 function quantiles(values) {
   const sorted = [...values].sort((one, other) => one - other);
   const at = (share) => Number(sorted[Math.floor(share * (sorted.length - 1))].toFixed(3));
-  return { p50: at(0.5), p95: at(0.95), max: at(1) };
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return { p50: at(0.5), mean: Number(mean.toFixed(3)), p95: at(0.95), max: at(1) };
 }
 
 /**

@@ -69,7 +69,10 @@ class Stage:
 
     async def expected(self, request: web.Request) -> web.Response:
         """The answer to the messages of the body, after the bridge's system prompt."""
-        messages = [ChatMessage("system", self.scene.system), *(ChatMessage(**message) for message in await request.json())]
+        messages = [
+            ChatMessage("system", self.scene.system),
+            *(ChatMessage(**message) for message in await request.json()),
+        ]
         return web.json_response(self.scene.answer or answer_of(messages, self.scene.answer_tokens))
 
     async def order(self, request: web.Request) -> web.Response:

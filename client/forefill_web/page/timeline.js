@@ -63,7 +63,7 @@ export class Timeline {
    */
   addGuess(at, guess) {
     const running = this.guesses.at(-1);
-    if (guess.begun) this.guesses.push({ at });
+    if (guess.begun) this.guesses.push({ at: Math.min(at, this.enter ?? at) });
     else if (running && running.end === undefined) this.#endGuess(running, at, guess.outcome);
   }
 

@@ -8,7 +8,16 @@ export class TurnLog {
 
   /** @returns {Timeline} the one to show: the draft's, unless an answer runs or nothing was typed after it */
   get shown() {
-    return this.#submitted && (this.#submitted.end === null || this.#draft.isEmpty) ? this.#submitted : this.#draft;
+    return this.#submitted && (this.#submitted.end === null || this.#untyped) ? this.#submitted : this.#draft;
+  }
+
+  get #untyped() {
+    return this.#draft.keys.length === 0;
+  }
+
+  // News of a draft may come after Enter. Nothing is typed after it then, so they can be told from those of the next draft.
+  get #current() {
+    return this.#submitted?.end === null && this.#untyped ? this.#submitted : this.#draft;
   }
 
   /** @param {number} at */
@@ -21,8 +30,7 @@ export class TurnLog {
    * @param {{computed_tokens: number, outcome: string, shed_reason: string}} flush
    */
   flush(at, flush) {
-    // A flush before the first key warms what stands before the draft; it belongs to the turn, too.
-    this.#draft.addFlush(at, flush);
+    this.#current.addFlush(at, flush);
   }
 
   /**
@@ -32,7 +40,7 @@ export class TurnLog {
   guess(at, guess) {
     const submitted = this.#submitted?.guesses.at(-1);
     const endsSubmitted = !guess.begun && submitted !== undefined && submitted.end === undefined;
-    (endsSubmitted && this.#submitted ? this.#submitted : this.#draft).addGuess(at, guess);
+    (endsSubmitted && this.#submitted ? this.#submitted : this.#current).addGuess(at, guess);
   }
 
   /** @param {number} at */

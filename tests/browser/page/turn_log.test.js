@@ -40,11 +40,37 @@ test("a guess that becomes the answer ends in the submitted turn, a later one in
   log.enter(2);
   log.guess(3, adopted);
   assert.equal(log.shown.guesses[0].outcome, "adopted");
+  log.key(4);
   log.guess(4, begun);
   log.guess(5, edited);
   assert.equal(log.shown.guesses.length, 1);
   log.end(6, 1);
   assert.deepEqual(log.shown.guesses, [{ at: 4, end: 5, outcome: "edited" }]);
+});
+
+test("what comes late, after Enter, belongs to the submitted turn until something is typed", () => {
+  const log = new TurnLog();
+  log.key(1);
+  log.enter(2);
+  log.guess(3, begun);
+  log.flush(4, { computed_tokens: 16, outcome: "warmed", shed_reason: "none" });
+  log.guess(5, adopted);
+  assert.deepEqual(log.shown.guesses, [{ at: 2, end: 2, outcome: "adopted" }]);
+  assert.equal(log.shown.flushes.length, 1);
+  log.key(6);
+  log.flush(7, { computed_tokens: 16, outcome: "warmed", shed_reason: "none" });
+  assert.equal(log.shown.flushes.length, 1);
+});
+
+test("a flush after the answer does not hide its turn", () => {
+  const log = new TurnLog();
+  log.key(1);
+  log.enter(2);
+  log.end(3, 1);
+  log.flush(4, { computed_tokens: 0, outcome: "nothing_new", shed_reason: "none" });
+  assert.equal(log.shown.enter, 2);
+  log.key(5);
+  assert.deepEqual([log.shown.flushes.length, log.shown.keys], [1, [5]]);
 });
 
 test("a cleared log is empty", () => {
