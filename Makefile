@@ -19,11 +19,16 @@ demo: ## compare the wait for the first token with and without forefill: make de
 test: ## run the tests, including those on real vLLM: make test TEST_ARGS="-m 'not vllm'"
 	@$(setup) --model
 	@deploy/dev/kube.sh || [ "$(CI)" != true ]
+	@deploy/dev/browser.sh || [ "$(CI)" != true ]
 	@$(python) -m pytest -m "not replicas" $(TEST_ARGS)
 
 .PHONY: kube-tools
 kube-tools: ## set up what checks the Kubernetes manifests, in build/kube-tools (780 MB); make test does so too
 	@deploy/dev/kube.sh
+
+.PHONY: browser
+browser: ## set up what the tests in a browser need: Chromium, its driver, axe; make test does so too
+	@deploy/dev/browser.sh
 
 test-replicas: ## run the tests on two real vLLM servers and a router, which hang and die (needs 16 GB of memory)
 	@$(setup) --model
@@ -50,6 +55,11 @@ $(node_modules): $(node_example)/package-lock.json
 serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model NAME"
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
+
+.PHONY: web
+web: ## serve a page that shows what forefill does while you type: make web WEB_ARGS="--engine fake --port 8081"
+	@$(setup) --model
+	@.venv/bin/forefill web $(WEB_ARGS)
 
 bench: ## compare all ways of serving, alone and under load: make bench BENCH_ARGS="--json FILE --plot PREFIX"
 	@$(setup) --model
@@ -124,5 +134,5 @@ setup: ## only set up .venv and the packaged model
 	@$(setup) --model
 
 clean: ## remove .venv and everything else that was made here
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules deploy/dev/pyright/node_modules
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis $(node_example)/node_modules tests/browser/node_modules deploy/dev/pyright/node_modules
 	find client service proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,60 +1,47 @@
-"""The text box of a web page, bridged to a forefill server with FastAPI.
+"""The text box of a web page, bridged to a forefill server in an application of Starlette; FastAPI does as well.
 
 FOREFILL=127.0.0.1:50051 uvicorn --app-dir client/examples bridge:app
 
-On the WebSocket /box the page sends JSON: {"draft": TEXT, "composing": BOOL} after each change of its box,
-{"hint": BOOL} when the pointer reaches the send button or leaves it, {"submit": TEXT} and {"stop": true}. It gets
-{"delta": TEXT} as the answer comes, {"done": REASON} at its end, and {"error": TEXT}.
+The page loads forefill.js, the npm package "forefill", and binds its text box to the socket:
+
+    const conversation = new Conversation("/socket");
+    bindTextBox(conversation, document.querySelector("textarea"));
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
-from forefill_client import Answer, AsyncClient, ForefillError
+from forefill_client import AsyncClient
+from forefill_web import Bridge, SessionOptions
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
-SYSTEM = ("system", "You write SQL for a clinic. Answer with one statement.")
+SYSTEM = "You write SQL for a clinic. Answer with one statement."
 client = AsyncClient.connect(os.environ.get("FOREFILL", "127.0.0.1:50051"))
 
 
+async def options_for(socket: WebSocket) -> SessionOptions:
+    """Return how the session of one socket is opened: here, an application looks at who has logged in."""
+    user = socket.query_params.get("user", "nobody")
+    return SessionOptions(before=[("system", f"{SYSTEM} You speak with {user}.")], owner=user)
+
+
+bridge = Bridge(client, options_for)
+
+
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    async with client:
+async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async with client, bridge:
         yield
 
 
-app = FastAPI(lifespan=lifespan)
-
-
-async def tell(socket: WebSocket, answer: Answer) -> None:
-    try:
-        async for delta in answer:
-            await socket.send_json({"delta": delta})
-        await socket.send_json({"done": answer.report.finish_reason})
-    except ForefillError as error:
-        await socket.send_json({"error": str(error)})
-
-
-@app.websocket("/box")
-async def box(socket: WebSocket) -> None:
-    await socket.accept()
-    answer, tellings = None, set[asyncio.Task[None]]()
-    async with client.session([SYSTEM]) as session:
-        while True:
-            try:
-                match await socket.receive_json():
-                    case {"draft": str(draft), **more}:
-                        await session.set_draft(draft, composing=bool(more.get("composing")))
-                    case {"hint": likely}:
-                        await session.hint(likely=bool(likely))
-                    case {"submit": str(text)}:
-                        answer = await session.submit(text)
-                        tellings.add(asyncio.create_task(tell(socket, answer)))
-                    case {"stop": _} if answer is not None:
-                        await answer.cancel()
-            except WebSocketDisconnect:
-                return
-            except ForefillError as error:
-                await socket.send_json({"error": str(error)})
+app = Starlette(
+    routes=[WebSocketRoute("/socket", bridge.endpoint)],
+    # A page that calls this host by a name of its own (DNS rebinding) is refused.
+    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])],
+    lifespan=lifespan,
+)

@@ -56,7 +56,7 @@ from .logprobs import TokenLogprob, TokenLogprobs
 from .messages import ChatMessage, MessageLike, ToolCall
 from .options import CacheScope, PregenerationMode, Resume, Sampling, WarmMode
 from .outcomes import FinishReason, FlushOutcome, GenerationSource, PregenerationOutcome, ShedReason
-from .report import FlushResult, Ledger, Limits, Opened, PregenerationCount, PregenerationUpdate, Report
+from .report import FlushResult, Ledger, Limits, Opened, PregenerationCount, PregenerationUpdate, Report, Started
 from .session import Session
 from .session_state import OnState, SessionState
 from .sync import Client
@@ -120,6 +120,7 @@ __all__ = [
     "SessionIdle",
     "SessionState",
     "ShedReason",
+    "Started",
     "SyncAnswer",
     "SyncHandedOff",
     "SyncSession",

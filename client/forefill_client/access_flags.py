@@ -13,6 +13,7 @@ import grpc
 from .client import AsyncClient
 from .connection import checked_metadata
 from .errors import InvalidRequest, NotAuthenticated
+from .options import Resume
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 API_KEY_VARIABLE: Final = "FOREFILL_API_KEY"
@@ -33,12 +34,12 @@ class Access:
     """Where the key was found."""
     metadata: tuple[tuple[str, str | bytes], ...] = field(default=(), repr=False)
 
-    def connect(self) -> AsyncClient:
-        """Return a client of the server, whose sessions end with their stream."""
+    def connect(self, resume: Resume | None = None) -> AsyncClient:
+        """Return a client of the server; without `resume`, its sessions end with their stream."""
         return AsyncClient.connect(
             self.target,
             connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-            resume=None,
+            resume=resume,
             credentials=self.credentials,
             api_key=self.api_key,
             metadata=self.metadata,
@@ -55,11 +56,12 @@ class Access:
         return NotAuthenticated(f"{error} ({advice})", reason=error.reason)
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Add the flags to a command."""
+def add(parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET) -> None:
+    """Add the flags to a command; one without a default target starts a server."""
     group = parser.add_argument_group("the server")
+    default = "start one" if default_target is None else "%(default)s"
     group.add_argument(
-        "--target", default=DEFAULT_TARGET, metavar="HOST:PORT", help="address of the server (default: %(default)s)"
+        "--target", default=default_target, metavar="HOST:PORT", help=f"address of the server (default: {default})"
     )
     group.add_argument(
         "--tls",

@@ -13,7 +13,7 @@ from .errors import ForefillError, GenerationInterrupted
 from .logprobs import TokenLogprobs, logprobs_from_wire
 from .messages import ToolCall
 from .outcomes import FinishReason
-from .report import Report, report_from_wire
+from .report import Report, Started, report_from_wire, started_from_wire
 from .tool_choice import turn_choice
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
@@ -76,6 +76,13 @@ class Answer:
         if self._report is None:
             return False
         return self._report.finish_reason is not FinishReason.CANCELLED or bool(self._keeps_text and self.text_so_far)
+
+    @property
+    def started(self) -> Started | None:
+        """How it began; None before its first token has come."""
+        if self._started_at is None:
+            return None
+        return started_from_wire(self._started, self._started_at - self._submitted_at)
 
     @property
     def report(self) -> Report:

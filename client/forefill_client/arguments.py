@@ -65,6 +65,11 @@ def whole(value: str) -> int:
     return int(_number(value, lambda number: number >= 0 and number == int(number), "a whole number from 0"))
 
 
+def port(value: str) -> int:
+    """Accept the number of a port; 0 means a free one."""
+    return int(_number(value, lambda number: 0 <= number <= 65535 and number == int(number), "a port, 0 to 65535"))
+
+
 def counts(value: str) -> tuple[int, ...]:
     """Accept whole numbers, 1 or more each, separated by commas."""
     return tuple(count(part) for part in value.split(","))

@@ -95,6 +95,20 @@ class PregenerationUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """How an answer began."""
+
+    source: GenerationSource
+    """Where its first token came from."""
+    prompt_tokens: int
+    """Tokens of the prompt. See `Report.prompt_tokens`."""
+    cached_tokens: int
+    """Tokens of the prompt that were cached; an engine that counts only at the end may report another number then."""
+    ttft_seconds: float
+    """From the call of `submit` to the arrival of the first token, by the client's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class PregenerationCount:
     """The answers that were begun before submit and had one outcome."""
 
@@ -173,8 +187,8 @@ class Report:
     """What was computed ahead for this turn, and what use was made of it."""
     prompt_by_engine: bool = False
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives
-    others in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is
-    begun before submit then, and less may be warmed."""
+    others in this conversation, or was not compared yet; or since an engine that is reached over HTTP takes only its
+    own answers apart. Behind such an engine no answer is begun before submit then, and less may be warmed."""
 
 
 def opened_from_wire(opened: pb.Opened) -> Opened:
@@ -215,6 +229,15 @@ def pregeneration_update_from_wire(update: pb.PregenerationUpdate) -> Pregenerat
         return PregenerationUpdate()
     outcome = PREGENERATION_OUTCOMES.get(update.outcome, PregenerationOutcome.UNKNOWN)
     return PregenerationUpdate(outcome, update.tokens, update.engine_ms)
+
+
+def started_from_wire(started: pb.GenerationStarted, ttft_seconds: float) -> Started:
+    return Started(
+        source=SOURCES.get(started.source, GenerationSource.UNKNOWN),
+        prompt_tokens=started.prompt_tokens,
+        cached_tokens=started.cached_tokens,
+        ttft_seconds=ttft_seconds,
+    )
 
 
 def report_from_wire(

@@ -10,7 +10,7 @@ from .client_portal import ClientClosed
 from .logprobs import TokenLogprobs
 from .messages import ToolCall
 from .portal import Portal
-from .report import Report
+from .report import Report, Started
 
 T = TypeVar("T")
 
@@ -54,6 +54,11 @@ class SyncAnswer:
     def stays(self) -> bool:
         """Whether it is part of the conversation. See `Answer.stays`."""
         return self._answer.stays
+
+    @property
+    def started(self) -> Started | None:
+        """How it began; None before its first token has come."""
+        return self._answer.started
 
     @property
     def report(self) -> Report:

@@ -50,6 +50,7 @@ check "format: ruff format" ruff format --check --quiet .
 check "lint: ruff check" ruff check --quiet .
 check "types: mypy --strict" mypy
 check "types: pyright, strict, for the client" client_is_typed_strictly
+check "types: tsc, strict, for the npm package; JavaScript parses" deploy/dev/js.sh --check
 check "imports: order, and drawing in CONTRIBUTING" python deploy/dev/import_graph.py --check
 check "docs: client/API.md, and docstrings of public names" python deploy/dev/api_reference.py --check
 check "proto: buf lint" buf lint

@@ -26,14 +26,11 @@ from forefill_client import (
     Session,
 )
 from forefill_client.connection import CHANNEL_OPTIONS
-from forefill_service.chat.messages import ChatMessage as EngineMessage
-from forefill_service.chat.messages import Conversation
-from forefill_service.engine import FakeChat
-from forefill_service.engine.fake.chat import answer_to
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bad_network import BadNetwork, bad_network
+from tests.support.fake_answers import answer_of, ids_of
 from tests.support.own_draft import OwnDraftChannel
 from tests.support.rolling_servers import RollingServers
 
@@ -68,19 +65,6 @@ STEPS = st.lists(
     ),
     max_size=14,
 )
-
-
-def ids_of(messages: tuple[ChatMessage, ...]) -> list[int]:
-    """What the fake engine makes of a conversation."""
-    chat = FakeChat()
-    return chat.encode(
-        chat.render(Conversation(tuple(EngineMessage(message.role, message.content) for message in messages)))
-    )
-
-
-def answer_of(messages: tuple[ChatMessage, ...]) -> str:
-    """What the fake engine answers to a conversation that ends with a question."""
-    return "".join(answer_to(ids_of(messages), ANSWER_TOKENS, 100)[0])
 
 
 class User:
@@ -173,7 +157,7 @@ class User:
 
     async def hands_off(self, mishaps: list[str]) -> None:
         handed = await self.is_handed_off(mishaps)
-        answer = answer_of(handed.messages)
+        answer = answer_of(handed.messages, ANSWER_TOKENS)
         await handed.finished(answer)
         self.messages = (*handed.messages, ChatMessage("assistant", answer))
 
@@ -198,7 +182,7 @@ class User:
         """Read an answer to its end, and see that it is the one to all that the user sees."""
         coming = iter(mishaps)
         await self.meets(next(coming, "nothing"))
-        told, whole = "", answer_of((*self.messages, ChatMessage("user", asked)))
+        told, whole = "", answer_of((*self.messages, ChatMessage("user", asked)), ANSWER_TOKENS)
         interrupted: GenerationInterrupted | None = None
         try:
             async for delta in answer:

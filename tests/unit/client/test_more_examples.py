@@ -1,7 +1,6 @@
 """The examples that stand between forefill and something else: a web page, a database, an application's own call."""
 
 import asyncio
-import json
 import os
 import re
 import sqlite3
@@ -16,6 +15,7 @@ import websockets
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.server import running_server
 
+from tests.support.browser import Site
 from tests.support.fake_vllm import fake_vllm, remote_engine, remote_settings
 from tests.support.scripted_service import Wire, serving
 
@@ -26,9 +26,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1", **more}
 
 
-async def answers(wire: Wire) -> None:
+async def answers(wire: Wire, systems: list[str]) -> None:
     """Answer each submit with its text; "long" goes on until it is cancelled, and "no" is refused."""
     await wire.open()
+    systems.append(wire.opening.messages[0].content)
     long = 0
     try:
         while (event := await wire.event()).WhichOneof("kind") != "end":
@@ -48,8 +49,8 @@ async def answers(wire: Wire) -> None:
 
 
 @asynccontextmanager
-async def bridge(address: str) -> AsyncIterator[str]:
-    """Run the bridge on a free port; yields its WebSocket's address."""
+async def bridge(address: str) -> AsyncIterator[Site]:
+    """Run the bridge on a free port."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", "0", "bridge:app"),
         env=environment(FOREFILL=address),
@@ -58,37 +59,42 @@ async def bridge(address: str) -> AsyncIterator[str]:
     assert process.stderr is not None
     try:
         async with asyncio.timeout(60):
-            while not (found := re.search(rb"running on http://(\S+)", await process.stderr.readline())):
+            while not (found := re.search(rb"running on (http://\S+)", await process.stderr.readline())):
                 assert process.returncode is None
-        yield f"ws://{found[1].decode()}/box"
+        yield Site(found[1].decode())
     finally:
         process.terminate()
         await process.communicate()
 
 
 async def test_a_page_types_submits_and_stops() -> None:
-    async with serving(answers) as address, bridge(address) as url, websockets.connect(url) as page:
+    systems: list[str] = []
+    async with serving(lambda wire: answers(wire, systems)) as address, bridge(address) as here:
+        here.socket_url += "?user=Ann"
+        async with here.browser() as page:
+            await page.opens()
+            await page.types("Show m")
+            await page.types("e", composing=True)
+            await page.says("hint", likely=True)
+            await page.submits(1)
+            assert (await page.hears("delta"))["text"] == "Show me"
+            assert (await page.hears("finished"))["reason"] == "stop"
+            await page.says("submit", turn=2, text="long")
+            assert (await page.hears("delta"))["text"] == "SEL"
+            await page.says("cancel", turn=2, keep_text=True)
+            assert (await page.hears("finished"))["reason"] == "cancelled"
+            await page.says("submit", turn=3, text="no")
+            assert (await page.hears("error"))["reason"] == "PROMPT_TOO_LONG"
+            await page.says("submit", turn=4, text="again")
+            assert (await page.hears("delta"))["text"] == "again"
+    assert systems[0].endswith("You speak with Ann.")
 
-        async def says(**said: Any) -> None:
-            await page.send(json.dumps(said))
 
-        async def hears() -> Any:
-            async with asyncio.timeout(20):
-                return json.loads(await page.recv())
-
-        await says(draft="Show m")
-        await says(draft="Show me", composing=True)
-        await says(hint=True)
-        await says(submit="Show me")
-        assert [await hears(), await hears()] == [{"delta": "Show me"}, {"done": "stop"}]
-        await says(submit="long")
-        assert await hears() == {"delta": "SEL"}
-        await says(stop=True)
-        assert await hears() == {"done": "cancelled"}
-        await says(submit="no")
-        assert list(await hears()) == ["error"]
-        await says(submit="again")
-        assert [await hears(), await hears()] == [{"delta": "again"}, {"done": "stop"}]
+async def test_a_page_by_another_name_cannot_open_the_socket() -> None:
+    async with serving(lambda wire: answers(wire, [])) as address, bridge(address) as here:
+        with pytest.raises(websockets.InvalidStatus):
+            async with here.browser_of("evil.example"):
+                pass
 
 
 async def text_to_sql(tmp_path: Path, answer: str) -> tuple[int, str, str, list[str]]:

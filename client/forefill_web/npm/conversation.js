@@ -1,0 +1,367 @@
+import { wellFormed } from "./code_points.js";
+import { Draft } from "./draft.js";
+import { endingOf, forgetsToken } from "./endings.js";
+import { Events } from "./events.js";
+import { exchange, History, withoutQuestion } from "./history.js";
+import { RemoteDraft } from "./remote_draft.js";
+import { socketUrl } from "./network.js";
+import { Socket } from "./socket.js";
+import { TokenStore } from "./token_store.js";
+import { Turns } from "./turns.js";
+import { Twins } from "./twins.js";
+
+/** @import { Answer } from "./answer.js" */
+/** @import { ConversationEvents } from "./events.js" */
+/** @import { Delta, Failure, Finished, FromBridge, Message, Opened, Started, Twin } from "./messages.js" */
+/** @import { SocketState } from "./socket.js" */
+
+/**
+ * @typedef {object} ConversationOptions
+ * @property {Iterable<Message>} [messages] The conversation so far.
+ * @property {string} [storage] Keep the token under this name in sessionStorage, so that a reload goes on.
+ * @property {(failure: Failure) => void} [onError] Called with each "error" event's detail.
+ * @property {typeof WebSocket} [WebSocket] In place of the global one, which Node 20 lacks.
+ */
+
+const PROTOCOL = 1;
+/** @type {(conversation: Conversation, sync: () => void) => () => void} */
+let attach;
+
+/**
+ * One conversation with the bridge, and the draft of its next message.
+ *
+ * It connects when it is first used, and goes on by itself after a break: what is typed meanwhile follows, and what was
+ * submitted is asked once.
+ */
+export class Conversation extends Events {
+  /** @type {Socket} */
+  #socket;
+  #draft = new Draft();
+  #remote;
+  #history;
+  /** @type {Turns} */
+  #turns;
+  #twins;
+  #token;
+  #onError;
+  #composing = false;
+  #tooLong = false;
+  #sentDraft = "";
+  /** @type {Opened | null} */
+  #opened = null;
+  /** @type {{ state: "open" | "reconnecting", message?: string }} */
+  #bridge = { state: "open" };
+  /** @type {Failure | null} */
+  #last = null;
+  /** @type {Set<() => void>} */
+  #boxes = new Set();
+
+  static {
+    attach = (conversation, sync) => {
+      conversation.#boxes.add(sync);
+      return () => void conversation.#boxes.delete(sync);
+    };
+  }
+
+  /**
+   * @param {string | URL} url That of the bridge's WebSocket; a path such as "/socket" is on the page's own server.
+   * @param {ConversationOptions} [options]
+   */
+  constructor(url, { messages = [], storage, onError, WebSocket = globalThis.WebSocket } = {}) {
+    super();
+    if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one as the option WebSocket");
+    this.#socket = new Socket(socketUrl(url), WebSocket, {
+      opening: () => this.#opening(),
+      received: (message) => this.#receive(message),
+      stateChanged: () => this.#tellState(),
+      ended: (code, reason) => this.#end(code, reason),
+    });
+    const send = this.#socket.send.bind(this.#socket);
+    this.#remote = new RemoteDraft(this.#socket, this.#draft);
+    this.#history = new History(messages);
+    this.#twins = new Twins(send);
+    this.#turns = new Turns(this.#history, {
+      ready: () => this.#socket.ready,
+      send,
+      submitted: () => this.#submitted(),
+      tell: (type, detail) => this.#tell(type, detail),
+    });
+    this.#token = new TokenStore(storage);
+    this.#onError = onError;
+  }
+
+  /** Names the conversation to the bridge; null before it is open. Whoever has it can read the conversation. */
+  get token() {
+    return this.#token.token;
+  }
+
+  /** The text in the box. */
+  get draft() {
+    return this.#draft.text;
+  }
+
+  /** The messages before the draft. A running answer and its question are not part of it yet. */
+  get messages() {
+    return this.#history.messages;
+  }
+
+  /** What the bridge last said of itself and the conversation; null before it is open. */
+  get opened() {
+    return this.#opened;
+  }
+
+  /**
+   * The answer that is running, or that waits for a connection; null if there is none.
+   * @returns {Answer | null}
+   */
+  get running() {
+    return this.#turns.running;
+  }
+
+  /** @returns {SocketState} */
+  get state() {
+    const { state } = this.#socket;
+    return state === "open" ? this.#bridge.state : state;
+  }
+
+  /** Connect now: at once if it waits for the next try, and again if the conversation went on elsewhere. */
+  connect() {
+    this.#socket.connect();
+  }
+
+  /**
+   * Make this the draft. For an editor that `bindTextBox` does not know.
+   * @param {string} text
+   * @param {{ composing?: boolean }} [options] Whether an input method is composing the text that has changed. Call it
+   *   once more without when that ends, even if the text is the same.
+   */
+  setDraft(text, { composing = false } = {}) {
+    const before = this.#draft.text;
+    const ended = this.#composing && !composing;
+    const { length } = this.#draft;
+    const edit = this.#draft.become(text) ?? (ended ? { start: length, end: length, text: "", length } : null);
+    this.#composing = composing;
+    if (edit === null) return;
+    this.#socket.begin();
+    this.#checkLength();
+    this.#remote.edited(edit, composing, before);
+    this.#tell("edit", { ...edit, composing });
+  }
+
+  /**
+   * Say that a submit of the draft is likely soon, or no longer. It holds until the draft changes.
+   * @param {boolean} [likely]
+   */
+  hint(likely = true) {
+    this.#remote.hint(likely);
+  }
+
+  /**
+   * Ask for the answer to a text; default: the draft, which is then empty.
+   *
+   * Without a connection it is asked when there is one. Return null, after an "error" event, if it is too long, if
+   * another answer is running or if the conversation is closed; null alone if it is empty.
+   * @param {string} [text]
+   * @returns {Answer | null}
+   */
+  submit(text = this.#draft.text) {
+    if (text === "" || !this.#mayAsk()) return null;
+    const question = wellFormed(text);
+    if (!this.#remote.fits(new Draft(question).length)) return this.#refuse(...this.#tooLongFailure());
+    const isDraft = question === this.#draft.text;
+    const answer = this.#turns.ask("submit", question);
+    if (isDraft) this.setDraft("");
+    this.#remote.flush();
+    this.connect();
+    return answer;
+  }
+
+  /**
+   * Ask once more for the last answer, which leaves the conversation. Return null, after an "error" event, if there is
+   * none, if another answer is running or if the conversation is closed.
+   * @returns {Answer | null}
+   */
+  regenerate() {
+    if (!this.#mayChange()) return null;
+    const question = this.#history.lastQuestion;
+    if (question === null) return this.#refuse("NO_ANSWER", "there is no last answer: submit a text");
+    const answer = this.#turns.ask("regenerate", question);
+    this.connect();
+    return answer;
+  }
+
+  /**
+   * Keep the first `keep` of `messages`, and let these follow: for an earlier message that was edited. Return false,
+   * after an "error" event, if an answer is running or if the conversation is closed.
+   * @param {number} keep
+   * @param {Iterable<Message>} [messages]
+   */
+  rewrite(keep, messages = []) {
+    if (!this.#mayChange()) return false;
+    const added = [...messages];
+    this.#history.rewrite(keep, added);
+    this.#socket.send({ type: "rewrite", keep, messages: added });
+    this.connect();
+    return true;
+  }
+
+  /**
+   * Measure what the answer to a turn would have waited without forefill. It takes as long as that, and one at a time.
+   * @param {number} turn
+   * @returns {Promise<Twin>}
+   */
+  measureTwin(turn) {
+    return this.#twins.measure(turn, this.#turns.numberOf(turn));
+  }
+
+  /** End the conversation at the bridge, too. */
+  close() {
+    this.#socket.send({ type: "end" });
+    this.#token.token = null;
+    this.#fail({ reason: "CLOSED", message: "the conversation was closed", continues: false });
+    this.#socket.close();
+  }
+
+  #opening() {
+    for (const sync of this.#boxes) sync();
+    const { token } = this.#token;
+    const { running } = this;
+    const begun = running !== null && running.text !== "" ? exchange(running) : [];
+    const messages = [...this.messages, ...begun];
+    this.#sentDraft = this.#remote.fits(this.#draft.length) ? this.draft : "";
+    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.#sentDraft };
+  }
+
+  /** @param {FromBridge} message */
+  #receive(message) {
+    switch (message.type) {
+      case "opened":
+        return this.#open(message);
+      case "resync":
+        this.#remote.is(null);
+        return this.#remote.flush();
+      case "state":
+        this.#bridge = message;
+        return this.#tellState(message.message);
+      case "flush":
+      case "guess":
+        return this.#tell(message.type, message);
+      case "started":
+      case "delta":
+      case "finished":
+        return this.#hearTurn({ ...message, turn: this.#turns.turnOf(message.turn) });
+      case "twin":
+        return this.#tell("twin", this.#twins.hear({ ...message, turn: this.#turns.turnOf(message.turn) }));
+      case "error":
+        return this.#hearFailure(message);
+    }
+  }
+
+  /** @param {Opened} message */
+  #open(message) {
+    this.#bridge = { state: "open" };
+    this.#last = null;
+    this.#turns.match(message);
+    const missed = this.#history.become(withoutQuestion(message), message.resumed);
+    this.#token.token = message.token;
+    this.#remote.begin(message, this.#sentDraft);
+    this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
+    this.#tell("opened", this.#opened);
+    for (const sync of this.#boxes) sync();
+    if (missed !== null) this.#socket.send({ type: "rewrite", ...missed });
+    this.#turns.proceed();
+    this.#checkLength();
+    this.#remote.flush();
+    this.#twins.resume((turn) => this.#turns.numberOf(turn));
+  }
+
+  /** @param {Failure} failure */
+  #hearFailure(failure) {
+    if (!failure.continues) this.#last = failure;
+    if (failure.turn === undefined) return this.#tell("error", failure);
+    // The bridge may have put the text of a refused submit back into its draft.
+    this.#remote.is(null);
+    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
+  }
+
+  /** @param {Started | Delta | Finished | Failure} message */
+  #hearTurn(message) {
+    this.#turns.hear(message);
+    this.#remote.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} detail
+   */
+  #end(code, detail) {
+    if (forgetsToken(code)) this.#token.token = null;
+    const failure = this.#last ?? endingOf(code, detail);
+    this.#fail(failure);
+    if (this.#last === null) this.#tell("error", failure);
+  }
+
+  /** @param {Failure} failure */
+  #fail(failure) {
+    this.#turns.fail(failure);
+    this.#twins.fail(failure.message);
+  }
+
+  #submitted() {
+    this.#composing = false;
+    this.#remote.emptied();
+  }
+
+  #mayAsk() {
+    if (this.state === "closed") return this.#refuse("CLOSED", "the conversation is closed: connect() opens it again");
+    return this.#turns.free || this.#refuse("ANSWER_RUNNING", "an answer is running: wait for it, or cancel it");
+  }
+
+  #mayChange() {
+    return this.#mayAsk() && (this.running === null || this.#refuse("ANSWER_RUNNING", "an answer is being cancelled"));
+  }
+
+  #checkLength() {
+    const fits = this.#remote.fits(this.#draft.length);
+    if (!fits && !this.#tooLong) this.#refuse(...this.#tooLongFailure());
+    this.#tooLong = !fits;
+  }
+
+  /** @returns {[reason: string, message: string]} */
+  #tooLongFailure() {
+    return ["DRAFT_TOO_LONG", `the text is longer than ${this.#remote.maxCodePoints} characters: shorten it`];
+  }
+
+  /**
+   * @param {string} reason
+   * @param {string} message
+   */
+  #refuse(reason, message) {
+    this.#tell("error", { type: "error", reason, message, continues: true });
+    return null;
+  }
+
+  /** @param {string} [message] */
+  #tellState(message) {
+    this.#tell("state", { state: this.state, ...(message !== undefined && { message }) });
+  }
+
+  /**
+   * @template {keyof ConversationEvents} K
+   * @param {K} type
+   * @param {ConversationEvents[K]} detail
+   */
+  #tell(type, detail) {
+    if (type === "error") this.#onError?.(/** @type {Failure} */ (detail));
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/**
+ * Have a box say what it holds whenever the bridge is about to be told of the draft; return what ends that.
+ * @param {Conversation} conversation
+ * @param {() => void} sync
+ */
+export function attachBox(conversation, sync) {
+  return attach(conversation, sync);
+}

@@ -1,0 +1,18 @@
+export { Answer } from "./answer.js";
+export { Conversation } from "./conversation.js";
+export { ForefillError } from "./errors.js";
+export type AnswerPart = import("./answer_state.js").AnswerPart;
+export type ConversationEvents = import("./events.js").ConversationEvents;
+export type ConversationOptions = import("./conversation.js").ConversationOptions;
+export type Edit = import("./draft.js").Edit;
+export type Failure = import("./messages.js").Failure;
+export type Finished = import("./messages.js").Finished;
+export type Flush = import("./messages.js").Flush;
+export type Guess = import("./messages.js").Guess;
+export type Message = import("./messages.js").Message;
+export type Opened = import("./messages.js").Opened;
+export type Started = import("./messages.js").Started;
+export type Twin = import("./messages.js").Twin;
+export type SocketState = import("./socket.js").SocketState;
+export type TextBoxOptions = import("./text_box.js").TextBoxOptions;
+export { bindTextBox, TextBox } from "./text_box.js";
