@@ -103,6 +103,7 @@ async def _chat(client: AsyncClient, command: ChatCommand, terminal: Terminal) -
         await _opened(opened, running)
         terminal.clear()
         await ChatApp(chat, theme=_theme(command.theme), replayed=Replay(command.replay, command.speed)).run_async()
+        _go_on_unless_stopped()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -115,6 +116,13 @@ async def _opened(opened: asyncio.Event, running: "asyncio.Task[None]") -> None:
     waiting.cancel()
     if running.done():
         running.result()
+
+
+def _go_on_unless_stopped() -> None:
+    """Raise the cancellation that a signal asked for, since Textual takes it as the app's end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _theme(name: str) -> str:

@@ -86,7 +86,8 @@ async def terminal(
         window = Terminal(Path(folder) / "socket")
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8", **environment}
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-        line = f"env -u NO_COLOR {settings} {shlex.join(command)}; echo EXIT $?; exec sleep {10 * WAIT_SECONDS}"
+        # A run of tests exports the size of its own terminal, which a program believes more than the terminal it is in.
+        line = f"env -u NO_COLOR -u COLUMNS -u LINES {settings} {shlex.join(command)}; echo EXIT $?; exec sleep {10 * WAIT_SECONDS}"
         await window.run("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), line)
         try:
             yield window

@@ -50,7 +50,6 @@ class ChatScreen(Screen[None]):
         Binding("f3", "app.next_theme", "Colours", key_display="F3", priority=True),
         Binding("ctrl+q", "app.quit", "Quit", priority=True),
         Binding("ctrl+c", "interrupt", "Stop or quit", show=False, priority=True),
-        Binding("ctrl+d", "end_of_input", "Quit", show=False, priority=True),
         Binding("pageup", "scroll(-1)", "Scroll up", show=False, priority=True),
         Binding("pagedown", "scroll(1)", "Scroll down", show=False, priority=True),
     ]
@@ -124,6 +123,10 @@ class ChatScreen(Screen[None]):
             self._kept_aside = self._box.text
             self._box.fill(question)
 
+    @on(DraftBox.Ended)
+    def _ended(self) -> None:
+        self.app.exit()
+
     @on(DraftBox.Touched)
     def _touched(self) -> None:
         """A person types: a replay would only type between their keys."""
@@ -160,13 +163,6 @@ class ChatScreen(Screen[None]):
                 self.say("Press Ctrl+C again to quit.")
             case Meaning.QUIT:
                 self.app.exit()
-
-    def action_end_of_input(self) -> None:
-        """Quit if the box is empty, else delete as the box does."""
-        if self._box.text:
-            self._box.action_delete_right()
-        else:
-            self.app.exit()
 
     def action_again(self) -> None:
         """Have the last answer generated again."""

@@ -1,10 +1,12 @@
 """The box in which the draft is typed, with its parts coloured by what has become of them."""
 
+from contextlib import suppress
 from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType, NoBinding
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -43,6 +45,9 @@ class DraftBox(TextArea):
 
     class Recalled(Message):
         """The last message is wanted in the empty box."""
+
+    class Ended(Message):
+        """Ctrl+D was pressed in the empty box."""
 
     class Touched(Message):
         """A person has pressed a key in the box, or pasted."""
@@ -94,10 +99,22 @@ class DraftBox(TextArea):
             self.action_new_line()
         elif event.key == "up" and not self.text:
             self.post_message(self.Recalled())
-        else:
+        elif event.key == "ctrl+d" and not self.text:
+            self.post_message(self.Ended())
+        elif not await self._has_moved(event.key):
             return
         event.stop()
         event.prevent_default()
+
+    async def _has_moved(self, key: str) -> bool:
+        """Do at once what the box binds a key to, such as an arrow; return whether it binds any.
+
+        Textual would do it after the key has gone up to the app, and after the keys that were typed meanwhile.
+        """
+        with suppress(NoBinding, SkipAction):
+            for binding in self._bindings.get_bindings_for_key(key):
+                return await self.run_action(binding.action)
+        return False
 
     async def _on_paste(self, event: events.Paste) -> None:
         self.post_message(self.Touched())
