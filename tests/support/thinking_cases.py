@@ -21,7 +21,7 @@ CALLS = {"hermes": HERMES, "qwen3_coder": QWEN3}
 """A call in the format of a parser."""
 
 SKY, CAPITAL, SEA = "Is the sky blue?", "What is the capital of France?", "Tell me about the sea."
-MOST = 20
+MOST = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,6 @@ def cases(call: str) -> dict[str, Case]:
         "a structure and no thinking": Case(
             SKY, sampling={"regex": "(yes|no), [a-z]{3,9}"}, variables={"enable_thinking": False}
         ),
-        "a thought, then a call": Case(SKY, tools=tools, sampling={"regex": call, "max_tokens": 64}),
         "a thought, a word, then two calls": Case(
             SKY, tools=tools, sampling={"regex": rf"Well\. {call}\n{call}", "max_tokens": 96}
         ),
