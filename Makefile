@@ -56,6 +56,11 @@ serve: ## serve the packaged model on loopback: make serve SERVE_ARGS="--model N
 	@$(setup) --model
 	@.venv/bin/forefill-server $(SERVE_ARGS)
 
+.PHONY: web
+web: ## serve a page that shows what forefill does while you type: make web WEB_ARGS="--engine fake --port 8081"
+	@$(setup) --model
+	@.venv/bin/forefill web $(WEB_ARGS)
+
 bench: ## compare all ways of serving, alone and under load: make bench BENCH_ARGS="--json FILE --plot PREFIX"
 	@$(setup) --model
 	@.venv/bin/forefill bench $(BENCH_ARGS)

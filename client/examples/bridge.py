@@ -1,4 +1,4 @@
-"""The text box of a web page, bridged to a forefill server, in an application of Starlette; with FastAPI it is the same.
+"""The text box of a web page, bridged to a forefill server in an application of Starlette; FastAPI does as well.
 
 FOREFILL=127.0.0.1:50051 uvicorn --app-dir client/examples bridge:app
 

@@ -105,6 +105,7 @@ class AsyncClient:
         resume_token: str = "",
         tools: Iterable[Mapping[str, Any]] | None = None,
         tool_choice: ToolChoice | None = None,
+        parallel_tool_calls: bool = True,
         documents: Iterable[Mapping[str, str]] | None = None,
         reasoning_effort: str | None = None,
         continue_final_message: bool = False,
@@ -142,6 +143,8 @@ class AsyncClient:
                 decides), "none", "required", or the function to call, {"type": "function", "function": {"name": ...}}.
                 `submit`, `respond` and `hand_off` may have another one for their own turn. Entering a session raises
                 InvalidRequest if the engine cannot require the call, or if the server is too old to know.
+            parallel_tool_calls: Whether an answer may call several tools. If not, calls after the first are left out,
+                unless the server does not split calls off (`Opened.splits_answers`).
             documents: Texts for templates that read documents, such as {"title": ..., "text": ...}.
             reasoning_effort: How much the model should reason, such as "none" or "high"; default: the template's.
             continue_final_message: Drafts are the beginning of the assistant's message, and the answer continues them;
@@ -190,6 +193,7 @@ class AsyncClient:
             adapter,
             tool_choice,
             draft_name,
+            parallel_tool_calls,
         )
         opening.report_pregenerations = on_pregeneration is not None
         return Session(

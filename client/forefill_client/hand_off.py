@@ -72,7 +72,8 @@ class HandedOffRequest:
     tools: tuple[Mapping[str, Any], ...] = field(repr=False)
     """The field `tools` of the body: those that the session was opened with."""
     prompt_fields: Mapping[str, Any] = field(repr=False)
-    """The other fields of the body that decide the prompt, such as `chat_template_kwargs`, as the session has them."""
+    """The other fields of the body, as the session has them: those that decide the prompt, such as
+    `chat_template_kwargs`, and `parallel_tool_calls`."""
     tool_choice: str | Mapping[str, Any] | None = field(repr=False)
     """The field `tool_choice` of the body, as the hand-off or else the session has it; None: leave it out."""
 
@@ -219,6 +220,8 @@ def prompt_fields(opening: pb.Open, choice: pb.ToolChoice | None) -> dict[str, A
     fields: dict[str, Any] = {name: value for name, value in given.items() if value}
     if opening.continue_final_message:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
+    if opening.tools and opening.HasField("parallel_tool_calls"):
+        fields["parallel_tool_calls"] = opening.parallel_tool_calls
     tools = tuple(json.loads(tool) for tool in opening.tools)
     chosen = tool_choice_for_openai(opening.tool_choice if choice is None else choice)
     return {"tools": tools, "prompt_fields": fields, "tool_choice": chosen}

@@ -144,6 +144,7 @@ def open_request(
     adapter: str = "",
     tool_choice: ToolChoice | None = None,
     draft_name: str = "",
+    parallel_tool_calls: bool = True,
 ) -> pb.Open:
     """Return the wire's Open, or raise InvalidRequest if it cannot hold a value."""
     request = pb.Open(
@@ -163,6 +164,7 @@ def open_request(
         adapter=checked_text(adapter, "adapter"),
         tool_choice=tool_choice_to_wire(tool_choice),
         draft_name=checked_text(draft_name, "draft_name"),
+        parallel_tool_calls=None if checked_type(parallel_tool_calls, bool, "parallel_tool_calls") else False,
     )
     if chat_template_kwargs is not None:
         try:

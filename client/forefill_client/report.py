@@ -187,8 +187,8 @@ class Report:
     """What was computed ahead for this turn, and what use was made of it."""
     prompt_by_engine: bool = False
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives
-    others in this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is
-    begun before submit then, and less may be warmed."""
+    others in this conversation, or was not compared yet; or since an engine that is reached over HTTP takes only its
+    own answers apart. Behind such an engine no answer is begun before submit then, and less may be warmed."""
 
 
 def opened_from_wire(opened: pb.Opened) -> Opened:

@@ -49,6 +49,9 @@ class Bridge:
 
     When it is left, sockets are closed with 1012, and their conversations are over.
 
+    Have the application refuse requests by other names than its own, as Starlette's TrustedHostMiddleware does: a page
+    of another name that resolves to this host is of the endpoint's own origin.
+
     Args:
         client: The client of the forefill server.
         session_options: How sessions are opened; or a function that returns that for one socket, for example by the

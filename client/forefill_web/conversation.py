@@ -50,10 +50,9 @@ class Conversation:
         self._limits = limits
         self._clock = clock
         self._before = len(options.before)
-        self._machine = Machine(opening.draft, limits.message_bytes)
+        self._machine = Machine(limits.message_bytes)
         self._session = client.session(
             [*options.before, *_spoken(opening.messages)],
-            draft=opening.draft,
             **options.arguments(),
             on_flush=lambda result: self._tell(self._machine.flushed(result)),
             on_pregeneration=lambda update: self._tell(self._machine.guessed(update)),
@@ -144,7 +143,7 @@ class Conversation:
             answer=None if machine.answer is None else machine.answer.snapshot(),
         )
         line.put(opened)
-        await self._do(machine.resumed(draft))
+        await self._do(machine.attached(draft))
 
     # What is done.
 

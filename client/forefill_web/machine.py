@@ -17,7 +17,7 @@ A message does in each stage what `RULES` says:
 Turns. The browser numbers what asks for answers, so that it can ask again after a broken socket, when it cannot know
 what was heard. A number that was asked before is not asked again: if its answer has ended, how it ended is said again.
 
-Sockets. The conversation does not know whether it has one. What it sends while there is none is lost, and `resumed`
+Sockets. The conversation does not know whether it has one. What it sends while there is none is lost, and `attached`
 says to the next one what that has to know: how the last answer ended. Of one that runs, `opened` has what has come.
 """
 
@@ -59,9 +59,9 @@ class Stage(Enum):
 class Machine:
     """The state of one conversation, but for its messages, which the session has."""
 
-    def __init__(self, draft: str, max_code_points: int) -> None:
+    def __init__(self, max_code_points: int) -> None:
         self.stage = Stage.IDLE
-        self.box = Box(max_code_points, draft)
+        self.box = Box(max_code_points)
         self.turn = 0
         self.answer: RunningAnswer | None = None
         self.ending: Reply | None = None
@@ -74,8 +74,8 @@ class Machine:
         """Take in a message; `now` is in seconds."""
         return RULES[type(message)][self.stage](self, message, now)
 
-    def resumed(self, draft: str) -> list[Action]:
-        """Return what another socket is told after `opened`; its box wins."""
+    def attached(self, draft: str) -> list[Action]:
+        """Return what a socket is told after `opened`; its box wins."""
         actions: list[Action] = []
         if self.session_state is not SessionState.OPEN:
             actions.append(Send(replies.state(self.session_state, None)))

@@ -94,12 +94,16 @@ FIELDS: dict[str, Field] = {
         ("tool_choice",),
         "That of a turn, or else of the session: first a required call, then `auto` after its result. Only an answer "
         "with the session's own is begun before SUBMIT. A call that is required is refused beside a structure. Behind "
-        "vLLM servers the chat endpoint itself answers if a call is required, or if a turn has another choice.",
+        "vLLM servers the chat endpoint itself answers if they parse calls, or if a turn has another choice.",
     ),
     "reasoning_effort": _opening("reasoning_effort"),
     "thinking_token_budget": _hand_off("It would start counting again if an answer is continued."),
     "include_reasoning": _hand_off("An application leaves reasoning out by itself."),
-    "parallel_tool_calls": _hand_off("vLLM drops all calls but the first of the response; an application can, too."),
+    "parallel_tool_calls": _opening(
+        "parallel_tool_calls",
+        note="False: one call at most. As in vLLM, calls after the first are dropped, and formats that vLLM knows as a "
+        "structure have no place for a second one.",
+    ),
     "user": _not("vLLM ignores it."),
     "use_beam_search": _hand_off("Beams cannot be streamed."),
     "top_k": _sampling("top_k"),

@@ -41,8 +41,10 @@ test("offline while typing: what is typed and edited meanwhile arrives", visit(a
 
 test("a connection that is reset in the middle of typing", visit(async (user) => {
   for (const word of ["Show ", "me ", "all ", "the ", "patients"]) {
+    const { sockets } = user.watched;
     await user.types(word);
     await order("cut");
+    await until("another connection", () => user.watched.sockets > sockets);
   }
   await user.settled();
   await user.asks();

@@ -37,6 +37,11 @@ SESSIONS = {
     "tools that may not be called": (Conversation(tools=(STRICT,), tool_choice="none"), Sampling()),
     "a tool that has to be called": (Conversation(tools=(LOOSE,), tool_choice="required"), Sampling()),
     "a strict tool that has to be called": (Conversation(tools=(STRICT,), tool_choice="required"), Sampling()),
+    "one call at most": (Conversation(tools=(LOOSE,), parallel_tool_calls=False), Sampling()),
+    "one call at most, which has to be": (
+        Conversation(tools=(LOOSE,), tool_choice="required", parallel_tool_calls=False),
+        Sampling(),
+    ),
     "a tool that is named": (Conversation(tools=(LOOSE,), tool_choice=NamedTool("beds")), Sampling()),
 }
 
@@ -87,7 +92,7 @@ def test_parsers_of_calls_change_it_as_at_the_endpoint(
     conversation, sampling = SESSIONS[name]
     expected = by_the_endpoint(authority, conversation, sampling)
     assert by_forefill(authority, conversation, sampling) == expected
-    if (parser, name) in (("hermes", "a strict tool"), ("hermes", "a strict tool and a structure")):
+    if parser == "hermes" and name in ("a strict tool", "a strict tool and a structure", "one call at most"):
         assert "structural_tag" in expected[1]
 
 

@@ -73,13 +73,13 @@ class FakeVllm:
     It reports `model`, `context_tokens` and `block_size`. Its chat endpoint renders with `chat`, or every conversation
     as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
     answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
-    the paths and bodies of such questions, `chats` and `chat_headers` are those of chat completions. The first
-    `reasoning_tokens` of their answers are reasoning. `parses_calls` is `--enable-auto-tool-choice`, and
-    `excludes_tools` is `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize`
-    (`tokenizes_tools`). Its metrics are `running` and `tokens`; the one named by `moving` is one higher each time that
-    they are read. It has the adapters of its engine, each at the path of its version. `lacks` are models that it does
-    not have, `ignores` fields that it does not know, and `refuses` is what it says of structures, of logprobs and of
-    calls that have to be.
+    the paths and bodies of such questions, `chats` and `chat_headers` are those of streamed chat
+    completions, `questions` the bodies of others. The first `reasoning_tokens` of their answers are reasoning.
+    `parses_calls` is `--enable-auto-tool-choice`, `parses_thoughts` is `--reasoning-parser`, and `excludes_tools` is
+    `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize` (`tokenizes_tools`). Its metrics are
+    `running` and `tokens`; the one named by `moving` is one higher each time that they are read. It has the adapters of
+    its engine, each at the path of its version. `lacks` are models that it does not have, `ignores` fields that it does
+    not know, and `refuses` is what it says of structures, of logprobs and of calls that have to be.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
@@ -100,11 +100,13 @@ class FakeVllm:
         self.tokenize_chat: Chat | None = None
         self.says_prompt_ids = True
         self.parses_calls = True
+        self.parses_thoughts = False
         self.excludes_tools = False
         self.tokenizes_tools = True
         self.reasoning_tokens = 0
         self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
         self.chats: list[dict[str, Any]] = []
+        self.questions: list[dict[str, Any]] = []
         self.chat_headers: list[dict[str, str]] = []
         self.running = 0
         self.tokens = 0
@@ -223,8 +225,11 @@ class FakeVllm:
 
     async def _chat_completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()
-        self.chats.append(asked)
-        self.chat_headers.append(dict(http.headers))
+        if asked.get("stream"):
+            self.chats.append(asked)
+            self.chat_headers.append(dict(http.headers))
+        else:
+            self.questions.append(asked)
         await self.faults.flowing.wait()
         if self.faults.status is not None:
             return self._refusal(self.faults.status)
@@ -232,7 +237,15 @@ class FakeVllm:
             ids = self._ids(http.path, self.chat, asked)
         except Refusal as refusal:
             return _refusal(str(refusal), 400)
+        if not asked.get("stream"):
+            if http.path in self.faults.says:
+                return web.Response(body=self.faults.says[http.path])
+            return web.json_response({"usage": {"prompt_tokens": len(ids)} | self._thought_tokens})
         return await self._streamed(http, asked, ids)
+
+    @property
+    def _thought_tokens(self) -> dict[str, Any]:
+        return {"completion_tokens_details": {"reasoning_tokens": 0}} if self.parses_thoughts else {}
 
     async def _completions(self, http: web.Request) -> web.StreamResponse:
         asked = await http.json()

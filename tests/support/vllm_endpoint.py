@@ -1,8 +1,10 @@
 """vLLM's own HTTP application in this process, on an engine that is already up."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,6 +17,18 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from .wire import Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A whole answer, its parts joined: calls are names and arguments, `ids` those of its tokens."""
+
+    text: str
+    reasoning: str
+    calls: tuple[tuple[str, str], ...]
+    finish_reason: str
+    ids: tuple[int, ...]
+    prompt_tokens: int
 
 
 class ChatEndpoint:
@@ -37,6 +51,15 @@ class ChatEndpoint:
         completion: dict[str, Any] = response.json()
         return completion
 
+    async def streamed(self, request: Mapping[str, Any]) -> Split:
+        """Return what a streamed chat completion sends, greedy unless the request says otherwise."""
+        options = {"stream": True, "stream_options": {"include_usage": True}, "return_token_ids": True}
+        body = {"model": self._model, "temperature": 0, **options, **request}
+        response = await self._client.post("/v1/chat/completions", json=body)
+        assert response.status_code == 200, response.text
+        lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
+        return _joined([json.loads(line) for line in lines])
+
     async def prompt_ids(self, messages: Messages, **fields: Any) -> list[int]:
         """Return the ids that the endpoint made of the messages and generated from."""
         ids: list[int] = (await self.complete(messages, **fields))["prompt_token_ids"]
@@ -49,6 +72,25 @@ class ChatEndpoint:
         assert response.status_code == 200, response.text
         ids: list[int] = response.json()["tokens"]
         return ids
+
+
+def _joined(events: list[dict[str, Any]]) -> Split:
+    choices = [choice for event in events for choice in event["choices"]]
+    deltas = [choice["delta"] for choice in choices]
+    calls: dict[int, list[str]] = {}
+    for call in (call for delta in deltas for call in delta.get("tool_calls") or ()):
+        said = calls.setdefault(call["index"], ["", ""])
+        said[0] += call["function"].get("name") or ""
+        said[1] += call["function"].get("arguments") or ""
+    [reason] = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
+    return Split(
+        "".join(delta.get("content") or "" for delta in deltas),
+        "".join(delta.get("reasoning") or "" for delta in deltas),
+        tuple((name, arguments) for name, arguments in (calls[index] for index in sorted(calls))),
+        reason,
+        tuple(token for choice in choices for token in choice.get("token_ids") or ()),
+        events[-1]["usage"]["prompt_tokens"],
+    )
 
 
 @asynccontextmanager
@@ -78,6 +120,8 @@ async def over_http(engine: EmbeddedEngine, *arguments: str) -> AsyncIterator[st
 
 async def _application(engine: EmbeddedEngine, *arguments: str) -> Any:
     args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", engine.vllm.model_config.model, *arguments])
+    if args.reasoning_parser:  # as its server does
+        args.structured_outputs_config.reasoning_parser = args.reasoning_parser
     tasks = await engine.vllm.get_supported_tasks()
     with root_log_levels_kept():
         app = build_app(args, tasks, engine.vllm.model_config)

@@ -47,7 +47,6 @@ export class Socket {
   #timer;
   /** @type {(() => void) | null} */
   #unwatch = null;
-  #networkWasGone = false;
 
   /**
    * @param {string} url
@@ -161,17 +160,14 @@ export class Socket {
   }
 
   #networkGone() {
-    this.#networkWasGone = true;
     // A TCP connection would notice only minutes later. A bridge on this machine is reached all the same.
     if (this.#link !== null && !isLoopback(this.#url)) this.#lost();
     else if (this.#link === null) this.#becomeBroken();
   }
 
   #networkCame() {
-    // A connection from before may be dead without a sign.
-    if (this.#networkWasGone) this.#drop();
-    this.#networkWasGone = false;
-    if (this.#link !== null) return;
+    if (this.#ready) return;
+    this.#drop(); // a try from before may hang
     clearTimeout(this.#timer);
     this.#backOff.reset();
     this.#becomeBroken();

@@ -5,6 +5,10 @@ import { NO_MARKS, afterEdit, afterFlush, afterGuess, draftParts, draftWords } f
 import { Mirror } from "./mirror.js";
 import { byId } from "./template.js";
 
+// To show the marks of a long draft is dear, so they follow now and then, not each key. Its box has its full height.
+const LONG_UNITS = 4000;
+const LONG_EVERY_MS = 400;
+
 export class Composer {
   #textarea = byId("draft");
   #mirror = new Mirror(byId("mirror"), this.#textarea);
@@ -12,6 +16,8 @@ export class Composer {
   #marks = NO_MARKS;
   #running = false;
   #frame = 0;
+  #timer = 0;
+  #shownUnits = 0;
 
   /** @param {() => void} onStop */
   constructor(onStop) {
@@ -80,11 +86,19 @@ export class Composer {
 
   /** @param {import("./draft_marks.js").DraftMarks} marks */
   #mark(marks) {
+    const changesAll = marks.begun !== this.#marks.begun;
     this.#marks = marks;
-    this.#change();
+    if (changesAll) this.#changeNow();
+    else this.#change();
   }
 
   #change() {
+    const isLong = Math.min(this.#textarea.textLength, this.#shownUnits) >= LONG_UNITS;
+    if (isLong) this.#timer ||= setTimeout(() => this.#changeNow(), LONG_EVERY_MS);
+    else this.#changeNow();
+  }
+
+  #changeNow() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#show();
@@ -92,14 +106,17 @@ export class Composer {
   }
 
   #show() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     const text = this.text;
+    this.#shownUnits = text.length;
     const length = codePointCount(text);
     const begun = this.#marks.begun && length > 0;
-    this.#mirror.show(text, draftParts(this.#marks, length), begun);
+    this.#mirror.show(text, draftParts(this.#marks, length));
     byId("box").classList.toggle("begun", begun);
     const words = draftWords(this.#marks, length);
     if (this.#words.textContent !== words) this.#words.textContent = words;
-    byId("send").disabled = !text.trim();
+    byId("send").disabled = !/\S/.test(text);
   }
 
   /** @param {PointerEvent} event on the box around the textarea */

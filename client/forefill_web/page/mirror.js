@@ -1,14 +1,7 @@
 // The text of the box once more, under it, unseen but for its marks. It changes only where the text or a mark does.
-//
-// Nothing after the marks is seen of it, and an edit ends the marks where it begins. So the mirror of a long draft, which
-// is dear to lay out and does not set the height of the box any more, need not follow each key: it follows when a mark
-// grows, or after a pause.
 
 import { unitsOfCodePoints } from "./code_points.js";
 import { textChange } from "./text_change.js";
-
-const LONG_UNITS = 4000;
-const PAUSE_MS = 300;
 
 export class Mirror {
   #textarea;
@@ -16,8 +9,6 @@ export class Mirror {
   /** One for each state: cached, confirmed, pending. @type {Text[]} */
   #nodes;
   #shown = "";
-  #marked = 0;
-  #timer = 0;
 
   /**
    * @param {HTMLElement} clip
@@ -39,18 +30,12 @@ export class Mirror {
   /**
    * @param {string} text
    * @param {{cached: number, confirmed: number}} parts in code points
-   * @param {boolean} whole whether all of it has to be right now, since all of it is marked
    */
-  show(text, parts, whole) {
-    clearTimeout(this.#timer);
-    const marked = parts.cached + parts.confirmed;
-    const grows = marked > this.#marked || whole;
-    this.#marked = marked;
-    if (text.length < LONG_UNITS || this.#shown.length < LONG_UNITS || grows) this.#replace(text);
-    else this.#timer = setTimeout(() => this.#replace(text), PAUSE_MS);
-    const cached = unitsOfCodePoints(this.#shown, parts.cached);
+  show(text, parts) {
+    this.#replace(text);
+    const cached = unitsOfCodePoints(text, parts.cached);
     this.#moveBoundary(0, cached);
-    this.#moveBoundary(1, unitsOfCodePoints(this.#shown, marked) - cached);
+    this.#moveBoundary(1, unitsOfCodePoints(text, parts.cached + parts.confirmed) - cached);
   }
 
   /** @param {string} text */

@@ -12,13 +12,27 @@ const LANES = 5;
 const AXIS = LANE * LANES;
 const LABEL_GAP = 5;
 
+const COLOURS = ["--ink", "--muted", "--line", "--confirmed", "--cached", "--begun", "--danger", "--on-strong"];
+
+/** The style sheet's colours and type, as they are now. */
+export class Palette {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    const style = getComputedStyle(canvas);
+    this.font = `11px ${style.fontFamily}`;
+    this.colours = new Map(COLOURS.map((name) => [name, style.getPropertyValue(name)]));
+  }
+}
+
 /**
  * @param {HTMLCanvasElement} canvas
+ * @param {{width: number, height: number}} size
+ * @param {Palette} palette
  * @param {import("./timeline.js").Timeline} timeline
  * @param {import("./time_scale.js").TimeScale} scale
  */
-export function drawTimeline(canvas, timeline, scale) {
-  const pen = new Pen(canvas, scale);
+export function drawTimeline(canvas, size, palette, timeline, scale) {
+  const pen = new Pen(canvas, size, palette, scale);
   pen.lanes();
   if (timeline.isEmpty) return;
   pen.axis();
@@ -33,23 +47,24 @@ class Pen {
   #context;
   #scale;
   #width;
-  #style;
+  #palette;
 
   /**
    * @param {HTMLCanvasElement} canvas
+   * @param {{width: number, height: number}} size
+   * @param {Palette} palette
    * @param {import("./time_scale.js").TimeScale} scale
    */
-  constructor(canvas, scale) {
+  constructor(canvas, { width, height }, palette, scale) {
     const ratio = devicePixelRatio || 1;
-    const { clientWidth: width, clientHeight: height } = canvas;
     fit(canvas, Math.round(width * ratio), Math.round(height * ratio));
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.#context.clearRect(0, 0, width, height);
     this.#scale = scale;
     this.#width = width;
-    this.#style = getComputedStyle(canvas);
-    this.#context.font = `11px ${this.#style.fontFamily}`;
+    this.#palette = palette;
+    this.#context.font = palette.font;
     this.#context.textBaseline = "middle";
   }
 
@@ -183,7 +198,7 @@ class Pen {
 
   /** @param {string} name */
   #ink(name) {
-    this.#context.fillStyle = this.#context.strokeStyle = this.#style.getPropertyValue(name);
+    this.#context.fillStyle = this.#context.strokeStyle = this.#palette.colours.get(name) ?? "";
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, textElement } from "./template.js";
 import { enterScale, wholeScale } from "./time_scale.js";
-import { drawTimeline } from "./timeline_drawing.js";
+import { Palette, drawTimeline } from "./timeline_drawing.js";
 import { formatCount, formatWait } from "./waits.js";
 
 const TOTALS = /** @type {const} */ ([
@@ -13,20 +13,31 @@ const TOTALS = /** @type {const} */ ([
   ["tokens", "answer tokens"],
 ]);
 const HIT_PIXELS = 14;
-const DRAW_EVERY_MS = 250;
+const DRAW_EVERY_MS = 400;
 
 export class TimelineView {
   #canvas = byId("timeline-canvas");
   /** @type {() => import("./timeline.js").Timeline} */ #timeline;
   #totals = TOTALS.map(([key, name]) => /** @type {const} */ ([key, totalElement(name)]));
   #scale = wholeScale([]);
+  // Kept, since to ask for them makes the browser lay out the page.
+  #size = { width: 0, height: 0 };
+  #palette = new Palette(this.#canvas);
   #timer = 0;
 
   /** @param {() => import("./timeline.js").Timeline} timeline the one to show */
   constructor(timeline) {
     this.#timeline = timeline;
-    new ResizeObserver(() => this.change()).observe(this.#canvas);
-    document.addEventListener("themechange", () => this.change());
+    new ResizeObserver(([entry]) => {
+      this.#size = entry.contentRect;
+      this.change();
+    }).observe(this.#canvas);
+    for (const target of [document, matchMedia("(forced-colors: active)")]) {
+      target.addEventListener(target === document ? "themechange" : "change", () => {
+        this.#palette = new Palette(this.#canvas);
+        this.change();
+      });
+    }
     byId("timeline-switch").addEventListener("change", () => this.change());
     byId("timeline-details").addEventListener("toggle", () => this.#showRows());
     this.#canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.#point(event));
@@ -49,7 +60,7 @@ export class TimelineView {
     byId("timeline-switch").hidden = timeline.enter === null;
     const around = timeline.enter !== null && byId("timeline-switch").querySelector(":checked").value === "enter";
     this.#scale = around ? enterScale(timeline.enter ?? 0, timeline.parts[0] ?? null) : wholeScale(timeline.times);
-    drawTimeline(this.#canvas, timeline, this.#scale);
+    drawTimeline(this.#canvas, this.#size, this.#palette, timeline, this.#scale);
     this.#showTotals(timeline);
     this.#read(null);
     // While a turn runs, its table would change under the reader with each key.

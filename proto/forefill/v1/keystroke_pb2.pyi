@@ -693,6 +693,7 @@ class Open(_message.Message):
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     DRAFT_NAME_FIELD_NUMBER: _builtins.int
     REPORT_PREGENERATIONS_FIELD_NUMBER: _builtins.int
+    PARALLEL_TOOL_CALLS_FIELD_NUMBER: _builtins.int
     draft: _builtins.str
     """The text already in the user's text box, for example after a broken stream. Set by the client; default: empty; at
     most Limits.max_draft_code_points code points.
@@ -746,6 +747,12 @@ class Open(_message.Message):
     report_pregenerations: _builtins.bool
     """Whether the server sends a PregenerationUpdate whenever an answer to the draft is begun before SUBMIT, and when it is
     clear what became of it: for clients that show it. Set by the client; default: false. An older server sends none.
+    """
+    parallel_tool_calls: _builtins.bool
+    """Whether an answer may call several tools: `parallel_tool_calls` of vLLM's and OpenAI's chat endpoints. If not, calls
+    after the first are left out, and as far as the engine can bring calls into a structure, there is one at most. It is
+    of no effect without Open.tools, and where calls do not come apart from the text (Opened.splits_answers). Set by the
+    client; default: true. An older server takes no notice of it.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -812,12 +819,15 @@ class Open(_message.Message):
         tool_choice: Global___ToolChoice | None = ...,
         draft_name: _builtins.str = ...,
         report_pregenerations: _builtins.bool = ...,
+        parallel_tool_calls: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chat_template_kwargs", b"chat_template_kwargs", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "chat_template_kwargs", b"chat_template_kwargs", "parallel_tool_calls", b"parallel_tool_calls", "sampling", b"sampling", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "draft_name", b"draft_name", "messages", b"messages", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "report_pregenerations", b"report_pregenerations", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tool_choice", b"tool_choice", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls", "adapter", b"adapter", "cache_scope", b"cache_scope", "cache_secret", b"cache_secret", "chat_template_kwargs", b"chat_template_kwargs", "continue_final_message", b"continue_final_message", "documents", b"documents", "draft", b"draft", "draft_name", b"draft_name", "messages", b"messages", "parallel_tool_calls", b"parallel_tool_calls", "pregeneration_mode", b"pregeneration_mode", "reasoning_effort", b"reasoning_effort", "report_pregenerations", b"report_pregenerations", "resume_token", b"resume_token", "sampling", b"sampling", "session_key", b"session_key", "tool_choice", b"tool_choice", "tools", b"tools", "warm_mode", b"warm_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__parallel_tool_calls: _TypeAlias = _typing.Literal["parallel_tool_calls"]  # noqa: Y015
+    _WhichOneofArgType__parallel_tool_calls: _TypeAlias = _typing.Literal["_parallel_tool_calls", b"_parallel_tool_calls"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel_tool_calls) -> _WhichOneofReturnType__parallel_tool_calls | None: ...
 
 Global___Open: _TypeAlias = Open  # noqa: Y015
 
@@ -1998,8 +2008,8 @@ class GenerationStarted(_message.Message):
     """Source of the first token. Set by the server."""
     prompt_by_engine: _builtins.bool
     """Whether the engine's own chat endpoint made the prompt, since the server's faster way to its tokens gives others in
-    this conversation, or was not compared yet. Behind an engine that is reached over HTTP, no answer is begun before
-    SUBMIT then, and less may be warmed. Set by the server.
+    this conversation, or was not compared yet; or since an engine that is reached over HTTP takes only its own answers
+    apart. Behind such an engine no answer is begun before SUBMIT then, and less may be warmed. Set by the server.
     """
     def __init__(
         self,

@@ -74,6 +74,8 @@ class Conversation:
     tool_choice: ToolChoice = "auto"
     draft_name: str | None = None
     """The name of who speaks in the drafts."""
+    parallel_tool_calls: bool = True
+    """Whether an answer may call several tools."""
 
     @property
     def requires_a_call(self) -> bool:

@@ -8,7 +8,7 @@ from .tool_choice import NamedTool, ToolChoice
 
 
 def chat_fields(conversation: Conversation) -> dict[str, Any]:
-    """Return the fields of a chat completion that decide which prompt it has, and whether its answer calls tools.
+    """Return the fields of a chat completion that decide which prompt it has, and which tools its answer calls.
 
     What is not set is left out, so that the endpoint fills it in as for any client; so is `tool_choice` "auto".
     """
@@ -24,6 +24,8 @@ def chat_fields(conversation: Conversation) -> dict[str, Any]:
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     if conversation.tools and conversation.tool_choice != "auto":
         fields["tool_choice"] = _tool_choice(conversation.tool_choice)
+    if conversation.tools and not conversation.parallel_tool_calls:
+        fields["parallel_tool_calls"] = False
     return fields
 
 

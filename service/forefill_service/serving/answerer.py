@@ -225,7 +225,7 @@ class Answerer:
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
         answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
-            return adopted.answer(place)
+            return adopted.answer(place, apart=answer.splitter is not None)
         sampling = answer.sampling.after(answer.made_tokens)
         engine = place.replica.engine
         asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())

@@ -120,25 +120,27 @@ class Attempt:
         request = Request(ids, sampling, priority, owner.cache_salt, place.route, owner.adapter, request_id)
         return place.replica.engine.generate(request)
 
-    async def answer(self, place: Place) -> AsyncGenerator[Output, None]:
+    async def answer(self, place: Place, *, apart: bool = False) -> AsyncGenerator[Output, None]:
         """Yield what is there as one output, then the rest as it comes, if need be from a new request at `place`.
 
-        That one is sent before the last of what is there is yielded: nobody waits for it longer than it takes.
-        Raises EngineError if the rest is not to be had.
+        That one is sent before the last of what is there is yielded: nobody waits for it longer than it takes. With
+        `apart`, what is there comes in the parts in which the engine made it. Raises EngineError if the rest is not to
+        be had.
         """
         begun, rest, end = self.begun, None, Happening.STREAM_CUT
         try:
             while True:
                 self._changed.clear()
-                output = begun.release()
+                outputs = self._released(apart=apart)
                 if rest is None and self._lacks_a_rest:
                     rest = Ahead(self._rest(place))
-                if output is not None:
+                for output in outputs:
                     yield output
-                elif rest is not None or begun.ended:
+                if outputs:
+                    continue
+                if rest is not None or begun.ended:
                     break
-                else:
-                    await self._changed.wait()
+                await self._changed.wait()
             if rest is not None:
                 async for output in rest:
                     yield output
@@ -149,6 +151,12 @@ class Attempt:
             if rest is not None:
                 await rest.close()
             self.sees(end)
+
+    def _released(self, *, apart: bool) -> list[Output]:
+        if apart:
+            return self.begun.release_apart()
+        output = self.begun.release()
+        return [] if output is None else [output]
 
     @property
     def _lacks_a_rest(self) -> bool:

@@ -16,9 +16,9 @@ SUBMIT never waits for the comparison; a warm does, for a moment, since it mostl
 is begun before SUBMIT only if the exact ids of its prompt are known here. If one of the two refuses the conversation
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
 
-If an answer has to call a tool, an endpoint elsewhere makes a structure of that and finds the call in the answer, which
-it does for its own answers alone: SUBMIT then asks it for one, whatever came of the comparison, and what is warmed
-follows the table.
+An endpoint elsewhere takes only its own answers apart: what the model thinks, and the calls of tools. If it does so, or
+makes a structure of a call that has to be, SUBMIT asks it for the answer, whatever came of the comparison, and what is
+warmed follows the table.
 
 A turn may have another choice of tools than the session. Its prompts were not compared, and an engine may show other
 tools in them, or none: SUBMIT then asks as if the comparison had come to nothing, and what was warmed for the session's

@@ -57,6 +57,7 @@ class Open:
     continue_final_message: bool = False
     tool_choice: ToolChoice = "auto"
     draft_name: str | None = None
+    parallel_tool_calls: bool = True
     report_pregenerations: bool = False
     fingerprint: str = field(default="", repr=False, compare=False)
     """`fingerprint` of it, if that was made: off the event loop, since it takes as long as the conversation is."""
@@ -72,6 +73,7 @@ class Open:
             self.continue_final_message,
             self.tool_choice,
             self.draft_name,
+            self.parallel_tool_calls,
         )
 
 

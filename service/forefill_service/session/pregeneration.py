@@ -208,14 +208,21 @@ class Pregeneration:
 
     def release(self) -> Output | None:
         """Return what can be released and was not yet, as one output; None if there is nothing."""
-        if self.released == self._releasable:
+        if not (parts := self.release_apart()):
             return None
-        parts, self.released = self.outputs[self.released : self._releasable], self._releasable
         token_ids = tuple(token for part in parts for token in part.token_ids)
         logprobs = tuple(place for part in parts for place in part.logprobs)
-        self.released_ids.extend(token_ids)
-        reason = parts[-1].finish_reason if self.complete else None
-        return Output("".join(part.text for part in parts), token_ids, self.cached_tokens, reason, logprobs=logprobs)
+        text, reason = "".join(part.text for part in parts), parts[-1].finish_reason
+        return Output(text, token_ids, self.cached_tokens, reason, logprobs=logprobs)
+
+    def release_apart(self) -> list[Output]:
+        """Return the same in the parts in which the engine made it: a splitter may take several at once for others."""
+        parts, self.released = self.outputs[self.released : self._releasable], self._releasable
+        self.released_ids.extend(token for part in parts for token in part.token_ids)
+        return [
+            replace(part, cached_tokens=self.cached_tokens, finish_reason=part.finish_reason if self.complete else None)
+            for part in parts
+        ]
 
     def adopted_and_discarded(self, *, answered: bool) -> tuple[int, int]:
         """Return how many of the tokens generated before SUBMIT were adopted, and how many discarded.

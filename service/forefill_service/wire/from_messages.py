@@ -148,6 +148,7 @@ def _open(message: pb.Open) -> Open:
         adapter=message.adapter,
         tool_choice=allowed(tool_choice_from(message.tool_choice), tools, sampling.structure),
         draft_name=message.draft_name or None,
+        parallel_tool_calls=optional(message, "parallel_tool_calls") is not False,
         report_pregenerations=message.report_pregenerations,
     )
 

@@ -433,6 +433,23 @@ test("a bridge on this machine is reached without a network", async (t) => {
   assert.equal(conversation.state, "open");
 });
 
+test("a try that hangs is given up when the network comes; a connection that is good is kept", async (t) => {
+  const { network } = browser(t);
+  const { bridge, conversation } = await opened(t);
+  bridge.socket.cut();
+  bridge.deaf = true;
+  t.mock.timers.tick(300);
+  await settled();
+  bridge.deaf = false;
+  network(true);
+  await settled();
+  assert.deepEqual([bridge.sockets.length, conversation.state], [3, "open"]);
+  assert.notEqual(bridge.sockets[1].closedWith, undefined);
+  network(true);
+  await settled();
+  assert.equal(bridge.sockets.length, 3);
+});
+
 test("a page that is shown again connects at once", async (t) => {
   const { document } = browser(t);
   const { bridge } = await opened(t);

@@ -90,6 +90,7 @@ test("a change by a script is noticed before a hint, before a connection opens, 
   element.value = "three";
   await settled();
   assert.deepEqual(bridge.submitted.map(({ text }) => text), ["two"]);
+  assert.equal(bridge.of("open")[1].draft, "three");
   assert.equal(bridge.draftText, "three");
 });
 

@@ -64,3 +64,10 @@ def test_a_choice_of_tools_goes_with_them(choice: ToolChoice, form: Any) -> None
     tool = {"type": "function", "function": {"name": "beds"}}
     assert chat_fields(Conversation((), tools=(tool,), tool_choice=choice)).get("tool_choice") == form
     assert "tool_choice" not in chat_fields(Conversation((), tool_choice=choice))
+
+
+def test_that_one_tool_at_most_is_called_goes_with_the_tools() -> None:
+    tool = {"type": "function", "function": {"name": "beds"}}
+    assert chat_fields(Conversation(tools=(tool,), parallel_tool_calls=False))["parallel_tool_calls"] is False
+    assert "parallel_tool_calls" not in chat_fields(Conversation(tools=(tool,)))
+    assert "parallel_tool_calls" not in chat_fields(Conversation(parallel_tool_calls=False))

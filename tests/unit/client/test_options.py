@@ -146,6 +146,7 @@ def test_a_message_of_openai_and_one_of_our_own_are_carried_whole(message: Messa
         ({"reasoning_effort": 3}, "reasoning_effort must be"),
         ({"continue_final_message": "yes"}, "continue_final_message must be"),
         ({"draft_name": 3}, "draft_name must be"),
+        ({"parallel_tool_calls": None}, "parallel_tool_calls must be"),
         ({"tool_choice": "any"}, 'tool_choice must be "none", "auto", "required" or'),
         ({"tool_choice": 3}, "tool_choice must be"),
         ({"tool_choice": {"function": {"name": ""}}}, "tool_choice must be"),
@@ -177,6 +178,7 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
     async with connected(script) as client:
         opened: dict[str, Any] = {"tools": [tool], "documents": iter([{"b": "x", "a": "y"}])}
         opened |= {"tool_choice": {"type": "function", "function": {"name": "beds"}}, "draft_name": "Ann"}
+        opened |= {"parallel_tool_calls": False}
         async with client.session(**opened, session_key="k", reasoning_effort="low", continue_final_message=True):
             pass
         async with client.session(tools=None, documents=None, reasoning_effort=None):
@@ -190,12 +192,14 @@ async def test_what_the_template_takes_is_said_as_it_is() -> None:
         continue_final_message=True,
         tool_choice=pb.ToolChoice(function="beds"),
         draft_name="Ann",
+        parallel_tool_calls=False,
         warm_mode=pb.WARM_MODE_AUTO,
         pregeneration_mode=pb.PREGENERATION_MODE_AUTO,
         sampling=pb.Sampling(),
     )
     assert (list(nothing.tools), list(nothing.documents), nothing.reasoning_effort) == ([], [], "")
     assert not nothing.HasField("tool_choice")
+    assert not nothing.HasField("parallel_tool_calls")
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,20 @@ async def test_the_request_of_a_hand_off_has_the_tools_the_choice_and_the_speake
     assert asked["messages"] == [{"role": "user", "content": "How many?", "name": "Ann"}]
 
 
+async def test_the_request_of_a_hand_off_says_that_one_tool_at_most_is_called() -> None:
+    async def script(wire: Wire) -> None:
+        await wire.open(KNOWS)
+        await tells(wire)
+        await drain(wire)
+
+    async with (
+        connected(script) as client,
+        client.session(tools=[TOOL], parallel_tool_calls=False) as session,
+    ):
+        asked = (await session.hand_off("How many?")).for_openai()
+    assert asked["extra_body"]["parallel_tool_calls"] is False
+
+
 async def test_without_await_a_turn_carries_its_choice_too() -> None:
     heard: list[pb.ToolChoice | None] = []
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import forefill_bench
+import forefill_bench.extra
+import forefill_chat.extra
 import forefill_client
+import forefill_web.extra
 import pytest
-from forefill_bench.extra import PACKAGES
 from packaging.requirements import Requirement
 
 ROOT: Final = Path(__file__).parents[3]
@@ -21,14 +23,20 @@ MODULES: Final = [
     ".".join(path.relative_to(CLIENT.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in sorted(CLIENT.rglob("*.py"))
 ]
-COMMANDS: Final = ("bench", "demo", "plan")
+EXTRAS: Final = {
+    "bench": forefill_bench.extra.PACKAGES,
+    "chat": forefill_chat.extra.PACKAGES,
+    "web": forefill_web.extra.PACKAGES,
+}
+COMMANDS: Final = {"bench": "bench", "chat": "chat", "demo": "bench", "plan": "bench", "web": "web"}
+"""The commands, each with its extra."""
 
 CLIENT_ALONE: Final = """
 import sys
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 
-INSTALLED = {*sys.stdlib_module_names, "forefill", "forefill_bench", "forefill_client", "forefill_service"}
-INSTALLED |= {"google", "grpc", "typing_extensions"}
+INSTALLED = {*sys.stdlib_module_names, "forefill", "forefill_bench", "forefill_chat", "forefill_client"}
+INSTALLED |= {"forefill_service", "forefill_web", "google", "grpc", "typing_extensions"}
 
 class Installed(PathFinder):
     @classmethod
@@ -89,16 +97,19 @@ def test_without_the_extra_a_command_shows_its_help_and_one_line_says_what_to_in
     result = forefill(command)
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
-    assert line == f"forefill: {', '.join(PACKAGES)} not installed here: install forefill with its extra 'bench'"
+    extra = COMMANDS[command]
+    assert line == f"forefill: {', '.join(EXTRAS[extra])} not installed here: install forefill with its extra {extra!r}"
     assert not result.stdout
 
 
-def test_what_is_looked_for_are_the_extras_packages() -> None:
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_is_looked_for_are_the_extras_packages(extra: str) -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
-    asked_for = {Requirement(text).name for text in extras["bench"]} - {"forefill"}
-    assert asked_for < set(PACKAGES)
-    [of_the_service] = set(PACKAGES) - asked_for
-    assert of_the_service in {Requirement(text).name for text in extras["service"]}
+    asked_for = {Requirement(text).name for text in extras[extra]}
+    assert asked_for - {"forefill"} <= set(EXTRAS[extra])
+    if "forefill" in asked_for:  # it stands for the service
+        [of_the_service] = set(EXTRAS[extra]) - asked_for
+        assert of_the_service in {Requirement(text).name for text in extras["service"]}
 
 
 def test_virtual_time_loads_the_standard_library_alone() -> None:

@@ -10,8 +10,9 @@ from forefill_service.chat.parts import AnswerSplitter, joined
 from forefill_service.engine import FakeEngine, FakeSplitter
 from forefill_service.errors import EngineRefused, Reason
 from forefill_service.session.events import Submit
-from forefill_service.session.responses import GenerationDelta, Opened
+from forefill_service.session.responses import GenerationDelta, GenerationStarted, Opened, Source
 
+from tests.support.pausing import TEXT, pausing
 from tests.support.stage import BLOCK, assistant, on_stage, user
 
 TOKENS = 6
@@ -98,6 +99,19 @@ async def test_each_answer_has_a_splitter_of_its_own_which_sees_all_of_it_in_ord
         await stage.submits("one")
         await stage.submits("two")
     assert [len(splitter.made) for splitter in made] == [TOKENS, TOKENS]
+
+
+async def test_an_answer_that_was_begun_before_submit_is_split_in_the_parts_in_which_it_was_made() -> None:
+    splitter = CallsATool()
+    engine = engine_with(lambda: splitter)
+    async with pausing(engine=engine) as stage:
+        await stage.types(TEXT)
+        await stage.pauses()
+        submit = await stage.submits()
+        assert stage.all(GenerationStarted)[0].source is Source.PREGENERATED
+        assert stage.finished(submit).reason == "tool_calls"
+    assert [len(output.token_ids) for output in splitter.made] == [1] * TOKENS
+    assert [output.finish_reason for output in splitter.made] == [None] * (TOKENS - 1) + ["stop"]
 
 
 async def test_an_answer_that_cannot_be_split_is_interrupted_and_stopped() -> None:

@@ -46,12 +46,25 @@ async def test_opened_has_what_the_page_needs_and_not_the_system_prompt() -> Non
         "accepts_hints": True,
         "offers_twin": True,
         "messages": told,
-        "draft": "Show",
+        "draft": "",
         "turn": 0,
     }
     [opening] = server.openings
     assert [message.role for message in opening.messages] == ["system", "user", "assistant"]
-    assert opening.draft == "Show"
+
+
+async def test_the_draft_of_open_is_the_servers_and_one_that_is_too_long_does_not_end_the_conversation() -> None:
+    async with talking() as (server, browser):
+        await browser.opens("Show me")
+        await browser.submits(1)
+        asked = await server.asked()
+        assert asked.draft == asked.text == "Show me"
+    async with talking() as (server, browser):
+        await browser.opens("x" * 1001)
+        error = await browser.hears("error")
+        assert (error["reason"], error["continues"]) == ("DRAFT_TOO_LONG", True)
+        await browser.says("submit", turn=1, text="Show me")
+        assert (await server.asked()).text == "Show me"
 
 
 async def test_the_servers_draft_is_the_box_at_every_submit() -> None:

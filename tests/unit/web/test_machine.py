@@ -39,7 +39,9 @@ REPORT = Report(
 
 
 def idle(draft: str = "") -> Machine:
-    return Machine(draft, LIMIT)
+    machine = Machine(LIMIT)
+    machine.attached(draft)
+    return machine
 
 
 def answering() -> Machine:
@@ -236,7 +238,7 @@ def test_the_end_of_the_session_closes_the_socket(error: ForefillError, code: in
 
 def test_another_socket_is_told_how_the_last_answer_ended_and_its_box_wins() -> None:
     machine = answered()
-    actions = machine.resumed("And then")
+    actions = machine.attached("And then")
     assert sent(actions)[0]["type"] == "finished"
     assert actions[-1] == SetDraft("And then", composing=False)
 
@@ -244,7 +246,7 @@ def test_another_socket_is_told_how_the_last_answer_ended_and_its_box_wins() -> 
 def test_another_socket_is_told_that_the_server_is_being_looked_for() -> None:
     machine = idle()
     machine.moved(SessionState.RECONNECTING, NotReachable("nobody answers"))
-    assert sent(machine.resumed(""))[0] == {"type": "state", "state": "reconnecting"}
+    assert sent(machine.attached(""))[0] == {"type": "state", "state": "reconnecting"}
     assert sent(machine.moved(SessionState.OPEN, None)) == [{"type": "state", "state": "open"}]
     assert machine.moved(SessionState.OPEN, None) == []
 

@@ -217,6 +217,12 @@ def test_an_answer_that_has_to_call_a_tool_has_no_other_structure(choice: pb.Too
     assert opened(**fields).sampling.structure is not None
 
 
+@pytest.mark.parametrize(("said", "several"), [({}, True), (True, True), (False, False)])
+def test_an_answer_may_call_several_tools_unless_the_session_forbids_it(said: Any, several: bool) -> None:
+    fields = {"parallel_tool_calls": said} if isinstance(said, bool) else {}
+    assert opened(**fields).conversation(()).parallel_tool_calls is several
+
+
 def test_the_name_of_the_drafts_is_no_text_of_any_length() -> None:
     assert opened(draft_name="é" * 256).draft_name == "é" * 256
     refusal = refused(draft_name="é" * 257)

@@ -67,8 +67,11 @@ class RemoteChatEndpoint:
         return self.answers_itself(conversation)
 
     def answers_itself(self, conversation: Conversation) -> bool:
-        """Return whether an answer has to call a tool: the server makes a structure of that, and finds the call."""
-        return conversation.requires_a_call
+        """Return whether the server does more for its own answer than for one to the same ids.
+
+        Its parsers take that apart, and if it has to call a tool, the server makes a structure of that.
+        """
+        return conversation.requires_a_call or self._client.parsers.split(conversation)
 
     async def check(self, conversation: Conversation) -> None:
         """Have the server answer with one token, if it has to call a tool: it says what it cannot require."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from .discovery import cards_of, difference, metrics_of
 from .endpoint import completed
 from .failures import NotOffered, NotServed
 from .logprobs import LogprobsReader
+from .parsers import Parsers, parsers_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -30,8 +32,14 @@ if TYPE_CHECKING:
     from .vllm_metrics import MetricsSnapshot
 
 
+log = logging.getLogger(__name__)
+
+
 class ServerClient:
-    """Sends requests to one server, or to one data-parallel rank of it. `name` is the URL, with the rank if any."""
+    """Sends requests to one server, or to one data-parallel rank of it. `name` is the URL, with the rank if any.
+
+    `parsers` are known once it is up.
+    """
 
     def __init__(self, endpoint: Endpoint, served: ServedModel, settings: Settings, rank: int | None = None) -> None:
         self.name = endpoint.url if rank is None else f"{endpoint.url}#{rank}"
@@ -40,6 +48,7 @@ class ServerClient:
         self._settings = settings
         self._rank = rank
         self.chat_ids = self._new_chat_ids()
+        self.parsers = Parsers()
 
     async def outputs(self, request: Request, max_tokens: int) -> AsyncGenerator[Output, None]:
         """Run one request and yield the parts of its answer. Raises EngineRefused, EngineUnavailable."""
@@ -95,7 +104,14 @@ class ServerClient:
         """Return in what the server now differs from what it served; "" if it does not. Raises EngineError."""
         ids = self._new_chat_ids()  # a server that was down may have come back with other flags
         mismatch = await difference(self.endpoint, self.served, self._settings, ids)
-        self.chat_ids = ids
+        parsers = await parsers_of(self.endpoint, self.served.info.model, ids)
+        if parsers != self.parsers:
+            log.info(
+                "%s takes apart %s: its chat endpoint gives such answers, and none is begun before SUBMIT",
+                self.name,
+                parsers,
+            )
+        self.parsers, self.chat_ids = parsers, ids
         return mismatch
 
     async def metrics(self) -> MetricsSnapshot | None:

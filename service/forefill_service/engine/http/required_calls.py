@@ -42,7 +42,7 @@ class RequiredCalls:
         """Raise Refusal (INVALID_TOOLS) if it cannot require these calls, EngineError if it does not say."""
         asked = replace(conversation, messages=(RENDERING_PROBE,), continue_final_message=False)
         fields = chat_fields(asked)
-        key = json.dumps([fields["tools"], fields["tool_choice"]])
+        key = json.dumps([fields["tools"], fields["tool_choice"], asked.parallel_tool_calls])
         if self._accepted.has(key):
             return
         try:

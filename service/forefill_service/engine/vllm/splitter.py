@@ -60,6 +60,8 @@ class VllmSplitter:
             raise EngineRefused(f"the answer could not be parsed ({type(error).__name__})") from error
         calls = () if delta is None else tuple(_call_part(call) for call in delta.tool_calls or ())
         self._calls_by_choice |= bool(calls) and not self._names_the_tool
+        if self._request.parallel_tool_calls is False:
+            calls = tuple(call for call in calls if call.index == 0)
         reason = "tool_calls" if self._calls_by_choice and output.finish_reason == "stop" else output.finish_reason
         return replace(
             output,

@@ -1,0 +1,145 @@
+"""The flags of `forefill chat`."""
+
+import argparse
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from forefill_client import access_flags, arguments
+from forefill_client.errors import InvalidRequest
+
+from .extra import check_extra
+
+THEMES: Final = ("auto", "dark", "light", "terminal")
+EXAMPLES: Final = """\
+Without TARGET, --target or another flag of the server's address, a server is started for the time of the chat.
+F1 shows the keys. Enter sends; Ctrl+J and Alt+Enter begin a new line, since most terminals send the same for Shift+Enter
+as for Enter.
+
+examples:
+  forefill chat                                        start a server with the packaged model, and chat
+  forefill chat --engine fake                          the same without a model, to look at the chat itself
+  forefill chat 127.0.0.1:50051 --system @schema.txt   chat with a running server
+  forefill chat llm.example.com:443 --tls --api-key-file key.txt
+  forefill chat --record chat.jsonl                    write what is typed, key by key, with its times
+  forefill chat --replay chat.jsonl --speed 2          have it typed again, twice as fast
+
+--record writes one trace file a turn: chat.jsonl, then chat.2.jsonl, chat.3.jsonl. A file is JSONL: {"format":
+"forefill-trace", "version": 1}, then an object for each stroke, such as {"at_ms": 142.6, "kind": "type", "text": "S"},
+and {"at_ms": 2980.4, "kind": "submit"} at the end. forefill type --replay reads it, too. --replay may be given several
+times: each file is typed when the answer to the one before has ended. A key of yours stops it.
+"""
+
+
+def add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the program."""
+    parser = commands.add_parser(
+        "chat",
+        help="chat in the terminal, and see what is read while you type",
+        description="Chat in the terminal, and see what forefill does while you type.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("address", metavar="TARGET", nargs="?", help="address of a running server, as --target")
+    parser.add_argument(
+        "--system",
+        metavar="TEXT|@FILE",
+        type=arguments.text_or_file,
+        help="system prompt; @FILE reads it from a file (default: none)",
+    )
+    access_flags.add(parser)
+    parser.set_defaults(target=None, start=_start)
+    _add_server(parser.add_argument_group("a server of our own, if no other is named"))
+    _add_answers(parser.add_argument_group("the answers"))
+    _add_traces(parser.add_argument_group("traces"))
+    parser.add_argument(
+        "--theme",
+        choices=THEMES,
+        default="auto",
+        help="colours of the chat; terminal: the terminal's own sixteen. auto: that if the terminal has few colours or"
+        " NO_COLOR is set, else light or dark as COLORFGBG says (default: %(default)s)",
+    )
+
+
+def _add_server(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--engine",
+        choices=("embedded", "fake"),
+        default="embedded",
+        help="engine of the server that is started; fake: no model, made-up answers (default: %(default)s)",
+    )
+
+
+def _add_answers(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--max-tokens",
+        type=arguments.count,
+        default=512,
+        metavar="N",
+        help="longest answer, in tokens (default: %(default)s)",
+    )
+    group.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="sampling temperature, 0 to 2; 0 is greedy (default: the model's own)",
+    )
+
+
+def _add_traces(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--record",
+        metavar="FILE",
+        type=Path,
+        help="write what is typed to this file, key by key, with its times; old files are replaced",
+    )
+    group.add_argument(
+        "--replay",
+        metavar="FILE",
+        type=arguments.trace,
+        action="append",
+        default=[],
+        help="type what a trace file holds, at its times; may be repeated, for one turn after the other",
+    )
+    group.add_argument(
+        "--speed",
+        type=arguments.positive,
+        default=1.0,
+        metavar="X",
+        help="replay X times as fast as recorded (default: %(default)g)",
+    )
+
+
+def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    check_extra()
+    from .chat_command import ChatCommand, run
+
+    return run(
+        ChatCommand(
+            access=access_flags.access_from(options) if _target(options) else None,
+            engine=options.engine,
+            system=options.system,
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+            record=options.record,
+            replay=tuple(options.replay),
+            speed=options.speed,
+            theme=options.theme,
+        )
+    )
+
+
+def _target(options: argparse.Namespace) -> str | None:
+    """Return the one server that is named; without one, no flag may say how to reach it."""
+    if options.address and options.target:
+        raise InvalidRequest("give the server's address once: as TARGET or as --target")
+    options.target = options.address or options.target
+    if options.target is None and _says_how_to_reach(options):
+        raise InvalidRequest("TLS, keys and metadata are for a server that is named: give TARGET, too")
+    target: str | None = options.target
+    return target
+
+
+def _says_how_to_reach(options: argparse.Namespace) -> bool:
+    tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key or options.tls_server_name
+    return bool(tls or options.api_key_file or options.metadata)
