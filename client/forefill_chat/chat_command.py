@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from forefill_client import AsyncClient, ForefillError, NotAuthenticated, Resume, Sampling
-from forefill_client.access_flags import CONNECT_TIMEOUT_SECONDS, Access
+from forefill_client.access_flags import Access
 from forefill_client.keystrokes import Trace
 from forefill_client.local_server import COMMAND, local_server
 from forefill_client.terminal import Terminal
@@ -51,7 +51,7 @@ async def run(command: ChatCommand) -> int:
     with Terminal() as terminal:
         async with _access(command, terminal) as access:
             try:
-                async with _connect(access) as client:
+                async with access.connect(RESUME) as client:
                     await _chat(client, command, terminal)
             except NotAuthenticated as error:
                 raise access.refused(error) from None
@@ -75,18 +75,6 @@ def _waiting(engine: str, terminal: Terminal) -> Callable[[float], None]:
     if not terminal.live:
         terminal.say(f"starting forefill-server; {about}")
     return lambda seconds: terminal.draw(f"starting forefill-server: {seconds:.0f} s; {about}")
-
-
-def _connect(access: Access) -> AsyncClient:
-    return AsyncClient.connect(
-        access.target,
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        resume=RESUME,
-        credentials=access.credentials,
-        api_key=access.api_key,
-        metadata=access.metadata,
-        options=[("grpc.ssl_target_name_override", access.server_name)] if access.server_name else [],
-    )
 
 
 async def _chat(client: AsyncClient, command: ChatCommand, terminal: Terminal) -> None:

@@ -13,8 +13,8 @@ from .extra import check_extra
 THEMES: Final = ("auto", "dark", "light", "terminal")
 EXAMPLES: Final = """\
 Without TARGET, --target or another flag of the server's address, a server is started for the time of the chat.
-F1 shows the keys. Enter sends; Ctrl+J and Alt+Enter begin a new line, since most terminals send the same for Shift+Enter
-as for Enter.
+F1 shows the keys. Enter sends; Ctrl+J and Alt+Enter begin a new line. Shift+Enter is the same as Enter in most
+terminals, which send the same for both.
 
 examples:
   forefill chat                                        start a server with the packaged model, and chat
@@ -47,8 +47,8 @@ def add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         type=arguments.text_or_file,
         help="system prompt; @FILE reads it from a file (default: none)",
     )
-    access_flags.add(parser)
-    parser.set_defaults(target=None, start=_start)
+    access_flags.add(parser, default_target=None)
+    parser.set_defaults(start=_start)
     _add_server(parser.add_argument_group("a server of our own, if no other is named"))
     _add_answers(parser.add_argument_group("the answers"))
     _add_traces(parser.add_argument_group("traces"))

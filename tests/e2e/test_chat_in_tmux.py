@@ -101,7 +101,9 @@ async def test_a_signal_gives_the_terminal_back() -> None:
 
 @pytest.mark.vllm
 async def test_a_person_types_at_real_vllm(embedded_server: RunningServer) -> None:
-    async with terminal(*CHAT, embedded_server.address, "--system", "You answer briefly.", "--max-tokens", "24") as window:
+    async with terminal(
+        *CHAT, embedded_server.address, "--system", "You answer briefly.", "--max-tokens", "24"
+    ) as window:
         await window.shows("Type a message")
         await window.type("Which planets have rings, and what are they made of? ")
         await window.shows("cached")

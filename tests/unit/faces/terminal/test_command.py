@@ -77,7 +77,7 @@ async def test_the_other_flags(commands: list[ChatCommand], tmp_path: Path) -> N
 
 
 def test_the_flags_name_every_theme() -> None:
-    assert THEMES == ("auto", *themes.NAMES)
+    assert ("auto", *themes.NAMES) == THEMES
 
 
 async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
