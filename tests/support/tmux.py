@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -59,6 +60,10 @@ class Terminal:
     async def shows(self, text: str) -> str:
         """Wait until the screen has a text, and return the screen."""
         return await self.until(lambda screen: text in screen, text)
+
+    async def answers(self) -> str:
+        """Wait for the end of an answer of `forefill chat`, and return the screen."""
+        return await self.until(re.compile(r"first token after .*· \d+ tokens").search, "the end of the answer")
 
     async def until(self, holds: Callable[[str], object], wanted: str) -> str:
         """Wait until something holds of the screen, and return it."""

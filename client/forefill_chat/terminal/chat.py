@@ -149,7 +149,7 @@ class Chat:
     def measure_twin(self) -> None:
         """Measure what the last answer would have waited without forefill, on the same engine."""
         if self._asked is None or self._asked.turn.report is None:
-            self.say("There is no answer to measure yet.")
+            self.say("There is no whole answer to measure yet.")
             return
         if not self._asked.turn.twin_note.endswith("…"):
             self._start(measure_twin(self._asked, self._client, self._sampling, self.changed))
