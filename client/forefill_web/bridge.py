@@ -47,9 +47,10 @@ class Bridge:
 
         app = Starlette(routes=[WebSocketRoute("/socket", bridge.endpoint)], lifespan=lifespan)
 
-    When it is left, sockets are closed with 1012, and their conversations are over. Have the application refuse requests
-    by other names than its own, as Starlette's TrustedHostMiddleware does: a page of another name that resolves to this
-    host is of its own origin.
+    When it is left, sockets are closed with 1012, and their conversations are over.
+
+    Have the application refuse requests by other names than its own, as Starlette's TrustedHostMiddleware does: a page
+    of another name that resolves to this host is of the endpoint's own origin.
 
     Args:
         client: The client of the forefill server.

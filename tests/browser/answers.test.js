@@ -10,6 +10,7 @@ test("a reload in mid-answer: the answer goes on, and nothing comes twice", visi
   await user.types("Show me all patients");
   user.messages.push({ role: "user", content: await user.sends() });
   await user.hearsSomething();
+  await user.hearsMoreToCome();
   await user.page.reload();
   await user.isAnswered();
   await user.seesOnce("Show me all patients");

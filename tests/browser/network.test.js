@@ -41,8 +41,10 @@ test("offline while typing: what is typed and edited meanwhile arrives", visit(a
 
 test("a connection that is reset in the middle of typing", visit(async (user) => {
   for (const word of ["Show ", "me ", "all ", "the ", "patients"]) {
+    const { sockets } = user.watched;
     await user.types(word);
     await order("cut");
+    await until("another connection", () => user.watched.sockets > sockets);
   }
   await user.settled();
   await user.asks();
@@ -53,6 +55,7 @@ test("offline while an answer runs: it is whole, and nothing comes twice", visit
   await user.types("Show me all patients");
   await sendsAndHears(user);
   await goesOffline(user);
+  await user.hearsMoreToCome();
   await user.types("And by ");
   await comesBack(user);
   await user.isAnswered();
@@ -65,6 +68,7 @@ test("a connection that is reset in the middle of an answer, again and again", v
   await user.types("Show me all patients");
   await sendsAndHears(user);
   for (let times = 1; times <= 3; times += 1) {
+    await user.hearsMoreToCome();
     const { sockets } = user.watched;
     await order("cut");
     await until("another connection", () => user.watched.sockets > sockets);

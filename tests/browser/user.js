@@ -122,6 +122,12 @@ export class User {
     await until("the first text of an answer", () => this.heard().length > length);
   }
 
+  /** See that the answer to the conversation still runs. */
+  async hearsMoreToCome() {
+    const whole = await expectedAnswer(this.messages);
+    assert.ok(this.heard().length < whole.length, "the answer has not ended yet");
+  }
+
   /** All that came of answers, since the page was opened. */
   heard() {
     return this.watched

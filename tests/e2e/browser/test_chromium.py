@@ -3,12 +3,14 @@
 At every SUBMIT the server goes by its own draft, which has to be what the box showed: tests/support/submit_witness.py.
 """
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
+import pytest_asyncio
 from forefill_client.keystrokes import SAMPLE_SCHEMA
 
 from tests.support.browser_stage import Scene, stage
@@ -35,6 +37,7 @@ CASES = [
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(600),  # a test may wait for all of its file, and for the file before
     pytest.mark.skipif(bool(missing()) and os.environ.get("CI") != "true", reason=missing()),
 ]
 
@@ -47,34 +50,43 @@ class _Case(Protocol):
 
 
 class Files:
-    """The files that were run so far: all wanted tests of one at a time, when the first of them is asked for."""
+    """The files with wanted tests, two of them run at a time: they mostly wait."""
 
     def __init__(self, wanted: Sequence[pytest.Item]) -> None:
-        self._wanted = wanted
-        self._ran: dict[Path, Ran] = {}
+        params = [item.callspec.params for item in wanted if isinstance(item, _Case)]
+        self._free = asyncio.Semaphore(2)
+        self._runs = {
+            file: asyncio.create_task(self._run(file, names))
+            for file in FILES
+            if (names := [one["name"] for one in params if one.get("file") == file])
+        }
 
     async def failure(self, file: Path, name: str) -> str:
         """Return why a test failed; "" if it passed."""
-        if file not in self._ran:
-            self._ran[file] = await self._run(file)
-        ran = self._ran[file]
+        ran = await self._runs[file]
         if name not in ran.failures:
             return f"it was not run: {ran.output}"
         return ran.failures[name] and f"{ran.failures[name]}\n{ran.output}"
 
-    async def _run(self, file: Path) -> Ran:
-        params = (item.callspec.params for item in self._wanted if isinstance(item, _Case))
-        names = [one["name"] for one in params if one.get("file") == file]
-        async with stage(SCENES.get(file.name.partition(".")[0], Scene())) as there:
+    async def close(self) -> None:
+        """End the runs that nobody has waited for."""
+        for run in self._runs.values():
+            run.cancel()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
+
+    async def _run(self, file: Path, names: Sequence[str]) -> Ran:
+        async with self._free, stage(SCENES.get(file.name.partition(".")[0], Scene())) as there:
             return await ran(file, names, FOREFILL_PANEL=there.panel, FOREFILL_PAGE=there.page)
 
 
-@pytest.fixture(scope="module")
-def files(request: pytest.FixtureRequest) -> Files:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def files(request: pytest.FixtureRequest) -> AsyncIterator[Files]:
     """All files."""
     if reason := missing():
         pytest.fail(reason)  # in continuous integration; elsewhere the tests are skipped
-    return Files(request.session.items)
+    files = Files(request.session.items)
+    yield files
+    await files.close()
 
 
 @pytest.mark.parametrize(("file", "name"), CASES)
