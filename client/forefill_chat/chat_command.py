@@ -3,16 +3,13 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from forefill_client import AsyncClient, ForefillError, NotAuthenticated, Resume, Sampling
-from forefill_client.access_flags import CONNECT_TIMEOUT_SECONDS, Access
 from forefill_client.keystrokes import Trace
-from forefill_client.local_server import COMMAND, local_server
+from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import Terminal
 from rich.console import Console
 
@@ -24,18 +21,15 @@ from .terminal.turn_traces import TurnTraces
 
 RESUME: Final = Resume(seconds=300.0)
 """A person who waits for a server to come back is told so meanwhile, and has time."""
-ABOUT: Final = {"embedded": "on a CPU the model takes about 40 s", "fake": "without a model"}
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCommand:
-    """The options of the chat; without `access` it starts a server of its own."""
+    """The options of the chat."""
 
-    access: Access | None
-    engine: str
+    server: ServerChoice
     system: str | None
-    max_tokens: int
-    temperature: float | None
+    sampling: Sampling
     record: Path | None
     replay: tuple[Trace, ...]
     speed: float
@@ -49,44 +43,13 @@ async def run(command: ChatCommand) -> int:
     if command.record is not None:
         command.record.parent.stat()  # a folder that is not there is better known now than at the first key
     with Terminal() as terminal:
-        async with _access(command, terminal) as access:
+        async with command.server.running(terminal) as access:
             try:
-                async with _connect(access) as client:
+                async with access.connect(RESUME) as client:
                     await _chat(client, command, terminal)
             except NotAuthenticated as error:
                 raise access.refused(error) from None
     return 0
-
-
-@asynccontextmanager
-async def _access(command: ChatCommand, terminal: Terminal) -> AsyncIterator[Access]:
-    """Yield the server that is named, or one that runs for the time of the block."""
-    if command.access is not None:
-        yield command.access
-        return
-    flags = () if command.engine == "embedded" else ("--engine", command.engine)
-    async with local_server(_waiting(command.engine, terminal), command=(*COMMAND, *flags)) as address:
-        yield Access(target=address)
-        terminal.draw("stopping forefill-server")
-
-
-def _waiting(engine: str, terminal: Terminal) -> Callable[[float], None]:
-    about = ABOUT[engine]
-    if not terminal.live:
-        terminal.say(f"starting forefill-server; {about}")
-    return lambda seconds: terminal.draw(f"starting forefill-server: {seconds:.0f} s; {about}")
-
-
-def _connect(access: Access) -> AsyncClient:
-    return AsyncClient.connect(
-        access.target,
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        resume=RESUME,
-        credentials=access.credentials,
-        api_key=access.api_key,
-        metadata=access.metadata,
-        options=[("grpc.ssl_target_name_override", access.server_name)] if access.server_name else [],
-    )
 
 
 async def _chat(client: AsyncClient, command: ChatCommand, terminal: Terminal) -> None:
@@ -94,7 +57,7 @@ async def _chat(client: AsyncClient, command: ChatCommand, terminal: Terminal) -
     chat = Chat(
         client,
         system=command.system,
-        sampling=Sampling(max_tokens=command.max_tokens, temperature=command.temperature),
+        sampling=command.sampling,
         record=TurnTraces(command.record) if command.record is not None else None,
     )
     opened = asyncio.Event()

@@ -5,16 +5,15 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from forefill_client import access_flags, arguments
-from forefill_client.errors import InvalidRequest
+from forefill_client import arguments, conversation_flags, server_flags
 
 from .extra import check_extra
 
 THEMES: Final = ("auto", "dark", "light", "terminal")
 EXAMPLES: Final = """\
 Without TARGET, --target or another flag of the server's address, a server is started for the time of the chat.
-F1 shows the keys. Enter sends; Ctrl+J and Alt+Enter begin a new line, since most terminals send the same for Shift+Enter
-as for Enter.
+F1 shows the keys. Enter sends; Ctrl+J and Alt+Enter begin a new line. Shift+Enter is the same as Enter in most
+terminals, which send the same for both.
 
 examples:
   forefill chat                                        start a server with the packaged model, and chat
@@ -40,17 +39,11 @@ def add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("address", metavar="TARGET", nargs="?", help="address of a running server, as --target")
-    parser.add_argument(
-        "--system",
-        metavar="TEXT|@FILE",
-        type=arguments.text_or_file,
-        help="system prompt; @FILE reads it from a file (default: none)",
-    )
-    access_flags.add(parser)
-    parser.set_defaults(target=None, start=_start)
-    _add_server(parser.add_argument_group("a server of our own, if no other is named"))
-    _add_answers(parser.add_argument_group("the answers"))
+    server_flags.add(parser)
+    parser.set_defaults(start=_start)
+    conversation = parser.add_argument_group("the conversation")
+    conversation_flags.add_system(conversation)
+    conversation_flags.add_sampling(conversation, max_tokens=512)
     _add_traces(parser.add_argument_group("traces"))
     parser.add_argument(
         "--theme",
@@ -58,31 +51,6 @@ def add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default="auto",
         help="colours of the chat; terminal: the terminal's own sixteen. auto: that if the terminal has few colours or"
         " NO_COLOR is set, else light or dark as COLORFGBG says (default: %(default)s)",
-    )
-
-
-def _add_server(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--engine",
-        choices=("embedded", "fake"),
-        default="embedded",
-        help="engine of the server that is started; fake: no model, made-up answers (default: %(default)s)",
-    )
-
-
-def _add_answers(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--max-tokens",
-        type=arguments.count,
-        default=512,
-        metavar="N",
-        help="longest answer, in tokens (default: %(default)s)",
-    )
-    group.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="sampling temperature, 0 to 2; 0 is greedy (default: the model's own)",
     )
 
 
@@ -116,30 +84,12 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
 
     return run(
         ChatCommand(
-            access=access_flags.access_from(options) if _target(options) else None,
-            engine=options.engine,
+            server=server_flags.server_from(options),
             system=options.system,
-            max_tokens=options.max_tokens,
-            temperature=options.temperature,
+            sampling=conversation_flags.sampling_from(options),
             record=options.record,
             replay=tuple(options.replay),
             speed=options.speed,
             theme=options.theme,
         )
     )
-
-
-def _target(options: argparse.Namespace) -> str | None:
-    """Return the one server that is named; without one, no flag may say how to reach it."""
-    if options.address and options.target:
-        raise InvalidRequest("give the server's address once: as TARGET or as --target")
-    options.target = options.address or options.target
-    if options.target is None and _says_how_to_reach(options):
-        raise InvalidRequest("TLS, keys and metadata are for a server that is named: give TARGET, too")
-    target: str | None = options.target
-    return target
-
-
-def _says_how_to_reach(options: argparse.Namespace) -> bool:
-    tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key or options.tls_server_name
-    return bool(tls or options.api_key_file or options.metadata)

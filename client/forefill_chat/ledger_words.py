@@ -34,15 +34,15 @@ def ledger_in_words(report: Report) -> list[str]:
 def _prompt(report: Report) -> Iterator[str]:
     yield _BEGINNINGS.get(report.source, "The server does not say what the answer began on.")
     if report.prompt_tokens:
-        yield f"{report.cached_tokens} of {_tokens(report.prompt_tokens)} of the prompt were cached."
+        yield f"{report.cached_tokens:,} of {_tokens(report.prompt_tokens)} of the prompt were cached."
 
 
 def _computed(ledger: Ledger) -> Iterator[str]:
     if not ledger.computed_tokens:
         yield "Nothing was computed ahead for it."
         return
-    warms = "1 warm" if ledger.warms == 1 else f"{ledger.warms} warms"
-    yield f"{_tokens(ledger.computed_tokens)} were computed ahead, in {warms}; {ledger.used_tokens} of them were used."
+    warms = {0: "with begun answers alone", 1: "in 1 warm"}.get(ledger.warms, f"in {ledger.warms} warms")
+    yield f"{_tokens(ledger.computed_tokens)} were computed ahead, {warms}; {ledger.used_tokens:,} of them were used."
     for field, fate in _LOST:
         if tokens := getattr(ledger, field):
             yield f"{_tokens(tokens)} {fate if tokens > 1 else fate.replace('were', 'was', 1)}."

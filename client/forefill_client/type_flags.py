@@ -5,10 +5,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from . import access_flags, arguments
+from . import access_flags, arguments, conversation_flags
 from .keystrokes import Trace
 from .keystrokes.typing_model import delay_ms_at
-from .options import Sampling
 from .type_command import TypeCommand, run
 from .typist import TYPISTS, Typing
 
@@ -47,16 +46,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         type=arguments.trace,
         help="type what a trace file holds, at its times, instead of TEXT; no flag of the typist matters then",
     )
-    parser.add_argument(
-        "--system",
-        metavar="TEXT|@FILE",
-        type=arguments.text_or_file,
-        help="system prompt; @FILE reads it from a file (default: none)",
-    )
+    conversation_flags.add_system(parser)
     access_flags.add(parser)
     _add_typist(parser.add_argument_group("the typist"))
     _add_traces(parser.add_argument_group("traces"))
-    _add_answer(parser.add_argument_group("the answer"))
+    answer = parser.add_argument_group("the answer")
+    conversation_flags.add_sampling(answer, max_tokens=128)
+    answer.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object with the answer, its report and every flush result, and nothing else",
+    )
     parser.set_defaults(start=_start)
 
 
@@ -110,27 +110,6 @@ def _add_traces(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _add_answer(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--max-tokens",
-        type=arguments.count,
-        default=128,
-        metavar="N",
-        help="longest answer, in tokens (default: %(default)s)",
-    )
-    group.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="sampling temperature, 0 to 2; 0 is greedy (default: the model's own)",
-    )
-    group.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object with the answer, its report and every flush result, and nothing else",
-    )
-
-
 def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     return run(
         TypeCommand(
@@ -139,7 +118,7 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             record=options.record,
             access=access_flags.access_from(options),
             system=options.system,
-            sampling=Sampling(max_tokens=options.max_tokens, temperature=options.temperature),
+            sampling=conversation_flags.sampling_from(options),
             as_json=options.json,
         )
     )

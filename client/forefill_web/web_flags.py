@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from forefill_client import access_flags, arguments
+from forefill_client import arguments, conversation_flags, server_flags
 
 from .extra import check_extra
 
@@ -32,23 +32,12 @@ def add_web(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "server", nargs="?", metavar="TARGET", help="a running forefill server, as --target (default: start one)"
-    )
-    access_flags.add(parser, default_target=None)
-    _add_own_server(parser.add_argument_group("a server that is started"))
+    server_flags.add(parser)
     _add_listening(parser.add_argument_group("the page's address"))
-    _add_answer(parser.add_argument_group("the conversation"))
+    conversation = parser.add_argument_group("the conversation")
+    conversation_flags.add_system(conversation)
+    conversation_flags.add_sampling(conversation, max_tokens=512)
     parser.set_defaults(start=_start)
-
-
-def _add_own_server(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--engine",
-        metavar="NAME",
-        help="its engine, as for forefill-server, for example fake: made-up answers, without a model",
-    )
-    group.add_argument("--model", metavar="NAME", help="its model, as for forefill-server (default: the packaged one)")
 
 
 def _add_listening(group: "argparse._ArgumentGroup") -> None:
@@ -102,28 +91,6 @@ def _add_listening(group: "argparse._ArgumentGroup") -> None:
         default=50,
         metavar="N",
         help="most open pages of one client address; behind a proxy, all have the same (default: %(default)s)",
-    )
-
-
-def _add_answer(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--system",
-        metavar="TEXT|@FILE",
-        type=arguments.text_or_file,
-        help="system prompt; @FILE reads it from a file (default: none)",
-    )
-    group.add_argument(
-        "--max-tokens",
-        type=arguments.count,
-        default=512,
-        metavar="N",
-        help="longest answer, in tokens (default: %(default)s)",
-    )
-    group.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="sampling temperature, 0 to 2; 0 is greedy (default: the model's own)",
     )
 
 

@@ -1,7 +1,8 @@
 """What a key costs the browser with a draft of 20,000 characters: python -m tests.benchmarks.key_cost.
 
-In Chromium: the milliseconds of script (median, mean, 95th percentile, largest), and of style and layout (median), of
-the page of `forefill web`, and of forefill.js alone in a textarea and in a contenteditable. key_cost.md has figures.
+In Chromium: the milliseconds on the processor in script (median, mean, 95th percentile, largest), and in style and
+layout (median), of the page of `forefill web`, and of forefill.js alone in a textarea and in a contenteditable.
+key_cost.md has figures.
 """
 
 import argparse

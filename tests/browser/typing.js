@@ -132,14 +132,14 @@ export async function composesInTheMiddle(user) {
 }
 
 /**
- * Enter as an input method takes it: the page gets the key 229, and then the text.
+ * Enter as an input method of a Mac takes it: the page gets the key code 229, and then the text.
  * @param {User} user
  * @param {string} text
  */
 async function commitsByEnter(user, text) {
   const cdp = await user.cdp();
   const enter = { code: "Enter", windowsVirtualKeyCode: 229, nativeVirtualKeyCode: 229 };
-  await cdp.send("Input.dispatchKeyEvent", { ...enter, type: "rawKeyDown", key: "Process" });
+  await cdp.send("Input.dispatchKeyEvent", { ...enter, type: "rawKeyDown", key: "Enter" });
   await cdp.send("Input.insertText", { text });
   await cdp.send("Input.dispatchKeyEvent", { ...enter, type: "keyUp", key: "Enter" });
 }

@@ -53,9 +53,11 @@ class OpenChat:
 
 
 @asynccontextmanager
-async def chatting(address: str, *, resume: Resume | None = QUICKLY, **options: Any) -> AsyncIterator[OpenChat]:
+async def chatting(
+    address: str, *, resume: Resume | None = QUICKLY, connect_seconds: float = 10, **options: Any
+) -> AsyncIterator[OpenChat]:
     """Chat with a server for the time of the block."""
-    async with AsyncClient.connect(address, resume=resume, connect_timeout_seconds=1) as client:
+    async with AsyncClient.connect(address, resume=resume, connect_timeout_seconds=connect_seconds) as client:
         chat = Chat(client, **options)
         opened = asyncio.Event()
         running = asyncio.create_task(chat.run(opened.set))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -60,12 +61,16 @@ class Terminal:
         """Wait until the screen has a text, and return the screen."""
         return await self.until(lambda screen: text in screen, text)
 
+    async def answers(self) -> str:
+        """Wait for the end of an answer of `forefill chat`, and return the screen."""
+        return await self.until(re.compile(r"first token after .*· \d+ tokens").search, "the end of the answer")
+
     async def until(self, holds: Callable[[str], object], wanted: str) -> str:
         """Wait until something holds of the screen, and return it."""
         screen = ""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while not holds(screen := await self.screen()):
+                while not holds(screen := await self.screen()):  # noqa: ASYNC110 (tmux tells nobody)
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{wanted!r} did not come; on the screen:\n{screen}") from None
@@ -73,9 +78,7 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(
-    *command: str, columns: int = 110, rows: int = 32, **environment: str
-) -> AsyncIterator[Terminal]:
+async def terminal(*command: str, columns: int = 110, rows: int = 32, **environment: str) -> AsyncIterator[Terminal]:
     """Run a command in a new terminal for the time of the block; after it has ended, the screen says EXIT and its code.
 
     Skips the test without tmux; with CI=true, fails.
@@ -87,7 +90,8 @@ async def terminal(
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8", **environment}
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
         # A run of tests exports the size of its own terminal, which a program believes more than the terminal it is in.
-        line = f"env -u NO_COLOR -u COLUMNS -u LINES {settings} {shlex.join(command)}; echo EXIT $?; exec sleep {10 * WAIT_SECONDS}"
+        unset = "-u NO_COLOR -u COLUMNS -u LINES"
+        line = f"env {unset} {settings} {shlex.join(command)}; echo EXIT $?; exec sleep {10 * WAIT_SECONDS}"
         await window.run("-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), line)
         try:
             yield window

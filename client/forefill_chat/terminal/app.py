@@ -11,6 +11,8 @@ from .key_sequences import know_alt_enter
 from .replaying import Replay
 from .themes import DARK, THEMES, next_theme
 
+WIDE_COLUMNS: Final = 90
+LOW_ROWS: Final = 18
 NOTHING: Final = Replay()
 
 
@@ -20,6 +22,8 @@ class ChatApp(App[None]):
     TITLE = "forefill chat"
     CSS_PATH = "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE_COLUMNS, "-wide")]  # noqa: RUF012 (Textual declares them so)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (LOW_ROWS, "-high")]  # noqa: RUF012
 
     def __init__(self, chat: Chat, *, theme: str = DARK.name, replayed: Replay = NOTHING) -> None:
         know_alt_enter()

@@ -7,9 +7,8 @@ for the network. Only to stop an answer is sent past the queue. If the session e
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from forefill_client import (
@@ -24,22 +23,12 @@ from forefill_client import (
     SessionState,
 )
 
-from .. import twin
+from . import orders
+from .asked import Asked, measure_twin
 from .chat_state import ChatState, Link
 from .error_words import in_words
 from .turn_traces import TurnTraces
 from .turns import Stage, Turn
-
-Order = Callable[[Session], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a turn was asked with: the conversation before it, and what of it came into the conversation."""
-
-    turn: Turn
-    before: tuple[ChatMessage, ...]
-    added: tuple[ChatMessage, ...] = ()
 
 
 class Chat:
@@ -66,13 +55,13 @@ class Chat:
         self._sampling = sampling
         self._record = record
         self._clock = clock
-        self._orders: asyncio.Queue[Order] = asyncio.Queue()
+        self._orders: asyncio.Queue[orders.Order] = asyncio.Queue()
         self._reopen = asyncio.Event()
         self._session: Session | None = None
         self._answer: Answer | None = None
         self._stops = False
-        self._asked: _Asked | None = None
-        self._edited: _Asked | None = None
+        self._asked: Asked | None = None
+        self._edited: Asked | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -89,7 +78,7 @@ class Chat:
         self.state.typed(draft)
         self._recorded(lambda record, now_ms: record.change(draft, now_ms))
         if self.state.link is not Link.CLOSED:  # else the next session opens with it
-            self._orders.put_nowait(partial(_set_draft, draft))
+            self._orders.put_nowait(partial(orders.set_draft, draft))
         self.changed()
 
     def submit(self, text: str) -> bool:
@@ -142,7 +131,7 @@ class Chat:
         self._edited, self._asked = self._asked, None
         self.state.turns.pop()
         self.state.edits = True
-        self._orders.put_nowait(partial(_rewrite, len(self._edited.before), ()))
+        self._orders.put_nowait(partial(orders.rewrite, len(self._edited.before), ()))
         self.changed()
         return self._edited.turn.question
 
@@ -153,17 +142,17 @@ class Chat:
         self._asked, self._edited = self._edited, None
         self.state.turns.append(self._asked.turn)
         self.state.edits = False
-        self._orders.put_nowait(partial(_rewrite, len(self._asked.before), self._asked.added))
+        self._orders.put_nowait(partial(orders.rewrite, len(self._asked.before), self._asked.added))
         self.changed()
         return True
 
     def measure_twin(self) -> None:
         """Measure what the last answer would have waited without forefill, on the same engine."""
         if self._asked is None or self._asked.turn.report is None:
-            self.say("There is no answer to measure yet.")
+            self.say("There is no whole answer to measure yet.")
             return
         if not self._asked.turn.twin_note.endswith("…"):
-            self._start(self._measure(self._asked))
+            self._start(measure_twin(self._asked, self._client, self._sampling, self.changed))
 
     def reopen(self) -> None:
         """Open another session if the last one has ended."""
@@ -237,7 +226,7 @@ class Chat:
     # Orders.
 
     async def _submit(self, turn: Turn, session: Session) -> None:
-        self._asked = _Asked(turn, session.messages)
+        self._asked = Asked(turn, session.messages)
         try:
             answer = await session.submit(turn.question)
         except ForefillError as error:
@@ -252,7 +241,7 @@ class Chat:
         except ForefillError as error:
             self._fail(turn, error)
             raise
-        self._asked = _Asked(turn, before)
+        self._asked = Asked(turn, before)
         self._listen(turn, answer)
 
     # Answers.
@@ -266,7 +255,7 @@ class Chat:
     async def _read(self, turn: Turn, answer: Answer) -> None:
         try:
             async for part in answer.parts():
-                turn.stage = Stage.ANSWERING
+                turn.stage, turn.started = Stage.ANSWERING, answer.started
                 turn.text, turn.reasoning = turn.text + part.text, turn.reasoning + part.reasoning
                 self._drawn_again(turn)
         except ForefillError as error:
@@ -282,7 +271,7 @@ class Chat:
         self.state.answered(turn)
         if self._asked is not None and self._session is not None and answer.stays:
             added = self._session.messages[len(self._asked.before) :]
-            self._asked = _Asked(turn, self._asked.before, added)
+            self._asked = Asked(turn, self._asked.before, added)
         if not turn.stays:
             self.restore(turn.question)
         self._drawn_again(turn)
@@ -295,21 +284,6 @@ class Chat:
     async def _cancel(self, answer: Answer) -> None:
         with suppress(ForefillError):  # the reader of the answer gets it, too
             await answer.cancel()
-
-    # The twin.
-
-    async def _measure(self, asked: _Asked) -> None:
-        turn = asked.turn
-        self._note_twin(turn, "measuring the wait without forefill …")
-        try:
-            turn.twin = await twin.measure(self._client, asked.before, turn.question, self._sampling)
-            self._note_twin(turn, "")
-        except ForefillError as error:
-            self._note_twin(turn, f"not measured: {error if isinstance(error, twin.NotMeasured) else in_words(error)}")
-
-    def _note_twin(self, turn: Turn, note: str) -> None:
-        turn.twin_note = note
-        self._drawn_again(turn)
 
     # What the SDK tells.
 
@@ -327,7 +301,7 @@ class Chat:
         elif state is SessionState.RECONNECTING:
             self.state.linked(Link.RECONNECTING, in_words(reason) if reason is not None else "")
         elif reason is not None:
-            self._orders.put_nowait(partial(_end, reason))
+            self._orders.put_nowait(partial(orders.end, reason))
         self.changed()
 
     def _drawn_again(self, turn: Turn) -> None:
@@ -348,17 +322,3 @@ class Chat:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _set_draft(draft: str, session: Session) -> None:
-    await session.set_draft(draft)
-
-
-async def _rewrite(keep: int, messages: Sequence[ChatMessage], session: Session) -> None:
-    await session.rewrite(keep, messages)
-
-
-async def _end(reason: ForefillError, session: Session) -> None:
-    """Say in the queue why the session has ended, so that who empties it does not wait for orders in vain."""
-    if session.state is SessionState.CLOSED:
-        raise reason

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,9 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Footer, Static
-from textual.worker import Worker
 
 from .chat import Chat
 from .chat_state import Link
@@ -27,8 +26,10 @@ from .side_bar_text import sections, status
 from .stop_key import Meaning, StopKey
 from .turn_view import TurnView
 
-WIDE_COLUMNS: Final = 90
-LOW_ROWS: Final = 18
+if TYPE_CHECKING:
+    from textual.timer import Timer
+    from textual.worker import Worker
+
 REDRAW_SECONDS: Final = 0.03
 """Changes that follow each other within this time are drawn at once, which spares a slow line."""
 NOTICE_SECONDS: Final = 6.0
@@ -37,8 +38,6 @@ NOTICE_SECONDS: Final = 6.0
 class ChatScreen(Screen[None]):
     """The conversation above, the box below, and a side bar beside them if there is room."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (WIDE_COLUMNS, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (LOW_ROWS, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,ctrl+g", "help", "Help", key_display="F1", priority=True),
         Binding("escape", "stop", "Stop", key_display="Esc", priority=True),
@@ -88,9 +87,14 @@ class ChatScreen(Screen[None]):
 
     def _listen_to_chat(self) -> None:
         """Have the chat call us, as messages: its tasks are not the app's, and cannot start the app's timers."""
-        self._chat.changed = lambda: self.call_later(self._draw_soon)
-        self._chat.say = lambda words: self.call_later(self.say, words)
-        self._chat.restore = lambda text: self.call_later(self._restore, text)
+        self._chat.changed, self._chat.say = self._hear(self._draw_soon), self._hear(self.say)
+        self._chat.restore = self._hear(self._restore)
+
+    def _hear(self, act: Callable[..., None]) -> Callable[..., None]:
+        def hear(*news: str) -> None:
+            self.call_later(act, *news)
+
+        return hear
 
     @property
     def _box(self) -> DraftBox:

@@ -113,7 +113,8 @@ class DraftBox(TextArea):
         """
         with suppress(NoBinding, SkipAction):
             for binding in self._bindings.get_bindings_for_key(key):
-                return await self.run_action(binding.action)
+                await self.run_action(binding.action)
+                return True
         return False
 
     async def _on_paste(self, event: events.Paste) -> None:

@@ -33,7 +33,11 @@ def spans(length: int, marks: DraftMarks) -> list[Span]:
         return [Span(0, length, Part.BEGUN)] if length else []
     cached = min(marks.cached, length)
     confirmed = min(max(marks.confirmed, cached), length)
-    parts = (Span(0, cached, Part.CACHED), Span(cached, confirmed, Part.CONFIRMED), Span(confirmed, length, Part.PENDING))
+    parts = (
+        Span(0, cached, Part.CACHED),
+        Span(cached, confirmed, Part.CONFIRMED),
+        Span(confirmed, length, Part.PENDING),
+    )
     return [span for span in parts if span.end > span.start]
 
 

@@ -68,7 +68,7 @@ def in_words(error: ForefillError) -> str:
 
 def _details(error: ForefillError) -> str:
     """Return what the words leave out, and a person or an operator needs."""
-    if isinstance(error, PermissionDenied | NotReachable | TemplateRefused | InvalidSampling):
+    if isinstance(error, PermissionDenied | TemplateRefused | InvalidSampling):
         return f" ({error})"
     if isinstance(error, InternalError) and error.error_id:
         return f" Its log has the details under {error.error_id}."

@@ -27,14 +27,14 @@ PARTS: Final = (
     (Part.BEGUN, "the answer to exactly this draft is being generated"),
 )
 NOTES: Final = (
-    "Most terminals send the same for Shift+Enter as for Enter, so it cannot begin a new line there. Where they tell the"
-    " two apart (the kitty keyboard protocol), it does.",
+    "Most terminals send the same for Shift+Enter as for Enter, so it cannot begin a new line there. If yours tells"
+    " the two apart (the kitty keyboard protocol), it does.",
     "A paste is taken as one edit if the terminal supports bracketed paste, as nearly all do. Without it, each line of"
     " a paste is sent like one that was typed.",
     "An input method for Chinese, Japanese or Korean hands over its text when you have chosen it. A terminal shows"
     " nothing of it before, so nothing is read ahead before either.",
-    "Copying uses the terminal's clipboard (OSC 52), over ssh too. If yours does not allow it, select with Shift and the"
-    " mouse.",
+    "Copying uses the terminal's clipboard (OSC 52), over ssh too. If yours does not allow it, select with Shift and"
+    " the mouse.",
     "Without forefill (Ctrl+T) is measured: the same question is asked of the same engine twice more, with nothing"
     " cached and with the conversation before it cached. That costs the engine's time.",
     "Control characters, and those that reorder text, are shown and not obeyed.",

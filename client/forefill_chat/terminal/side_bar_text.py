@@ -50,7 +50,7 @@ def status(state: ChatState) -> str:
 
 
 def _model(state: ChatState) -> Iterator[str]:
-    yield state.model or "–"
+    yield state.model or "not known yet"
     if state.link is not Link.OPEN:
         yield state.link.value
     if state.link_reason:

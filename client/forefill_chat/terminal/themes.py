@@ -21,7 +21,14 @@ DARK: Final = Theme(
     panel="#161b22",
     boost="#0d1117",
     dark=True,
-    variables={"border": "#4493f8", "border-blurred": "#3d444d", "quiet": "#9198a1", "cached": "#56d364", "confirmed": "#e3b341", "begun": "#d2a8ff"},
+    variables={
+        "border": "#4493f8",
+        "border-blurred": "#3d444d",
+        "quiet": "#9198a1",
+        "cached": "#56d364",
+        "confirmed": "#e3b341",
+        "begun": "#d2a8ff",
+    },
 )
 LIGHT: Final = Theme(
     name="light",
@@ -37,7 +44,14 @@ LIGHT: Final = Theme(
     panel="#f0f3f6",
     boost="#ffffff",
     dark=False,
-    variables={"border": "#0969da", "border-blurred": "#afb8c1", "quiet": "#59636e", "cached": "#116329", "confirmed": "#7d4e00", "begun": "#6639ba"},
+    variables={
+        "border": "#0969da",
+        "border-blurred": "#afb8c1",
+        "quiet": "#59636e",
+        "cached": "#116329",
+        "confirmed": "#7d4e00",
+        "begun": "#6639ba",
+    },
 )
 TERMINAL: Final = Theme(
     name="terminal",

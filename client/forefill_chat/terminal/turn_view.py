@@ -36,7 +36,7 @@ class TurnView(Vertical):
     def show(self, turn: Turn) -> None:
         """Draw a turn, in place of the one before."""
         drawn = (turn.version, self.size.width, turn)
-        if not self.is_mounted or drawn == self._drawn and turn is self._turn:
+        if not self.is_mounted or (drawn == self._drawn and turn is self._turn):
             return
         self._turn, self._drawn = turn, drawn
         self._put("reasoning", turn.reasoning)
@@ -57,5 +57,7 @@ class TurnView(Vertical):
         drawn = self.query_one(".twin", Static)
         drawn.display = True
         drawn.update(
-            Content("\n").join([*map(Content, lines[:-ours]), *(Content.styled(line, "$success") for line in lines[-ours:])])
+            Content("\n").join(
+                [*map(Content, lines[:-ours]), *(Content.styled(line, "$success") for line in lines[-ours:])]
+            )
         )

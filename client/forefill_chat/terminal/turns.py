@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from forefill_client import FinishReason, GenerationSource, Report
+from forefill_client.report import Started
 
 from ..ledger_words import ledger_in_words
 from ..twin import Twin
@@ -28,6 +29,8 @@ class Turn:
     stage: Stage = Stage.WAITING
     text: str = ""
     reasoning: str = ""
+    started: Started | None = None
+    """How its answer began; None before the first token."""
     report: Report | None = None
     problem: str = ""
     """Why there is no answer, or no more of it."""
@@ -47,12 +50,14 @@ class Turn:
     @property
     def wait_ms(self) -> float | None:
         """The wait for the first token, by the client's clock."""
-        return None if self.report is None else self.report.ttft_seconds * 1000
+        began = self.report or self.started
+        return None if began is None else began.ttft_seconds * 1000
 
     @property
     def source(self) -> str:
         """Where its first token came from, in a word or two."""
-        return "" if self.report is None else _SOURCES[self.report.source]
+        began = self.report or self.started
+        return "" if began is None else _SOURCES[began.source]
 
     @property
     def ledger(self) -> list[str]:
@@ -62,9 +67,11 @@ class Turn:
     @property
     def footnote(self) -> str:
         """A line below the answer: how it began, and how it ended."""
-        if self.report is None or self.wait_ms is None:
+        if self.wait_ms is None:
             return ""
         first = f"first token after {milliseconds(self.wait_ms)}, {self.source}"
+        if self.report is None:
+            return first
         return f"{first} · {self.report.completion_tokens} tokens{_ENDINGS.get(self.report.finish_reason, '')}"
 
     @property

@@ -228,7 +228,8 @@ export class Conversation extends Events {
     const { running } = this;
     const begun = running !== null && running.text !== "" ? exchange(running) : [];
     const messages = [...this.messages, ...begun];
-    this.#sentDraft = this.#remote.fits(this.#draft.length) ? this.draft : "";
+    // A text that is about to be submitted stays the bridge's draft: its answer may have begun.
+    this.#sentDraft = this.#turns.waitingText ?? (this.#remote.fits(this.#draft.length) ? this.draft : "");
     return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.#sentDraft };
   }
 
@@ -271,7 +272,7 @@ export class Conversation extends Events {
     if (missed !== null) this.#socket.send({ type: "rewrite", ...missed });
     this.#turns.proceed();
     this.#checkLength();
-    this.#remote.flush();
+    this.#remote.begun();
     this.#twins.resume((turn) => this.#turns.numberOf(turn));
   }
 

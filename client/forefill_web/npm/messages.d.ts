@@ -52,7 +52,10 @@ export type RunningAnswer = {
 export type Flush = {
     type: "flush";
     confirmed_code_points: number;
-    cached_code_points: number;
+    /**
+     * null: the server cannot tell
+     */
+    cached_code_points: number | null;
     stable_tokens: number;
     cached_tokens: number;
     computed_tokens: number;

@@ -36,7 +36,7 @@
  * @typedef {object} Flush
  * @property {"flush"} type
  * @property {number} confirmed_code_points
- * @property {number} cached_code_points
+ * @property {number | null} cached_code_points null: the server cannot tell
  * @property {number} stable_tokens
  * @property {number} cached_tokens
  * @property {number} computed_tokens

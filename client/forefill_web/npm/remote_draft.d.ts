@@ -37,6 +37,8 @@ export class RemoteDraft {
     edited(edit: Edit, composing: boolean, before: string): void;
     /** Send what the bridge lacks. */
     flush(): void;
+    /** End what `begin` began. */
+    begun(): void;
     /** @param {boolean} likely */
     hint(likely: boolean): void;
     #private;

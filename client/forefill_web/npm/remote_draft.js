@@ -16,6 +16,8 @@ export class RemoteDraft {
   #socket;
   #draft;
   #follows = false;
+  /** Whether a connection is opening: a submit that has waited comes before what was typed after it. */
+  #held = false;
   /** @type {string | null} What the bridge has if it does not follow; null if that is not known. */
   #copy = null;
   #composing = false;
@@ -43,6 +45,7 @@ export class RemoteDraft {
     this.#maxCodePoints = opened.max_draft_code_points;
     this.#hinted = false;
     this.is(sent);
+    this.#held = true;
   }
 
   /**
@@ -101,6 +104,12 @@ export class RemoteDraft {
     else if (edit !== null) this.#send(edit);
   }
 
+  /** End what `begin` began. */
+  begun() {
+    this.#held = false;
+    this.flush();
+  }
+
   /** @param {boolean} likely */
   hint(likely) {
     if (!this.#acceptsHints || !this.#follows || !this.#canSend() || likely === this.#hinted) return;
@@ -109,7 +118,7 @@ export class RemoteDraft {
   }
 
   #canSend() {
-    return this.#socket.ready && !this.#socket.congested && this.fits(this.#draft.length);
+    return !this.#held && this.#socket.ready && !this.#socket.congested && this.fits(this.#draft.length);
   }
 
   /** @param {Edit} edit */

@@ -36,6 +36,8 @@ export class Turns {
     constructor(history: History, owner: TurnsOwner);
     /** The answer that is running. */
     get running(): Answer;
+    /** The submitted text that waits for a connection; null if none does. */
+    get waitingText(): string | null;
     /** Whether another answer can be asked for: every one before was cancelled. */
     get free(): boolean;
     /**

@@ -64,6 +64,12 @@ export class Turns {
     return this.#asks[0]?.answer ?? null;
   }
 
+  /** The submitted text that waits for a connection; null if none does. */
+  get waitingText() {
+    const [ask] = this.#asks;
+    return ask?.type === "submit" && ask.number === null ? ask.state.question : null;
+  }
+
   /** Whether another answer can be asked for: every one before was cancelled. */
   get free() {
     return this.#asks.every(({ keepText }) => keepText !== null);

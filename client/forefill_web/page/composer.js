@@ -70,7 +70,7 @@ export class Composer {
     this.#mark(afterEdit(this.#marks, start));
   }
 
-  /** @param {{confirmed_code_points: number, cached_code_points: number}} flush */
+  /** @param {{confirmed_code_points: number, cached_code_points: number | null}} flush */
   flushed(flush) {
     this.#mark(afterFlush(this.#marks, flush));
   }

@@ -25,12 +25,14 @@ export function afterEdit(marks, start) {
 }
 
 /**
+ * Take in the result of a flush; if it cannot tell how much is cached, what was cached before still is.
+ *
  * @param {DraftMarks} marks
- * @param {{confirmed_code_points: number, cached_code_points: number}} flush
+ * @param {{confirmed_code_points: number, cached_code_points: number | null}} flush
  * @returns {DraftMarks}
  */
 export function afterFlush(marks, flush) {
-  return { ...marks, confirmed: flush.confirmed_code_points, cached: flush.cached_code_points };
+  return { ...marks, confirmed: flush.confirmed_code_points, cached: flush.cached_code_points ?? marks.cached };
 }
 
 /**

@@ -144,6 +144,18 @@ test("a submit waits for a connection, connects at once, and is asked once", asy
   assert.deepEqual(conversation.messages, bridge.messages);
 });
 
+test("the text of a submit that waits is still the bridge's draft when it comes, and what was typed after it follows", async (t) => {
+  const { bridge, conversation } = await opened(t);
+  conversation.setDraft("Hi");
+  bridge.socket.cut();
+  conversation.submit();
+  conversation.setDraft("next");
+  conversation.addEventListener("opened", () => conversation.setDraft("next one"));
+  await settled();
+  assert.deepEqual(bridge.submitted, [{ text: "Hi", draft: "Hi" }]);
+  assert.equal(bridge.draftText, "next one");
+});
+
 test("a submit that was lost on the way is asked again, under its number", async (t) => {
   const { bridge, conversation } = await opened(t);
   bridge.deaf = true;

@@ -90,8 +90,16 @@ test("a change by a script is noticed before a hint, before a connection opens, 
   element.value = "three";
   await settled();
   assert.deepEqual(bridge.submitted.map(({ text }) => text), ["two"]);
-  assert.equal(bridge.of("open")[1].draft, "three");
   assert.equal(bridge.draftText, "three");
+});
+
+test("a change by a script is noticed when a connection opens", async (t) => {
+  const { bridge, conversation, element } = await page(t);
+  bridge.socket.cut();
+  element.value = "one";
+  conversation.connect();
+  await settled();
+  assert.equal(bridge.of("open")[1].draft, "one");
 });
 
 test("a form that is reset empties the draft", async (t) => {

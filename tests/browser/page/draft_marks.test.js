@@ -17,6 +17,10 @@ test("a new draft has no marks", () => {
   assert.deepEqual(draftParts(NO_MARKS, 5), { cached: 0, confirmed: 0, pending: 5 });
 });
 
+test("a flush that cannot tell how much is cached takes nothing back", () => {
+  assert.deepEqual(draftParts(flushed(12, null, flushed(9, 6)), 12), { cached: 6, confirmed: 6, pending: 0 });
+});
+
 test("a flush marks what it confirmed and what is cached", () => {
   assert.deepEqual(draftParts(flushed(9, 6), 12), { cached: 6, confirmed: 3, pending: 3 });
 });

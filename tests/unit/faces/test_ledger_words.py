@@ -41,8 +41,8 @@ def test_of_an_answer_that_was_begun() -> None:
     report = replace(COLD, source=GenerationSource.PREGENERATED, prompt_tokens=1024, cached_tokens=1020, ledger=GUESSED)
     assert ledger_in_words(report) == [
         "The answer was begun before Enter.",
-        "1020 of 1,024 tokens of the prompt were cached.",
-        "1,070 tokens were computed ahead, in 1 warm; 1020 of them were used.",
+        "1,020 of 1,024 tokens of the prompt were cached.",
+        "1,070 tokens were computed ahead, in 1 warm; 1,020 of them were used.",
         "48 tokens went to text that was edited away.",
         "1 token was no longer cached, or not yet, when Enter was pressed.",
         "1 token was computed again in a pause, to keep the rest cached.",
@@ -50,6 +50,12 @@ def test_of_an_answer_that_was_begun() -> None:
         "2 begun answers ended when the draft changed, after 5 tokens and 50 ms of the engine's time.",
         "The engine worked 400 ms on the answer, and 50 ms on guesses that were not used (12%).",
     ]
+
+
+def test_without_a_warm_the_prompt_was_computed_for_answers_that_were_begun() -> None:
+    ledger = replace(NOTHING, computed_tokens=16, used_tokens=16)
+    words = ledger_in_words(replace(COLD, ledger=ledger))
+    assert words[2] == "16 tokens were computed ahead, with begun answers alone; 16 of them were used."
 
 
 def test_every_outcome_and_every_source_has_words() -> None:

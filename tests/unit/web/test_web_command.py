@@ -112,7 +112,7 @@ async def test_a_server_that_is_not_there_is_said_at_once() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        (["127.0.0.1:1", "--target", "127.0.0.1:2"], "either TARGET or --target"),
+        (["127.0.0.1:1", "--target", "127.0.0.1:2"], "address once: as TARGET or as --target"),
         (["127.0.0.1:1", "--engine", "fake"], "leave them out, or TARGET"),
         (["--host", "0.0.0.0"], "--listen-cert, --listen-key and --access-key-file, or --insecure"),  # noqa: S104
         (["--host", "chat.example.com"], "is reached from other machines"),

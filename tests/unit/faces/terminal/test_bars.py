@@ -38,7 +38,12 @@ def test_the_longest_wait_fills_the_line() -> None:
 
 def test_with_few_columns_a_bar_is_below_its_name() -> None:
     lines = bars(WAITS, 30)
-    assert lines[:4] == ["nothing cached", "██████████████████████  800 ms", "conversation cached", "█████▌                  200 ms"]
+    assert lines[:4] == [
+        "nothing cached",
+        "██████████████████████  800 ms",
+        "conversation cached",
+        "█████▌                  200 ms",
+    ]
     assert max(map(len, lines)) <= 30
 
 

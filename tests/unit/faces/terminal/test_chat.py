@@ -65,6 +65,7 @@ async def test_a_stop_keeps_what_has_come() -> None:
     async with FakeServer(answer="a long answer " * 100, decode_speed=50) as server, chatting(server.address) as chat:
         chat.chat.submit("Tell me")
         await chat.until(lambda state: state.turns[0].text)
+        assert chat.state.turns[0].footnote.startswith("first token after ")  # the wait is known from here on
         assert chat.chat.stop()
         await chat.until(lambda state: not state.running)
         [turn] = chat.state.turns
@@ -222,7 +223,7 @@ async def test_after_a_session_has_ended_enter_opens_another_with_all_that_was_s
 
 async def test_a_question_that_finds_no_server_is_in_the_box_again() -> None:
     none = Resume(seconds=0)
-    async with FakeServer() as server, chatting(server.address, resume=none) as chat:
+    async with FakeServer() as server, chatting(server.address, resume=none, connect_seconds=1) as chat:
         server.stop()
         await chat.until(lambda state: state.link is Link.CLOSED)
         await chat.ask("One?")
@@ -235,7 +236,7 @@ async def test_a_first_session_that_cannot_be_opened_is_an_error() -> None:
     with FakeServer() as server:
         address = server.address
     with pytest.raises(NotReachable):
-        async with chatting(address):
+        async with chatting(address, connect_seconds=1):
             pass
 
 

@@ -11,7 +11,7 @@ from forefill_chat.chat_command import ChatCommand
 from forefill_chat.chat_flags import THEMES
 from forefill_chat.commands import chat
 from forefill_chat.terminal import themes
-from forefill_client import ForefillError, InvalidRequest
+from forefill_client import ForefillError, InvalidRequest, Sampling
 from forefill_client.keystrokes import TraceRecorder, write_trace
 
 from tests.support.client_program import forefill, output
@@ -40,19 +40,29 @@ async def start(*arguments: str) -> None:
 async def test_without_a_target_it_starts_a_server_of_its_own(commands: list[ChatCommand]) -> None:
     await start()
     await start("--engine", "fake")
-    assert [(command.access, command.engine) for command in commands] == [(None, "embedded"), (None, "fake")]
+    assert [(command.server.access.target, command.server.flags) for command in commands] == [
+        ("", ()),
+        ("", ("--engine=fake",)),
+    ]
 
 
 @pytest.mark.parametrize("target", [("llm.example.com:443",), ("--target", "llm.example.com:443")])
 async def test_a_target_can_be_named_in_two_ways(commands: list[ChatCommand], target: tuple[str, ...]) -> None:
     await start(*target, "--metadata", "tenant=a")
     [command] = commands
-    assert command.access is not None
-    assert (command.access.target, command.access.metadata) == ("llm.example.com:443", (("tenant", "a"),))
+    access = command.server.access
+    assert (access.target, access.metadata) == ("llm.example.com:443", (("tenant", "a"),))
 
 
 @pytest.mark.parametrize(
-    "arguments", [("a:1", "--target", "b:1"), ("--tls",), ("--metadata", "tenant=a"), ("--api-key-file", "key.txt")]
+    "arguments",
+    [
+        ("a:1", "--target", "b:1"),
+        ("a:1", "--engine", "fake"),
+        ("--tls",),
+        ("--metadata", "tenant=a"),
+        ("--api-key-file", "key.txt"),
+    ],
 )
 async def test_what_does_not_fit_together_is_refused(commands: list[ChatCommand], arguments: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest):
@@ -71,13 +81,13 @@ async def test_the_other_flags(commands: list[ChatCommand], tmp_path: Path) -> N
         *("--theme", "light"),
     )
     [command] = commands
-    assert (command.system, command.max_tokens, command.temperature) == ("Be brief.", 7, 0)
+    assert (command.system, command.sampling) == ("Be brief.", Sampling(max_tokens=7, temperature=0))
     assert (command.record, command.replay, command.speed) == (Path("new.jsonl"), (trace, trace), 2)
     assert command.theme == "light"
 
 
 def test_the_flags_name_every_theme() -> None:
-    assert THEMES == ("auto", *themes.NAMES)
+    assert ("auto", *themes.NAMES) == THEMES
 
 
 async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from forefill_client.errors import REASONS
 
 
 def test_the_nearest_class_of_the_family_decides() -> None:
-    assert in_words(NotReachable("127.0.0.1:1 refused")) == "No server answers at the address. (127.0.0.1:1 refused)"
+    assert in_words(NotReachable("127.0.0.1:1: connection refused")) == "No server answers at the address."
     assert in_words(forefill_client.Aborted("the stream was cancelled")) == in_words(SessionEnded("x"))
 
 

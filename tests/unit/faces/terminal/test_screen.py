@@ -238,14 +238,13 @@ async def test_the_side_bar_hides_when_the_screen_is_narrow_and_a_key_shows_it()
 
 
 async def test_all_of_it_works_on_40_columns_and_12_rows() -> None:
-    async with FakeServer(answer="Two beds are free."), FakeServer(answer="Two beds are free.") as server:
-        async with on_screen(server.address, size=(40, 12)) as screen:
-            await ask(screen, "Which beds?")
-            await screen.shows("Two beds are free.")
-            lines = screen.text().splitlines()
-            assert len(lines) == 12
-            assert max(map(len, lines)) <= 40
-            assert lines[0].startswith(" fake · ")
+    async with FakeServer(answer="Two beds are free.") as server, on_screen(server.address, size=(40, 12)) as screen:
+        await ask(screen, "Which beds?")
+        await screen.shows("Two beds are free.")
+        lines = screen.text().splitlines()
+        assert len(lines) == 12
+        assert max(map(len, lines)) <= 40
+        assert lines[0].startswith(" fake · ")
 
 
 async def test_a_server_that_goes_and_comes_back_is_said() -> None:
