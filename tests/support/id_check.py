@@ -25,6 +25,7 @@ from forefill_service.engine.http.client import ServerClient
 from forefill_service.engine.http.completions import chat_body
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.engine.http.monitor import ServerMonitor
+from forefill_service.engine.http.parsers import Parsers
 from forefill_service.engine.http.served_chat import ServedChat, served_chat
 from forefill_service.engine.vllm.chat_endpoint import VllmChatEndpoint
 from forefill_service.errors import EngineError, EngineStartError, Reason, Refusal
@@ -134,7 +135,8 @@ async def remote(
         except EngineStartError as error:
             found.refused_start = str(error)
             return found
-        client_of_server = cast("ServerClient", SimpleNamespace(name=server.url, chat_ids=_ids_of(endpoint, chat)))
+        chat_ids = _ids_of(endpoint, chat)
+        client_of_server = cast("ServerClient", SimpleNamespace(name=server.url, chat_ids=chat_ids, parsers=Parsers()))
         monitor = cast("ServerMonitor", SimpleNamespace(pulse=SimpleNamespace(up=True)))
         asked = RemoteChatEndpoint(client_of_server, monitor, 60.0)
         for name, said in conversations.items():
