@@ -94,6 +94,16 @@ async def worked(servers: Sequence[HttpProcess]) -> list[float]:
     return [(await server.metrics()).tokens for server in servers]
 
 
+async def worked_at_rest(servers: Sequence[HttpProcess]) -> list[float]:
+    """Return the same once it stays the same: forefill measures a server for a while after it has found it."""
+    last, now = [-1.0], await worked(servers)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while now != last:
+            await asyncio.sleep(1)
+            last, now = now, await worked(servers)
+    return now
+
+
 async def touched(servers: Sequence[HttpProcess], before: Sequence[float]) -> list[int]:
     """Return the numbers of the servers that have worked on more than probes since then."""
     now = await worked(servers)
