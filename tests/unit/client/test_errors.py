@@ -124,6 +124,7 @@ def test_the_public_names() -> None:
         "SessionIdle",
         "SessionState",
         "ShedReason",
+        "Started",
         "SyncAnswer",
         "SyncHandedOff",
         "SyncSession",
