@@ -82,8 +82,8 @@ def _add_listening(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--insecure",
         action="store_true",
-        help="listen beyond loopback without TLS or an access key: everybody who reaches the port may use the server,"
-        " and whoever is on the way can read what is typed",
+        help="listen beyond loopback without TLS or an access key: anyone who can reach the port can use the server,"
+        " and anyone on the network path can read what is typed",
     )
     group.add_argument(
         "--sockets-per-address",
