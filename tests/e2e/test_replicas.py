@@ -17,7 +17,7 @@ from forefill_service.engine import FakeChat
 from forefill_service.engine.http.chat_ids import ChatIds
 from forefill_service.engine.http.discovery import difference
 
-from tests.support.replicas import Front, forefill_in_front_of, new_context, touched, worked, worked_at_rest
+from tests.support.replicas import Front, computed, computed_at_rest, forefill_in_front_of, new_context, touched, worked
 from tests.support.templates import TEMPLATES
 from tests.support.texts import AWKWARD_TEXTS
 from tests.support.vllm_server import HttpProcess, running, vllm_server
@@ -163,14 +163,14 @@ async def test_another_copy_finds_a_session_that_names_its_place(front: Front, t
 
 
 async def test_forty_sessions_at_random_are_spread_evenly(front: Front, two_servers: Servers) -> None:
-    before = await worked_at_rest(two_servers)
+    before = await computed_at_rest(two_servers)
     async with AsyncExitStack() as stack:
         for _ in range(SESSIONS):
             typist = await stack.enter_async_context(typing_at(front.address, new_context(words=60)))
             await typist.type(QUESTION)
             await typist.flush()
         open_there = [replica.sessions for replica in front.running.backend.replicas.all]
-        tokens = [now - then for now, then in zip(await worked(two_servers), before, strict=True)]
+        tokens = [now - then for now, then in zip(await computed(two_servers), before, strict=True)]
     assert sum(open_there) == SESSIONS
     assert max(open_there) <= 1.3 * min(open_there)
     assert max(tokens) <= 1.3 * min(tokens), "each session has a context of its own, and all are about as long"

@@ -90,17 +90,22 @@ async def forefill_in_front_of(*servers: HttpProcess, **more: Any) -> AsyncItera
 
 
 async def worked(servers: Sequence[HttpProcess]) -> list[float]:
-    """Return how many tokens each server has worked on so far."""
+    """Return how many tokens each server has worked on so far, those that it found cached included."""
     return [(await server.metrics()).tokens for server in servers]
 
 
-async def worked_at_rest(servers: Sequence[HttpProcess]) -> list[float]:
+async def computed(servers: Sequence[HttpProcess]) -> list[float]:
+    """Return how many tokens each server has computed so far; of those that it worked on, the cached ones are not."""
+    return [now.tokens - now.hits for now in [await server.metrics() for server in servers]]
+
+
+async def computed_at_rest(servers: Sequence[HttpProcess]) -> list[float]:
     """Return the same once it stays the same: forefill measures a server for a while after it has found it."""
-    last, now = [-1.0], await worked(servers)
+    last, now = [-1.0], await computed(servers)
     async with asyncio.timeout(WAIT_SECONDS):
         while now != last:
             await asyncio.sleep(1)
-            last, now = now, await worked(servers)
+            last, now = now, await computed(servers)
     return now
 
 

@@ -27,6 +27,7 @@ from forefill_service.wire.incoming import AT_ONCE_BYTES, events_of
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from tests.support.callers import KEY, served_to, typing_with, with_key
+from tests.support.held import held
 from tests.support.wire import Wire
 
 LIMITS = ContentLimits(message_bytes=100_000, open_bytes=50_000, held_bytes=200_000)
@@ -117,15 +118,15 @@ async def test_an_open_that_takes_too_much_memory_is_refused() -> None:
 
 
 async def test_between_messages_nothing_holds_the_last_one() -> None:
-    held: list[int] = []
+    still: list[int] = []
 
     async def next_ones() -> AsyncIterator[object]:
         yield opening(6000).SerializeToString()
         gc.collect()
-        held.append(sum(isinstance(it, Open | KeystrokeEvent) and it not in known for it in gc.get_objects()))
+        still.append(sum(it not in known for it in held(Open, KeystrokeEvent)))
         yield grpc.aio.EOF
 
-    known = [it for it in gc.get_objects() if isinstance(it, Open | KeystrokeEvent)]
+    known = held(Open, KeystrokeEvent)
     ones = next_ones()
 
     async def at_once(function: Callable[..., Any], *args: Any) -> Any:
@@ -134,7 +135,7 @@ async def test_between_messages_nothing_holds_the_last_one() -> None:
     async for event in events_of(lambda: anext(ones), LIMITS, at_once):
         assert isinstance(event, Open)
         del event
-    assert held == [0]
+    assert still == [0]
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ async def is_gone(said: str) -> None:
 
 
 def kept(said: str) -> bool:
-    return any(isinstance(it, ChatMessage) and it.role == said for it in gc.get_objects())
+    return any(it.role == said for it in held(ChatMessage))
 
 
 async def test_what_waits_to_be_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
