@@ -4,6 +4,7 @@ The engine has Qwen3's parser of thoughts. DeepSeek's runs beside it on the same
 the same token, but by code of another kind.
 """
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -154,16 +155,18 @@ def with_parsers(engine: EmbeddedEngine, thoughts: str, calls: str) -> EmbeddedE
 async def answered(sides: Sides, name: str, place: str, begun_until: str = "") -> Split:
     """Type the draft, and return the answer with its parts joined; it may be begun before Enter, until then."""
     mode = PregenerationMode.ON if begun_until else PregenerationMode.OFF
-    case = sides.cases[name]
+    case, told = sides.cases[name], asyncio.Event()
     sides.engine.forget()
     async with (
         AsyncClient.connect(sides.addresses[place]) as client,
-        client.session(**case.session(), pregeneration=mode) as session,
+        client.session(**case.session(), pregeneration=mode, on_pregeneration=lambda _: told.set()) as session,
     ):
         assert session.opened.splits_answers
         await session.type(case.draft)
         if begun_until:
             await session.hint()
+            await told.wait()
+        if begun_until and place != "remote":  # what is asked of a server is not recorded
             seen = sides.engine.arrived if begun_until == "it has arrived" else sides.engine.ended
             while (await seen.get()).priority is not Priority.PREGENERATION:
                 pass
@@ -201,6 +204,13 @@ async def test_an_answer_that_was_held_in_its_thought_and_goes_on_comes_apart_in
 @tried(REMOTE)
 async def test_an_answer_of_a_server_comes_apart_as_the_server_splits_it(sides: Sides, name: str) -> None:
     assert await answered(sides, name, "remote") == await sides.expect(name)
+
+
+@tried(BEGUN)
+async def test_an_answer_of_a_server_that_was_begun_before_enter_comes_apart_in_the_same_way(
+    sides: Sides, name: str
+) -> None:
+    assert await answered(sides, name, "remote", "it has arrived") == await sides.expect(name)
 
 
 @tried(["a thought and an answer", "a thought alone", "cut in the thought"])

@@ -130,14 +130,16 @@ class Answerer:
         interruption: Interruption,
     ) -> Answer:
         times = received_at, self._backend.clock()
-        if prompt is not None:
-            return Answer(turn, generate.seq, prompt, made_tokens, place, *times, interruption)
-        lead, conversation = turn.prompts.lead, turn.prompts.conversation(generate.text)
-        return Answer(turn, generate.seq, lead, 0, place, *times, interruption, conversation, prompt_known=False)
+        by_endpoint = prompt is None or turn.prompts.answered_by_endpoint
+        conversation = turn.prompts.conversation(generate.text) if by_endpoint else None
+        known = turn.prompts.lead if prompt is None else prompt
+        answer = Answer(turn, generate.seq, known, made_tokens, place, *times, interruption, conversation)
+        answer.prompt_known = prompt is not None
+        return answer
 
     async def _splitter(self, turn: Turn, generate: Generate, prompt: TokenIds | None) -> AnswerSplitter | None:
         """Return what takes the answer to these ids apart; None if nothing does, or the engine's endpoint answers."""
-        if prompt is None:
+        if prompt is None or turn.prompts.answered_by_endpoint:
             return None
         conversation = turn.prompts.conversation(generate.text)
         if not self._endpoint.splits(conversation):
@@ -221,11 +223,12 @@ class Answerer:
     def _outputs(self, answer: Answer, place: Place) -> AsyncGenerator[Output, None]:
         """Return the parts of an answer: of what was begun for exactly this prompt, else of a plain generation."""
         prompt, owner = answer.prompt, self._owner
-        adopted = self._pregenerator.adopt(prompt, answer.turn.tool_choice)
+        by_endpoint = answer.conversation is not None
+        adopted = self._pregenerator.adopt(prompt, answer.turn.tool_choice, by_endpoint=by_endpoint)
         answer.attempt, answer.place = adopted, place if adopted is None else adopted.place
         answer.cached_tokens = owner.view(answer.place).frontier(prompt, self._backend.clock())
         if adopted is not None:
-            return adopted.answer(place, apart=answer.splitter is not None)
+            return adopted.answer(place, apart=by_endpoint or answer.splitter is not None)
         sampling = answer.sampling.after(answer.made_tokens)
         engine = place.replica.engine
         asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())

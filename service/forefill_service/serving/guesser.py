@@ -30,9 +30,11 @@ class Guesser:
         self._changed_at: float | None = None
         self._length = 0
         self._nobody_adopts = False
+        self._can_go_on = True
 
-    def changed(self, text: str, now: float) -> None:
-        """Take the draft as it is from now on."""
+    def changed(self, text: str, now: float, *, by_endpoint: bool) -> None:
+        """Take the draft as it is from now on; `by_endpoint`: the engine's chat endpoint answers it."""
+        self._can_go_on = self._owner.can_go_on(by_endpoint=by_endpoint)
         self._typist.changed(text, removed=len(text) < self._length, now=now)
         self._length, self._changed_at = len(text), now
 
@@ -97,5 +99,5 @@ class Guesser:
         return self._active and not self._nobody_adopts
 
     def _wanted(self, held_tokens: int) -> int:
-        first_tokens = 1 if self._owner.can_go_on else WHOLE_TOKENS
+        first_tokens = 1 if self._can_go_on else WHOLE_TOKENS
         return min(max(first_tokens, next_tokens(held_tokens)), self._most_tokens)

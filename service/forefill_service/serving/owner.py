@@ -75,10 +75,12 @@ class Owner:
         """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
         return await self.backend.render(function, *args, line=Line(self.caller.key, self.session))
 
-    @property
-    def can_go_on(self) -> bool:
-        """Whether a second request can continue an answer that a first one began."""
-        return continuable(self.sampling, penalizes=self.backend.info.penalizes)
+    def can_go_on(self, *, by_endpoint: bool) -> bool:
+        """Return whether a second request can continue an answer that a first one began.
+
+        It cannot if the engine's chat endpoint answers (`by_endpoint`), which takes no ids.
+        """
+        return not by_endpoint and continuable(self.sampling, penalizes=self.backend.info.penalizes)
 
     def view(self, place: Place) -> CacheView:
         """Return what a place is believed to hold of the session's prompts.

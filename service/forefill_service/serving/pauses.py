@@ -64,7 +64,7 @@ class Pauses:
         """Take the draft as it is now: what is done for another is withdrawn."""
         self._interrupt()
         self._pregenerator.edited()
-        self._guesser.changed(text, now)
+        self._guesser.changed(text, now, by_endpoint=turn.prompts.answered_by_endpoint)
         settled, warm_at = text[: len(text) - composed_code_points], now + self._pause_seconds
         self._draft = Draft(turn, text, settled, now, now, warm_at)
         self._plan(self._draft)

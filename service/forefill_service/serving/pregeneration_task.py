@@ -74,12 +74,16 @@ class Pregenerator:
             return 0
         return attempt.begun.held_tokens if attempt.begun.can_grow else None
 
-    def adopt(self, prompt: TokenIds, choice: ToolChoice) -> Attempt | None:
-        """Return the attempt at the answer to exactly this prompt under this choice, adopted; None if there is none."""
+    def adopt(self, prompt: TokenIds, choice: ToolChoice, *, by_endpoint: bool) -> Attempt | None:
+        """Return the attempt at the answer to exactly this prompt under this choice, adopted; None if there is none.
+
+        `by_endpoint`: only the engine's chat endpoint answers it as it would, so the attempt has to be its answer.
+        """
         attempt = self._open_attempt
         if attempt is None:
             return None
-        attempt.sees(self._submit(attempt, prompt, choice))
+        by_same = (attempt.conversation is not None) is by_endpoint
+        attempt.sees(self._submit(attempt, prompt, choice) if by_same else Happening.SUBMIT_OTHER)
         return attempt if attempt.begun.adopted else None
 
     def end_turn(self) -> None:
@@ -215,8 +219,11 @@ class Pregenerator:
     def _attempt(self, turn: Turn, text: str, prompt: TokenIds) -> Attempt:
         info, place = self._backend.info, self._owner.route.now
         answer_tokens = info.answer_tokens(len(prompt), self._owner.sampling.max_tokens)
-        begun = Pregeneration(text, prompt, self._owner.can_go_on, answer_tokens)
-        return Attempt(self._owner, self._owner.sampling, turn, place, self._owner.view(place), begun, self._tell)
+        by_endpoint = turn.prompts.answered_by_endpoint
+        begun = Pregeneration(text, prompt, self._owner.can_go_on(by_endpoint=by_endpoint), answer_tokens)
+        conversation = turn.prompts.conversation(text) if by_endpoint else None
+        view, sampling = self._owner.view(place), self._owner.sampling
+        return Attempt(self._owner, sampling, turn, place, view, begun, conversation, self._tell)
 
 
 @asynccontextmanager

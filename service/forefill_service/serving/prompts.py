@@ -85,17 +85,18 @@ class Prompts:
     def rule(self) -> Rule:
         """What follows from that."""
         rule = self._rule_of_ids
-        return rule.answered_by_endpoint() if self._answered_by_endpoint else rule
+        return rule.answered_by_endpoint() if self.answered_by_endpoint else rule
+
+    @property
+    def answered_by_endpoint(self) -> bool:
+        """Whether only the endpoint answers as it would, whoever makes the prompt: it does more than the ids say."""
+        elsewhere = self._another_choice and not self._endpoint.in_process
+        return elsewhere or self._endpoint.answers_itself(self._conversation)
 
     @property
     def _rule_of_ids(self) -> Rule:
         rule = RULES[self.verdict, self._endpoint.in_process]
         return under_another_choice(rule) if self._another_choice else rule
-
-    @property
-    def _answered_by_endpoint(self) -> bool:
-        elsewhere = self._another_choice and not self._endpoint.in_process
-        return elsewhere or self._endpoint.answers_itself(self._conversation)
 
     @property
     def _another_choice(self) -> bool:
@@ -180,7 +181,7 @@ class Prompts:
         Raises what `submitted` raises; NotExact if they are not known here.
         """
         await self._wait_for_verdict()
-        if (ids := await self.submitted(text)) is None:
+        if (ids := await self.ids(text)) is None:
             raise NotExact
         return ids
 
@@ -190,7 +191,7 @@ class Prompts:
         Without a text, the conversation before the draft is asked for, which the fast path has not been compared on. It
         does not wait for the comparison. Raises Refusal (PROMPT_TOO_LONG, TEMPLATE_REFUSED), EngineError.
         """
-        return None if self._answered_by_endpoint else await self.ids(text)
+        return None if self.answered_by_endpoint else await self.ids(text)
 
     async def ids(self, text: str | None) -> TokenIds | None:
         """Return the ids of the prompt, even if the endpoint answers it; None if only the endpoint knows them."""

@@ -17,8 +17,9 @@ is begun before SUBMIT only if the exact ids of its prompt are known here. If on
 and the other does not, that counts as other ids: the endpoint's word is the one that SUBMIT gets.
 
 An endpoint elsewhere takes only its own answers apart: what the model thinks, and the calls of tools. If it does so, or
-makes a structure of a call that has to be, SUBMIT asks it for the answer, whatever came of the comparison, and what is
-warmed follows the table.
+makes a structure of a call that has to be, SUBMIT asks it for the answer, whatever came of the comparison. What is
+warmed follows the table, and where SUBMIT would ask for ids by the fast path, the endpoint's answer may be begun before
+it: by the request that SUBMIT would send, which no second one can go on with.
 
 A turn may have another choice of tools than the session. Its prompts were not compared, and an engine may show other
 tools in them, or none: SUBMIT then asks as if the comparison had come to nothing, and what was warmed for the session's

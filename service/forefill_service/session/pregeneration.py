@@ -13,7 +13,7 @@ FINISHING or CLOSED otherwise than by its request's own end has that request sto
 
 A pre-generation is the plain generation of one prompt, and what it costs is bounded: at the cap, the number of tokens
 that it is worth by now (`guesses`), it ends. How it ends depends on whether a second request can continue it, which it
-can if the rest is drawn from the ids alone (`continuation.CONTINUES`):
+can if ids are what the engine is asked with, and the rest is drawn from them alone (`continuation.CONTINUES`):
 
     a second request can continue it    asked of the engine         at the cap, or when it must make way
     yes                                 no more than the cap        what it made is held, a new request continues it:
@@ -178,10 +178,10 @@ class Pregeneration:
 
     @property
     def complete(self) -> bool:
-        """Whether it is the whole answer."""
-        if self.finish_reason == "length":
+        """Whether it is the whole answer; where no second request can go on, the first was asked for all of it."""
+        if self.finish_reason == "length" and self.continuable:
             return self.held_tokens >= self.answer_tokens
-        return self.finish_reason == "stop"
+        return self.finish_reason in ("stop", "length", "tool_calls")
 
     @property
     def over_cap(self) -> bool:

@@ -105,7 +105,9 @@ def test_nothing_is_told_behind_an_output_of_several_tokens() -> None:
     assert pregeneration.release() == Output("Show me", (100, 101, 102), 4)
 
 
-@pytest.mark.parametrize(("texts", "reason"), [(["a", "b", ""], "stop"), (["a"] * 8, "length")])
+@pytest.mark.parametrize(
+    ("texts", "reason"), [(["a", "b", ""], "stop"), (["a", ""], "tool_calls"), (["a"] * 8, "length")]
+)
 def test_a_complete_answer_is_told_to_its_end(texts: list[str], reason: str) -> None:
     pregeneration = taken(texts, reason)
     assert pregeneration.complete
@@ -123,6 +125,11 @@ def test_the_end_at_the_cap_is_not_the_end_of_the_answer() -> None:
     assert output is not None
     assert output.finish_reason is None
     assert pregeneration.rest_tokens == 4
+
+
+def test_a_request_for_all_of_an_answer_ends_it_however_many_of_its_ids_were_told() -> None:
+    pregeneration = taken(["a"] * 4, "length", sampling=SEEDED)
+    assert pregeneration.complete
 
 
 @pytest.mark.parametrize("reason", ["abort", "error", None])

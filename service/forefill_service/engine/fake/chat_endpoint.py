@@ -85,8 +85,8 @@ class FakeChatEndpoint:
         return self.new_splitter is not None or conversation.requires_a_call
 
     def answers_itself(self, conversation: Conversation) -> bool:
-        """Return whether it has to answer because the answer has to call a tool, as at a server."""
-        return conversation.requires_a_call and not self.in_process
+        """Return whether it has to answer because it takes the answer apart, as a server does."""
+        return self.splits(conversation) and not self.in_process
 
     async def check(self, conversation: Conversation) -> None:
         """Refuse to require calls if it parses none."""

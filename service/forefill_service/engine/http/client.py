@@ -106,11 +106,7 @@ class ServerClient:
         mismatch = await difference(self.endpoint, self.served, self._settings, ids)
         parsers = await parsers_of(self.endpoint, self.served.info.model, ids)
         if parsers != self.parsers:
-            log.info(
-                "%s takes apart %s: its chat endpoint gives such answers, and none is begun before SUBMIT",
-                self.name,
-                parsers,
-            )
+            log.info("%s takes apart %s: its chat endpoint gives such answers", self.name, parsers)
         self.parsers, self.chat_ids = parsers, ids
         return mismatch
 
