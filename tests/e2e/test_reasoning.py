@@ -67,6 +67,9 @@ BEGUN = (
     "a schema after the thought",
     "a call that has to be",
 )
+BEGUN_AT_A_SERVER = BEGUN[:4]
+"""Those without a structure: while vLLM compiles one, it counts its request as waiting, and what may wait behind others
+is not adopted before its first token."""
 REMOTE = (
     "a thought and an answer",
     "cut in the thought",
@@ -206,7 +209,7 @@ async def test_an_answer_of_a_server_comes_apart_as_the_server_splits_it(sides: 
     assert await answered(sides, name, "remote") == await sides.expect(name)
 
 
-@tried(BEGUN)
+@tried(BEGUN_AT_A_SERVER)
 async def test_an_answer_of_a_server_that_was_begun_before_enter_comes_apart_in_the_same_way(
     sides: Sides, name: str
 ) -> None:
