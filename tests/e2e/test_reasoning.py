@@ -59,17 +59,15 @@ DEEPSEEK = (
     "a thought that goes on",
 )
 """What DeepSeek's parser is tried on; Qwen3's is on all."""
-BEGUN = (
+BEGUN_AT_A_SERVER = (
     "a thought and an answer",
     "cut in the thought",
     "a stop text in the thought",
     "no thinking",
-    "a schema after the thought",
-    "a call that has to be",
 )
-BEGUN_AT_A_SERVER = BEGUN[:4]
 """Those without a structure: while vLLM compiles one, it counts its request as waiting, and what may wait behind others
 is not adopted before its first token."""
+BEGUN = (*BEGUN_AT_A_SERVER, "a schema after the thought", "a call that has to be")
 REMOTE = (
     "a thought and an answer",
     "cut in the thought",

@@ -21,7 +21,7 @@ from contextlib import aclosing
 from ..chat.generation import Output, Sampling
 from ..chat.parts import AnswerSplitter, joined
 from ..chat.token_ids import TokenIds
-from ..engine import ChatEndpoint, ChatRequest, Priority, Request
+from ..engine import ChatEndpoint, Priority
 from ..errors import EngineBusy, EngineDied, EngineError, EngineRefused, EngineUnavailable, Reason, Refusal
 from ..fleet.replicas import Place
 from ..session.actions import Generate
@@ -130,16 +130,15 @@ class Answerer:
         interruption: Interruption,
     ) -> Answer:
         times = received_at, self._backend.clock()
-        by_endpoint = prompt is None or turn.prompts.answered_by_endpoint
-        conversation = turn.prompts.conversation(generate.text) if by_endpoint else None
-        known = turn.prompts.lead if prompt is None else prompt
-        answer = Answer(turn, generate.seq, known, made_tokens, place, *times, interruption, conversation)
-        answer.prompt_known = prompt is not None
-        return answer
+        conversation = turn.prompts.conversation(generate.text) if _by_endpoint(turn, prompt) else None
+        lead, known = (turn.prompts.lead, False) if prompt is None else (prompt, True)
+        return Answer(
+            turn, generate.seq, lead, made_tokens, place, *times, interruption, conversation, prompt_known=known
+        )
 
     async def _splitter(self, turn: Turn, generate: Generate, prompt: TokenIds | None) -> AnswerSplitter | None:
         """Return what takes the answer to these ids apart; None if nothing does, or the engine's endpoint answers."""
-        if prompt is None or turn.prompts.answered_by_endpoint:
+        if prompt is None or _by_endpoint(turn, prompt):
             return None
         conversation = turn.prompts.conversation(generate.text)
         if not self._endpoint.splits(conversation):
@@ -230,11 +229,7 @@ class Answerer:
         if adopted is not None:
             return adopted.answer(place, apart=by_endpoint or answer.splitter is not None)
         sampling = answer.sampling.after(answer.made_tokens)
-        engine = place.replica.engine
-        asked = (sampling, Priority.GENERATION, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id())
-        if answer.conversation is not None:
-            return engine.chat_endpoint.generate(ChatRequest(answer.conversation, *asked))
-        return engine.generate(Request(prompt.to_list(), *asked))
+        return owner.generate(place, prompt, answer.conversation, sampling, Priority.GENERATION)
 
     async def _start(self, answer: Answer) -> None:
         answer.first_token_at = self._backend.clock()
@@ -262,6 +257,11 @@ class Answerer:
             times.observe_steps(now - answer.first_token_at, steps)
         answer.turn.ledger.answered(answer.engine_seconds)
         self._backend.guess_budget.answered(answer.engine_seconds, *self._owner.accounts)
+
+
+def _by_endpoint(turn: Turn, prompt: TokenIds | None) -> bool:
+    """Return whether the engine's chat endpoint itself answers: only it knows the prompt, or it has to answer."""
+    return prompt is None or turn.prompts.answered_by_endpoint
 
 
 def _failed(error: EngineError, answer: Answer | None = None) -> Failed:

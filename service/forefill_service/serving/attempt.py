@@ -9,7 +9,7 @@ from ..cache.view import CacheView
 from ..chat.generation import Output, Sampling
 from ..chat.messages import Conversation
 from ..chat.token_ids import TokenIds
-from ..engine import ChatRequest, Priority, Request
+from ..engine import Priority
 from ..errors import EngineRefused
 from ..fleet.replicas import Place
 from ..session.ledger import PregenerationOutcome
@@ -46,8 +46,8 @@ class Sent:
 class Attempt:
     """A pre-generation; it keeps the turn, the place and the view that it was begun for.
 
-    `conversation` is set if only the engine's chat endpoint can answer it as it would: then that is asked, exactly as
-    SUBMIT would ask it. `tell` is told when it is begun, and what became of it.
+    `conversation` is set if the engine's chat endpoint itself has to answer; it gets the request that SUBMIT would
+    send. `tell` is told when it is begun, and what became of it.
     """
 
     owner: Owner
@@ -117,12 +117,10 @@ class Attempt:
 
     def request(self, place: Place, max_tokens: int, priority: Priority) -> AsyncGenerator[Output, None]:
         """Ask an engine for what follows the prompt and what was made of its answer."""
-        owner, engine = self.owner, place.replica.engine
-        to = priority, owner.cache_salt, place.route, owner.adapter, owner.stream.request_id()
-        if self.conversation is not None:
-            return engine.chat_endpoint.generate(ChatRequest(self.conversation, self.sampling, *to))
-        sampling = self.sampling.limited(max_tokens, made_tokens=len(self.begun.lead_ids))
-        return engine.generate(Request(self.lead.to_list(), sampling, *to))
+        sampling = self.sampling
+        if self.conversation is None:
+            sampling = sampling.limited(max_tokens, made_tokens=len(self.begun.lead_ids))
+        return self.owner.generate(place, self.lead, self.conversation, sampling, priority)
 
     async def answer(self, place: Place, *, apart: bool = False) -> AsyncGenerator[Output, None]:
         """Yield what is there as one output, then the rest as it comes, if need be from a new request at `place`.

@@ -3,14 +3,17 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..access.caller import Caller
 from ..cache.blocks import root_of
 from ..cache.view import CacheView
-from ..chat.generation import Sampling
+from ..chat.generation import Output, Sampling
+from ..chat.messages import Conversation
+from ..chat.token_ids import TokenIds
+from ..engine import ChatRequest, Priority, Request
 from ..fleet.backend import Backend
 from ..fleet.fair_queue import Line
 from ..fleet.replicas import Place, Route
@@ -74,6 +77,21 @@ class Owner:
     async def render(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function of `prompt` for this session, as `Backend.render` does: never two at once."""
         return await self.backend.render(function, *args, line=Line(self.caller.key, self.session))
+
+    def generate(
+        self,
+        place: Place,
+        prompt: TokenIds,
+        conversation: Conversation | None,
+        sampling: Sampling,
+        priority: Priority,
+    ) -> AsyncGenerator[Output, None]:
+        """Ask an engine for what follows a prompt or, with a conversation, its chat endpoint for the answer to that."""
+        engine = place.replica.engine
+        asked = sampling, priority, self.cache_salt, place.route, self.adapter, self.stream.request_id()
+        if conversation is not None:
+            return engine.chat_endpoint.generate(ChatRequest(conversation, *asked))
+        return engine.generate(Request(prompt.to_list(), *asked))
 
     def can_go_on(self, *, by_endpoint: bool) -> bool:
         """Return whether a second request can continue an answer that a first one began.

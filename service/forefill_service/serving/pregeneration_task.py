@@ -77,13 +77,12 @@ class Pregenerator:
     def adopt(self, prompt: TokenIds, choice: ToolChoice, *, by_endpoint: bool) -> Attempt | None:
         """Return the attempt at the answer to exactly this prompt under this choice, adopted; None if there is none.
 
-        `by_endpoint`: only the engine's chat endpoint answers it as it would, so the attempt has to be its answer.
+        `by_endpoint`: the engine's chat endpoint itself has to answer, so the attempt has to be its answer.
         """
         attempt = self._open_attempt
         if attempt is None:
             return None
-        by_same = (attempt.conversation is not None) is by_endpoint
-        attempt.sees(self._submit(attempt, prompt, choice) if by_same else Happening.SUBMIT_OTHER)
+        attempt.sees(self._submit(attempt, prompt, choice, by_endpoint=by_endpoint))
         return attempt if attempt.begun.adopted else None
 
     def end_turn(self) -> None:
@@ -137,9 +136,13 @@ class Pregenerator:
         """The attempt that was begun last, unless it is over."""
         return None if self._begun is None or self._begun.closed else self._begun
 
-    def _submit(self, attempt: Attempt, prompt: TokenIds, choice: ToolChoice) -> Happening:
-        """Return what SUBMIT of this prompt is to what was begun: under another choice, another answer follows it."""
-        if attempt.begun.prompt != prompt or attempt.turn.tool_choice != choice:
+    def _submit(self, attempt: Attempt, prompt: TokenIds, choice: ToolChoice, *, by_endpoint: bool) -> Happening:
+        """Return what SUBMIT of this prompt is to what was begun.
+
+        Under another choice, or where the endpoint answers and did not begin it, another answer follows the prompt.
+        """
+        asked = prompt, choice, by_endpoint
+        if asked != (attempt.begun.prompt, attempt.turn.tool_choice, attempt.conversation is not None):
             return Happening.SUBMIT_OTHER
         replica = attempt.place.replica
         if not replica.up:

@@ -89,7 +89,7 @@ class Prompts:
 
     @property
     def answered_by_endpoint(self) -> bool:
-        """Whether only the endpoint answers as it would, whoever makes the prompt: it does more than the ids say."""
+        """Whether the endpoint itself has to answer, since it does more than generate from the ids of a prompt."""
         elsewhere = self._another_choice and not self._endpoint.in_process
         return elsewhere or self._endpoint.answers_itself(self._conversation)
 
