@@ -17,21 +17,22 @@ from tests.support.wire import GREEDY, Typist
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
 
 TEXT = "Show the names of all makers with more than three models and order them by name please "
-NEVER_MS = 1e9
-SETTINGS = Settings(
-    port=0,
-    metrics_port=-1,
-    pregeneration=False,
-    warm_pause_ms=NEVER_MS,  # FLUSH alone warms: on a slow machine a pause before SUBMIT may add a block
-    tenant_metadata_key="x-tenant",
-    insecure=True,
-)
+SETTINGS = Settings(port=0, metrics_port=-1, pregeneration=False, tenant_metadata_key="x-tenant", insecure=True)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(embedded_engine: EmbeddedEngine) -> AsyncIterator[RunningServer]:
     async with running_server([embedded_engine], SETTINGS) as server:
         yield server
+
+
+def new_system() -> str:
+    """Return a system message that nobody has used, of as many tokens as any other: each digit is one.
+
+    The answer to a SUBMIT leaves the last whole block of its prompt cached. Whether that was warmed before depends on
+    where the prompt ends.
+    """
+    return f"{secrets.randbelow(10**16):016d} " + "You translate questions into SQL. " * 20
 
 
 async def computed_and_cached(server: RunningServer, tenant: str, system: str, **opening: object) -> list[int]:
@@ -49,7 +50,7 @@ async def computed_and_cached(server: RunningServer, tenant: str, system: str, *
 
 
 async def test_a_tenant_finds_its_own_blocks_and_nobody_elses(server: RunningServer) -> None:
-    system = f"{secrets.token_hex(8)} " + "You translate questions into SQL. " * 20
+    system = new_system()
     first, cached = await computed_and_cached(server, "acme", system)
     assert first == cached > 64
     assert await computed_and_cached(server, "acme", system) == [0, cached]
@@ -57,7 +58,7 @@ async def test_a_tenant_finds_its_own_blocks_and_nobody_elses(server: RunningSer
 
 
 async def test_the_same_secret_of_a_client_finds_nothing_in_another_tenant(server: RunningServer) -> None:
-    system = f"{secrets.token_hex(8)} " + "You translate questions into SQL. " * 20
+    system = new_system()
     secret = {"cache_scope": pb.CACHE_SCOPE_SESSION, "cache_secret": b"s" * 16}
     first, cached = await computed_and_cached(server, "acme", system, **secret)
     assert first > 0
