@@ -110,6 +110,16 @@ async def keys(channel: grpc.aio.Channel, key: str) -> None:
         await typist.delete(1)
 
 
+async def words(channel: grpc.aio.Channel, key: str) -> None:
+    """Flush a short draft after each word, as fast as it goes."""
+    typist = await _opened(channel, key)
+    while True:
+        for _ in range(20):
+            await typist.type("word ")
+            await typist.flush()
+        await typist.delete(100)
+
+
 async def flushes(channel: grpc.aio.Channel, key: str) -> None:
     """Flush the longest draft of letters that no boundary parts, as fast as it goes."""
     typist = await _opened(channel, key)
@@ -137,7 +147,7 @@ async def stalls(channel: grpc.aio.Channel, key: str) -> None:
 
 
 ATTACKS: dict[str, Callable[[grpc.aio.Channel, str], Awaitable[None]]] = {
-    attack.__name__: attack for attack in (opens, holds, silent, keys, flushes, pastes, stalls)
+    attack.__name__: attack for attack in (opens, holds, silent, keys, words, flushes, pastes, stalls)
 }
 TASKS = 12
 

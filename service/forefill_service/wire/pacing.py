@@ -17,11 +17,12 @@ from ..access.rates import Bucket
 from ..fleet.backend import Backend
 from ..fleet.shares import Share
 from ..serving.runner import Event
-from ..session.events import HandOff, KeystrokeEvent, Respond, Rewrite, Submit
+from ..session.events import CharAdd, Flush, HandOff, KeystrokeEvent, Replace, Respond, Rewrite, Submit
 
 BURST_SECONDS = 10
 """So many seconds' worth of a session's events are read at once."""
 COSTLY = 100
+LONG = 1024
 
 
 async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) -> AsyncIterator[Event]:
@@ -36,7 +37,11 @@ async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) ->
 
 
 def _cost_of(event: Event) -> int:
-    return COSTLY if isinstance(event, KeystrokeEvent) and isinstance(event.kind, _COSTLY) else 1
-
-
-_COSTLY = Submit | Respond | HandOff | Rewrite
+    match event:
+        case KeystrokeEvent(_, Submit() | Respond() | HandOff() | Rewrite()):
+            return COSTLY
+        case KeystrokeEvent(_, Flush(draft_code_points=code_points)):
+            return min(COSTLY, 1 + code_points // LONG)  # a false number may be greater than any draft
+        case KeystrokeEvent(_, CharAdd(text) | Replace(text=text)):
+            return 1 + len(text) // LONG
+    return 1

@@ -14,12 +14,13 @@ from forefill_service.session.events import (
     HandOff,
     KeystrokeEvent,
     Open,
+    Replace,
     Respond,
     Rewrite,
     Submit,
 )
 from forefill_service.settings import Settings
-from forefill_service.wire.pacing import BURST_SECONDS, COSTLY, paced
+from forefill_service.wire.pacing import BURST_SECONDS, COSTLY, LONG, paced
 
 from tests.support.hand_clock import HandClock
 
@@ -70,6 +71,23 @@ async def test_anything_else_counts_as_one(kind: Any) -> None:
     world = World(events_per_second=COSTLY)
     await world.take([kind] * COSTLY * BURST_SECONDS)
     assert world.waits == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Flush(10 * LONG, 0), CharAdd("a" * 10 * LONG), Replace(0, 5, "a" * 10 * LONG)],
+    ids=lambda kind: type(kind).__name__,
+)
+async def test_a_flush_of_a_long_draft_and_a_long_text_count_as_one_more_for_each_1024_code_points(kind: Any) -> None:
+    world = World(events_per_second=11)
+    await world.take([kind] * (BURST_SECONDS + 2))
+    assert world.waits == pytest.approx([1.0] * 2)
+
+
+async def test_a_flush_of_a_draft_that_nobody_can_have_counts_no_more_than_a_submit() -> None:
+    world = World(events_per_second=COSTLY)
+    await world.take([Flush(2**32 - 1, 0)] * (BURST_SECONDS + 2))
+    assert world.waits == pytest.approx([1.0] * 2)
 
 
 async def test_the_sessions_of_a_caller_share_its_rate_and_those_of_another_do_not_wait() -> None:
