@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forefill_service.chat.growing import GrowingText
+from forefill_service.chat.growing import PIECE, GrowingText
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.chat.prompt import TurnPrompt
 from forefill_service.chat.samples import SAMPLES
@@ -97,11 +97,15 @@ EDITS = st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 20), PARTS.map("
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(edits=EDITS, start=st.lists(PARTS.map("".join), min_size=10, max_size=30).map("".join))
+@given(
+    edits=EDITS,
+    start=st.lists(PARTS.map("".join), min_size=10, max_size=30).map("".join),
+    piece=st.sampled_from([PIECE, 200]),
+)
 def test_a_text_tokenized_around_its_edits_has_the_ids_of_the_whole(
-    chat: HfChat, edits: list[tuple[int, int, str]], start: str
+    chat: HfChat, edits: list[tuple[int, int, str]], start: str, piece: int
 ) -> None:
-    growing, text = GrowingText(chat), start
+    growing, text = GrowingText(chat, piece=piece), start
     growing.tokens(text)
     for position, removed, added in edits:
         text = text[:position] + added + text[position + removed :]

@@ -4,6 +4,9 @@ After an edit only a window around it is tokenized: from a token well before the
 the text. A text that begins in the middle of another may be tokenized otherwise at its beginning, so the window counts
 only if its tokens agree with the old ones in a long run right before the edit; else the text is tokenized whole. An
 edit far from the end costs as much as the text after it.
+
+What is long is tokenized in pieces, each as if it were typed behind the one before: a tokenizer hands over the ids and
+ends of a text in one go, and the event loop waits for that as any thread does.
 """
 
 import sys
@@ -21,6 +24,8 @@ _AGREEING = 12
 """Tokens before those that the window must have made as they were."""
 _LEAD_IN = 4
 """Tokens at the beginning of the window that may differ."""
+PIECE = 4096
+"""Code points that are tokenized at once."""
 
 
 class Encoder(Protocol):
@@ -45,13 +50,15 @@ class Tokens:
 class GrowingText:
     """Tokenizes the versions of one text, each with the help of the one before.
 
-    One of more than `most_tokens` is refused, and so is what begins as one that was, without being tokenized. Several
-    threads may call it at once: what is kept are immutable values, replaced as a whole.
+    One of more than `most_tokens` is refused, and so is what begins as one that was, without being tokenized. What is
+    new is tokenized in pieces of so many code points. Several threads may call it at once: what is kept are immutable
+    values, replaced as a whole.
     """
 
-    def __init__(self, encoder: Encoder, most_tokens: int = sys.maxsize) -> None:
+    def __init__(self, encoder: Encoder, most_tokens: int = sys.maxsize, piece: int = PIECE) -> None:
         self._encoder = encoder
         self._most_tokens = most_tokens
+        self._piece = piece
         self._last: Tokens | None = None
         self._too_long: str | None = None
 
@@ -59,9 +66,7 @@ class GrowingText:
         """Return the tokens of this version; raises Refusal (PROMPT_TOO_LONG)."""
         if self._too_long is not None and text.startswith(self._too_long):
             raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has more than {self._most_tokens} tokens")
-        made = self._spliced(self._last, text) if self._last is not None else None
-        if made is None:
-            made = self._whole(text)
+        made = self._in_pieces(text, self._last) or self._in_pieces(text) or self._whole(text)
         if (tokens := len(made.ids)) > self._most_tokens:
             self._too_long = self._beginning_of(made)
             raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has {tokens} tokens of {self._most_tokens}")
@@ -72,6 +77,16 @@ class GrowingText:
         """Return as much of a text that is too long as is too long itself, whatever follows it; None if unknown."""
         enough = self._most_tokens + _BEFORE_EDIT
         return made.text[: made.ends[enough]] if len(made.ends) > enough else None
+
+    def _in_pieces(self, text: str, last: Tokens | None = None) -> Tokens | None:
+        """Return the tokens of a text made of the last ones and of pieces; None if that would not be sure."""
+        known = 0 if last is None else _common_text(last.text, text)
+        for end in range(known, max(len(text), known + 1), self._piece):
+            begun = text[: end + self._piece]
+            last = self._whole(begun) if last is None else self._spliced(last, begun)
+            if last is None:
+                return None
+        return last
 
     def _whole(self, text: str) -> Tokens:
         if (found := self._encoder.encode_with_ends(text)) is None:

@@ -25,7 +25,7 @@ FORGET_ABOVE = 1024
 class Share:
     """What one caller has now: its open sessions, the rates of its Opens and events, its answers, and its tokens.
 
-    What is None has no limit.
+    What is None has no limit. Events that count as `in_turn_from` and more take turns.
     """
 
     answers: asyncio.Semaphore
@@ -34,7 +34,8 @@ class Share:
     tokens: Bucket | None = None
     events: Bucket | None = None
     refusals: Bucket | None = None
-    turns: Turns | None = None
+    in_turn_from: int = 1
+    turns: Turns = field(default_factory=Turns)
     sessions: int = 0
 
     @property
@@ -68,7 +69,7 @@ class Share:
         wait = at_least_seconds if self.events is None else max(at_least_seconds, self.events.take(cost))
         if wait:
             await sleep(wait)
-        if self.turns is not None:
+        if cost >= self.in_turn_from:
             await self.turns.mine()
 
 
@@ -121,7 +122,6 @@ class Shares:
             tokens=Bucket(per_minute / 60, per_minute, clock) if per_minute else None,
             events=Bucket(events, events, clock),
             refusals=Bucket(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND, clock),
-            turns=Turns(),
         )
 
     def _forget(self) -> None:
@@ -131,4 +131,5 @@ class Shares:
 
 
 def _unlimited() -> Share:
-    return Share(answers=asyncio.Semaphore(sys.maxsize), opening=asyncio.Semaphore(sys.maxsize))
+    """Return the share of all whom the server does not tell apart: of their events only the long ones take turns."""
+    return Share(answers=asyncio.Semaphore(sys.maxsize), opening=asyncio.Semaphore(sys.maxsize), in_turn_from=2)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from forefill_service.chat.growing import GrowingText
+from forefill_service.chat.growing import PIECE, GrowingText
 from forefill_service.chat.template import HfChat
 from forefill_service.chat.token_ids import CHUNK
 from forefill_service.errors import Reason, Refusal
@@ -21,12 +21,14 @@ class Words:
 
     def __init__(self) -> None:
         self.characters = 0
+        self.longest = 0
 
     def encode(self, text: str) -> list[int]:
         return self.encode_with_ends(text)[0]
 
     def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
         self.characters += len(text)
+        self.longest = max(self.longest, len(text))
         found = list(re.finditer(self.pattern, text))
         return [hash(token[0]) & 0x7FFFFFFF for token in found], [token.end() for token in found]
 
@@ -72,6 +74,16 @@ def test_an_edit_costs_what_comes_after_it() -> None:
     assert 1000 < words.characters < 1400
 
 
+def test_no_more_than_a_piece_and_what_makes_it_sure_is_tokenized_at_once() -> None:
+    words = Words()
+    growing = GrowingText(words)
+    for text in (LONG, "Now " + LONG, LONG[:9000] + "never " + LONG[9000:]):
+        assert growing.tokens(text).ids.to_list() == Words().encode(text)
+    assert len(LONG) > 6 * PIECE
+    assert words.longest < PIECE + 300
+    assert words.characters < 3.3 * len(LONG)
+
+
 @pytest.mark.parametrize("make", [Words, LookingBack, Slow])
 @pytest.mark.parametrize(
     "text", [LONG + "x", LONG[:-3], "", "other", LONG[1:], LONG[: len(LONG) // 2], LONG.replace("May", "June", 1)]
@@ -114,12 +126,16 @@ EDITS = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(edits=EDITS, start=st.lists(st.sampled_from(PIECES), min_size=60, max_size=150).map("".join))
+@given(
+    edits=EDITS,
+    start=st.lists(st.sampled_from(PIECES), min_size=60, max_size=150).map("".join),
+    piece=st.sampled_from([PIECE, 100, 33]),
+)
 def test_after_any_edits_the_ids_and_their_ends_are_those_of_the_whole_text(
-    edits: list[tuple[int, int, str]], start: str
+    edits: list[tuple[int, int, str]], start: str, piece: int
 ) -> None:
     chat = HfChat(small_tokenizer(), CHATML)
-    growing, text = GrowingText(chat), start
+    growing, text = GrowingText(chat, piece=piece), start
     growing.tokens(text)
     for position, removed, added in edits:
         text = text[:position] + added + text[position + removed :]

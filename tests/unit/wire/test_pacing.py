@@ -116,24 +116,36 @@ async def test_callers_that_nobody_tells_apart_share_no_rate() -> None:
     assert world.waits == []
 
 
-async def test_events_of_several_sessions_of_a_caller_do_not_all_begin_in_one_pass_of_the_loop() -> None:
-    world, passes, begun = World(), 0, []
+@pytest.mark.parametrize(
+    ("caller", "event", "passes"),
+    [
+        (Caller("ada"), Open(), 8),
+        (ANYBODY, KeystrokeEvent(1, KEY), 1),
+        (ANYBODY, KeystrokeEvent(1, Flush(LONG, 0)), 8),
+        (ANYBODY, KeystrokeEvent(1, ENTER), 8),
+    ],
+    ids=["anything of a caller", "a key of anybody", "a long flush of anybody", "a submit of anybody"],
+)
+async def test_events_of_several_sessions_begin_in_as_many_passes_of_the_loop(
+    caller: Caller, event: Any, passes: int
+) -> None:
+    world, current, begun = World(), 0, []
 
     async def count() -> None:
-        nonlocal passes
+        nonlocal current
         while True:
-            passes += 1
+            current += 1
             await asyncio.sleep(0)
 
     async def session() -> None:
         async def events() -> AsyncIterator[Any]:
-            yield Open()
+            yield event
 
         backend: Any = world
-        async for _ in paced(events(), world.shares.share(Caller("ada")), backend):
-            begun.append(passes)
+        async for _ in paced(events(), world.shares.share(caller), backend):
+            begun.append(current)
 
     counting = asyncio.create_task(count())
     await asyncio.gather(*(session() for _ in range(8)))
     counting.cancel()
-    assert len(set(begun)) == 8
+    assert len(set(begun)) == passes
