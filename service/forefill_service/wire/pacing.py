@@ -2,10 +2,12 @@
 
     an event                                  counts as
     SUBMIT, Respond, HandOff, Rewrite         `COSTLY`: has an answer made, or a whole conversation rendered
+    FLUSH                                     1, and 1 for each `LONG` code points of the draft, which is rendered
+    text that is typed or pasted              1, and 1 for each `LONG` code points of it
     any other                                 1
 
-Both the session and its caller have a rate. Of the events of a caller, one begins in each pass of the event loop; of all
-whom the server does not tell apart, one that counts as more than 1.
+Both the session and its caller have a rate. Of the events of a caller, one begins in each pass of the event loop. Of
+callers whom nobody tells apart, one begins of those that count as more than 1.
 
 If a client does not take its answers, few events are read and unanswered: a SUBMIT whose answer is on its way, a FLUSH
 that is being warmed, one that waits for that, and the event whose answer is being written. No more are read until the
