@@ -58,7 +58,7 @@ class Reason(Enum):
     SERVER_STOPPING = "the server is stopping; open again with the draft, on another server if there is one"
     TOO_MANY_SESSIONS = "the server is full; open again later, or on another server"
     TENANT_UNKNOWN = "the proxy in front of the server names no tenant, or several; have it set exactly one"
-    UNAUTHENTICATED = "the stream brings no credentials that this server knows; send a token, or a client certificate"
+    UNAUTHENTICATED = "no credentials came that this server knows; send a token, or a client certificate"
     PERMISSION_DENIED = "the caller may not do this; ask the operator of the server"
     CREDENTIALS_EXPIRED = "the credentials have expired or were withdrawn; open again with new ones and the draft"
     RATE_LIMITED = "this caller wants too much; come again later"

@@ -65,14 +65,14 @@ async def running_server(
 ) -> AsyncIterator[RunningServer]:
     """Serve engines of one model for the duration of the block; then refuse new streams, let answers finish, and stop.
 
-    From `hurry` on the stop waits for no answer. The engines stay the caller's. Raises ListenError, and
-    EngineStartError if no engine passes its self-test.
+    From `hurry` on the stop waits for no answer. The engines stay the caller's. Raises ListenError, SettingsFileError,
+    and EngineStartError if no engine passes its self-test.
     """
-    hurry = hurry or asyncio.Event()
+    hurry, gate = hurry or asyncio.Event(), Gate.of(settings.access)
     async with (
-        openai_api(engines, settings) as openai,
+        openai_api(engines, settings, gate) as openai,
         aclosing(traces_to(settings.observability.otlp_endpoint)) as traces,
-        _compose_api(engines, settings, openai, traces, sleep, hurry) as running,
+        _compose_api(engines, settings, gate, openai, traces, sleep, hurry) as running,
     ):
         yield running
 
@@ -81,6 +81,7 @@ async def running_server(
 async def _compose_api(
     engines: Sequence[Engine],
     settings: Settings,
+    gate: Gate,
     openai: OpenAiApi,
     traces: Traces,
     sleep: Sleep,
@@ -99,7 +100,6 @@ async def _compose_api(
     )
     if openai.address and not backend.hand_off_urls.offered:
         log.warning("applications cannot be told where the OpenAI API is: --host is no address; set --hand-off-url")
-    gate = Gate.of(settings.access)
     servicer = KeystrokeServicer(backend, gate)
     metrics.watch_death(servicer.engine_died.is_set)
     vitals = Vitals([SERVICE_NAME], [servicer.engine_died, failed])
@@ -147,7 +147,7 @@ async def serve(engines: Sequence[Engine], settings: Settings) -> int:
             if server.health_address:
                 log.info("health service on %s", server.health_address)
             if server.openai_address:
-                log.info("vLLM's OpenAI API on http://%s/v1", server.openai_address)
+                log.info("vLLM's OpenAI API on %s://%s/v1", settings.access.http_scheme, server.openai_address)
             first = await _first(stop, server.servicer.engine_died, server.background_failed)
             if first is stop:
                 go_away, grace = settings.server.go_away_seconds, settings.server.stop_grace_seconds

@@ -64,7 +64,8 @@ CASES = (
     (REMOTE, ["settings.host=127.0.0.1"], "host"),
     (REMOTE, ["settings.port=80"], "port"),
     (REMOTE, ["settings.openai_port=8001"], "settings.openai_port needs engine.kind embedded"),
-    (CPU, ["settings.openai_port=8001"], "settings.openai_port needs access.insecure"),
+    (CPU, ["settings.openai_port=0"], "settings.openai_port: 0 would pick any port"),
+    (CPU, ["settings.openai_port=9464"], "settings.openai_port: 9464 is taken in the pod"),
     (REMOTE, ["extraEnv[0].name=FOREFILL_PORT", "extraEnv[0].value=x"], "extraEnv: set FOREFILL_PORT as settings.port"),
     # how many
     (REMOTE, ["replicaCount=0"], "replicaCount"),

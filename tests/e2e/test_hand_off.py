@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,8 @@ from forefill_service.server import ListenError, RunningServer, running_server
 from forefill_service.settings import Settings
 from openai import AsyncOpenAI, AuthenticationError
 
+from tests.support.callers import callers_file, with_key
+from tests.support.certificates import Certificates
 from tests.support.openai_call import asks, cached
 from tests.support.replicas import new_context
 
@@ -150,6 +154,29 @@ async def test_a_key_protects_the_port(embedded_engine: EmbeddedEngine) -> None:
             await asks(handed, **GREEDY)
         said, _ = await asks(handed, api_key="secret", **GREEDY)
         assert said
+
+
+async def test_callers_use_the_port_with_the_keys_of_their_streams(
+    embedded_engine: EmbeddedEngine, tmp_path: Path
+) -> None:
+    certificates, trusting = Certificates.new(tmp_path), ssl.create_default_context()
+    certificates.authority.configure_trust(trusting)
+    access = settings(
+        tls_cert=certificates.cert, tls_key=certificates.key, callers=callers_file(tmp_path, with_key("key"))
+    )
+    root = certificates.authority.cert_pem.bytes()
+    async with (
+        running_server([embedded_engine], access) as server,
+        AsyncClient.connect(server.address, tls=root, api_key="key") as client,
+        client.session(new_context()) as session,
+    ):
+        await warmed(session)
+        handed = await session.hand_off()
+        assert handed.base_url == f"https://{server.openai_address}/v1"
+        with pytest.raises(AuthenticationError, match="no credentials came that this server knows"):
+            await asks(handed, tls=trusting, **GREEDY)
+        _, usage = await asks(handed, api_key="key", tls=trusting, **GREEDY)
+        assert cached(usage) == handed.cached_tokens > 200
 
 
 async def test_the_port_ends_with_the_server_and_the_engine_goes_on(embedded_engine: EmbeddedEngine) -> None:

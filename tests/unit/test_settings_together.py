@@ -38,7 +38,7 @@ WHOLE = {"tls_cert": __file__, "tls_key": __file__, "callers": __file__}
         ({"host": "0.0.0.0"}, "needs TLS .* and credentials .* or --insecure"),  # noqa: S104
         ({"host": "example.org", "callers": __file__}, "needs TLS"),
         ({"host": "::", "tls_cert": __file__, "tls_key": __file__}, "needs credentials"),
-        ({"host": "10.0.0.7", "openai_port": 0, **WHOLE}, "--openai-port is neither encrypted nor asks"),
+        ({"host": "10.0.0.7", "openai_port": 0}, "needs TLS .* and credentials .* or --insecure"),
         ({"tls_cert": __file__}, "belong together"),
         ({"tls_client_ca": __file__}, "needs --tls-cert"),
         ({"jwt_keys": "keys.json"}, "needs --jwt-issuer"),
@@ -62,6 +62,7 @@ def test_settings_that_make_no_sense_together_are_refused(wrong: dict[str, objec
         {"host": "localhost"},
         {"host": "0.0.0.0", "insecure": True},  # noqa: S104
         {"host": "0.0.0.0", **WHOLE},  # noqa: S104
+        {"host": "10.0.0.7", "openai_port": 8000, **WHOLE},
         {"host": "0.0.0.0", "tls_cert": __file__, "tls_key": __file__, "tls_client_ca": __file__},  # noqa: S104
     ],
 )

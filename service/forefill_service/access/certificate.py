@@ -33,26 +33,48 @@ class ServerCertificate:
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return them as gRPC takes them. Raises SettingsFileError if they cannot be used."""
-        paths = [path for path in (self.chain, self.key, self.client_authorities) if path is not None]
-        files = ChangingFiles(paths, self._read)
+        files = ChangingFiles(self._paths, self._read)
 
         def fetch() -> Any:  # None: as before
             return files.current if files.refresh() else None
 
         return grpc.dynamic_ssl_server_credentials(files.current, fetch, self.client_authorities is not None)
 
+    def context(self) -> ssl.SSLContext:
+        """Return them as Python's own TLS takes them. Raises SettingsFileError if they cannot be used."""
+        files = ChangingFiles(self._paths, self._context)
+
+        def renew(handshake: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _first: ssl.SSLContext) -> None:
+            files.refresh()
+            handshake.context = files.current
+
+        first = files.current
+        first.sni_callback = renew
+        return first
+
     def check(self) -> None:
         """Raise SettingsFileError if the files cannot be used, before gRPC is asked to."""
-        for path in (self.chain, self.key, self.client_authorities):
-            if path is not None and not os.access(path, os.R_OK):
+        self._context()
+
+    @property
+    def _paths(self) -> list[Path]:
+        return [path for path in (self.chain, self.key, self.client_authorities) if path is not None]
+
+    def _context(self) -> ssl.SSLContext:
+        for path in self._paths:
+            if not os.access(path, os.R_OK):
                 raise SettingsFileError(f"cannot read the TLS file {path}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.options |= ssl.OP_NO_TICKET  # who resumes a session shows no certificate again
+        context.num_tickets = 0
         try:
             context.load_cert_chain(self.chain, self.key, _no_password)
             if self.client_authorities is not None:
                 context.load_verify_locations(self.client_authorities)
+                context.verify_mode = ssl.CERT_REQUIRED
         except ssl.SSLError as error:
             raise SettingsFileError(f"the TLS files do not fit together: {error.reason or 'not in PEM form'}") from None
+        return context
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         self.check()

@@ -26,7 +26,7 @@ class HandOffUrls:
         if told:
             return cls(everywhere=told[0])
         if openai_address and settings.server.host not in _ANY_HOST:
-            return cls(everywhere=f"http://{openai_address}/v1")
+            return cls(everywhere=f"{settings.access.http_scheme}://{openai_address}/v1")
         return cls()
 
     @property

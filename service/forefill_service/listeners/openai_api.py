@@ -1,9 +1,13 @@
-"""vLLM's own OpenAI API on an embedded engine, on a port of its own."""
+"""vLLM's own OpenAI API on an embedded engine, on a port of its own, for those who may open streams and hand off."""
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ..access.caller import Permission
+from ..access.certificate import ServerCertificate
+from ..access.gate import Gate
 from ..engine import Engine
 from ..engine.vllm import EmbeddedEngine
 from ..engine.vllm.openai_port import Stopping, openai_port
@@ -11,6 +15,7 @@ from ..engine.vllm.rank import EmbeddedRank
 from ..errors import EngineStartError
 from ..settings import Settings
 from .address import address_of, listen
+from .http_gate import HttpGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +27,29 @@ class OpenAiApi:
 
 
 @asynccontextmanager
-async def openai_api(engines: Sequence[Engine], settings: Settings) -> AsyncIterator[OpenAiApi]:
-    """Serve the OpenAI API of an embedded engine for the duration of the block, if that is asked for."""
+async def openai_api(engines: Sequence[Engine], settings: Settings, gate: Gate) -> AsyncIterator[OpenAiApi]:
+    """Serve the OpenAI API of an embedded engine for the duration of the block, if that is asked for.
+
+    It speaks TLS if streams do, and lets in the same callers. Raises ListenError, EngineStartError, SettingsFileError.
+    """
     if settings.hand_off.openai_port < 0:
         yield OpenAiApi()
         return
+    if gate.knows_callers and _vllm_has_a_key(settings):
+        raise EngineStartError(
+            "--openai-port asks for what streams ask for; unset VLLM_API_KEY, and take api_key out of --openai-args"
+        )
     if not isinstance(engine := engines[0], EmbeddedEngine | EmbeddedRank):
         raise EngineStartError("--openai-port needs --engine embedded")
     listener = listen(settings.server.host, settings.hand_off.openai_port, "--openai-port", " for the OpenAI API")
     with listener:
-        app = await engine.openai_app(settings)
+        app = HttpGate(await engine.openai_app(settings), gate, Permission.HAND_OFF)
+        certificate = ServerCertificate.of(settings.access)
+        tls = None if certificate is None else certificate.context()
         address = address_of(settings.server.host, listener.getsockname()[1])
-        async with openai_port(app, listener, settings.server.stop_grace_seconds) as stopping:
+        async with openai_port(app, listener, settings.server.stop_grace_seconds, tls) as stopping:
             yield OpenAiApi(address, stopping)
+
+
+def _vllm_has_a_key(settings: Settings) -> bool:
+    return bool(os.environ.get("VLLM_API_KEY") or settings.hand_off.openai_args.get("api_key"))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .access import AccessSettings, LimitSettings, is_loopback
+from .access import AccessSettings, LimitSettings
 from .engines import EngineSettings, FakeSettings, HandOffSettings, RemoteSettings
 from .group import Group
 from .observability import ObservabilitySettings
@@ -84,18 +84,13 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_hand_off(self) -> Self:
-        hand_off, access = self.hand_off, self.access
+        hand_off = self.hand_off
         if not all(map(_is_address, hand_off.urls)):
             raise ValueError("--hand-off-url takes http://HOST:PORT; applications have credentials of their own")
         if hand_off.urls and len(hand_off.urls) != max(1, len(self.remote.urls)):
             raise ValueError("--hand-off-url takes one address for each --engine-url, in the same order")
         if hand_off.openai_port >= 0 and self.engine.kind != "embedded":
             raise ValueError("--openai-port needs --engine embedded; vLLM servers have an OpenAI API of their own")
-        if hand_off.openai_port >= 0 and not access.insecure and not is_loopback(self.server.host):
-            raise ValueError(
-                "--openai-port is neither encrypted nor asks for credentials; on another address than loopback say "
-                "--insecure, or put vLLM's own server beside this one"
-            )
         return self
 
     @model_validator(mode="after")

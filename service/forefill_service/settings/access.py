@@ -90,6 +90,11 @@ class AccessSettings(Group):
             )
         return self
 
+    @property
+    def http_scheme(self) -> str:
+        """How the addresses of HTTP ports begin that are served as streams are."""
+        return "https" if self.tls_cert else "http"
+
     def check_address(self, host: str) -> None:
         """Raise ValueError if everybody in a network could get in, or read along, without a word of the operator."""
         if self.insecure or is_loopback(host):

@@ -188,13 +188,14 @@ class HandOffSettings(Group):
         -1,
         ge=-1,
         le=65535,
-        description="port for vLLM's own OpenAI API on an embedded engine, on the address of --host; 0 picks a free "
-        "one, -1 disables it",
+        description="port for vLLM's own OpenAI API on an embedded engine, on the address of --host, with TLS and "
+        "credentials as streams; 0 picks a free one, -1 disables it",
     )
     openai_args: dict[str, Any] = Field(
         default_factory=dict,
         description="more arguments of vLLM's API server for --openai-port, as JSON, for example "
-        '\'{"allowed_origins": ["https://app.example"]}\'; an API key is better set as VLLM_API_KEY',
+        '\'{"allowed_origins": ["https://app.example"]}\'; an API key, for a server without callers, is better set as '
+        "VLLM_API_KEY",
     )
 
     @property

@@ -39,6 +39,11 @@ def test_the_port_of_an_embedded_engine_is_told_if_it_is_one_address(host: str, 
     assert (urls.base_url("embedded"), urls.offered) == (told, bool(told))
 
 
+def test_the_port_is_told_as_https_if_it_speaks_tls() -> None:
+    settings = Settings(host="10.0.0.7", insecure=True, openai_port=8000, tls_cert=__file__, tls_key=__file__)
+    assert HandOffUrls.of(settings, "10.0.0.7:8000").base_url("embedded") == "https://10.0.0.7:8000/v1"
+
+
 def test_what_the_operator_wrote_wins_over_the_port() -> None:
     settings = Settings(host="0.0.0.0", insecure=True, openai_port=8000, hand_off_url=["https://llm.example"])  # noqa: S104
     assert HandOffUrls.of(settings, "0.0.0.0:8000").base_url("embedded") == "https://llm.example/v1"

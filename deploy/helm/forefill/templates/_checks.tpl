@@ -94,9 +94,6 @@
 {{- if ne $engine.kind "embedded" -}}
 {{- fail "settings.openai_port needs engine.kind embedded: vLLM servers have an OpenAI API of their own" -}}
 {{- end -}}
-{{- if not .Values.access.insecure -}}
-{{- fail "settings.openai_port needs access.insecure: vLLM's OpenAI API is neither encrypted nor asks for credentials" -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -13,11 +13,14 @@ from ...errors import EngineStartError
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import AsyncIterator, Callable, Iterator
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.01
+CERTIFICATE = "forefill.certificate"
+"""Where the scope of a request has its client's certificate, as `ssl.SSLObject.getpeercert` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,16 @@ class Stopping:
 
 
 @asynccontextmanager
-async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -> AsyncIterator[Stopping]:
-    """Serve an application for the duration of the block; yield how to stop it before.
+async def openai_port(
+    app: Any, listener: socket.socket, grace_seconds: float, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Stopping]:
+    """Serve an application for the duration of the block, by TLS if there is a context; yield how to stop it before.
 
     Requests that run then have `grace_seconds` to finish. If it fails meanwhile, this port alone is lost. Raises
     EngineStartError.
     """
     import uvicorn
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -50,10 +56,22 @@ async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -
             for request in self.server_state.tasks:
                 request.cancel()
 
-    grace = math.ceil(grace_seconds)
-    server = Server(
-        uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=grace)
+    class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self.app: Any = _with_certificate(self.app, transport.get_extra_info("peercert"))
+
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=math.ceil(grace_seconds),
     )
+    config.load()
+    config.ssl = tls
+    server = Server(config)
     task = asyncio.create_task(_serve(server, listener), name="openai-port")
     try:
         while not (server.started or task.done()):  # noqa: ASYNC110 - uvicorn has no event for it
@@ -66,6 +84,17 @@ async def openai_port(app: Any, listener: socket.socket, grace_seconds: float) -
     finally:
         server.begin_to_stop()
         await asyncio.wait({task})
+
+
+def _with_certificate(app: Any, certificate: dict[str, Any] | None) -> Any:
+    """Return an application whose requests know the certificate of their connection; itself without one."""
+    if not certificate:
+        return app
+
+    async def knowing(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await app({**scope, CERTIFICATE: certificate}, receive, send)
+
+    return knowing
 
 
 async def _serve(server: Any, listener: socket.socket) -> None:
