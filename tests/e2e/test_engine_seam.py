@@ -16,7 +16,8 @@ from forefill_service.engine.self_test import warming_inert_reason as self_test
 from forefill_service.engine.vllm import EmbeddedEngine
 from forefill_service.errors import EngineRefused
 
-from tests.support.fake_vllm import fake_vllm, remote_engine
+from tests.support.fake_vllm import fake_vllm
+from tests.support.remote_engine import remote_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

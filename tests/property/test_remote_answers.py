@@ -27,7 +27,9 @@ from forefill_service.server import RunningServer, running_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fake_vllm import FakeVllm, Twist, fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.fake_vllm_knobs import Twist
+from tests.support.remote_engine import remote_engine, remote_settings
 from tests.support.wire import Typist, typing_at
 
 T = TypeVar("T")

@@ -3,26 +3,22 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from forefill_service.chat.generation import Output, Sampling, TokenLogprob
-from forefill_service.chat.messages import ChatMessage, Conversation, ToolCall
+from forefill_service.chat.generation import Sampling
 from forefill_service.chat.prompt import Chat
-from forefill_service.engine import FakeChat, FakeEngine, Priority, Request
-from forefill_service.engine.http import RemoteEngine
-from forefill_service.engine.http.discovery import ServedModel
-from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine import FakeEngine, Priority, Request
 from forefill_service.errors import Reason, Refusal
-from forefill_service.settings import Settings
+
+from .fake_vllm_bodies import conversation_of, first_event, part_event
+from .fake_vllm_knobs import Faults, Knobs, Twist
 
 WAIT_SECONDS = 20
-REASONS = frozenset({"Roles must alternate"})
-"""The reasons that stand in the template of its model."""
 METRICS = """\
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{{engine="0"}} {running}
@@ -33,87 +29,24 @@ vllm:cache_config_info{{block_size="{block_size}",enable_prefix_caching="True",n
 """
 
 
-Twist = Callable[[dict[str, Any]], dict[str, Any] | bytes]
-
-
-@dataclass
-class Faults:
-    """The faults of the server; set and reset them at any time.
-
-    Every completion is answered with `status`, if set, and every question for ids with `ids_status`. Streams end after
-    `cut_after` parts, and fall silent after `stall_after`. Nothing at all is answered while `flowing` is not set.
-    `tells_cached` is `--enable-prompt-tokens-details`; older releases leave out a count of 0 (`tells_zero`).
-
-    What it refuses it refuses with `words`, and with a Retry-After header if one is set. Each event of an answer is
-    what `twist` makes of it: an event, or bytes that are sent as they are. Answers of one token are probes and warms,
-    which are only twisted if it `twists_all`. `says` has the bodies that it answers with at other paths in place of its
-    own.
-    """
-
-    status: int | None = None
-    ids_status: int | None = None
-    cut_after: int | None = None
-    stall_after: int | None = None
-    priorities: bool = True
-    tells_cached: bool = True
-    tells_zero: bool = True
-    tells_metrics: bool = True
-    metrics_hang: bool = False
-    words: str = "no"
-    retry_after: str = ""
-    twist: Twist | None = None
-    twists_all: bool = False
-    says: dict[str, bytes] = field(default_factory=dict)
-    flowing: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-class FakeVllm:
+class FakeVllm(Knobs):
     """The server; `headers` and `bodies` are those of the completions that were asked for, oldest first.
 
-    It reports `model`, `context_tokens` and `block_size`. Its chat endpoint renders with `chat`, or every conversation
-    as the ids `renders`. It says its ids at `/v1/chat/completions/render` if `render_status` is 200, else that is the
-    answer there; `/tokenize` has `tokenize_status`, and may render with another `tokenize_chat`. `asked_for_ids` holds
-    the paths and bodies of such questions, `chats` and `chat_headers` are those of streamed chat
-    completions, `questions` the bodies of others. The first `reasoning_tokens` of their answers are reasoning.
-    `parses_calls` is `--enable-auto-tool-choice`, `parses_thoughts` is `--reasoning-parser`, and `excludes_tools` is
-    `--exclude-tools-when-tool-choice-none`; old releases drop tools at `/tokenize` (`tokenizes_tools`). Its metrics are
-    `running` and `tokens`; the one named by `moving` is one higher each time that they are read. It has the adapters of
-    its engine, each at the path of its version. `lacks` are models that it does not have, `ignores` fields that it does
-    not know, and `refuses` is what it says of structures, of logprobs and of calls that have to be.
+    `chats` and `chat_headers` are those of streamed chat completions, `questions` the bodies of others. `asked_for_ids`
+    holds the paths and bodies of questions for ids.
     """
 
     def __init__(self, engine: FakeEngine) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self.faults = Faults()
         self.faults.flowing.set()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.cookies: list[dict[str, str]] = []
-        self.model = engine.info.model
-        self.context_tokens = engine.info.context_tokens
-        self.block_size = engine.info.block_size
-        self.chat: Chat = engine.chat
-        self.renders: list[int] | None = None
-        self.render_status = 200
-        self.render_as_older_releases = False
-        self.tokenize_status = 200
-        self.tokenize_chat: Chat | None = None
-        self.says_prompt_ids = True
-        self.parses_calls = True
-        self.parses_thoughts = False
-        self.excludes_tools = False
-        self.tokenizes_tools = True
-        self.reasoning_tokens = 0
-        self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
         self.chats: list[dict[str, Any]] = []
-        self.questions: list[dict[str, Any]] = []
         self.chat_headers: list[dict[str, str]] = []
-        self.running = 0
-        self.tokens = 0
-        self.moving: str | None = None
-        self.ignores: set[str] = set()
-        self.lacks: set[str] = set()
-        self.refuses = ""
+        self.questions: list[dict[str, Any]] = []
+        self.asked_for_ids: list[tuple[str, dict[str, Any]]] = []
+        self.cookies: list[dict[str, str]] = []
         self.url = ""
         self._changed = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -293,32 +226,14 @@ class FakeVllm:
                     await self._notify()
                     await asyncio.Event().wait()
                 if "messages" in asked and not parts:
-                    await say(self._first_event(asked, ids))
+                    await say(first_event(ids if asked.get("return_token_ids") and self.says_prompt_ids else None))
                 parts, cached = parts + 1, output.cached_tokens
-                choice = {"index": 0, "finish_reason": output.finish_reason, **self._said(asked, output, parts)}
-                if asked.get("return_token_ids"):
-                    choice["token_ids"] = list(output.token_ids)
-                if output.logprobs:
-                    choice["logprobs"] = _logprobs(asked, output)
-                await say({"choices": [choice]})
+                await say(part_event(asked, output, first=parts == 1, reasoning=parts <= self.reasoning_tokens))
         told = self.faults.tells_cached and (cached or self.faults.tells_zero)
         details = {"cached_tokens": cached} if told else None
         counts = {"prompt_tokens": len(ids), "completion_tokens": parts, "total_tokens": len(ids) + parts}
         await say({"choices": [], "usage": {**counts, "prompt_tokens_details": details}})
         await response.write(b"data: [DONE]\n\n")
-
-    def _first_event(self, asked: dict[str, Any], ids: list[int]) -> dict[str, Any]:
-        event: dict[str, Any] = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
-        if asked.get("return_token_ids") and self.says_prompt_ids:
-            event["prompt_token_ids"] = ids
-        return event
-
-    def _said(self, asked: dict[str, Any], output: Output, parts: int) -> dict[str, Any]:
-        if "prompt" in asked:
-            return {"text": output.text}
-        if asked.get("tool_choice", "auto") not in ("auto", "none"):
-            return {"delta": {"tool_calls": [_required_call(asked, output.text, first=parts == 1)]}}
-        return {"delta": {"reasoning" if parts <= self.reasoning_tokens else "content": output.text}}
 
     def _refusal(self, status: int) -> web.Response:
         refusal = _refusal(self.faults.words, status)
@@ -331,84 +246,8 @@ class FakeVllm:
             self._changed.notify_all()
 
 
-class RefusingChat(FakeChat):
-    """A template that refuses every conversation; the words of `REASONS` are its own."""
-
-    def __init__(self, words: str) -> None:
-        self._words = words
-
-    def render(self, conversation: Conversation) -> str:
-        """Raise Refusal."""
-        raise Refusal(Reason.TEMPLATE_REFUSED, self._words)
-
-
-def _required_call(asked: dict[str, Any], arguments: str, *, first: bool) -> dict[str, Any]:
-    """Return the next part of a call of the tool that was named, or else of the first."""
-    if not first:
-        return {"index": 0, "function": {"arguments": arguments}}
-    choice = asked["tool_choice"]
-    tool = asked["tools"][0] if choice == "required" else choice
-    return {"index": 0, "id": "call-1", "function": {"name": tool["function"]["name"], "arguments": arguments}}
-
-
-def conversation_of(asked: Mapping[str, Any]) -> Conversation:
-    """Return the conversation that the body of a chat completion holds."""
-    return Conversation(
-        tuple(_message(message) for message in asked["messages"]),
-        asked.get("chat_template_kwargs") or {},
-        tuple(asked.get("tools", ())),
-        tuple(asked.get("documents", ())),
-        asked.get("reasoning_effort", ""),
-        asked.get("continue_final_message", False),
-    )
-
-
-def _message(message: Mapping[str, Any]) -> ChatMessage:
-    calls = [(call["id"], call["function"]) for call in message.get("tool_calls", ())]
-    return ChatMessage(
-        message["role"],
-        _text_of(message["content"] or ""),
-        name=message.get("name"),
-        tool_calls=tuple(ToolCall(id_, function["name"], function["arguments"]) for id_, function in calls),
-        tool_call_id=message.get("tool_call_id"),
-        reasoning=message.get("reasoning"),
-    )
-
-
-def _text_of(content: str | list[dict[str, Any]]) -> str:
-    """Return a message's content with a placeholder for what is no text."""
-    if isinstance(content, str):
-        return content
-    return "".join(part["text"] if part["type"] == "text" else "<|image|>" for part in content)
-
-
 def _refusal(message: str, status: int) -> web.Response:
     return web.json_response({"error": {"message": message, "code": status}}, status=status)
-
-
-def _logprobs(asked: dict[str, Any], output: Output) -> dict[str, Any]:
-    """Return those of one part as vLLM reports them, with tokens as ids."""
-
-    def named(token: TokenLogprob) -> tuple[str, float]:
-        return f"token_id:{token.id}", token.logprob
-
-    places = [(named(place.token), dict(map(named, place.likeliest))) for place in output.logprobs]
-    if "messages" in asked:
-        return {
-            "content": [
-                {
-                    "token": token,
-                    "logprob": logprob,
-                    "top_logprobs": [{"token": other, "logprob": found} for other, found in others.items()],
-                }
-                for (token, logprob), others in places
-            ]
-        }
-    return {
-        "tokens": [token for (token, _), _ in places],
-        "token_logprobs": [logprob for (_, logprob), _ in places],
-        "top_logprobs": [{token: logprob} | others for (token, logprob), others in places],
-    }
 
 
 async def _say(response: web.StreamResponse, event: dict[str, Any], twist: Twist | None) -> None:
@@ -426,37 +265,3 @@ async def fake_vllm(**engine: Any) -> AsyncIterator[FakeVllm]:
     finally:
         server.faults.flowing.set()
         await server.stop()
-
-
-def remote_settings(*urls: str, **settings: Any) -> Settings:
-    """Return settings for remote engines that are probed often; a probe has the time that a loaded machine may need."""
-    return Settings(
-        **{
-            "engine": "remote",
-            "engine_url": list(urls),
-            "port": 0,
-            "metrics_port": -1,
-            "connect_timeout_seconds": 10,
-            "probe_seconds": 0.2,
-            "probe_timeout_seconds": 30,
-            **settings,
-        }
-    )
-
-
-@asynccontextmanager
-async def remote_engine(
-    server: FakeVllm, clock: Callable[[], float] | None = None, **settings: Any
-) -> AsyncIterator[RemoteEngine]:
-    """Connect to a fake server as if it had been discovered, and probe it once."""
-    asked = remote_settings(server.url, **settings)
-    endpoint = Endpoint(server.url, connect_seconds=asked.remote.connect_timeout_seconds)
-    served = ServedModel(
-        server.engine.info, FakeChat(), server.faults.priorities, server.faults.tells_cached, reasons=REASONS
-    )
-    engine = RemoteEngine(endpoint, served, asked, clock=clock)
-    try:
-        await engine.monitor.probe()
-        yield engine
-    finally:
-        await engine.close()

@@ -26,13 +26,6 @@ class ShoutingChat(OtherChat):
         return super().render(replace(conversation, messages=(*before, shouted)))
 
 
-class RefusingChat(FakeChat):
-    """A template that refuses every conversation."""
-
-    def render(self, conversation: Conversation) -> str:
-        raise Refusal(Reason.TEMPLATE_REFUSED, "roles must alternate")
-
-
 class WaryChat(FakeChat):
     """A template that refuses the text of a special token in what the user says."""
 

@@ -18,7 +18,8 @@ from forefill_service.fleet.otel import CLOSE_SECONDS
 from forefill_service.server import running_server
 
 from tests.support.collector import Collector, attributes, collector
-from tests.support.fake_vllm import fake_vllm, remote_engine
+from tests.support.fake_vllm import fake_vllm
+from tests.support.remote_engine import remote_engine
 from tests.support.served import SETTINGS, TEXT, Served, changed, served
 from tests.support.wire import GREEDY, Typist, typing_at
 

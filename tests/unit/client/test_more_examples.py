@@ -16,7 +16,8 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.server import running_server
 
 from tests.support.browser import Site
-from tests.support.fake_vllm import fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import fake_vllm
+from tests.support.remote_engine import remote_engine, remote_settings
 from tests.support.scripted_service import Wire, serving
 
 EXAMPLES = Path(__file__).parents[3] / "client" / "examples"

@@ -16,7 +16,8 @@ from forefill_service.server import RunningServer, running_server
 from forefill_service.settings import Settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.support.fake_vllm import fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import fake_vllm
+from tests.support.remote_engine import remote_engine, remote_settings
 from tests.support.stage import Gate
 
 SETTINGS = Settings(port=0, metrics_port=-1)

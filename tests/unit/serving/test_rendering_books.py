@@ -11,11 +11,11 @@ from forefill_service.serving.rendering import Verdict
 from forefill_service.session.responses import FlushOutcome, GenerationStarted, Opened, Source
 
 from tests.support.other_chat import OtherChat
+from tests.support.refusing_chat import RefusingChat
 from tests.support.stage import BLOCK, SYSTEM, assistant, on_stage, settle, user
 from tests.support.verdicts import (
     CONFIRMED,
     TEXT,
-    RefusingChat,
     WaryChat,
     common,
     engine_with,
@@ -53,7 +53,7 @@ async def test_an_endpoint_elsewhere_that_refuses_refuses_the_answer() -> None:
 @pytest.mark.parametrize("in_process", [True, False])
 async def test_what_the_fast_path_alone_refuses_is_answered(in_process: bool) -> None:
     engine = engine_with(Verdict.DIFFERS, in_process=in_process)
-    engine.chat = RefusingChat()
+    engine.chat = RefusingChat("roles must alternate")
     async with on_stage(engine=engine) as stage:
         [opened] = stage.all(Opened)
         assert opened.base_prompt_tokens == len(common(theirs("a"), theirs("7")))
@@ -78,7 +78,7 @@ async def test_a_template_that_refuses_special_tokens_in_a_draft_is_compared_on_
 
 async def test_what_both_refuse_ends_the_session_in_the_words_of_the_template() -> None:
     engine = FakeEngine(block_size=BLOCK)
-    engine.chat, engine.chat_endpoint.chat = RefusingChat(), RefusingChat()
+    engine.chat = engine.chat_endpoint.chat = RefusingChat("roles must alternate")
     async with on_stage(engine=engine) as stage:
         assert stage.refusal().reason is Reason.TEMPLATE_REFUSED
         assert "roles must alternate" in str(stage.refusal())

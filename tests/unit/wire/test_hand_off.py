@@ -15,8 +15,9 @@ from forefill_client import (
 )
 from forefill_service.server import RunningServer, running_server
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import FakeVllm, fake_vllm
 from tests.support.openai_call import asks, cached
+from tests.support.remote_engine import remote_engine, remote_settings
 
 SYSTEM = ("system", " ".join(f"word-{number}" for number in range(40)))
 QUESTION = "Which of all these horses is the fastest one "

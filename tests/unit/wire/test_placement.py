@@ -8,7 +8,8 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import AsyncClient
 from forefill_service.server import RunningServer, running_server
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.remote_engine import remote_engine, remote_settings
 from tests.support.wire import Typist, typing_at
 
 SESSIONS = 40

@@ -10,7 +10,8 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_client import AsyncClient, GenerationFailed
 from forefill_service.server import RunningServer, running_server
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.remote_engine import remote_engine, remote_settings
 from tests.support.wire import Typist, Wire, typing_at
 
 SYSTEM = ("system", " ".join(f"word-{number}" for number in range(40)))

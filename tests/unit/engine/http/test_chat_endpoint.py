@@ -19,7 +19,9 @@ from forefill_service.errors import (
     Refusal,
 )
 
-from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.refusing_chat import RefusingChat
+from tests.support.remote_engine import remote_engine
 
 WORDS = 6
 TALK = Conversation((ChatMessage("system", "You write SQL. " * 8), ChatMessage("user", "How many? ")))

@@ -15,7 +15,9 @@ from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.engine.http.failures import NotServed
 from forefill_service.errors import EngineBusy, EngineNonsense, EngineSlow, EngineUnavailable, Reason, Refusal
 
-from tests.support.fake_vllm import REASONS, FakeVllm, RefusingChat, fake_vllm
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.refusing_chat import RefusingChat
+from tests.support.remote_engine import REASONS
 
 TALK = Conversation((ChatMessage("system", "You write SQL."), ChatMessage("user", "How many? ")))
 

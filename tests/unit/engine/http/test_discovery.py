@@ -8,7 +8,8 @@ from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.engine.http.served_chat import ServedChat
 from forefill_service.engine.http.vllm_metrics import parse_metrics
 
-from tests.support.fake_vllm import fake_vllm, remote_settings
+from tests.support.fake_vllm import fake_vllm
+from tests.support.remote_engine import remote_settings
 
 METRICS = """\
 # TYPE vllm:num_requests_running gauge

@@ -11,7 +11,8 @@ from forefill_service.engine.http import monitor
 from forefill_service.engine.http.vllm_metrics import parse_metrics
 from forefill_service.errors import EngineError, EngineNonsense
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.remote_engine import remote_engine
 
 REQUEST = Request(list(range(1, 40)), Sampling(), Priority.GENERATION)
 NONSENSE = {"choices": [{"text": ["zyzzyva"]}]}

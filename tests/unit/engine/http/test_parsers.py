@@ -7,7 +7,9 @@ from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine.http.parsers import Parsers
 from forefill_service.engine.probes import TOOL
 
-from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.refusing_chat import RefusingChat
+from tests.support.remote_engine import remote_engine
 
 TALK = Conversation((ChatMessage("user", "How many?"),))
 WITH_TOOLS = Conversation(TALK.messages, tools=(TOOL,))

@@ -18,8 +18,9 @@ from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import EngineBusy, EngineRefused, EngineUnavailable
 
-from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm, remote_engine, remote_settings
+from tests.support.fake_vllm import WAIT_SECONDS, FakeVllm, fake_vllm
 from tests.support.openai_endpoint import openai_endpoint
+from tests.support.remote_engine import remote_engine, remote_settings
 
 BLOCK = 16
 PROMPT = list(range(1, 2 * BLOCK + 6))

@@ -13,7 +13,9 @@ from forefill_service.engine import ChatRequest, Priority
 from forefill_service.engine.probes import TOOL
 from forefill_service.errors import EngineError, Reason, Refusal
 
-from tests.support.fake_vllm import FakeVllm, RefusingChat, fake_vllm, remote_engine
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.refusing_chat import RefusingChat
+from tests.support.remote_engine import remote_engine
 
 NAMED = {"type": "function", "function": {"name": "count"}}
 CHOICES: dict[ToolChoice, Any] = {"required": "required", NamedTool("count"): NAMED}

@@ -21,7 +21,8 @@ from forefill_service.errors import EngineStartError
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_settings
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.remote_engine import remote_settings
 from tests.support.template_habits import HABITS
 from tests.support.templates import CHATML, DROPS_REASONING, OWN_SYSTEM_PROMPT
 

@@ -11,7 +11,8 @@ from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.engine import ChatRequest, Priority, Request
 from forefill_service.errors import EngineError, EngineRefused, Reason, Refusal
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm, remote_engine
+from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.remote_engine import remote_engine
 
 PROMPT = list(range(1, 40))
 SCHEMA = Sampling(structure=Structure("json", '{"type": "object"}'))
