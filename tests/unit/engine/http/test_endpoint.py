@@ -12,6 +12,7 @@ from forefill_service.chat.generation import Output
 from forefill_service.engine.http import endpoint as endpoint_module
 from forefill_service.engine.http.answers import Bounds
 from forefill_service.engine.http.endpoint import Endpoint, completed
+from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import (
     EngineBusy,
     EngineError,
@@ -20,6 +21,8 @@ from forefill_service.errors import (
     EngineSlow,
     EngineUnavailable,
 )
+
+from tests.support.openai_endpoint import openai_endpoint
 
 WAIT_SECONDS = 20
 SOON_SECONDS = 0.2
@@ -147,6 +150,17 @@ async def test_what_is_packed_is_not_unpacked() -> None:
         with pytest.raises(EngineNonsense, match="is not JSON"):
             await endpoint.json("/v1/models", WAIT_SECONDS)
     assert "accept-encoding: identity" in said.head.lower()
+
+
+async def test_an_event_longer_than_the_buffer_of_aiohttp_is_read_whole() -> None:
+    async with openai_endpoint() as canned:
+        canned.events = [{"prompt_token_ids": [12345] * 2**18}]
+        endpoint = Endpoint(canned.url)
+        patience = Patience(WAIT_SECONDS, WAIT_SECONDS)
+        lines = [line async for line in endpoint.lines("/v1/completions", {}, {}, patience, 2**22)]
+        await endpoint.close()
+    assert lines[0] == f"data: {json.dumps(canned.events[0])}".encode()
+    assert lines[2] == b"data: [DONE]"
 
 
 # --- waits

@@ -1,27 +1,18 @@
 """A server that is watched while it answers nonsense: it is doubted, put down, and no task of ours ends by it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from forefill_service.chat.generation import Sampling
-from forefill_service.engine import Priority, Request
 from forefill_service.engine.http import monitor
 from forefill_service.engine.http.vllm_metrics import parse_metrics
 from forefill_service.errors import EngineError, EngineNonsense
 
-from tests.support.fake_vllm import FakeVllm, fake_vllm
+from tests.support.fake_vllm import FakeVllm
 from tests.support.remote_engine import remote_engine
+from tests.support.remote_requests import answer, request
 
-REQUEST = Request(list(range(1, 40)), Sampling(), Priority.GENERATION)
 NONSENSE = {"choices": [{"text": ["zyzzyva"]}]}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeVllm]:
-    async with fake_vllm(answer_tokens=6) as server:
-        yield server
 
 
 async def test_an_answer_that_makes_no_sense_puts_the_server_in_doubt(server: FakeVllm) -> None:
@@ -29,7 +20,7 @@ async def test_an_answer_that_makes_no_sense_puts_the_server_in_doubt(server: Fa
         watch = asyncio.create_task(engine.watch())
         server.faults.twist = lambda _: NONSENSE
         with pytest.raises(EngineNonsense):
-            [output async for output in engine.generate(REQUEST)]
+            await answer(engine, request())
         asked = len(server.bodies)
         await server.until(lambda: len(server.bodies) > asked)  # the probe
         assert server.bodies[-1]["max_tokens"] == 1

@@ -1,4 +1,4 @@
-"""A server that points elsewhere is not followed: neither what was typed nor the API key goes to another server."""
+"""A server that points elsewhere is not followed: what was typed, the API key and cookies go to no other server."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,9 @@ import pytest
 from aiohttp import web
 from forefill_service.engine.http.endpoint import Endpoint
 from forefill_service.engine.http.patience import Patience
-from forefill_service.errors import EngineError
+from forefill_service.errors import EngineError, EngineRefused
+
+from tests.support.fake_vllm import FakeVllm
 
 WAIT_SECONDS = 20
 
@@ -60,3 +62,12 @@ async def test_no_redirect_is_followed(redirecting: Redirecting, status: int) ->
         await endpoint.close()
     assert redirecting.keys == ["Bearer s3cret"] * 3
     assert redirecting.reached == []
+
+
+async def test_neither_cookies_nor_other_places_are_followed(server: FakeVllm) -> None:
+    endpoint = Endpoint(server.url)
+    for _ in range(2):
+        with pytest.raises(EngineRefused):
+            await endpoint.text("/moved", WAIT_SECONDS)
+    assert server.cookies == [{}, {}]
+    await endpoint.close()

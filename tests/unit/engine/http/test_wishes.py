@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from forefill_service.chat.generation import Sampling, Structure, TokenLogprob, TokenLogprobs
 from forefill_service.chat.messages import ChatMessage, Conversation
-from forefill_service.engine import ChatRequest, Priority, Request
+from forefill_service.engine import ChatRequest, Priority
 from forefill_service.errors import EngineError, EngineRefused, Reason, Refusal
 
 from tests.support.fake_vllm import FakeVllm, fake_vllm
 from tests.support.remote_engine import remote_engine
+from tests.support.remote_requests import answer, request
 
-PROMPT = list(range(1, 40))
 SCHEMA = Sampling(structure=Structure("json", '{"type": "object"}'))
 
 
@@ -137,17 +137,15 @@ async def test_the_sampling_is_tried_on_the_adapter(server: FakeVllm) -> None:
 async def test_an_adapter_that_has_gone_fails_the_request_and_not_the_server(server: FakeVllm) -> None:
     server.lacks = {"gone"}
     async with remote_engine(server) as engine:
-        request = Request(PROMPT, Sampling(), Priority.GENERATION, adapter="gone")
         with pytest.raises(EngineRefused, match="does not have this model or adapter"):
-            [output async for output in engine.generate(request)]
+            await answer(engine, request(adapter="gone"))
         assert engine.up
-        assert [output async for output in engine.generate(Request(PROMPT, Sampling(), Priority.GENERATION))]
+        assert await answer(engine, request())
 
 
 async def test_an_adapter_answers_over_http_as_it_does_itself(server: FakeVllm) -> None:
     async def text(engine: Any, adapter: str) -> str:
-        request = Request(PROMPT, Sampling(), Priority.GENERATION, adapter=adapter)
-        return "".join([output.text async for output in engine.generate(request)])
+        return "".join(output.text for output in await answer(engine, request(adapter=adapter)))
 
     async with remote_engine(server) as engine:
         assert await text(engine, "sql") == await text(server.engine, "sql") != await text(engine, "")
@@ -162,8 +160,7 @@ async def test_logprobs_come_with_the_tokens_that_they_are_of(server: FakeVllm, 
             chat = ChatRequest(conversation, sampling, Priority.GENERATION)
             outputs = [output async for output in engine.chat_endpoint.generate(chat)]
         else:
-            request = Request(PROMPT, sampling, Priority.GENERATION)
-            outputs = [output async for output in engine.generate(request)]
+            outputs = await answer(engine, request(sampling=sampling))
     places = [place for output in outputs for place in output.logprobs]
     assert len(places) == 6
     assert [place.token.id for place in places] == [token for output in outputs for token in output.token_ids]
