@@ -1,19 +1,17 @@
-"""The log as the program writes it, kept for a test to read."""
+"""The log, kept for a test to read."""
 
 import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from forefill_service.logs.lines import Format, LineFormatter
-
 
 @contextmanager
-def log_text(form: Format, level: str = "DEBUG") -> Iterator[io.StringIO]:
+def log_text(formatter: logging.Formatter, level: str = "DEBUG") -> Iterator[io.StringIO]:
     """Collect all lines of the root logger in this form for the time of the block."""
     root, written = logging.getLogger(), io.StringIO()
     handler, before = logging.StreamHandler(written), root.level
-    handler.setFormatter(LineFormatter(form))
+    handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
     try:

@@ -22,7 +22,7 @@ from forefill_service.engine import FakeEngine, Priority, Request, warm
 from forefill_service.engine.causes import cause_of
 from forefill_service.errors import EngineRefused
 from forefill_service.logs import report_failures_of_the_loop
-from forefill_service.logs.lines import Format
+from forefill_service.logs.lines import Format, LineFormatter
 
 from tests.support.callers import callers_file, with_key
 from tests.support.collector import collector
@@ -228,7 +228,7 @@ def found(text: str, engine: FakeEngine) -> Iterator[str]:
 @pytest.mark.parametrize("form", ["human", "json"])
 async def test_nothing_typed_and_no_secret_comes_out_whatever_happens(form: Format, tmp_path: Path) -> None:
     engine = Outspoken()
-    with log_text(form) as log:
+    with log_text(LineFormatter(form)) as log:
         async with collector() as collected:
             callers = callers_file(tmp_path, CALLER)
             settings = changed(SETTINGS, **SERVER, callers=callers, otlp_endpoint=collected.url)

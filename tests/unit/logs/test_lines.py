@@ -17,7 +17,7 @@ TYPED = "Zyzzyva"
 
 
 def lines(form: Format, log: Any) -> list[str]:
-    with log_text(form) as written:
+    with log_text(LineFormatter(form)) as written:
         log()
     return written.getvalue().splitlines()
 
