@@ -14,10 +14,14 @@ LONGEST_DRAFT = 400
 class Neighbour:
     """Types a word and waits for the result of its FLUSH, again and again; `waits` are in seconds."""
 
-    def __init__(self, typist: Typist) -> None:
+    def __init__(
+        self, typist: Typist, pause_seconds: float = PAUSE_SECONDS, longest_draft: int = LONGEST_DRAFT
+    ) -> None:
         self.waits: list[float] = []
         self._served = asyncio.Event()
         self._typist = typist
+        self._pause_seconds = pause_seconds
+        self._longest_draft = longest_draft
         self._types = asyncio.create_task(self._keep_typing())
 
     @property
@@ -33,9 +37,9 @@ class Neighbour:
             await self._typist.flush()
             self.waits.append(time.monotonic() - began)
             self._served.set()
-            if len(self._typist.draft) > LONGEST_DRAFT:
-                await self._typist.delete(LONGEST_DRAFT)
-            await asyncio.sleep(PAUSE_SECONDS)
+            if len(self._typist.draft) > self._longest_draft:
+                await self._typist.delete(self._longest_draft)
+            await asyncio.sleep(self._pause_seconds)
 
     async def is_served(self) -> None:
         """Wait for the result of one more FLUSH. Raises what went wrong."""
