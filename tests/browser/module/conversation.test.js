@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { conversationWith, eventsOf, ModelBridge, settled } from "./world.js";
-
-async function opened(t, options, bridge = new ModelBridge()) {
-  const conversation = conversationWith(t, bridge, options);
-  conversation.connect();
-  await settled();
-  return { bridge, conversation };
-}
-
-async function partsOf(answer) {
-  const parts = [];
-  for await (const { text } of answer) parts.push(text);
-  return parts;
-}
+import { conversationWith, eventsOf, ModelBridge, opened, partsOf, settled } from "./world.js";
 
 test("nothing connects before it is used", async (t) => {
   const bridge = new ModelBridge();

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { edited, Random } from "./random.js";
-import { conversationWith, ModelBridge, settled } from "./world.js";
+import { conversationWith, ModelBridge, opened, settled } from "./world.js";
 
 const STEPS = 120;
 
@@ -137,10 +137,7 @@ for (let seed = 0; seed < 120; seed++) {
 
 test("the draft at the bridge is the box's text whenever a connection carries a submit", async (t) => {
   const random = new Random(7);
-  const bridge = new ModelBridge();
-  const conversation = conversationWith(t, bridge);
-  conversation.connect();
-  await settled();
+  const { bridge, conversation } = await opened(t);
   for (let i = 0; i < 300; i++) {
     conversation.setDraft(edited(random, conversation.draft));
     if (random.below(10) > 0) continue;

@@ -206,6 +206,14 @@ export function conversationWith(t, bridge, { url = "ws://bridge.example/socket"
   return conversation;
 }
 
+/** A conversation that is open, and its bridge. */
+export async function opened(t, options, bridge = new ModelBridge()) {
+  const conversation = conversationWith(t, bridge, options);
+  conversation.connect();
+  await settled();
+  return { bridge, conversation };
+}
+
 /** Let everything happen that is due, and no time pass. */
 export async function settled() {
   for (let i = 0; i < 20; i++) await Promise.resolve();
@@ -216,4 +224,15 @@ export function eventsOf(conversation, ...types) {
   const seen = [];
   for (const type of types) conversation.addEventListener(type, ({ detail }) => seen.push(detail));
   return seen;
+}
+
+/** Read an answer to its end. */
+export async function partsOf(answer) {
+  const parts = [];
+  for await (const { text } of answer) parts.push(text);
+  return parts;
+}
+
+export async function textOf(answer) {
+  return (await partsOf(answer)).join("");
 }
