@@ -15,7 +15,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.chat.generation import Sampling
 from forefill_service.chat.messages import ChatMessage, Conversation
 from forefill_service.errors import EngineError, Refusal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_vllm_knobs import Twist
@@ -139,6 +139,7 @@ def test_a_completion_with_an_odd_field_ends_as_documented(
 
 @TRIED
 @given(odd=oddities(OF_CHATS, ANSWER_TOKENS + 1), logprobs=st.sampled_from([None, 2]))
+@example(odd=Oddity(0, ("prompt_token_ids",), [0]), logprobs=None)
 def test_so_does_a_chat_completion(chats: Stand, odd: Oddity, logprobs: int | None) -> None:
     told = check(chats, at_event(odd.event, odd), logprobs)
     if OF_CHATS[odd.path](odd.value) and (logprobs or "logprobs" not in odd.path):

@@ -90,6 +90,7 @@ class Answer:
         """
         if output.prompt_ids is not None:
             self.prompt, self.prompt_known = self.turn.prompts.headed(output.prompt_ids), True
+            self.cached_tokens = min(self.cached_tokens, len(self.prompt))  # it was believed of another prompt
         self.token_ids.extend(output.token_ids)
         if output.cached_tokens is not None:
             self.cached_tokens = output.cached_tokens
