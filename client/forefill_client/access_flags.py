@@ -3,7 +3,8 @@
 import argparse
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,14 +47,18 @@ class Access:
             options=[("grpc.ssl_target_name_override", self.server_name)] if self.server_name else [],
         )
 
-    def refused(self, error: NotAuthenticated) -> NotAuthenticated:
-        """Return the error with what its reader can do."""
-        advice = (
-            f"the key that was sent is that of {self.key_from}"
-            if self.api_key
-            else f"--api-key-file or {API_KEY_VARIABLE} gives a token, --tls-cert and --tls-key a certificate"
-        )
-        return NotAuthenticated(f"{error} ({advice})", reason=error.reason)
+    @contextmanager
+    def explaining(self) -> Generator[None, None, None]:
+        """Have a NotAuthenticated of the block say which server refuses, and what its reader can do."""
+        try:
+            yield
+        except NotAuthenticated as error:
+            advice = (
+                f"the key that was sent is that of {self.key_from}"
+                if self.api_key
+                else f"--api-key-file or {API_KEY_VARIABLE} gives a token, --tls-cert and --tls-key a certificate"
+            )
+            raise NotAuthenticated(f"{self.target}: {error} ({advice})", reason=error.reason) from None
 
 
 def add(parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET) -> None:

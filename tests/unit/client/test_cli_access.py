@@ -114,6 +114,7 @@ async def test_who_is_not_known_reads_which_key_was_wrong_or_how_to_give_one(key
         complaint(*tls, FOREFILL_API_KEY="an-old-key"),
         complaint(*tls, "--api-key-file", files / "old.txt", FOREFILL_API_KEY=KEY),
     )
+    assert all(line.startswith(f"forefill: {keyed.address}: no credentials came") for line in told)
     assert "--api-key-file or FOREFILL_API_KEY gives a token" in told[0]
     assert "the key that was sent is that of FOREFILL_API_KEY" in told[1]
     assert f"the key that was sent is that of {files / 'old.txt'}" in told[2]
