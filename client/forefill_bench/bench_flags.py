@@ -1,15 +1,18 @@
 """The flags of `forefill bench`."""
 
 import argparse
+import shlex
 from collections.abc import Coroutine
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from forefill_client import arguments
+from forefill_client import access_flags, arguments
+from forefill_client.access_flags import Access
+from forefill_client.server_flags import ServerChoice
 
-from .bench_options import BenchCommand
+from .bench_options import NOT_NAMED, BenchCommand
 from .extra import check_extra
 from .typing.arms import ARMS
 from .typing.people import People
@@ -24,6 +27,7 @@ examples:
   forefill bench --workloads load --typists 12 --rounds 3 --json out.json --plot out
   forefill bench --workloads people --messages 150 --max-tokens 128 --json out.json
   forefill bench --target HOST:50051 --direct http://HOST:8000   use running servers
+  forefill bench --target llm.example.com:443 --tls --api-key-file key.txt --arms static,typed,pregen
 """
 _DEFAULTS = BenchCommand()
 
@@ -59,8 +63,9 @@ def _description() -> str:
 
 
 def _add_servers(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--target", metavar="HOST:PORT", help="a running forefill-server (default: start one)")
+    about = "TLS, the API key and metadata apply to --target and --remote alike."
+    access_flags.add(parser, default_target=None, about=about)
+    add = parser.add_argument_group("more servers").add_argument
     add("--direct", metavar="URL", help="a running vLLM for `direct` and `remote` (default: start one if needed)")
     add("--remote", metavar="HOST:PORT", help="a running forefill-server in front of that vLLM, for the arm `remote`")
     add("--direct-model", metavar="NAME", help="the model's name on that vLLM (default: the first that it serves)")
@@ -107,5 +112,18 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     given = vars(options)
     pace = Pace(**{field.name: given[f"pace.{field.name}"] for field in fields(Pace)})
     people = People(**{field.name: given[f"people.{field.name}"] for field in fields(People)})
-    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name not in ("pace", "people")}
-    return run(BenchCommand(**own, pace=pace, people=people))
+    made: dict[str, Any] = {"pace": pace, "people": people} | _servers(options)
+    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name not in made}
+    return run(BenchCommand(**own, **made))
+
+
+def _servers(options: argparse.Namespace) -> dict[str, Any]:
+    """Return `server` and `remote` of the command; a server that is started gets no credentials."""
+    access_flags.check_named(options, bool(options.target or options.remote), by="--target or --remote")
+    given = access_flags.access_from(options)
+
+    def access(target: str | None) -> Access:
+        return replace(given, target=target) if target else NOT_NAMED
+
+    flags = tuple(shlex.split(options.server_args))
+    return {"server": ServerChoice(access(options.target), flags), "remote": access(options.remote)}

@@ -1,25 +1,31 @@
 """The options of `forefill bench`; nothing here needs more than the client."""
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from forefill_client.access_flags import Access
+from forefill_client.server_flags import ServerChoice
 
 from .typing.arms import ARMS, Arm
 from .typing.people import People
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
 
+NOT_NAMED: Final = Access(target="")
+"""Stands for a server that is not named, so that one is started."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchCommand:
     """The options of the benchmark; it starts every server that it needs and is not given."""
 
-    target: str | None = None
+    server: ServerChoice = ServerChoice(NOT_NAMED)
     direct: str | None = None
     direct_model: str | None = None
-    remote: str | None = None
-    server_args: str = ""
+    remote: Access = NOT_NAMED
     vllm_args: str = ""
     workloads: tuple[str, ...] = tuple(name for name, workload in WORKLOADS.items() if workload.is_default)
     arms: tuple[str, ...] = tuple(ARMS)
@@ -54,7 +60,11 @@ class BenchCommand:
 
     @property
     def flags(self) -> dict[str, Any]:
-        """The options without files and addresses."""
-        left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
-        flags = {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
-        return flags | {"people": {"messages": self.people.messages, "typists": self.people.typists}}
+        """The options without files, addresses and credentials."""
+        left_out = {"server", "direct", "remote", "json_file", "plot_prefix", "seed"}
+        names = [field.name for field in dataclasses.fields(self) if field.name not in left_out]
+        return {name: getattr(self, name) for name in names} | {
+            "server_args": shlex.join(self.server.flags),
+            "pace": dataclasses.asdict(self.pace),
+            "people": {"messages": self.people.messages, "typists": self.people.typists},
+        }

@@ -61,9 +61,11 @@ class Access:
             raise NotAuthenticated(f"{self.target}: {error} ({advice})", reason=error.reason) from None
 
 
-def add(parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET) -> None:
-    """Add the flags to a command; one without a default target starts a server."""
-    group = parser.add_argument_group("the server")
+def add(
+    parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET, about: str | None = None
+) -> None:
+    """Add the flags to a command, below the words `about` in its help; without a default target it starts a server."""
+    group = parser.add_argument_group("the server", about)
     default = "start one" if default_target is None else "%(default)s"
     group.add_argument(
         "--target", default=default_target, metavar="HOST:PORT", help=f"address of the server (default: {default})"
@@ -121,6 +123,13 @@ def access_from(options: argparse.Namespace, environment: Mapping[str, str] = os
         key_from=key_from,
         metadata=checked_metadata(options.metadata),
     )
+
+
+def check_named(options: argparse.Namespace, named: bool, by: str) -> None:
+    """Raise InvalidRequest if flags say how to reach a server, but none is named; `by` is what would name it."""
+    tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key or options.tls_server_name
+    if not named and (tls or options.api_key_file or options.metadata):
+        raise InvalidRequest(f"TLS, keys and metadata are for a server that is named: give {by}, too")
 
 
 def _credentials(options: argparse.Namespace) -> grpc.ChannelCredentials | None:

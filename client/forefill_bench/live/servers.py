@@ -9,8 +9,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+from forefill_client.access_flags import Access
 from forefill_client.local_server import COMMAND, Process, ServerNotStarted, local_server
 from forefill_client.terminal import Terminal
 from forefill_service.errors import EngineError
@@ -23,25 +25,14 @@ VLLM_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext:/
 
 
 @asynccontextmanager
-async def forefill_server(target: str | None, arguments: str, terminal: Terminal) -> AsyncIterator[str]:
-    """Yield the address of forefill: `target`, or a server of our own with these extra arguments."""
-    if target is not None:
-        yield target
-        return
-    command = (*COMMAND, *shlex.split(arguments))
-    async with local_server(_waiting("forefill-server", terminal), command=command) as address:
-        yield address
-
-
-@asynccontextmanager
-async def forefill_in_front_of(url: str, model: str, target: str | None, terminal: Terminal) -> AsyncIterator[str]:
-    """Yield the address of a forefill in front of the vLLM at `url`: `target`, or a server of our own."""
-    if target is not None:
-        yield target
+async def forefill_in_front_of(url: str, model: str, remote: Access, terminal: Terminal) -> AsyncIterator[Access]:
+    """Yield a forefill in front of the vLLM at `url`: `remote`, or if that is not named a server of our own."""
+    if remote.target:
+        yield remote
         return
     command = (*COMMAND, "--engine", "remote", "--engine-url", url, "--served-model", model)
     async with local_server(_waiting("forefill in front of it", terminal), command=command) as address:
-        yield address
+        yield replace(remote, target=address)
 
 
 @asynccontextmanager
