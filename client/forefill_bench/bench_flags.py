@@ -6,10 +6,11 @@ from collections.abc import Coroutine
 from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from forefill_client import access_flags, arguments
 from forefill_client.access_flags import Access
+from forefill_client.errors import InvalidRequest
 from forefill_client.server_flags import ServerChoice
 
 from .bench_options import NOT_NAMED, BenchCommand
@@ -29,6 +30,14 @@ examples:
   forefill bench --target HOST:50051 --direct http://HOST:8000   use running servers
   forefill bench --target llm.example.com:443 --tls --api-key-file key.txt --arms static,typed,pregen
 """
+SECRET_FLAGS: Final = {
+    "--api-key": "VLLM_API_KEY",
+    "--cache-salt-secret": "FOREFILL_CACHE_SALT_SECRET",
+    "--engine-api-key": "FOREFILL_ENGINE_API_KEY",
+    "--engine-headers": "FOREFILL_ENGINE_HEADERS",
+    "--hf-token": "HF_TOKEN",
+}
+"""Flags of servers that may hold a credential, and the variables that take it instead."""
 _DEFAULTS = BenchCommand()
 
 
@@ -55,6 +64,16 @@ def add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.set_defaults(start=_start)
 
 
+def _words(value: str) -> tuple[str, ...]:
+    """Accept arguments of a server that others may read, here and in the results."""
+    words = tuple(shlex.split(value))
+    for word in words:
+        flag = word.partition("=")[0].replace("_", "-")
+        if variable := SECRET_FLAGS.get(flag):
+            raise argparse.ArgumentTypeError(f"others can read a command line: set {variable} instead of {flag}")
+    return words
+
+
 def _description() -> str:
     lines = ["Serve the same SUBMITs in several ways, interleaved in one run, and compare.", "", "arms:"]
     lines += [f"  {name:17} {arm.about}" for name, arm in ARMS.items()]
@@ -69,8 +88,9 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
     add("--direct", metavar="URL", help="a running vLLM for `direct` and `remote` (default: start one if needed)")
     add("--remote", metavar="HOST:PORT", help="a running forefill-server in front of that vLLM, for the arm `remote`")
     add("--direct-model", metavar="NAME", help="the model's name on that vLLM (default: the first that it serves)")
-    add("--server-args", default="", metavar="ARGS", help="more arguments for our own forefill-server, in one string")
-    add("--vllm-args", default="", metavar="ARGS", help="more arguments for our own vLLM, in one string")
+    words: dict[str, Any] = {"type": _words, "default": (), "metavar": "ARGS"}
+    add("--server-args", **words, help="more arguments for a forefill-server that is started, in one string")
+    add("--vllm-args", **words, help="more arguments for a vLLM that is started, in one string")
 
 
 def _add_measures(parser: argparse.ArgumentParser) -> None:
@@ -119,11 +139,19 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
 
 def _servers(options: argparse.Namespace) -> dict[str, Any]:
     """Return `server` and `remote` of the command; a server that is started gets no credentials."""
+    _check_started(options)
     access_flags.check_named(options, bool(options.target or options.remote), by="--target or --remote")
     given = access_flags.access_from(options)
 
     def access(target: str | None) -> Access:
         return replace(given, target=target) if target else NOT_NAMED
 
-    flags = tuple(shlex.split(options.server_args))
-    return {"server": ServerChoice(access(options.target), flags), "remote": access(options.remote)}
+    return {"server": ServerChoice(access(options.target), options.server_args), "remote": access(options.remote)}
+
+
+def _check_started(options: argparse.Namespace) -> None:
+    """Raise InvalidRequest if arguments are given for a server that is not started."""
+    for flag, named_by in (("--server-args", "--target"), ("--vllm-args", "--direct")):
+        given, named = (vars(options)[name[2:].replace("-", "_")] for name in (flag, named_by))
+        if given and named:
+            raise InvalidRequest(f"{flag} is for a server that is started: leave it out, or {named_by}")

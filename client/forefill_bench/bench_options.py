@@ -26,7 +26,7 @@ class BenchCommand:
     direct: str | None = None
     direct_model: str | None = None
     remote: Access = NOT_NAMED
-    vllm_args: str = ""
+    vllm_args: tuple[str, ...] = ()
     workloads: tuple[str, ...] = tuple(name for name, workload in WORKLOADS.items() if workload.is_default)
     arms: tuple[str, ...] = tuple(ARMS)
     #: Queries of each arm and workload; a load window's number comes from `pace`.
@@ -65,6 +65,7 @@ class BenchCommand:
         names = [field.name for field in dataclasses.fields(self) if field.name not in left_out]
         return {name: getattr(self, name) for name in names} | {
             "server_args": shlex.join(self.server.flags),
+            "vllm_args": shlex.join(self.vllm_args),
             "pace": dataclasses.asdict(self.pace),
             "people": {"messages": self.people.messages, "typists": self.people.typists},
         }

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import importlib.metadata
 import os
-import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,10 +35,10 @@ async def forefill_in_front_of(url: str, model: str, remote: Access, terminal: T
 
 
 @asynccontextmanager
-async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
+async def vllm_server(arguments: Sequence[str], terminal: Terminal) -> AsyncIterator[str]:
     """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
     url = f"http://127.0.0.1:{_free_port()}"
-    command = (*_vllm_command(url), *shlex.split(arguments))
+    command = (*_vllm_command(url), *arguments)
     waiting = _waiting("vLLM's own server", terminal)
 
     async def listening(server: Process) -> str:

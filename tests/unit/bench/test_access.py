@@ -13,6 +13,7 @@ from forefill_bench.bench_options import NOT_NAMED
 from forefill_bench.demo_arms import DEMO_ARMS
 from forefill_bench.live.player import NaiveFlush
 from forefill_client import InvalidRequest
+from forefill_client.cli import main
 from forefill_client.server_flags import ServerChoice
 from forefill_service.engine import FakeEngine
 
@@ -23,9 +24,9 @@ from tests.support.still_clock import StillClock
 
 QUICK = {
     "demo": ("--queries", "1"),
-    "bench": ("--workloads", "context", "--queries", "1", "--arms", "typed,direct"),
+    "bench": ("--workloads", "context", "--queries", "1", "--arms", "typed,direct", "--direct", "http://127.0.0.1:1"),
 }
-"""A run of each command. Before anything is measured, `bench` would start a vLLM for the arm `direct`."""
+"""A run of each command. No vLLM is at that address, which is known as soon as it is asked for its models."""
 
 
 @pytest.fixture
@@ -88,10 +89,11 @@ async def test_the_benchmark_gets_in_at_both_of_its_servers(
 ) -> None:
     monkeypatch.setenv("FOREFILL_API_KEY", KEY)
     out = files.folder / "out.json"
-    flags = (*QUICK["bench"], "--arms", "typed,remote", "--workloads", "overhead,context", "--json", str(out))
+    what = ("--arms", "typed,remote", "--workloads", "overhead,context", "--json", str(out))
     async with openai_endpoint() as direct:
         servers = ("--target", keyed.address, "--remote", keyed.address, "--direct", direct.url)
-        assert await start("bench", *servers, *files.with_authority, "--metadata", f"x-note={KEY}", *flags) == 0
+        reached = (*servers, *files.with_authority, "--metadata", f"x-note={KEY}")
+        assert await start("bench", *QUICK["bench"], *what, *reached) == 0
     results, printed = json.loads(out.read_text()), capsys.readouterr()
     assert {row["arm"] for row in results["requests"]} == {"typed", "remote"}
     assert not [row["error"] for row in results["requests"] if row["error"]]
@@ -113,7 +115,8 @@ async def test_who_does_not_get_in_reads_what_forefill_type_says(command: str, k
 
     told = await lines(command, *QUICK[command], "--target")
     assert [expected for line, (_, _, expected) in zip(told, cases, strict=True) if expected not in line] == []
-    assert told == await lines("type", "Hi", "--target")
+    for line, said_by_type in zip(told, await lines("type", "Hi", "--target"), strict=True):
+        assert line.partition(" (")[0] == said_by_type.partition(" (")[0], "then come the words of gRPC, or advice"
 
 
 async def test_a_refusal_of_the_server_in_front_of_vllm_is_known_before_anything_is_measured(
@@ -147,11 +150,12 @@ async def test_a_server_that_the_benchmark_starts_gets_no_credentials(
     monkeypatch.setenv("FOREFILL_API_KEY", KEY)
     await start("bench")
     await start("bench", "--target", "a:1", "--tls", "--metadata", "tenant=a")
-    await start("bench", "--remote", "b:1", "--tls", "--server-args", "--engine fake")
+    await start("bench", "--remote", "b:1", "--tls", "--server-args", "--engine fake --served-model 'a b'")
     alone, target, remote = asked
     assert (alone.server, alone.remote) == (ServerChoice(NOT_NAMED), NOT_NAMED)
     assert target.remote is remote.server.access is NOT_NAMED
-    assert remote.server.flags == ("--engine", "fake")
+    assert remote.server.flags == ("--engine", "fake", "--served-model", "a b")
+    assert remote.flags["server_args"] == "--engine fake --served-model 'a b'"
     for access, address in ((target.server.access, "a:1"), (remote.remote, "b:1")):
         assert (access.target, access.api_key) == (address, KEY)
         assert access.credentials is not None
@@ -165,3 +169,32 @@ async def test_the_demo_can_start_a_server_with_another_engine(asked: list[Any])
     assert (command.server.access.target, command.server.flags) == ("", ("--engine=fake",))
     with pytest.raises(InvalidRequest, match="leave them out, or TARGET"):
         await start("demo", "a:1", "--engine", "fake")
+
+
+@pytest.mark.parametrize(("flag", "named_by"), [("--server-args", "--target"), ("--vllm-args", "--direct")])
+async def test_arguments_of_a_server_that_is_not_started_are_refused(
+    flag: str, named_by: str, asked: list[Any]
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"{flag} is for a server that is started: leave it out, or {named_by}"):
+        await start("bench", flag, "--seed 1", named_by, "http://a:1")
+    await start("bench", flag, "--seed 1")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "words", "variable"),
+    [
+        ("--vllm-args", f"--dtype float32 --api-key {KEY}", "VLLM_API_KEY"),
+        ("--vllm-args", f"--api_key={KEY}", "VLLM_API_KEY"),
+        ("--server-args", f"--engine-api-key={KEY}", "FOREFILL_ENGINE_API_KEY"),
+    ],
+)
+def test_a_credential_among_the_arguments_of_a_server_is_refused_since_results_hold_them(
+    flag: str, words: str, variable: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", f"{flag}={words}"])
+    err = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert f"others can read a command line: set {variable} instead of" in err
+    assert KEY not in err
