@@ -101,9 +101,10 @@ async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, A
             url = command.direct
             if url is None:
                 url = await stack.enter_async_context(vllm_server(command.vllm_args, terminal))
-            openai = await stack.enter_async_context(openai_client(url, command.direct_model, clock))
+            direct = openai_client(url, command.direct_model, clock, api_key=command.direct_key)
+            openai = await stack.enter_async_context(direct)
             if command.needs_remote:
-                in_front = forefill_in_front_of(url, openai.model, command.remote, terminal)
+                in_front = forefill_in_front_of(url, openai.model, command.direct_key, command.remote, terminal)
                 remote, _ = await stack.enter_async_context(_connected(in_front))
         about["direct_model"] = openai.model if openai else None
         yield BenchTargets(client, openai, Nonces(), command.max_tokens, remote, clock)

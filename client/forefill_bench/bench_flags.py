@@ -13,7 +13,7 @@ from forefill_client.access_flags import Access
 from forefill_client.errors import InvalidRequest
 from forefill_client.server_flags import ServerChoice
 
-from .bench_options import NOT_NAMED, BenchCommand
+from .bench_options import DIRECT_KEY_VARIABLE, NOT_NAMED, BenchCommand
 from .extra import check_extra
 from .typing.arms import ARMS
 from .typing.people import People
@@ -31,7 +31,7 @@ examples:
   forefill bench --target llm.example.com:443 --tls --api-key-file key.txt --arms static,typed,pregen
 """
 SECRET_FLAGS: Final = {
-    "--api-key": "VLLM_API_KEY",
+    "--api-key": DIRECT_KEY_VARIABLE,
     "--cache-salt-secret": "FOREFILL_CACHE_SALT_SECRET",
     "--engine-api-key": "FOREFILL_ENGINE_API_KEY",
     "--engine-headers": "FOREFILL_ENGINE_HEADERS",
@@ -74,6 +74,15 @@ def _words(value: str) -> tuple[str, ...]:
     return words
 
 
+def _url(value: str) -> str:
+    """Accept the address of an HTTP server, without a password, which others could read."""
+    if "@" in value:
+        raise argparse.ArgumentTypeError(f"others can read a command line: {DIRECT_KEY_VARIABLE} takes the API key")
+    if not value.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"give http://HOST:PORT or https://HOST:PORT, not {value!r}")
+    return value
+
+
 def _description() -> str:
     lines = ["Serve the same SUBMITs in several ways, interleaved in one run, and compare.", "", "arms:"]
     lines += [f"  {name:17} {arm.about}" for name, arm in ARMS.items()]
@@ -85,7 +94,14 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
     about = "TLS, the API key and metadata apply to --target and --remote alike."
     access_flags.add(parser, default_target=None, about=about)
     add = parser.add_argument_group("more servers").add_argument
-    add("--direct", metavar="URL", help="a running vLLM for `direct` and `remote` (default: start one if needed)")
+    add(
+        "--direct",
+        type=_url,
+        metavar="URL",
+        help="a running vLLM for the arms `direct` and `remote` (default: start one if needed). The environment"
+        f" variable {DIRECT_KEY_VARIABLE} holds its API key; for https the authorities of this system are trusted, or"
+        " those in the file that SSL_CERT_FILE names",
+    )
     add("--remote", metavar="HOST:PORT", help="a running forefill-server in front of that vLLM, for the arm `remote`")
     add("--direct-model", metavar="NAME", help="the model's name on that vLLM (default: the first that it serves)")
     words: dict[str, Any] = {"type": _words, "default": (), "metavar": "ARGS"}
@@ -138,7 +154,7 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
 
 
 def _servers(options: argparse.Namespace) -> dict[str, Any]:
-    """Return `server` and `remote` of the command; a server that is started gets no credentials."""
+    """Return the servers of the command and what they are shown; a forefill that is started gets no credentials."""
     _check_started(options)
     access_flags.check_named(options, bool(options.target or options.remote), by="--target or --remote")
     given = access_flags.access_from(options)
@@ -146,7 +162,11 @@ def _servers(options: argparse.Namespace) -> dict[str, Any]:
     def access(target: str | None) -> Access:
         return replace(given, target=target) if target else NOT_NAMED
 
-    return {"server": ServerChoice(access(options.target), options.server_args), "remote": access(options.remote)}
+    return {
+        "server": ServerChoice(access(options.target), options.server_args),
+        "remote": access(options.remote),
+        "direct_key": access_flags.key_in(DIRECT_KEY_VARIABLE),
+    }
 
 
 def _check_started(options: argparse.Namespace) -> None:

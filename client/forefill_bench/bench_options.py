@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from .typing.people import People
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
 
+DIRECT_KEY_VARIABLE: Final = "VLLM_API_KEY"
+"""vLLM's own variable for the key that its server asks for."""
 NOT_NAMED: Final = Access(target="")
 """Stands for a server that is not named, so that one is started."""
 
@@ -24,6 +26,8 @@ class BenchCommand:
 
     server: ServerChoice = ServerChoice(NOT_NAMED)
     direct: str | None = None
+    #: The API key of vLLM's own endpoint, given or started.
+    direct_key: str = field(default="", repr=False)
     direct_model: str | None = None
     remote: Access = NOT_NAMED
     vllm_args: tuple[str, ...] = ()
@@ -61,8 +65,8 @@ class BenchCommand:
     @property
     def flags(self) -> dict[str, Any]:
         """The options without files, addresses and credentials."""
-        left_out = {"server", "direct", "remote", "json_file", "plot_prefix", "seed"}
-        names = [field.name for field in dataclasses.fields(self) if field.name not in left_out]
+        left_out = {"server", "direct", "direct_key", "remote", "json_file", "plot_prefix", "seed"}
+        names = [option.name for option in dataclasses.fields(self) if option.name not in left_out]
         return {name: getattr(self, name) for name in names} | {
             "server_args": shlex.join(self.server.flags),
             "vllm_args": shlex.join(self.vllm_args),

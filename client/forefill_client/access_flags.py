@@ -171,17 +171,24 @@ def _own(certificate: Path, key: Path) -> tuple[bytes, bytes]:
     return pems
 
 
+def key_in(variable: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the API key in a variable of the environment, "" if there is none; raises InvalidRequest."""
+    key = environment.get(variable, "").strip()
+    return _checked_key(key, variable) if key else ""
+
+
 def _api_key(path: Path | None, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return the key, and where it was found; "" twice if there is none."""
     if path is None:
-        key, key_from = environment.get(API_KEY_VARIABLE, "").strip(), API_KEY_VARIABLE
-        if not key:
-            return "", ""
-    else:
-        key, key_from = _read(path, "--api-key-file").decode("utf-8", "replace").strip(), str(path)
+        key = key_in(API_KEY_VARIABLE, environment)
+        return key, API_KEY_VARIABLE if key else ""
+    return _checked_key(_read(path, "--api-key-file").decode("utf-8", "replace").strip(), str(path)), str(path)
+
+
+def _checked_key(key: str, key_from: str) -> str:
     if not key or not key.isascii() or not key.isprintable():
         raise InvalidRequest(f"{key_from} holds no API key: it must be one line of printable ASCII text")
-    return key, key_from
+    return key
 
 
 def _read(path: Path, flag: str) -> bytes:

@@ -24,13 +24,20 @@ VLLM_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext:/
 
 
 @asynccontextmanager
-async def forefill_in_front_of(url: str, model: str, remote: Access, terminal: Terminal) -> AsyncIterator[Access]:
-    """Yield a forefill in front of the vLLM at `url`: `remote`, or if that is not named a server of our own."""
+async def forefill_in_front_of(
+    url: str, model: str, api_key: str, remote: Access, terminal: Terminal
+) -> AsyncIterator[Access]:
+    """Yield a forefill in front of the vLLM at `url`: `remote`, or if that is not named a server of our own.
+
+    `api_key` is vLLM's, "" if it asks for none.
+    """
     if remote.target:
         yield remote
         return
     command = (*COMMAND, "--engine", "remote", "--engine-url", url, "--served-model", model)
-    async with local_server(_waiting("forefill in front of it", terminal), command=command) as address:
+    environment = {"FOREFILL_ENGINE_API_KEY": api_key} if api_key else {}
+    waiting = _waiting("forefill in front of it", terminal)
+    async with local_server(waiting, command=command, environment=environment) as address:
         yield replace(remote, target=address)
 
 

@@ -11,9 +11,11 @@ import pytest
 from forefill_bench import bench_command, commands, demo_command
 from forefill_bench.bench_options import NOT_NAMED
 from forefill_bench.demo_arms import DEMO_ARMS
+from forefill_bench.live import servers
 from forefill_bench.live.player import NaiveFlush
 from forefill_client import InvalidRequest
 from forefill_client.cli import main
+from forefill_client.local_server import ServerNotStarted
 from forefill_client.server_flags import ServerChoice
 from forefill_service.engine import FakeEngine
 
@@ -190,7 +192,7 @@ async def test_arguments_of_a_server_that_is_not_started_are_refused(
     ],
 )
 def test_a_credential_among_the_arguments_of_a_server_is_refused_since_results_hold_them(
-    flag: str, words: str, variable: str, capsys: pytest.CaptureFixture[str]
+    flag: str, words: str, variable: str, asked: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["bench", f"{flag}={words}"])
@@ -198,3 +200,61 @@ def test_a_credential_among_the_arguments_of_a_server_is_refused_since_results_h
     assert caught.value.code == 2
     assert f"others can read a command line: set {variable} instead of" in err
     assert KEY not in err
+    assert asked == []
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_vllms_own_endpoint_may_ask_for_a_key(
+    keyed: Served, files: Files, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREFILL_API_KEY", KEY)
+    monkeypatch.setenv("VLLM_API_KEY", "a-key-of-vllm")
+    started: list[dict[str, Any]] = []
+
+    def local_server(_: Any, **how: Any) -> Any:
+        started.append(how)
+        raise ServerNotStarted("enough was seen")
+
+    monkeypatch.setattr(servers, "local_server", local_server)
+    out = files.folder / "out.json"
+    async with openai_endpoint(key="a-key-of-vllm") as direct:
+        reached = ("--target", keyed.address, *files.with_authority, "--direct", direct.url)
+        run = ("bench", *QUICK["bench"], *reached, "--json", str(out))
+        assert await start(*run, "--arms", "typed,direct") == 0
+        with pytest.raises(ServerNotStarted):
+            await start(*run, "--arms", "remote")
+    rows, printed = json.loads(out.read_text())["requests"], capsys.readouterr()
+    assert [row["error"] for row in rows if row["arm"] == "direct"] == [""]
+    [how] = started
+    assert how["environment"] == {"FOREFILL_ENGINE_API_KEY": "a-key-of-vllm"}
+    assert "a-key-of-vllm" not in repr(how["command"]) + out.read_text() + printed.out + printed.err
+
+
+async def test_the_key_of_vllm_is_not_in_what_is_shown_of_the_command(
+    asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", f" {KEY}\n")
+    await start("bench")
+    [command] = asked
+    assert command.direct_key == KEY
+    assert KEY not in repr(command) + repr(command.flags)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("a.example:8000", "give http://HOST:PORT or https://HOST:PORT, not 'a.example:8000'"),
+        (f"http://me:{KEY}@a:1", "VLLM_API_KEY takes the API key"),
+        (f"me:{KEY}@a:1", "VLLM_API_KEY takes the API key"),
+    ],
+)
+def test_an_address_of_vllm_that_is_none_or_has_a_password_is_refused(
+    url: str, told: str, asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", "--direct", url])
+    err = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert told in err
+    assert KEY not in err
+    assert asked == []

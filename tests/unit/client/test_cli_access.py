@@ -169,6 +169,11 @@ def test_a_file_without_a_key_is_refused_and_not_shown(tmp_path: Path, content: 
     assert told == f"{tmp_path}/key.txt holds no API key: it must be one line of printable ASCII text"
 
 
+def test_a_variable_that_holds_no_key_is_refused_and_not_shown() -> None:
+    told = refusal(FOREFILL_API_KEY="two\nlines")
+    assert told == "FOREFILL_API_KEY holds no API key: it must be one line of printable ASCII text"
+
+
 @pytest.mark.parametrize(
     ("pair", "told"),
     [("tenant", "give KEY=VALUE, not 'tenant'"), ("authorization=Bearer x", "others can read a command line")],
