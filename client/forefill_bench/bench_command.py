@@ -3,19 +3,21 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from forefill_client.access_flags import Access
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
+from forefill_client.report import Opened
 from forefill_client.terminal import Terminal, write_result
 
 from .bench_options import BenchCommand
 from .live.clock import Clock
 from .live.load import FAILURES, LoadWindow, one_line_of
 from .live.plain import openai_client
-from .live.servers import forefill_in_front_of, forefill_server, vllm_server
+from .live.servers import forefill_in_front_of, vllm_server
 from .live.targets import BenchTargets
 from .live.trial import run_trial
 from .report import meta
@@ -91,24 +93,32 @@ def _check(command: BenchCommand) -> None:
 @asynccontextmanager
 async def _targets(command: BenchCommand, terminal: Terminal, about: dict[str, Any]) -> AsyncIterator[BenchTargets]:
     async with AsyncExitStack() as stack:
-        target = await stack.enter_async_context(forefill_server(command.target, command.server_args, terminal))
-        client = await stack.enter_async_context(AsyncClient.connect(target, resume=None))
+        client, opened = await stack.enter_async_context(_connected(command.server.running(terminal)))
+        about["model"], about["block_size"] = opened.model, opened.block_size
+        about["warming_inert_reason"] = opened.warming_inert_reason
         openai, remote, clock = None, None, Clock()
         if command.needs_endpoint:
             url = command.direct
             if url is None:
                 url = await stack.enter_async_context(vllm_server(command.vllm_args, terminal))
-            openai = await stack.enter_async_context(openai_client(url, command.direct_model, clock))
+            direct = openai_client(url, command.direct_model, clock, api_key=command.direct_key)
+            openai = await stack.enter_async_context(direct)
             if command.needs_remote:
-                in_front = forefill_in_front_of(url, openai.model, command.remote, terminal)
-                address = await stack.enter_async_context(in_front)
-                remote = await stack.enter_async_context(AsyncClient.connect(address, resume=None))
-        async with client.session() as session:
-            about["model"], about["block_size"] = session.opened.model, session.opened.block_size
-            about["warming_inert_reason"] = session.opened.warming_inert_reason
+                in_front = forefill_in_front_of(url, openai.model, command.direct_key, command.remote, terminal)
+                remote, _ = await stack.enter_async_context(_connected(in_front))
         about["direct_model"] = openai.model if openai else None
         yield BenchTargets(client, openai, Nonces(), command.max_tokens, remote, clock)
         terminal.draw("stopping the servers")
+
+
+@asynccontextmanager
+async def _connected(server: AbstractAsyncContextManager[Access]) -> AsyncIterator[tuple[AsyncClient, Opened]]:
+    """Yield a client and what the server says at the opening of a session: one that refuses us is known at once."""
+    async with server as access, access.connect() as client:
+        with access.explaining():
+            async with client.session() as session:
+                opened = session.opened
+        yield client, opened
 
 
 async def _measure(

@@ -1,15 +1,19 @@
 """The flags of `forefill bench`."""
 
 import argparse
+import shlex
 from collections.abc import Coroutine
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from forefill_client import arguments
+from forefill_client import access_flags, arguments
+from forefill_client.access_flags import Access
+from forefill_client.errors import InvalidRequest
+from forefill_client.server_flags import ServerChoice
 
-from .bench_options import BenchCommand
+from .bench_options import DIRECT_KEY_VARIABLE, NOT_NAMED, BenchCommand
 from .extra import check_extra
 from .typing.arms import ARMS
 from .typing.people import People
@@ -24,7 +28,16 @@ examples:
   forefill bench --workloads load --typists 12 --rounds 3 --json out.json --plot out
   forefill bench --workloads people --messages 150 --max-tokens 128 --json out.json
   forefill bench --target HOST:50051 --direct http://HOST:8000   use running servers
+  forefill bench --target llm.example.com:443 --tls --api-key-file key.txt --arms static,typed,pregen
 """
+SECRET_FLAGS: Final = {
+    "--api-key": DIRECT_KEY_VARIABLE,
+    "--cache-salt-secret": "FOREFILL_CACHE_SALT_SECRET",
+    "--engine-api-key": "FOREFILL_ENGINE_API_KEY",
+    "--engine-headers": "FOREFILL_ENGINE_HEADERS",
+    "--hf-token": "HF_TOKEN",
+}
+"""Flags of servers that may hold a credential, and the variables that take it instead."""
 _DEFAULTS = BenchCommand()
 
 
@@ -51,6 +64,25 @@ def add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.set_defaults(start=_start)
 
 
+def _words(value: str) -> tuple[str, ...]:
+    """Accept arguments of a server that others may read, here and in the results."""
+    words = tuple(shlex.split(value))
+    for word in words:
+        flag = word.partition("=")[0].replace("_", "-")
+        if variable := SECRET_FLAGS.get(flag):
+            raise argparse.ArgumentTypeError(f"others can read a command line: set {variable} instead of {flag}")
+    return words
+
+
+def _url(value: str) -> str:
+    """Accept the address of an HTTP server, without a password, which others could read."""
+    if "@" in value:
+        raise argparse.ArgumentTypeError(f"others can read a command line: {DIRECT_KEY_VARIABLE} takes the API key")
+    if not value.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"give http://HOST:PORT or https://HOST:PORT, not {value!r}")
+    return value
+
+
 def _description() -> str:
     lines = ["Serve the same SUBMITs in several ways, interleaved in one run, and compare.", "", "arms:"]
     lines += [f"  {name:17} {arm.about}" for name, arm in ARMS.items()]
@@ -59,13 +91,22 @@ def _description() -> str:
 
 
 def _add_servers(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--target", metavar="HOST:PORT", help="a running forefill-server (default: start one)")
-    add("--direct", metavar="URL", help="a running vLLM for `direct` and `remote` (default: start one if needed)")
+    about = "TLS, the API key and metadata apply to --target and --remote alike."
+    access_flags.add(parser, default_target=None, about=about)
+    add = parser.add_argument_group("more servers").add_argument
+    add(
+        "--direct",
+        type=_url,
+        metavar="URL",
+        help="a running vLLM for the arms `direct` and `remote` (default: start one if needed). The environment"
+        f" variable {DIRECT_KEY_VARIABLE} holds its API key; for https the authorities of this system are trusted, or"
+        " those in the file that SSL_CERT_FILE names",
+    )
     add("--remote", metavar="HOST:PORT", help="a running forefill-server in front of that vLLM, for the arm `remote`")
     add("--direct-model", metavar="NAME", help="the model's name on that vLLM (default: the first that it serves)")
-    add("--server-args", default="", metavar="ARGS", help="more arguments for our own forefill-server, in one string")
-    add("--vllm-args", default="", metavar="ARGS", help="more arguments for our own vLLM, in one string")
+    words: dict[str, Any] = {"type": _words, "default": (), "metavar": "ARGS"}
+    add("--server-args", **words, help="more arguments for a forefill-server that is started, in one string")
+    add("--vllm-args", **words, help="more arguments for a vLLM that is started, in one string")
 
 
 def _add_measures(parser: argparse.ArgumentParser) -> None:
@@ -107,5 +148,30 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     given = vars(options)
     pace = Pace(**{field.name: given[f"pace.{field.name}"] for field in fields(Pace)})
     people = People(**{field.name: given[f"people.{field.name}"] for field in fields(People)})
-    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name not in ("pace", "people")}
-    return run(BenchCommand(**own, pace=pace, people=people))
+    made: dict[str, Any] = {"pace": pace, "people": people} | _servers(options)
+    own = {field.name: given[field.name] for field in fields(BenchCommand) if field.name not in made}
+    return run(BenchCommand(**own, **made))
+
+
+def _servers(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the servers of the command and what they are shown; a forefill that is started gets no credentials."""
+    _check_started(options)
+    access_flags.check_named(options, bool(options.target or options.remote), by="--target or --remote")
+    given = access_flags.access_from(options)
+
+    def access(target: str | None) -> Access:
+        return replace(given, target=target) if target else NOT_NAMED
+
+    return {
+        "server": ServerChoice(access(options.target), options.server_args),
+        "remote": access(options.remote),
+        "direct_key": access_flags.key_in(DIRECT_KEY_VARIABLE),
+    }
+
+
+def _check_started(options: argparse.Namespace) -> None:
+    """Raise InvalidRequest if arguments are given for a server that is not started."""
+    for flag, named_by in (("--server-args", "--target"), ("--vllm-args", "--direct")):
+        given, named = (vars(options)[name[2:].replace("-", "_")] for name in (flag, named_by))
+        if given and named:
+            raise InvalidRequest(f"{flag} is for a server that is started: leave it out, or {named_by}")

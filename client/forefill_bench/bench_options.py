@@ -1,26 +1,36 @@
 """The options of `forefill bench`; nothing here needs more than the client."""
 
 import dataclasses
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from forefill_client.access_flags import Access
+from forefill_client.server_flags import ServerChoice
 
 from .typing.arms import ARMS, Arm
 from .typing.people import People
 from .typing.schedule import Pace
 from .typing.workloads import WORKLOADS
 
+DIRECT_KEY_VARIABLE: Final = "VLLM_API_KEY"
+"""vLLM's own variable for the key that its server asks for."""
+NOT_NAMED: Final = Access(target="")
+"""Stands for a server that is not named, so that one is started."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchCommand:
     """The options of the benchmark; it starts every server that it needs and is not given."""
 
-    target: str | None = None
+    server: ServerChoice = ServerChoice(NOT_NAMED)
     direct: str | None = None
+    #: The API key of vLLM's own endpoint, given or started.
+    direct_key: str = field(default="", repr=False)
     direct_model: str | None = None
-    remote: str | None = None
-    server_args: str = ""
-    vllm_args: str = ""
+    remote: Access = NOT_NAMED
+    vllm_args: tuple[str, ...] = ()
     workloads: tuple[str, ...] = tuple(name for name, workload in WORKLOADS.items() if workload.is_default)
     arms: tuple[str, ...] = tuple(ARMS)
     #: Queries of each arm and workload; a load window's number comes from `pace`.
@@ -54,7 +64,12 @@ class BenchCommand:
 
     @property
     def flags(self) -> dict[str, Any]:
-        """The options without files and addresses."""
-        left_out = {"target", "direct", "remote", "json_file", "plot_prefix", "seed"}
-        flags = {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
-        return flags | {"people": {"messages": self.people.messages, "typists": self.people.typists}}
+        """The options without files, addresses and credentials."""
+        left_out = {"server", "direct", "direct_key", "remote", "json_file", "plot_prefix", "seed"}
+        names = [option.name for option in dataclasses.fields(self) if option.name not in left_out]
+        return {name: getattr(self, name) for name in names} | {
+            "server_args": shlex.join(self.server.flags),
+            "vllm_args": shlex.join(self.vllm_args),
+            "pace": dataclasses.asdict(self.pace),
+            "people": {"messages": self.people.messages, "typists": self.people.typists},
+        }

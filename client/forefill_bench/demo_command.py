@@ -1,21 +1,19 @@
 """`forefill demo`: the same typed questions in four arms, one after the other, and a table of the waits."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from forefill_client.client import AsyncClient
 from forefill_client.keystrokes import Stroke, StrokeKind
+from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import Terminal, one_line, write_result
 
 from .demo_arms import DEMO_ARMS, Question, ask, read
 from .demo_questions import typed_question
 from .demo_table import Row, as_json, table, ttft_ms
 from .live.clock import Clock
-from .live.servers import forefill_server
 from .report.results import Served
 from .typing.texts import READY, SCHEMA_SYSTEM
 
@@ -31,12 +29,9 @@ WAKE_UP: Final = Question(
 
 @dataclass(frozen=True, slots=True)
 class DemoCommand:
-    """The options of the demo; without a target it starts a server of its own.
+    """The options of the demo; without `queries` their number is that for the speed of the engine."""
 
-    Without `queries` their number is that for the speed of the engine.
-    """
-
-    target: str | None
+    server: ServerChoice
     json_file: Path | None
     queries: int | None
     max_tokens: int
@@ -48,20 +43,14 @@ async def run(command: DemoCommand, clock: Clock | None = None) -> int:
     if command.json_file is not None:
         command.json_file.parent.stat()  # a folder that is not there is better known now than in a minute
     with Terminal() as terminal:
-        async with _server(command.target, terminal) as target, AsyncClient.connect(target, resume=None) as client:
-            rows = await _measure(client, command, terminal, clock or Clock())
+        async with command.server.running(terminal) as access:
+            with access.explaining():
+                async with access.connect() as client:
+                    rows = await _measure(client, command, terminal, clock or Clock())
     write_result(table(rows) + "\n")
     if command.json_file is not None:
         command.json_file.write_text(json.dumps(as_json(rows), indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-@asynccontextmanager
-async def _server(target: str | None, terminal: Terminal) -> AsyncIterator[str]:
-    async with forefill_server(target, "", terminal) as address:
-        yield address
-        if target is None:
-            terminal.draw("stopping forefill-server")
 
 
 async def _measure(client: AsyncClient, command: DemoCommand, terminal: Terminal, clock: Clock) -> list[Row]:

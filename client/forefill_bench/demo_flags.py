@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from forefill_client import arguments
+from forefill_client import arguments, server_flags
 
 from .extra import check_extra
 
@@ -17,7 +17,8 @@ forefill (as it is by default). Enter comes at the same instant of the same typi
 
 examples:
   forefill demo                              start a server of its own, with the packaged model
-  forefill demo --target 127.0.0.1:50051     use a running one
+  forefill demo 127.0.0.1:50051              use a running one
+  forefill demo llm.example.com:443 --tls --api-key-file key.txt
   forefill demo --queries 10 --json out.json
 """
 
@@ -31,7 +32,7 @@ def add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--target", metavar="HOST:PORT", help="a running server (default: start one)")
+    server_flags.add(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file, as JSON")
     parser.add_argument(
         "--queries",
@@ -58,7 +59,7 @@ def _start(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
 
     return run(
         DemoCommand(
-            target=options.target,
+            server=server_flags.server_from(options),
             json_file=options.json,
             queries=options.queries,
             max_tokens=options.max_tokens,

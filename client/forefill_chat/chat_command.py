@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from forefill_client import AsyncClient, ForefillError, NotAuthenticated, Resume, Sampling
+from forefill_client import AsyncClient, ForefillError, Resume, Sampling
 from forefill_client.keystrokes import Trace
 from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import Terminal
@@ -44,11 +44,9 @@ async def run(command: ChatCommand) -> int:
         command.record.parent.stat()  # a folder that is not there is better known now than at the first key
     with Terminal() as terminal:
         async with command.server.running(terminal) as access:
-            try:
+            with access.explaining():
                 async with access.connect(RESUME) as client:
                     await _chat(client, command, terminal)
-            except NotAuthenticated as error:
-                raise access.refused(error) from None
     return 0
 
 

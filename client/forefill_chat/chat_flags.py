@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 from forefill_client import arguments, conversation_flags, server_flags
@@ -56,12 +55,6 @@ def add_chat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _add_traces(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
-        "--record",
-        metavar="FILE",
-        type=Path,
-        help="write what is typed to this file, key by key, with its times; old files are replaced",
-    )
-    group.add_argument(
         "--replay",
         metavar="FILE",
         type=arguments.trace,
@@ -69,12 +62,8 @@ def _add_traces(group: "argparse._ArgumentGroup") -> None:
         default=[],
         help="type what a trace file holds, at its times; may be repeated, for one turn after the other",
     )
-    group.add_argument(
-        "--speed",
-        type=arguments.positive,
-        default=1.0,
-        metavar="X",
-        help="replay X times as fast as recorded (default: %(default)g)",
+    conversation_flags.add_traces(
+        group, record="with its times; old files are replaced", speed="replay X times as fast as recorded"
     )
 
 

@@ -3,7 +3,8 @@
 import argparse
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -46,19 +47,25 @@ class Access:
             options=[("grpc.ssl_target_name_override", self.server_name)] if self.server_name else [],
         )
 
-    def refused(self, error: NotAuthenticated) -> NotAuthenticated:
-        """Return the error with what its reader can do."""
-        advice = (
-            f"the key that was sent is that of {self.key_from}"
-            if self.api_key
-            else f"--api-key-file or {API_KEY_VARIABLE} gives a token, --tls-cert and --tls-key a certificate"
-        )
-        return NotAuthenticated(f"{error} ({advice})", reason=error.reason)
+    @contextmanager
+    def explaining(self) -> Generator[None, None, None]:
+        """Have a NotAuthenticated of the block say which server refuses, and what its reader can do."""
+        try:
+            yield
+        except NotAuthenticated as error:
+            advice = (
+                f"the key that was sent is that of {self.key_from}"
+                if self.api_key
+                else f"--api-key-file or {API_KEY_VARIABLE} gives a token, --tls-cert and --tls-key a certificate"
+            )
+            raise NotAuthenticated(f"{self.target}: {error} ({advice})", reason=error.reason) from None
 
 
-def add(parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET) -> None:
-    """Add the flags to a command; one without a default target starts a server."""
-    group = parser.add_argument_group("the server")
+def add(
+    parser: argparse.ArgumentParser, *, default_target: str | None = DEFAULT_TARGET, about: str | None = None
+) -> None:
+    """Add the flags to a command, below the words `about` in its help; without a default target it starts a server."""
+    group = parser.add_argument_group("the server", about)
     default = "start one" if default_target is None else "%(default)s"
     group.add_argument(
         "--target", default=default_target, metavar="HOST:PORT", help=f"address of the server (default: {default})"
@@ -118,6 +125,13 @@ def access_from(options: argparse.Namespace, environment: Mapping[str, str] = os
     )
 
 
+def check_named(options: argparse.Namespace, named: bool, by: str) -> None:
+    """Raise InvalidRequest if flags say how to reach a server, but none is named; `by` is what would name it."""
+    tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key or options.tls_server_name
+    if not named and (tls or options.api_key_file or options.metadata):
+        raise InvalidRequest(f"TLS, keys and metadata are for a server that is named: give {by}, too")
+
+
 def _credentials(options: argparse.Namespace) -> grpc.ChannelCredentials | None:
     certificate, key = options.tls_cert, options.tls_key
     if (certificate is None) is not (key is None):
@@ -157,17 +171,24 @@ def _own(certificate: Path, key: Path) -> tuple[bytes, bytes]:
     return pems
 
 
+def key_in(variable: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the API key in a variable of the environment, "" if there is none; raises InvalidRequest."""
+    key = environment.get(variable, "").strip()
+    return _checked_key(key, variable) if key else ""
+
+
 def _api_key(path: Path | None, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return the key, and where it was found; "" twice if there is none."""
     if path is None:
-        key, key_from = environment.get(API_KEY_VARIABLE, "").strip(), API_KEY_VARIABLE
-        if not key:
-            return "", ""
-    else:
-        key, key_from = _read(path, "--api-key-file").decode("utf-8", "replace").strip(), str(path)
+        key = key_in(API_KEY_VARIABLE, environment)
+        return key, API_KEY_VARIABLE if key else ""
+    return _checked_key(_read(path, "--api-key-file").decode("utf-8", "replace").strip(), str(path)), str(path)
+
+
+def _checked_key(key: str, key_from: str) -> str:
     if not key or not key.isascii() or not key.isprintable():
         raise InvalidRequest(f"{key_from} holds no API key: it must be one line of printable ASCII text")
-    return key, key_from
+    return key
 
 
 def _read(path: Path, flag: str) -> bytes:

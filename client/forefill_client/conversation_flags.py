@@ -1,6 +1,7 @@
-"""The flags of commands that hold a conversation: its system prompt, and how its answers are sampled."""
+"""The flags of commands that hold a conversation: its system prompt, how answers are sampled, traces of its typing."""
 
 import argparse
+from pathlib import Path
 
 from . import arguments
 from .options import Sampling
@@ -43,3 +44,13 @@ def add_sampling(flags: _Flags, *, max_tokens: int) -> None:
 def sampling_from(options: argparse.Namespace) -> Sampling:
     """Return how answers are sampled. Raises InvalidRequest."""
     return Sampling(max_tokens=options.max_tokens, temperature=options.temperature)
+
+
+def add_traces(flags: _Flags, *, record: str, speed: str) -> None:
+    """Add to a command a record of what is typed, and the speed of the typing; `record` and `speed` say of what."""
+    flags.add_argument(
+        "--record", metavar="FILE", type=Path, help=f"write what is typed to this file, key by key, {record}"
+    )
+    flags.add_argument(
+        "--speed", type=arguments.positive, default=1.0, metavar="X", help=f"{speed} (default: %(default)g)"
+    )

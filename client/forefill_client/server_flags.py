@@ -62,11 +62,5 @@ def server_from(options: argparse.Namespace) -> ServerChoice:
     flags = tuple(f"--{name}={value}" for name in ("engine", "model") if (value := getattr(options, name)))
     if options.target and flags:
         raise InvalidRequest("--engine and --model are for a server that is started: leave them out, or TARGET")
-    if not options.target and _says_how_to_reach(options):
-        raise InvalidRequest("TLS, keys and metadata are for a server that is named: give TARGET, too")
+    access_flags.check_named(options, bool(options.target), by="TARGET")
     return ServerChoice(access_flags.access_from(options), flags)
-
-
-def _says_how_to_reach(options: argparse.Namespace) -> bool:
-    tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key or options.tls_server_name
-    return bool(tls or options.api_key_file or options.metadata)

@@ -9,7 +9,7 @@ from typing import Any
 
 from .access_flags import Access
 from .answer import Answer
-from .errors import ForefillError, NotAuthenticated
+from .errors import ForefillError
 from .keystrokes import Stroke, StrokeKind, Trace, TraceWriter
 from .options import Sampling
 from .outcomes import FinishReason
@@ -41,10 +41,8 @@ async def run(command: TypeCommand) -> int:
         record = None
         if command.record is not None:
             record = TraceWriter(files.enter_context(command.record.open("w", encoding="utf-8")))
-        try:
+        with command.access.explaining():
             await _run(command, _View(terminal, quiet=command.as_json), record)
-        except NotAuthenticated as error:
-            raise command.access.refused(error) from None
         return 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 from . import access_flags, arguments, conversation_flags
@@ -49,7 +48,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     conversation_flags.add_system(parser)
     access_flags.add(parser)
     _add_typist(parser.add_argument_group("the typist"))
-    _add_traces(parser.add_argument_group("traces"))
+    conversation_flags.add_traces(
+        parser.add_argument_group("traces"),
+        record="with its planned times; an old file is replaced",
+        speed="type X times as fast as the typist, or as the trace of --replay",
+    )
     answer = parser.add_argument_group("the answer")
     conversation_flags.add_sampling(answer, max_tokens=128)
     answer.add_argument(
@@ -91,22 +94,6 @@ def _add_typist(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--seed", type=int, metavar="N", help="seed of the simulated typing; makes it repeatable (default: random)"
-    )
-
-
-def _add_traces(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--record",
-        metavar="FILE",
-        type=Path,
-        help="write what is typed to this file, key by key, with its planned times; an old file is replaced",
-    )
-    group.add_argument(
-        "--speed",
-        type=arguments.positive,
-        default=1.0,
-        metavar="X",
-        help="type X times as fast as the typist, or as the trace of --replay (default: %(default)g)",
     )
 
 

@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import dataclass
 
-from forefill_client import NotAuthenticated, Resume, conversation_flags, server_flags
+from forefill_client import Resume, conversation_flags, server_flags
+from forefill_client.access_flags import Access
 from forefill_client.errors import InvalidRequest
 from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import Terminal, write_result
@@ -55,16 +56,15 @@ def command_from(options: argparse.Namespace) -> WebCommand:
 async def run(command: WebCommand) -> int:
     """Serve until the command is cancelled, and return the exit status."""
     with Terminal() as terminal:
-        try:
-            await _run(command, terminal)
-        except NotAuthenticated as error:
-            raise command.server.access.refused(error) from None
+        async with command.server.running(terminal) as access:
+            with access.explaining():
+                await _run(command, access, terminal)
     return 0
 
 
-async def _run(command: WebCommand, terminal: Terminal) -> None:
+async def _run(command: WebCommand, access: Access, terminal: Terminal) -> None:
     limits = BridgeLimits(sockets_per_address=command.sockets_per_address)
-    async with command.server.running(terminal) as access, access.connect(Resume()) as client:
+    async with access.connect(Resume()) as client:
         try:
             bridge = Bridge(client, command.options, limits=limits, allowed_origins=command.allowed_origins)
         except ValueError as error:

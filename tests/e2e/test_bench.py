@@ -9,6 +9,8 @@ import pytest
 from forefill_bench.bench_command import run
 from forefill_bench.bench_options import BenchCommand
 from forefill_bench.typing.schedule import Pace
+from forefill_client.access_flags import Access
+from forefill_client.server_flags import ServerChoice
 from forefill_service.server import RunningServer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.asyncio(loop_scope="session")]
@@ -55,7 +57,7 @@ async def test_load_is_answered_beside_others(embedded_server: RunningServer, tm
 
 def tiny(server: RunningServer, folder: Path) -> BenchCommand:
     return BenchCommand(
-        target=server.address,
+        server=ServerChoice(Access(target=server.address)),
         queries=1,
         mean_delay_ms=20.0,
         typists=(2,),

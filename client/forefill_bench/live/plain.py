@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import aiohttp
 from forefill_client.client import AsyncClient
 from forefill_client.errors import ForefillError
 from forefill_client.options import PregenerationMode, Sampling, WarmMode
 from forefill_service.engine.http.answers import Completion
 from forefill_service.engine.http.endpoint import Endpoint
+from forefill_service.engine.http.failures import NotOffered, NotServed
 from forefill_service.engine.http.patience import Patience
 from forefill_service.errors import EngineError
 
+from ..bench_options import DIRECT_KEY_VARIABLE
 from ..report.results import Reply
 from .clock import Clock
 
@@ -101,7 +104,8 @@ class OpenAIClient:
                         parts.append((last_at or now, output))
                         ended_at = now
         except EngineError as error:
-            raise EndpointError(f"vLLM's endpoint failed: {error}") from error
+            reason = _how_to_get_in(self._endpoint, error)
+            raise EndpointError(reason or f"vLLM's endpoint failed: {error}") from error
         if not completion.complete:
             raise EndpointError("vLLM's endpoint ended an answer before it was complete")
         cached_tokens = parts[-1][1].cached_tokens or 0
@@ -130,16 +134,16 @@ def _chat_body(model: str, messages: Sequence[Message], max_tokens: int) -> dict
 
 
 @asynccontextmanager
-async def openai_client(url: str, model: str | None, clock: Clock) -> AsyncIterator[OpenAIClient]:
+async def openai_client(url: str, model: str | None, clock: Clock, *, api_key: str = "") -> AsyncIterator[OpenAIClient]:
     """Connect to a vLLM server, such as "http://127.0.0.1:8000"; default model: the first one that it serves."""
-    async with http_endpoint(url) as endpoint:
+    async with http_endpoint(url, api_key=api_key) as endpoint:
         yield OpenAIClient(endpoint, model or await _first_model(endpoint), clock)
 
 
 @asynccontextmanager
-async def http_endpoint(url: str) -> AsyncIterator[Endpoint]:
+async def http_endpoint(url: str, *, api_key: str = "") -> AsyncIterator[Endpoint]:
     """Yield the connections to an HTTP server for the time of the block."""
-    endpoint = Endpoint(url, connect_seconds=REQUEST_TIMEOUT_SECONDS)
+    endpoint = Endpoint(url, api_key=api_key, connect_seconds=REQUEST_TIMEOUT_SECONDS)
     try:
         yield endpoint
     finally:
@@ -150,4 +154,14 @@ async def _first_model(endpoint: Endpoint) -> str:
     try:
         return str((await endpoint.json("/v1/models", REQUEST_TIMEOUT_SECONDS))["data"][0]["id"])
     except (EngineError, KeyError, IndexError, TypeError) as error:
-        raise EndpointError(f"no vLLM answers at {endpoint.url}: {error}; check --direct") from error
+        reason = _how_to_get_in(endpoint, error)
+        raise EndpointError(reason or f"no vLLM answers at {endpoint.url}: {error}; check --direct") from error
+
+
+def _how_to_get_in(endpoint: Endpoint, error: Exception) -> str:
+    """Return what to do if the server does not know us, or we do not trust it; "" if that is not the reason."""
+    if isinstance(error, NotServed) and not isinstance(error, NotOffered):
+        return f"{endpoint.url} refused the API key; set {DIRECT_KEY_VARIABLE}"
+    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {endpoint.url} is not trusted, or for another name; set SSL_CERT_FILE"
+    return ""

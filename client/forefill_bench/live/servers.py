@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import importlib.metadata
 import os
-import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+from forefill_client.access_flags import Access
 from forefill_client.local_server import COMMAND, Process, ServerNotStarted, local_server
 from forefill_client.terminal import Terminal
 from forefill_service.errors import EngineError
@@ -23,32 +24,28 @@ VLLM_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext:/
 
 
 @asynccontextmanager
-async def forefill_server(target: str | None, arguments: str, terminal: Terminal) -> AsyncIterator[str]:
-    """Yield the address of forefill: `target`, or a server of our own with these extra arguments."""
-    if target is not None:
-        yield target
-        return
-    command = (*COMMAND, *shlex.split(arguments))
-    async with local_server(_waiting("forefill-server", terminal), command=command) as address:
-        yield address
+async def forefill_in_front_of(
+    url: str, model: str, api_key: str, remote: Access, terminal: Terminal
+) -> AsyncIterator[Access]:
+    """Yield a forefill in front of the vLLM at `url`: `remote`, or if that is not named a server of our own.
 
-
-@asynccontextmanager
-async def forefill_in_front_of(url: str, model: str, target: str | None, terminal: Terminal) -> AsyncIterator[str]:
-    """Yield the address of a forefill in front of the vLLM at `url`: `target`, or a server of our own."""
-    if target is not None:
-        yield target
+    `api_key` is vLLM's, "" if it asks for none.
+    """
+    if remote.target:
+        yield remote
         return
     command = (*COMMAND, "--engine", "remote", "--engine-url", url, "--served-model", model)
-    async with local_server(_waiting("forefill in front of it", terminal), command=command) as address:
-        yield address
+    environment = {"FOREFILL_ENGINE_API_KEY": api_key} if api_key else {}
+    waiting = _waiting("forefill in front of it", terminal)
+    async with local_server(waiting, command=command, environment=environment) as address:
+        yield replace(remote, target=address)
 
 
 @asynccontextmanager
-async def vllm_server(arguments: str, terminal: Terminal) -> AsyncIterator[str]:
+async def vllm_server(arguments: Sequence[str], terminal: Terminal) -> AsyncIterator[str]:
     """Start vLLM's own HTTP server, set up as forefill sets up its engine, and yield its URL."""
     url = f"http://127.0.0.1:{_free_port()}"
-    command = (*_vllm_command(url), *shlex.split(arguments))
+    command = (*_vllm_command(url), *arguments)
     waiting = _waiting("vLLM's own server", terminal)
 
     async def listening(server: Process) -> str:

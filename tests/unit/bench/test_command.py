@@ -18,7 +18,9 @@ from forefill_bench.typing.people import People
 from forefill_bench.typing.schedule import Pace, Trial
 from forefill_bench.typing.workloads import WORKLOADS, is_of_people
 from forefill_client import ForefillError
+from forefill_client.access_flags import Access
 from forefill_client.cli import main
+from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import Terminal
 from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
@@ -28,6 +30,7 @@ from tests.support.logged import log_of, user
 from tests.support.openai_endpoint import openai_endpoint
 from tests.support.still_clock import StillClock
 
+NOWHERE = ServerChoice(Access(target="127.0.0.1:1"))
 DEFAULTS = [name for name, workload in WORKLOADS.items() if workload.is_default]
 QUICK: dict[str, Any] = {
     "queries": 1,
@@ -44,7 +47,8 @@ async def bench(**options: Any) -> int:
         running_server([FakeEngine(context_tokens=16_384)], Settings(port=0, metrics_port=-1)) as server,
         openai_endpoint() as endpoint,
     ):
-        servers = {"target": server.address, "remote": server.address, "direct": endpoint.url}
+        named = Access(target=server.address)
+        servers: dict[str, Any] = {"server": ServerChoice(named), "remote": named, "direct": endpoint.url}
         return await run(BenchCommand(**servers | QUICK | options))
 
 
@@ -170,12 +174,12 @@ async def test_without_load_there_is_no_plot_of_neighbours(tmp_path: Path) -> No
 
 async def test_arms_that_a_workload_does_not_have_are_refused_at_once() -> None:
     with pytest.raises(ForefillError, match="none of these arms"):
-        await run(BenchCommand(target="127.0.0.1:1", workloads=("overhead",), arms=("typed",)))
+        await run(BenchCommand(server=NOWHERE, workloads=("overhead",), arms=("typed",)))
 
 
 async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        await run(BenchCommand(target="127.0.0.1:1", json_file=tmp_path / "no" / "out.json"))
+        await run(BenchCommand(server=NOWHERE, json_file=tmp_path / "no" / "out.json"))
 
 
 @pytest.mark.parametrize(

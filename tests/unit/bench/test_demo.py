@@ -15,8 +15,10 @@ from forefill_bench.live.clock import Clock
 from forefill_bench.report.results import Served
 from forefill_bench.typing.human import COPYING
 from forefill_bench.typing.script import Script, typed_to_enter
+from forefill_client.access_flags import Access
 from forefill_client.keystrokes import FlushRule, TypingModel
 from forefill_client.outcomes import GenerationSource
+from forefill_client.server_flags import ServerChoice
 from forefill_client.terminal import columns
 
 from tests.support.scripted_service import Wire, connected, serving
@@ -37,6 +39,10 @@ class InstantClock(Clock):
     async def until(self, instant: float, *, spin: bool = False) -> None:
         self.time = max(self.time, instant)
         self.waited_for.append(instant)
+
+
+def named(address: str) -> ServerChoice:
+    return ServerChoice(Access(target=address))
 
 
 def row(question: str, *ttft_ms: float, texts: str = "aaaa", begun: bool = True) -> Row:
@@ -281,7 +287,7 @@ async def test_the_arms_differ_in_what_they_send_before_submit() -> None:
 async def test_the_demo_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "out.json"
     async with serving(answer_everything) as address:
-        command = DemoCommand(target=address, json_file=file, queries=1, max_tokens=4, seed=1)
+        command = DemoCommand(server=named(address), json_file=file, queries=1, max_tokens=4, seed=1)
         assert await run(command, InstantClock()) == 0
     results = json.loads(file.read_text())
     assert [entry["arm"] for entry in results["queries"]] == ["cold", "static", "warmed", "forefill"]
@@ -293,12 +299,14 @@ async def test_the_demo_writes_its_results(tmp_path: Path, capsys: pytest.Captur
 async def test_without_a_number_there_are_as_many_questions_as_the_engine_is_fast(tmp_path: Path) -> None:
     file = tmp_path / "out.json"
     async with serving(answer_everything) as address:
-        command = DemoCommand(target=address, json_file=file, queries=None, max_tokens=4, seed=1)
+        command = DemoCommand(server=named(address), json_file=file, queries=None, max_tokens=4, seed=1)
         await run(command, InstantClock())
     assert len(json.loads(file.read_text())["queries"]) == 5 * len(DEMO_ARMS)
 
 
 async def test_a_file_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:
-    command = DemoCommand(target="127.0.0.1:1", json_file=tmp_path / "no" / "out.json", queries=1, max_tokens=4, seed=1)
+    command = DemoCommand(
+        server=named("127.0.0.1:1"), json_file=tmp_path / "no" / "out.json", queries=1, max_tokens=4, seed=1
+    )
     with pytest.raises(FileNotFoundError):
         await run(command)

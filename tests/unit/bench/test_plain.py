@@ -1,7 +1,9 @@
 """Plain generations, through forefill and from vLLM's own endpoint."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from forefill_service.engine import FakeEngine
 from forefill_service.server import running_server
 from forefill_service.settings import Settings
 
+from tests.support.certificates import Certificates
 from tests.support.openai_endpoint import chat_events, openai_endpoint
 
 TALK = [("system", "You write SQL for a clinic. " * 8)]
@@ -115,3 +118,28 @@ async def test_where_nothing_listens_the_flag_is_named() -> None:
     with pytest.raises(EndpointError, match="check --direct"):
         async with openai_client("http://127.0.0.1:1", None, CLOCK):
             raise AssertionError("not reached")
+
+
+async def test_a_key_and_an_authority_of_its_own_let_it_in_by_https(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = Certificates.new(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificates.cert, certificates.key)
+    async with openai_endpoint(key="secret", tls=tls) as endpoint:
+        with pytest.raises(EndpointError, match=f"the certificate of {endpoint.url} is not trusted.*set SSL_CERT_FILE"):
+            async with openai_client(endpoint.url, None, CLOCK, api_key="secret"):
+                raise AssertionError("not reached")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.client_ca))
+        async with openai_client(endpoint.url, None, CLOCK, api_key="secret") as plain:
+            assert (await plain.ask(TALK, "Show me all", 2)).text == "SELECT 1"
+
+
+@pytest.mark.parametrize("model", [None, "named"])
+@pytest.mark.parametrize("key", ["", "another"])
+async def test_a_refused_key_is_one_line_that_says_where_it_is_given(model: str | None, key: str) -> None:
+    async with openai_endpoint(key="secret") as endpoint:
+        with pytest.raises(EndpointError) as caught:
+            async with openai_client(endpoint.url, model, CLOCK, api_key=key) as plain:
+                await plain.ask(TALK, "Show me all", 2)
+    assert str(caught.value) == f"{endpoint.url} refused the API key; set VLLM_API_KEY"

@@ -3,12 +3,10 @@
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -18,44 +16,14 @@ from cryptography.hazmat.primitives.serialization import (
 from forefill_client import InvalidRequest
 from forefill_client.access_flags import Access, access_from, add
 from forefill_client.cli import main
-from forefill_service.access.callers_file import hash_of
 
-from tests.support.certificates import Certificates
 from tests.support.client_program import forefill, output
+from tests.support.keyed import KEY, Files, complaint
 from tests.support.scripted_service import Wire, serving
-from tests.support.served import SETTINGS, Served, changed, served
+from tests.support.served import Served
 from tests.support.session_events import drain_opened
 
-KEY = "a-key-of-the-web"
 TYPE = ("type", "Show me all", "--speed", "100", "--seed", "1", "--max-tokens", "4", "--target")
-
-
-@dataclass(frozen=True)
-class Files:
-    """What its user has: an authority's certificates, a certificate of its own, and a key."""
-
-    folder: Path
-    certificates: Certificates
-
-    @classmethod
-    def new(cls, folder: Path) -> "Files":
-        """Make them, and what others have."""
-        files = cls(folder, Certificates.new(folder))
-        mine = files.certificates.authority.issue_cert("web.internal")
-        mine.cert_chain_pems[0].write_to_path(files / "mine.pem")
-        mine.private_key_pem.write_to_path(files / "mine.key")
-        trustme.CA().cert_pem.write_to_path(files / "other-ca.pem")
-        (folder / "key.txt").write_text(f"{KEY}\n")
-        (folder / "callers.toml").write_text(f'[[caller]]\nname = "web"\nkey_sha256 = "{hash_of(KEY)}"\n')
-        return files
-
-    def __truediv__(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def served(self, **settings: Any) -> Any:
-        """Serve with TLS."""
-        tls = {"tls_cert": self.certificates.cert, "tls_key": self.certificates.key}
-        return served(settings=changed(SETTINGS, **tls, **settings))
 
 
 @pytest.fixture
@@ -66,7 +34,7 @@ def files(tmp_path: Path) -> Files:
 @pytest.fixture
 async def keyed(files: Files) -> AsyncIterator[Served]:
     """A server with TLS that asks for a key."""
-    async with files.served(callers=files / "callers.toml") as server:
+    async with files.served(callers=files.callers) as server:
         yield server
 
 
@@ -82,18 +50,12 @@ async def answered(*arguments: str, **environment: str) -> None:
     assert out.strip()
 
 
-async def complaint(*arguments: str, **environment: str) -> str:
-    """Return the one line that it prints for people; gRPC may have lines of its own before it."""
-    code, out, err = await output(await forefill(*TYPE, *arguments, **environment))
-    assert (code, out) == (1, "")
-    [line] = [line for line in err.splitlines() if line.startswith("forefill: ")]
-    assert err.endswith(f"{line}\n")
-    assert KEY not in err
-    return line
+async def refused(*arguments: str, **environment: str) -> str:
+    return await complaint(*TYPE, *arguments, **environment)
 
 
 async def test_with_the_authority_and_the_key_it_gets_its_answer(keyed: Served, files: Files) -> None:
-    tls = (keyed.address, "--tls-ca", files / "clients.pem")
+    tls = (keyed.address, *files.with_authority)
     await answered(*tls, "--api-key-file", files / "key.txt")
     await answered(*tls, FOREFILL_API_KEY=KEY)
     await answered(*tls, "--tls-server-name", "localhost", FOREFILL_API_KEY=KEY)
@@ -101,19 +63,20 @@ async def test_with_the_authority_and_the_key_it_gets_its_answer(keyed: Served, 
 
 async def test_a_client_certificate_lets_it_in(files: Files) -> None:
     async with files.served(tls_client_ca=files.certificates.client_ca) as server:
-        tls = (server.address, "--tls-ca", files / "clients.pem")
+        tls = (server.address, *files.with_authority)
         await answered(*tls, "--tls-cert", files / "mine.pem", "--tls-key", files / "mine.key")
-        assert "expects TLS or a client certificate" in await complaint(*tls)
+        assert "expects TLS or a client certificate" in await refused(*tls)
 
 
 async def test_who_is_not_known_reads_which_key_was_wrong_or_how_to_give_one(keyed: Served, files: Files) -> None:
-    tls = (keyed.address, "--tls-ca", files / "clients.pem")
+    tls = (keyed.address, *files.with_authority)
     (files.folder / "old.txt").write_text("an-old-key")
     told = await asyncio.gather(
-        complaint(*tls, FOREFILL_API_KEY=""),
-        complaint(*tls, FOREFILL_API_KEY="an-old-key"),
-        complaint(*tls, "--api-key-file", files / "old.txt", FOREFILL_API_KEY=KEY),
+        refused(*tls, FOREFILL_API_KEY=""),
+        refused(*tls, FOREFILL_API_KEY="an-old-key"),
+        refused(*tls, "--api-key-file", files / "old.txt", FOREFILL_API_KEY=KEY),
     )
+    assert all(line.startswith(f"forefill: {keyed.address}: no credentials came") for line in told)
     assert "--api-key-file or FOREFILL_API_KEY gives a token" in told[0]
     assert "the key that was sent is that of FOREFILL_API_KEY" in told[1]
     assert f"the key that was sent is that of {files / 'old.txt'}" in told[2]
@@ -122,11 +85,11 @@ async def test_who_is_not_known_reads_which_key_was_wrong_or_how_to_give_one(key
 async def test_tls_that_does_not_fit_says_what_would(keyed: Served, files: Files) -> None:
     async with serving(drain_opened) as plain:
         told = await asyncio.gather(
-            complaint(plain, "--tls"),
-            complaint(keyed.address),
-            complaint(keyed.address, "--tls"),
-            complaint(keyed.address, "--tls-ca", files / "other-ca.pem"),
-            complaint(keyed.address, "--tls-ca", files / "clients.pem", "--tls-server-name", "else.where"),
+            refused(plain, "--tls"),
+            refused(keyed.address),
+            refused(keyed.address, "--tls"),
+            refused(keyed.address, "--tls-ca", files / "other-ca.pem"),
+            refused(keyed.address, *files.with_authority, "--tls-server-name", "else.where"),
         )
     assert "the server does not speak TLS: connect without TLS" in told[0]
     assert "or it expects TLS" in told[1]
@@ -204,6 +167,11 @@ def test_a_file_without_a_key_is_refused_and_not_shown(tmp_path: Path, content: 
     (tmp_path / "key.txt").write_text(content, encoding="utf-8")
     told = refusal("--api-key-file", str(tmp_path / "key.txt"))
     assert told == f"{tmp_path}/key.txt holds no API key: it must be one line of printable ASCII text"
+
+
+def test_a_variable_that_holds_no_key_is_refused_and_not_shown() -> None:
+    told = refusal(FOREFILL_API_KEY="two\nlines")
+    assert told == "FOREFILL_API_KEY holds no API key: it must be one line of printable ASCII text"
 
 
 @pytest.mark.parametrize(
