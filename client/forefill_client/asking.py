@@ -9,7 +9,8 @@ from .composition import Events
 from .conversation import Conversation
 from .errors import GenerationRunning, InvalidRequest
 from .exchange import Exchange
-from .hand_off import HandedOff, HandOff, Stage
+from .hand_off import HandedOff
+from .handing_off import HandOff, Stage
 from .report import Ledger
 
 
@@ -18,6 +19,7 @@ class Asking:
 
     def __init__(self, conversation: Conversation, exchange: Exchange) -> None:
         self._conversation = conversation
+        self._hand_offs = conversation.hand_offs
         self._exchange = exchange
 
     def check_usable(self) -> None:
@@ -31,10 +33,10 @@ class Asking:
     async def settled(self) -> None:
         """Wait for the end of what is being ended; raise GenerationRunning if an answer runs, or a hand-off is open."""
         self.check_usable()
-        if (hand_off := self._conversation.handing_off) is not None:
+        if (hand_off := self._hand_offs.current) is not None:
             await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
             self.check_usable()
-        if self._conversation.handing_off is not None:
+        if self._hand_offs.current is not None:
             raise GenerationRunning(
                 "a hand-off is open: say what came of it with its finished(), or call its cancel()",
                 session_continues=True,
@@ -58,24 +60,24 @@ class Asking:
 
     async def hand_off(self, event: pb.KeystrokeEvent) -> HandedOff:
         """Ask how to ask the engine, by this event; if nobody waits for the reply, the hand-off is taken back."""
-        hand_off = self._conversation.hand_over(event)
+        hand_off = self._hand_offs.begin(event)
         try:
             await self._exchange.send(event)
             await self._exchange.until(lambda: hand_off.stage is not Stage.ASKED)
         except BaseException:
             if self._still_heard:
-                self._exchange.put(self._conversation.drop_hand_off(hand_off))
+                self._exchange.put(self._hand_offs.drop(hand_off))
             raise
         if hand_off.error is not None:
             raise hand_off.error
-        return self._conversation.handed_off(hand_off, partial(self._end_hand_off, hand_off))
+        return self._hand_offs.handed_off(hand_off, partial(self._end_hand_off, hand_off))
 
     async def _end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Ledger | None:
         """End a hand-off by what came of it, None: it is taken back; return its ledger, None if nobody tells."""
         if hand_off.stage is Stage.OPEN:
             self.check_usable()
             hand_off.error = None
-            self._exchange.put(self._conversation.end_hand_off(hand_off, finished))
+            self._exchange.put(self._hand_offs.end(hand_off, finished))
         elif finished is not None:
             raise InvalidRequest("the hand-off is over: hand off again", session_continues=True)
         await self._exchange.until(lambda: hand_off.stage is not Stage.ENDING)
