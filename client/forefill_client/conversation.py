@@ -17,10 +17,11 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer, Until, continuable, interrupted
 from .composition import Composition, Events
-from .errors import ForefillError, InvalidRequest, SessionEnded, from_session_error
+from .errors import ForefillError, InvalidRequest, SessionEnded
 from .handing_off import HandOffs
 from .history import History
 from .messages import message_to_wire
+from .reasons import from_session_error
 from .report import (
     FlushResult,
     Opened,
