@@ -1,14 +1,13 @@
 import { wellFormed } from "./code_points.js";
-import { Draft } from "./draft.js";
 import { endingOf, forgetsToken } from "./endings.js";
 import { Events } from "./events.js";
 import { exchange, History, withoutQuestion } from "./history.js";
-import { RemoteDraft } from "./remote_draft.js";
 import { socketUrl } from "./network.js";
 import { Socket } from "./socket.js";
 import { TokenStore } from "./token_store.js";
 import { Turns } from "./turns.js";
 import { Twins } from "./twins.js";
+import { TypedDraft } from "./typed_draft.js";
 
 /** @import { Answer } from "./answer.js" */
 /** @import { ConversationEvents } from "./events.js" */
@@ -36,31 +35,23 @@ let attach;
 export class Conversation extends Events {
   /** @type {Socket} */
   #socket;
-  #draft = new Draft();
-  #remote;
+  /** @type {TypedDraft} */
+  #draft;
   #history;
   /** @type {Turns} */
   #turns;
   #twins;
   #token;
   #onError;
-  #composing = false;
-  #tooLong = false;
-  #sentDraft = "";
   /** @type {Opened | null} */
   #opened = null;
   /** @type {{ state: "open" | "reconnecting", message?: string }} */
   #bridge = { state: "open" };
   /** @type {Failure | null} */
   #last = null;
-  /** @type {Set<() => void>} */
-  #boxes = new Set();
 
   static {
-    attach = (conversation, sync) => {
-      conversation.#boxes.add(sync);
-      return () => void conversation.#boxes.delete(sync);
-    };
+    attach = (conversation, sync) => conversation.#draft.attach(sync);
   }
 
   /**
@@ -77,13 +68,16 @@ export class Conversation extends Events {
       ended: (code, reason) => this.#end(code, reason),
     });
     const send = this.#socket.send.bind(this.#socket);
-    this.#remote = new RemoteDraft(this.#socket, this.#draft);
+    this.#draft = new TypedDraft(this.#socket, {
+      edited: (edit) => this.#tell("edit", edit),
+      refuse: (reason, message) => this.#refuse(reason, message),
+    });
     this.#history = new History(messages);
     this.#twins = new Twins(send);
     this.#turns = new Turns(this.#history, {
       ready: () => this.#socket.ready,
       send,
-      submitted: () => this.#submitted(),
+      submitted: () => this.#draft.emptied(),
       tell: (type, detail) => this.#tell(type, detail),
     });
     this.#token = new TokenStore(storage);
@@ -136,16 +130,7 @@ export class Conversation extends Events {
    *   once more without when that ends, even if the text is the same.
    */
   setDraft(text, { composing = false } = {}) {
-    const before = this.#draft.text;
-    const ended = this.#composing && !composing;
-    const { length } = this.#draft;
-    const edit = this.#draft.become(text) ?? (ended ? { start: length, end: length, text: "", length } : null);
-    this.#composing = composing;
-    if (edit === null) return;
-    this.#socket.begin();
-    this.#checkLength();
-    this.#remote.edited(edit, composing, before);
-    this.#tell("edit", { ...edit, composing });
+    this.#draft.become(text, composing);
   }
 
   /**
@@ -153,7 +138,7 @@ export class Conversation extends Events {
    * @param {boolean} [likely]
    */
   hint(likely = true) {
-    this.#remote.hint(likely);
+    this.#draft.hint(likely);
   }
 
   /**
@@ -167,11 +152,11 @@ export class Conversation extends Events {
   submit(text = this.#draft.text) {
     if (text === "" || !this.#mayAsk()) return null;
     const question = wellFormed(text);
-    if (!this.#remote.fits(new Draft(question).length)) return this.#refuse(...this.#tooLongFailure());
+    if (!this.#draft.accepts(question)) return null;
     const isDraft = question === this.#draft.text;
     const answer = this.#turns.ask("submit", question);
     if (isDraft) this.setDraft("");
-    this.#remote.flush();
+    this.#draft.flush();
     this.connect();
     return answer;
   }
@@ -223,14 +208,13 @@ export class Conversation extends Events {
   }
 
   #opening() {
-    for (const sync of this.#boxes) sync();
+    this.#draft.sync();
     const { token } = this.#token;
     const { running } = this;
     const begun = running !== null && running.text !== "" ? exchange(running) : [];
     const messages = [...this.messages, ...begun];
-    // A text that is about to be submitted stays the bridge's draft: its answer may have begun.
-    this.#sentDraft = this.#turns.waitingText ?? (this.#remote.fits(this.#draft.length) ? this.draft : "");
-    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.#sentDraft };
+    const draft = this.#draft.opening(this.#turns.waitingText);
+    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft };
   }
 
   /** @param {FromBridge} message */
@@ -239,8 +223,8 @@ export class Conversation extends Events {
       case "opened":
         return this.#open(message);
       case "resync":
-        this.#remote.is(null);
-        return this.#remote.flush();
+        this.#draft.diverged();
+        return this.#draft.flush();
       case "state":
         this.#bridge = message;
         return this.#tellState(message.message);
@@ -265,14 +249,13 @@ export class Conversation extends Events {
     this.#turns.match(message);
     const missed = this.#history.become(withoutQuestion(message), message.resumed);
     this.#token.token = message.token;
-    this.#remote.begin(message, this.#sentDraft);
+    this.#draft.begin(message);
     this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
     this.#tell("opened", this.#opened);
-    for (const sync of this.#boxes) sync();
+    this.#draft.sync();
     if (missed !== null) this.#socket.send({ type: "rewrite", ...missed });
     this.#turns.proceed();
-    this.#checkLength();
-    this.#remote.begun();
+    this.#draft.begun();
     this.#twins.resume((turn) => this.#turns.numberOf(turn));
   }
 
@@ -280,15 +263,14 @@ export class Conversation extends Events {
   #hearFailure(failure) {
     if (!failure.continues) this.#last = failure;
     if (failure.turn === undefined) return this.#tell("error", failure);
-    // The bridge may have put the text of a refused submit back into its draft.
-    this.#remote.is(null);
+    this.#draft.diverged(); // the bridge may have put the text of a refused submit back
     this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
   }
 
   /** @param {Started | Delta | Finished | Failure} message */
   #hearTurn(message) {
     this.#turns.hear(message);
-    this.#remote.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
+    this.#draft.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
   }
 
   /**
@@ -308,11 +290,6 @@ export class Conversation extends Events {
     this.#twins.fail(failure.message);
   }
 
-  #submitted() {
-    this.#composing = false;
-    this.#remote.emptied();
-  }
-
   #mayAsk() {
     if (this.state === "closed") return this.#refuse("CLOSED", "the conversation is closed: connect() opens it again");
     return this.#turns.free || this.#refuse("ANSWER_RUNNING", "an answer is running: wait for it, or cancel it");
@@ -320,17 +297,6 @@ export class Conversation extends Events {
 
   #mayChange() {
     return this.#mayAsk() && (this.running === null || this.#refuse("ANSWER_RUNNING", "an answer is being cancelled"));
-  }
-
-  #checkLength() {
-    const fits = this.#remote.fits(this.#draft.length);
-    if (!fits && !this.#tooLong) this.#refuse(...this.#tooLongFailure());
-    this.#tooLong = !fits;
-  }
-
-  /** @returns {[reason: string, message: string]} */
-  #tooLongFailure() {
-    return ["DRAFT_TOO_LONG", `the text is longer than ${this.#remote.maxCodePoints} characters: shorten it`];
   }
 
   /**
