@@ -1,7 +1,7 @@
+import { Bridge } from "./bridge.js";
 import { wellFormed } from "./code_points.js";
-import { endingOf, forgetsToken } from "./endings.js";
 import { Events } from "./events.js";
-import { exchange, History, withoutQuestion } from "./history.js";
+import { History } from "./history.js";
 import { socketUrl } from "./network.js";
 import { Socket } from "./socket.js";
 import { TokenStore } from "./token_store.js";
@@ -11,7 +11,7 @@ import { TypedDraft } from "./typed_draft.js";
 
 /** @import { Answer } from "./answer.js" */
 /** @import { ConversationEvents } from "./events.js" */
-/** @import { Delta, Failure, Finished, FromBridge, Message, Opened, Started, Twin } from "./messages.js" */
+/** @import { Failure, Message, Opened, Twin } from "./messages.js" */
 /** @import { SocketState } from "./socket.js" */
 
 /**
@@ -22,7 +22,6 @@ import { TypedDraft } from "./typed_draft.js";
  * @property {typeof WebSocket} [WebSocket] In place of the global one, which Node 20 lacks.
  */
 
-const PROTOCOL = 1;
 /** @type {(conversation: Conversation, sync: () => void) => () => void} */
 let attach;
 
@@ -42,13 +41,9 @@ export class Conversation extends Events {
   #turns;
   #twins;
   #token;
+  /** @type {Bridge} */
+  #bridge;
   #onError;
-  /** @type {Opened | null} */
-  #opened = null;
-  /** @type {{ state: "open" | "reconnecting", message?: string }} */
-  #bridge = { state: "open" };
-  /** @type {Failure | null} */
-  #last = null;
 
   static {
     attach = (conversation, sync) => conversation.#draft.attach(sync);
@@ -62,10 +57,10 @@ export class Conversation extends Events {
     super();
     if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one as the option WebSocket");
     this.#socket = new Socket(socketUrl(url), WebSocket, {
-      opening: () => this.#opening(),
-      received: (message) => this.#receive(message),
+      opening: () => this.#bridge.opening(),
+      received: (message) => this.#bridge.hear(message),
       stateChanged: () => this.#tellState(),
-      ended: (code, reason) => this.#end(code, reason),
+      ended: (code, reason) => this.#bridge.ended(code, reason),
     });
     const send = this.#socket.send.bind(this.#socket);
     this.#draft = new TypedDraft(this.#socket, {
@@ -81,6 +76,12 @@ export class Conversation extends Events {
       tell: (type, detail) => this.#tell(type, detail),
     });
     this.#token = new TokenStore(storage);
+    const subjects = { draft: this.#draft, history: this.#history, turns: this.#turns, twins: this.#twins };
+    this.#bridge = new Bridge({ ...subjects, token: this.#token }, {
+      send,
+      tell: (type, detail) => this.#tell(type, detail),
+      stateChanged: (message) => this.#tellState(message),
+    });
     this.#onError = onError;
   }
 
@@ -99,9 +100,12 @@ export class Conversation extends Events {
     return this.#history.messages;
   }
 
-  /** What the bridge last said of itself and the conversation; null before it is open. */
+  /**
+   * What the bridge last said of itself and the conversation; null before it is open.
+   * @returns {Opened | null}
+   */
   get opened() {
-    return this.#opened;
+    return this.#bridge.opened;
   }
 
   /**
@@ -203,91 +207,8 @@ export class Conversation extends Events {
   close() {
     this.#socket.send({ type: "end" });
     this.#token.token = null;
-    this.#fail({ reason: "CLOSED", message: "the conversation was closed", continues: false });
+    this.#bridge.fail({ reason: "CLOSED", message: "the conversation was closed", continues: false });
     this.#socket.close();
-  }
-
-  #opening() {
-    this.#draft.sync();
-    const { token } = this.#token;
-    const { running } = this;
-    const begun = running !== null && running.text !== "" ? exchange(running) : [];
-    const messages = [...this.messages, ...begun];
-    const draft = this.#draft.opening(this.#turns.waitingText);
-    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft };
-  }
-
-  /** @param {FromBridge} message */
-  #receive(message) {
-    switch (message.type) {
-      case "opened":
-        return this.#open(message);
-      case "resync":
-        this.#draft.diverged();
-        return this.#draft.flush();
-      case "state":
-        this.#bridge = message;
-        return this.#tellState(message.message);
-      case "flush":
-      case "guess":
-        return this.#tell(message.type, message);
-      case "started":
-      case "delta":
-      case "finished":
-        return this.#hearTurn({ ...message, turn: this.#turns.turnOf(message.turn) });
-      case "twin":
-        return this.#tell("twin", this.#twins.hear({ ...message, turn: this.#turns.turnOf(message.turn) }));
-      case "error":
-        return this.#hearFailure(message);
-    }
-  }
-
-  /** @param {Opened} message */
-  #open(message) {
-    this.#bridge = { state: "open" };
-    this.#last = null;
-    this.#turns.match(message);
-    const missed = this.#history.become(withoutQuestion(message), message.resumed);
-    this.#token.token = message.token;
-    this.#draft.begin(message);
-    this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
-    this.#tell("opened", this.#opened);
-    this.#draft.sync();
-    if (missed !== null) this.#socket.send({ type: "rewrite", ...missed });
-    this.#turns.proceed();
-    this.#draft.begun();
-    this.#twins.resume((turn) => this.#turns.numberOf(turn));
-  }
-
-  /** @param {Failure} failure */
-  #hearFailure(failure) {
-    if (!failure.continues) this.#last = failure;
-    if (failure.turn === undefined) return this.#tell("error", failure);
-    this.#draft.diverged(); // the bridge may have put the text of a refused submit back
-    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
-  }
-
-  /** @param {Started | Delta | Finished | Failure} message */
-  #hearTurn(message) {
-    this.#turns.hear(message);
-    this.#draft.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
-  }
-
-  /**
-   * @param {number} code
-   * @param {string} detail
-   */
-  #end(code, detail) {
-    if (forgetsToken(code)) this.#token.token = null;
-    const failure = this.#last ?? endingOf(code, detail);
-    this.#fail(failure);
-    if (this.#last === null) this.#tell("error", failure);
-  }
-
-  /** @param {Failure} failure */
-  #fail(failure) {
-    this.#turns.fail(failure);
-    this.#twins.fail(failure.message);
   }
 
   #mayAsk() {
