@@ -84,9 +84,9 @@ export class Bridge {
       case "started":
       case "delta":
       case "finished":
-        return this.#hearTurn({ ...message, turn: this.#turns.turnOf(message.turn) });
+        return this.#hearTurn({ ...message, turn: this.#turns.numbers.turnOf(message.turn) });
       case "twin":
-        return this.#owner.tell("twin", this.#twins.hear({ ...message, turn: this.#turns.turnOf(message.turn) }));
+        return this.#owner.tell("twin", this.#twins.hear({ ...message, turn: this.#turns.numbers.turnOf(message.turn) }));
       case "error":
         return this.#hearFailure(message);
     }
@@ -121,13 +121,13 @@ export class Bridge {
     const missed = this.#history.become(withoutQuestion(message), message.resumed);
     this.#token.token = message.token;
     this.#draft.begin(message);
-    this.opened = { ...message, turn: this.#turns.turnOf(message.turn) };
+    this.opened = { ...message, turn: this.#turns.numbers.turnOf(message.turn) };
     this.#owner.tell("opened", this.opened);
     this.#draft.sync();
     if (missed !== null) this.#owner.send({ type: "rewrite", ...missed });
     this.#turns.proceed();
     this.#draft.begun();
-    this.#twins.resume((turn) => this.#turns.numberOf(turn));
+    this.#twins.resume((turn) => this.#turns.numbers.numberOf(turn));
   }
 
   /** @param {Failure} failure */
@@ -135,7 +135,7 @@ export class Bridge {
     if (!failure.continues) this.#last = failure;
     if (failure.turn === undefined) return this.#owner.tell("error", failure);
     this.#draft.diverged(); // the bridge may have put the text of a refused submit back
-    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
+    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.numbers.turnOf(failure.turn) });
   }
 
   /** @param {Started | Delta | Finished | Failure} message */

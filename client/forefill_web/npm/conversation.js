@@ -200,7 +200,7 @@ export class Conversation extends Events {
    * @returns {Promise<Twin>}
    */
   measureTwin(turn) {
-    return this.#twins.measure(turn, this.#turns.numberOf(turn));
+    return this.#twins.measure(turn, this.#turns.numbers.numberOf(turn));
   }
 
   /** End the conversation at the bridge, too. */
