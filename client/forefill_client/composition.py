@@ -15,8 +15,9 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .checks import checked_int
 from .draft import Draft
-from .errors import REASONS, DraftTooLong, EmptySubmit, ForefillError
+from .errors import DraftTooLong, EmptySubmit, ForefillError
 from .flushes import Flush, Flushes, superseded
+from .reasons import REASONS
 from .report import FlushResult
 from .texts import checked_text
 from .word_ends import confirmable

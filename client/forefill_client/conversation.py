@@ -17,15 +17,15 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer, Until, continuable, interrupted
 from .composition import Composition, Events
-from .errors import ForefillError, InvalidRequest, SessionEnded, from_session_error
-from .hand_off import EndHandOff, HandedOff, HandOff, Stage, prompt_fields
+from .errors import ForefillError, InvalidRequest, SessionEnded
+from .handing_off import HandOffs
 from .history import History
-from .messages import message_from_wire, message_to_wire
+from .messages import message_to_wire
+from .reasons import from_session_error
 from .report import (
     FlushResult,
     Opened,
     PregenerationUpdate,
-    ledger_from_wire,
     opened_from_wire,
     pregeneration_update_from_wire,
 )
@@ -46,10 +46,10 @@ class Conversation:
     ) -> None:
         self.composition = Composition(opening.draft, auto_flush=auto_flush)
         self.history = History(opening)
+        self.hand_offs = HandOffs(opening, self.composition, self.history)
         self.opened: Opened | None = None
         self.resume_token = ""
         self.answer: Answer | None = None
-        self.hand_off: HandOff | None = None
         self._first_opening = opening
         self._on_flush = on_flush
         self._on_pregeneration = on_pregeneration
@@ -70,11 +70,6 @@ class Conversation:
         """Whether an answer is still running that is to stop."""
         return self.answering and self.answer is not None and self.answer.cancelled
 
-    @property
-    def handing_off(self) -> HandOff | None:
-        """The hand-off that is not over."""
-        return None if self.hand_off is None or self.hand_off.stage is Stage.OVER else self.hand_off
-
     def check(self) -> None:
         """Raise the server's error about an earlier event, once; or SessionEnded if nothing may follow."""
         if self.composition.ended:
@@ -94,48 +89,6 @@ class Conversation:
         self._cancels.add(event.seq)
         return [event]
 
-    def hand_over(self, event: pb.KeystrokeEvent) -> HandOff:
-        """Return the hand-off that an event begins."""
-        asked = event.hand_off
-        self.hand_off = HandOff(asked.text, event.seq, asked.tool_choice if asked.HasField("tool_choice") else None)
-        return self.hand_off
-
-    def handed_off(self, hand_off: HandOff, end: EndHandOff) -> HandedOff:
-        """Return what the application is told of a hand-off that the server has answered."""
-        told = hand_off.told
-        return HandedOff(
-            text=hand_off.text,
-            messages=(*self.history.messages, self.history.drafted(hand_off.text)),
-            base_url=told.base_url,
-            headers=dict(told.headers),
-            cache_salt=told.cache_salt,
-            model=told.model,
-            prompt_tokens=told.prompt_tokens,
-            cached_tokens=told.cached_tokens,
-            **prompt_fields(self._first_opening, hand_off.choice),
-            _end=end,
-        )
-
-    def end_hand_off(self, hand_off: HandOff, finished: pb.HandOffFinished | None) -> Events:
-        """Have a hand-off ended by what came of it; None: it is taken back."""
-        hand_off.gets = None if finished is None else tuple(map(message_from_wire, finished.messages))
-        if hand_off.seq is None:
-            return self._end_unknown(hand_off)
-        hand_off.stage = Stage.ENDING
-        if finished is None:
-            event = self.composition.cancel(keep_text=False)
-            self._cancels.add(event.seq)
-        else:
-            event = self.composition.hand_off_finished(finished)
-            if not hand_off.gets:  # the server does the same
-                self.composition.take_back(hand_off.text)
-        hand_off.ending = event.seq
-        return [event]
-
-    def drop_hand_off(self, hand_off: HandOff) -> Events:
-        """Take back a hand-off of which nobody was told; its text is the draft again, unless another was begun."""
-        return [*self.end_hand_off(hand_off, None), *self.composition.submit_refused(hand_off.text)]
-
     # The streams.
 
     @property
@@ -152,7 +105,7 @@ class Conversation:
         if self.opened is None:
             return self._first_opening
         self._settle_answer()
-        self._settle_hand_off()
+        self.hand_offs.settle()
         self._again = self.answer if self.answering else None
         self.composition.begin_again()
         opening = pb.Open()
@@ -179,10 +132,10 @@ class Conversation:
                 self._on_pregeneration(pregeneration_update_from_wire(response.pregeneration_update))
             case "session_error":
                 return self._hear_error(from_session_error(response.session_error))
-            case "handed_off" if (hand_off := self._awaiting(response.handed_off.seq)) is not None:
-                hand_off.told, hand_off.stage = response.handed_off, Stage.OPEN
-            case "generation_finished" if (hand_off := self._hand_off_of(response.generation_finished.seq)) is not None:
-                self._hear_settled(hand_off, response.generation_finished)
+            case "handed_off":
+                self.hand_offs.hear_told(response.handed_off)
+            case "generation_finished" if hand_off := self.hand_offs.at(response.generation_finished.seq):
+                self.hand_offs.hear_settled(hand_off, response.generation_finished)
             case "generation_started" | "generation_delta" | "generation_finished" as kind:
                 if self.answer is not None and getattr(response, kind).seq == self.answer.seq:
                     self._hear_answer(self.answer, response)
@@ -202,10 +155,8 @@ class Conversation:
             self._end_cancelled(again)
         elif again is not None:
             return self._asking_again(again, opened)
-        elif (hand_off := self.handing_off) is not None and hand_off.seq is None and not self.composition.ended:
-            events = self.composition.hand_off_beside(hand_off.text, hand_off.choice)
-            hand_off.seq = events[0].seq
-            return events
+        elif told := self.hand_offs.told_again():
+            return told
         return self.composition.resumed()
 
     def _asking_again(self, answer: Answer, opened: pb.Opened) -> Events:
@@ -228,8 +179,8 @@ class Conversation:
             self.history.add(answer)
 
     def _hear_error(self, error: ForefillError) -> Events:
-        if (hand_off := self.handing_off) is not None and error.seq in (hand_off.seq, hand_off.ending):
-            return self._hear_hand_off_error(hand_off, error)
+        if (events := self.hand_offs.hear_error(error)) is not None:
+            return events
         if error.reason == "NOTHING_TO_CANCEL" and error.seq in self._cancels:  # the answer had just ended
             return []
         if self.answer is not None and error.seq == self.answer.seq:
@@ -242,55 +193,6 @@ class Conversation:
         if events is None:
             self._unraised = error
         return events or []
-
-    def _hand_off_of(self, seq: int) -> HandOff | None:
-        hand_off = self.handing_off
-        return hand_off if hand_off is not None and hand_off.seq == seq else None
-
-    def _awaiting(self, seq: int) -> HandOff | None:
-        hand_off = self._hand_off_of(seq)
-        return hand_off if hand_off is not None and hand_off.stage is Stage.ASKED else None
-
-    def _hear_settled(self, hand_off: HandOff, finished: pb.GenerationFinished) -> None:
-        if hand_off.stage is Stage.ASKED:
-            hand_off.error = SessionEnded("the session was ended before the hand-off was answered")
-        hand_off.ledger = ledger_from_wire(finished.ledger)
-        self._end_now(hand_off)
-
-    def _hear_hand_off_error(self, hand_off: HandOff, error: ForefillError) -> Events:
-        if error.reason == "SEQUENCE_GAP":  # an event after a gap is carried out
-            return []
-        if hand_off.stage is Stage.ASKED:
-            hand_off.error, hand_off.stage = error, Stage.OVER
-            return self.composition.submit_refused(hand_off.text)
-        if error.seq == hand_off.seq:  # another server than the first: the application asks already
-            hand_off.seq = None
-            return []
-        if error.reason in ("NOTHING_HANDED_OFF", "NOTHING_TO_CANCEL"):
-            return self._end_unknown(hand_off)
-        hand_off.error, hand_off.stage = error, Stage.OPEN
-        return []
-
-    def _end_unknown(self, hand_off: HandOff) -> Events:
-        """End a hand-off that the server does not know: what the conversation gets comes by a Rewrite."""
-        self._end_now(hand_off)
-        if hand_off.gets is None:
-            return []
-        if not hand_off.gets:
-            return self.composition.submit_refused(hand_off.text)
-        kept = len(self.history.messages) - len(hand_off.gets)
-        return [self.composition.rewrite(kept, [message_to_wire(message) for message in hand_off.gets])]
-
-    def _end_now(self, hand_off: HandOff) -> None:
-        hand_off.stage = Stage.OVER
-        self.history.messages += hand_off.gets or ()
-
-    def _settle_hand_off(self) -> None:
-        """End a hand-off that was being ended on a stream that broke; the next server does not know of another yet."""
-        if (hand_off := self.handing_off) is not None:
-            hand_off.seq = None
-            if hand_off.stage is Stage.ENDING:
-                self._end_now(hand_off)
 
     def _settle_answer(self) -> None:
         """End an answer that cannot go on on another stream."""

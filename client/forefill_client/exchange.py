@@ -6,7 +6,7 @@ callers that wait. All waiting is done in `until`, which ends when its condition
 
 If a stream breaks that had been opened, the session goes on on another one, as `Resume` says. The `Side` then says how
 it opens: its draft and its conversation are the caller's, so what was on its way, and what is put meanwhile, needs not
-be sent again. Each stream numbers its events from 1; the session's numbers go on, and `_base` is the difference.
+be sent again. Each stream has an `Outbox` of its own.
 
 A server that stops says so before (GoAway). The session then moves: as soon as a server takes a new connection and no
 answer is running, it opens a stream there and ends the old one. If it cannot in time, the old stream breaks, as above.
@@ -14,7 +14,6 @@ answer is running, it opens a stream there and ends the old one. If it cannot in
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
@@ -23,6 +22,7 @@ from forefill.v1 import keystroke_pb2 as pb
 from .errors import ForefillError, NotReachable, SessionEnded, SessionIdle, Unavailable
 from .options import Resume
 from .outage import Outage
+from .outbox import Outbox
 from .session_state import OnState, SessionState
 from .stream import Compose, Stream
 
@@ -32,12 +32,6 @@ END_SECONDS: Final = 1.0
 """How long a stream that another has replaced may take to end."""
 OPEN_SECONDS: Final = 10.0
 """How long a stream that follows on another may take to open; after one that did not, the next has twice as long."""
-_ABOUT_AN_EVENT: Final = frozenset(
-    field.name
-    for field in pb.ComposeResponse.DESCRIPTOR.fields
-    if field.message_type is not None and "seq" in field.message_type.fields_by_name
-)
-"""The responses that name an event by its number."""
 
 
 class Side(Protocol):
@@ -83,8 +77,7 @@ class Exchange:
         self._on_state = on_state
         self._clock = clock
         self._began_at = clock()
-        self._base = 0
-        self._outbox: deque[pb.KeystrokeEvent] = deque()
+        self._outbox = Outbox(0)
         self._closing = False
         self._heard_something = False
         self._was_open = False
@@ -114,11 +107,7 @@ class Exchange:
         self._puts += 1
         for event in events:
             if self._stream is not None:
-                sent = pb.KeystrokeEvent()
-                sent.CopyFrom(event)
-                sent.seq -= self._base
-                sent.timestamp_ms = (self._clock() - self._began_at) * 1000
-                self._outbox.append(sent)
+                self._outbox.put(event, (self._clock() - self._began_at) * 1000)
         self._wake()
 
     async def send(self, *events: pb.KeystrokeEvent) -> None:
@@ -161,8 +150,7 @@ class Exchange:
 
     def _open_stream(self) -> Stream:
         opening = self._side.opening()
-        self._base = self._side.number()
-        self._outbox = deque()
+        self._outbox = Outbox(self._side.number())
         self._heard_something = False
         self._stream = stream = Stream(self._compose, self._requests(opening, self._outbox))
         if self._was_open:
@@ -181,12 +169,12 @@ class Exchange:
         self._tell(SessionState.OPEN, None)
         self._wake()
 
-    async def _requests(self, opening: pb.Open, outbox: deque[pb.KeystrokeEvent]) -> AsyncIterator[pb.ComposeRequest]:
+    async def _requests(self, opening: pb.Open, outbox: Outbox) -> AsyncIterator[pb.ComposeRequest]:
         """Yield the requests of one stream; when they end, gRPC closes our side of it."""
         yield pb.ComposeRequest(open=opening)
         while True:
             while outbox:
-                yield pb.ComposeRequest(event=outbox.popleft())
+                yield pb.ComposeRequest(event=outbox.take())
                 self._wake()
             if self._all_said or outbox is not self._outbox:
                 return
@@ -224,7 +212,7 @@ class Exchange:
                 if stream is not self._stream:  # it has moved
                     continue
                 self._heard_something = True
-                self.put(self._side.hear(_renumbered(response, self._base)))
+                self.put(self._side.hear(self._outbox.renumbered(response)))
                 if response.HasField("opened"):
                     self._has_opened()
                 elif response.HasField("go_away") and self._resume is not None and self._mover is None:
@@ -246,10 +234,7 @@ class Exchange:
             await self.until(lambda: self._side.can_move)
         except ForefillError:
             return  # this stream then ends as any stream does
-        left, unsent = self._outbox, len(self._outbox)
-        last_seq = self._side.number() - self._base - unsent
-        left.clear()
-        left.append(pb.KeystrokeEvent(seq=last_seq + 1, end=pb.End()))
+        self._outbox.leave(self._side.number())
         self._left = stream
         self._open_stream()
         self._wake()
@@ -307,11 +292,3 @@ class Exchange:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _renumbered(response: pb.ComposeResponse, base: int) -> pb.ComposeResponse:
-    """Return a response to an event of this stream as one to an event of the session."""
-    kind = response.WhichOneof("response")
-    if base and kind in _ABOUT_AN_EVENT and getattr(response, kind).seq:
-        getattr(response, kind).seq += base
-    return response

@@ -1,18 +1,8 @@
-"""Hand-offs: the application asks the engine itself, with a request that finds what was warmed.
-
-    ASKED ── the server says how ──> OPEN ── finished, or taken back ──> ENDING ── the server knows ──> OVER
-      │                                ^                                   │
-      └── refused ──> OVER             └────────── does not fit ───────────┘
-
-If the stream breaks, what was ENDING is OVER, and what was ASKED or OPEN is told to the next server as well; what the
-application was told before stays valid. If that server refuses, or does not know of it yet, the answer comes into the
-conversation by a Rewrite, and nobody tells what became of the tokens.
-"""
+"""Hand-offs: the application asks the engine itself, with a request that finds what was warmed."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, Protocol, cast
 
 from forefill.v1 import keystroke_pb2 as pb
@@ -20,7 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
 from .checks import as_mapping, checked_iterable
-from .errors import ForefillError, InvalidRequest
+from .errors import InvalidRequest
 from .messages import ChatMessage, MessageLike, message_for_openai, message_to_wire
 from .report import Ledger
 from .tool_choice import tool_choice_for_openai
@@ -137,38 +127,6 @@ class HandedOff(HandedOffRequest):
         Your own request is yours to stop. If the hand-off is over by then, nothing happens.
         """
         await self._end(None)
-
-
-class Stage(Enum):
-    """How far a hand-off has come."""
-
-    ASKED = auto()
-    """The server has not said yet how to ask."""
-    OPEN = auto()
-    """The application asks."""
-    ENDING = auto()
-    """It is finished or taken back, and the server does not know yet."""
-    OVER = auto()
-    """The next turn goes on."""
-
-
-@dataclass(eq=False, slots=True)
-class HandOff:
-    """One hand-off, to the session: `seq` is its number, None while the server does not know of it.
-
-    `ending` is the number of the event that ends it. `gets` is what the conversation gets then, None if it was taken
-    back. `choice` is its own choice of tools, None for the session's.
-    """
-
-    text: str
-    seq: int | None
-    choice: pb.ToolChoice | None = None
-    stage: Stage = Stage.ASKED
-    told: pb.HandedOff = field(default_factory=pb.HandedOff)
-    ending: int | None = None
-    gets: tuple[ChatMessage, ...] | None = None
-    ledger: Ledger | None = None
-    error: ForefillError | None = None
 
 
 def finished_to_wire(

@@ -9,20 +9,19 @@ from forefill.v1 import keystroke_pb2 as pb
 
 from .answer import Answer
 from .asking import Asking
-from .checks import checked_int, checked_iterable
 from .conversation import Conversation
 from .draft import smallest_replace
-from .errors import Aborted, EmptySubmit, ForefillError, InvalidRequest, SessionEnded
+from .errors import Aborted, ForefillError, InvalidRequest, SessionEnded
 from .exchange import Exchange
 from .hand_off import HandedOff
-from .messages import ChatMessage, MessageLike, message_from_wire, message_to_wire
+from .messages import ChatMessage, MessageLike
 from .options import Resume
 from .positions import Change, changed
 from .report import FlushResult, Opened, PregenerationUpdate
 from .session_state import OnState, SessionState
 from .stream import Compose
 from .texts import checked_text
-from .tool_choice import ToolChoice, check_known, tool_choice_to_wire
+from .tool_choice import ToolChoice
 
 END_TIMEOUT_SECONDS: Final = 5.0
 """How long a server may take to close the stream after END."""
@@ -74,9 +73,7 @@ class Session:
     @property
     def opened(self) -> Opened:
         """The server's model, limits and block size, as it reported them when the stream opened."""
-        if self._conversation.opened is None:
-            raise RuntimeError("the session is not open yet: enter its `with` or `async with` block first")
-        return self._conversation.opened
+        return self._asking.opened
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -188,8 +185,7 @@ class Session:
         If the server refuses, reading the answer raises the error. If the error has `session_continues`, the session
         can still be used, and the text is back in the draft unless something else has been typed since.
         """
-        await self._asking.settled()
-        return await self._asking.answer([self._composition.submit(text, self._choice(tool_choice))])
+        return await self._asking.submit(text, tool_choice)
 
     async def rewrite(self, keep_messages: int, messages: Iterable[MessageLike] = ()) -> None:
         """Replace the conversation's end: keep its first `keep_messages` messages, and let these follow.
@@ -197,16 +193,7 @@ class Session:
         For an earlier message that was edited, or a turn that is taken back. The draft stays as it is. What the old and
         the new conversation begin with stays cached at the server.
         """
-        await self._asking.settled()
-        there = len(self.messages)
-        if not 0 <= checked_int(keep_messages, "keep_messages") <= there:
-            raise InvalidRequest(
-                f"cannot keep {keep_messages} of {there} messages: give 0 to {there}", session_continues=True
-            )
-        added = [message_to_wire(message) for message in checked_iterable(messages, "messages")]
-        kept = self.messages[:keep_messages]
-        self._conversation.history.messages = kept + tuple(message_from_wire(message) for message in added)
-        await self._exchange.send(self._composition.rewrite(keep_messages, added))
+        await self._asking.rewrite(keep_messages, messages)
 
     async def respond(self, messages: Iterable[MessageLike] = (), *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask for the answer to the conversation as it is after these messages, without the draft, which stays.
@@ -216,43 +203,14 @@ class Session:
         without them to ask again, or `rewrite` to take them back. `tool_choice` is as in `submit`: after the result of
         a call that was required, "auto" lets the model answer, or call another tool.
         """
-        await self._asking.settled()
-        choice = self._choice(tool_choice)
-        if not self.opened.accepts_respond:
-            raise InvalidRequest(
-                "the server does not know respond(): it is older than this client", session_continues=True
-            )
-        if added := list(checked_iterable(messages, "messages")):
-            await self.rewrite(len(self.messages), added)
-        if not self.messages:
-            raise EmptySubmit(
-                "there is no message to respond to: give one, or submit a text",
-                session_continues=True,
-                reason="EMPTY_SUBMIT",
-            )
-        return await self._asking.answer([self._composition.respond(choice)])
-
-    def _choice(self, tool_choice: ToolChoice | None) -> pb.ToolChoice | None:
-        choice = tool_choice_to_wire(tool_choice)
-        check_known(choice, accepted=self.opened.accepts_tool_choice)
-        return choice
+        return await self._asking.respond(messages, tool_choice)
 
     async def regenerate(self, *, tool_choice: ToolChoice | None = None) -> Answer:
         """Ask once more for the last answer: the first one leaves the conversation.
 
         The draft stays as it is. `tool_choice` is as in `submit`, whatever the first one had.
         """
-        await self._asking.settled()
-        choice = self._choice(tool_choice)
-        history = self._conversation.history
-        text = history.last_question(self._conversation.answer)
-        if text is not None and self._composition.fits(text):
-            await self.rewrite(len(self.messages) - history.turn_messages)
-            return await self._asking.answer(self._composition.submit_beside(text, choice))
-        if (before := history.before_last_answer) and self.opened.accepts_respond:
-            await self.rewrite(before)
-            return await self.respond(tool_choice=tool_choice)
-        raise InvalidRequest("the conversation does not end with a question and its answer", session_continues=True)
+        return await self._asking.regenerate(tool_choice)
 
     async def hand_off(self, text: str | None = None, *, tool_choice: ToolChoice | None = None) -> HandedOff:
         """Ask the engine for the answer to `text` yourself; default: the draft. The draft is then empty.
@@ -263,8 +221,7 @@ class Session:
         said where the engine is (HandOffNotOffered), the text is back in the draft. `tool_choice` is that of your
         request; default: the session's own.
         """
-        await self._asking.settled()
-        return await self._asking.hand_off(self._composition.hand_off(text, self._choice(tool_choice)))
+        return await self._asking.hand_off(text, tool_choice)
 
     async def wait_closed(self) -> ForefillError:
         """Wait until the session has ended, and return why: SessionEnded if in good order, else what went wrong."""

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import grpc
 from forefill.v1 import keystroke_pb2 as pb
 
-from .errors import REASON_METADATA_KEY, Aborted, ForefillError, SessionEnded, Unavailable, from_status
+from .errors import Aborted, ForefillError, SessionEnded, Unavailable
+from .reasons import REASON_METADATA_KEY, from_status
 
 Compose = Callable[[AsyncIterator[pb.ComposeRequest]], Any]
 """The stub's method: a stream of requests in, a grpc.aio call out."""

@@ -5,7 +5,7 @@
 import argparse
 from pathlib import Path
 
-from forefill_client.errors import REASONS
+from forefill_client.reasons import REASONS
 from forefill_service.errors import Reason
 from forefill_service.wire import statuses
 

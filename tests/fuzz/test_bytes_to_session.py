@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from forefill.v1 import keystroke_pb2 as pb
 from forefill_service.errors import Reason, Refusal
-from forefill_service.session import machine
+from forefill_service.session import draft
 
 from tests.fuzz.make_corpus import CORPUS, inputs
 from tests.fuzz.mutator import mutated
@@ -68,7 +68,7 @@ def test_an_edit_that_goes_wrong_is_found() -> None:
     def loses_a_character(text: str, edit: object) -> tuple[str, int]:
         return text[:-1], 0
 
-    with mock.patch.object(machine, "edited", loses_a_character), pytest.raises(AssertionError):
+    with mock.patch.object(draft, "edited", loses_a_character), pytest.raises(AssertionError):
         played("edits")
 
 

@@ -1,8 +1,7 @@
 """One chat: what its user does goes to the server, in that order, and what happens goes into its `ChatState`.
 
-The user's calls return at once: what they ask for waits in a queue, which one task empties, so that typing never waits
-for the network. Only to stop an answer is sent past the queue. If the session ends, what was said and the draft stay:
-`reopen`, or the next `submit`, opens another one with them.
+The user's calls return at once: what they ask for goes to the `Connection`, which carries it out. Only to stop an
+answer is sent past that. If the session has ended, `reopen`, or the next `submit`, opens another one.
 """
 
 import asyncio
@@ -15,17 +14,15 @@ from forefill_client import (
     Answer,
     AsyncClient,
     ChatMessage,
-    FlushResult,
     ForefillError,
-    PregenerationUpdate,
     Sampling,
     Session,
-    SessionState,
 )
 
 from . import orders
 from .asked import Asked, measure_twin
 from .chat_state import ChatState, Link
+from .connection import Connection
 from .error_words import in_words
 from .turn_traces import TurnTraces
 from .turns import Stage, Turn
@@ -51,13 +48,10 @@ class Chat:
         self.say: Callable[[str], None] = lambda words: None
         self.restore: Callable[[str], None] = lambda text: None
         self._client = client
-        self._messages = [ChatMessage("system", system)] if system is not None else []
         self._sampling = sampling
+        self._connection = Connection(self, client, [] if system is None else [ChatMessage("system", system)], sampling)
         self._record = record
         self._clock = clock
-        self._orders: asyncio.Queue[orders.Order] = asyncio.Queue()
-        self._reopen = asyncio.Event()
-        self._session: Session | None = None
         self._answer: Answer | None = None
         self._stops = False
         self._asked: Asked | None = None
@@ -67,7 +61,7 @@ class Chat:
     @property
     def session(self) -> Session | None:
         """The session that is open, if one is."""
-        return self._session
+        return self._connection.session
 
     # The user.
 
@@ -78,7 +72,7 @@ class Chat:
         self.state.typed(draft)
         self._recorded(lambda record, now_ms: record.change(draft, now_ms))
         if self.state.link is not Link.CLOSED:  # else the next session opens with it
-            self._orders.put_nowait(partial(orders.set_draft, draft))
+            self._connection.order(partial(orders.set_draft, draft))
         self.changed()
 
     def submit(self, text: str) -> bool:
@@ -92,7 +86,7 @@ class Chat:
         self._recorded(lambda record, now_ms: record.submit(text, now_ms))
         self._edited = None
         turn, self._stops = self.state.submitted(text), False
-        self._orders.put_nowait(partial(self._submit, turn))
+        self._connection.order(partial(self._submit, turn))
         self.reopen()
         self.changed()
         return True
@@ -120,7 +114,7 @@ class Chat:
             return
         again, self._stops = Turn(turn.question), False
         self.state.turns[-1] = again
-        self._orders.put_nowait(partial(self._regenerate, again))
+        self._connection.order(partial(self._regenerate, again))
         self.changed()
 
     def edit_last(self) -> str | None:
@@ -131,7 +125,7 @@ class Chat:
         self._edited, self._asked = self._asked, None
         self.state.turns.pop()
         self.state.edits = True
-        self._orders.put_nowait(partial(orders.rewrite, len(self._edited.before), ()))
+        self._connection.order(partial(orders.rewrite, len(self._edited.before), ()))
         self.changed()
         return self._edited.turn.question
 
@@ -142,7 +136,7 @@ class Chat:
         self._asked, self._edited = self._edited, None
         self.state.turns.append(self._asked.turn)
         self.state.edits = False
-        self._orders.put_nowait(partial(orders.rewrite, len(self._asked.before), self._asked.added))
+        self._connection.order(partial(orders.rewrite, len(self._asked.before), self._asked.added))
         self.changed()
         return True
 
@@ -156,7 +150,7 @@ class Chat:
 
     def reopen(self) -> None:
         """Open another session if the last one has ended."""
-        self._reopen.set()
+        self._connection.reopen()
 
     # The connection.
 
@@ -166,10 +160,7 @@ class Chat:
         Raises ForefillError if even that cannot be opened.
         """
         try:
-            await self._converse(opened, first=True)
-            while True:
-                await self._reopen.wait()
-                await self._converse(lambda: None, first=False)
+            await self._connection.run(opened)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -177,51 +168,11 @@ class Chat:
             if self._record is not None:
                 self._record.close()
 
-    async def _converse(self, opened: Callable[[], None], *, first: bool) -> None:
-        """Open a session, and carry out the user's orders there until it ends."""
-        self.state.linked(Link.CONNECTING)
-        self.changed()
-        session = self._client.session(
-            self._messages,
-            sampling=self._sampling,
-            draft=self.state.draft,
-            on_flush=self._flushed,
-            on_pregeneration=self._guessed,
-            on_state=self._linked,
-        )
-        try:
-            async with session:
-                self._session, first = session, False
-                self.state.opened(session.opened)
-                self.changed()
-                opened()
-                await self._carry_out(session)
-        except ForefillError as error:
-            if first:
-                raise
-            self._closed(session, error)
-
-    async def _carry_out(self, session: Session) -> None:
-        while True:
-            order = await self._orders.get()
-            try:
-                await order(session)
-            except ForefillError as error:
-                if not error.session_continues:
-                    raise
-                self.say(in_words(error))
-
-    def _closed(self, session: Session, error: ForefillError) -> None:
-        """Keep what was said, and fail what was asked."""
-        if self._session is session:
-            self._messages = list(session.messages)
-        self._session, self._orders = None, asyncio.Queue()
-        self._reopen.clear()
+    def lost(self, error: ForefillError) -> None:
+        """Fail what was asked of the session that has ended."""
         turn = self.state.last_turn
         if turn is not None and turn.running and self._answer is None:
             self._fail(turn, error)
-        self.state.linked(Link.CLOSED, in_words(error))
-        self.changed()
 
     # Orders.
 
@@ -269,8 +220,8 @@ class Chat:
         turn.report, turn.stays = answer.report, answer.stays
         turn.stage = Stage.STOPPED if answer.cancelled else Stage.DONE
         self.state.answered(turn)
-        if self._asked is not None and self._session is not None and answer.stays:
-            added = self._session.messages[len(self._asked.before) :]
+        if self._asked is not None and self.session is not None and answer.stays:
+            added = self.session.messages[len(self._asked.before) :]
             self._asked = Asked(turn, self._asked.before, added)
         if not turn.stays:
             self.restore(turn.question)
@@ -284,25 +235,6 @@ class Chat:
     async def _cancel(self, answer: Answer) -> None:
         with suppress(ForefillError):  # the reader of the answer gets it, too
             await answer.cancel()
-
-    # What the SDK tells.
-
-    def _flushed(self, result: FlushResult) -> None:
-        self.state.flushed(result)
-        self.changed()
-
-    def _guessed(self, update: PregenerationUpdate) -> None:
-        self.state.guessed(update)
-        self.changed()
-
-    def _linked(self, state: SessionState, reason: ForefillError | None) -> None:
-        if state is SessionState.OPEN:
-            self.state.linked(Link.OPEN)
-        elif state is SessionState.RECONNECTING:
-            self.state.linked(Link.RECONNECTING, in_words(reason) if reason is not None else "")
-        elif reason is not None:
-            self._orders.put_nowait(partial(orders.end, reason))
-        self.changed()
 
     def _drawn_again(self, turn: Turn) -> None:
         turn.changed()

@@ -14,7 +14,8 @@ export function isLowSurrogate(unit: number): boolean;
  */
 export function wellFormed(text: string): string;
 /**
- * Count the code points of a well-formed text between two positions in units, both at the edge of a code point.
+ * Count the code points of a text between two positions in units, both at the edge of a code point. A lone half of a
+ * surrogate pair is one.
  * @param {string} text
  * @param {number} [from]
  * @param {number} [to]

@@ -1,6 +1,9 @@
 // Lengths in Unicode code points of texts that JavaScript measures in UTF-16 units: most emoji are one code point, but
 // two units, a surrogate pair.
 
+// False at once for most texts without any, which engines keep in bytes.
+const ANY_SURROGATE = /[\ud800-\udfff]/;
+
 /**
  * Return whether a unit of UTF-16 is the first half of a surrogate pair.
  * @param {number} unit
@@ -26,15 +29,18 @@ export function wellFormed(text) {
 }
 
 /**
- * Count the code points of a well-formed text between two positions in units, both at the edge of a code point.
+ * Count the code points of a text between two positions in units, both at the edge of a code point. A lone half of a
+ * surrogate pair is one.
  * @param {string} text
  * @param {number} [from]
  * @param {number} [to]
  */
 export function countCodePoints(text, from = 0, to = text.length) {
+  const part = text.slice(from, to);
+  if (!ANY_SURROGATE.test(part)) return part.length;
   let pairs = 0;
-  for (let at = from; at < to; at++) {
-    if (isHighSurrogate(text.charCodeAt(at))) pairs++;
+  for (let at = 1; at < part.length; at++) {
+    if (isLowSurrogate(part.charCodeAt(at)) && isHighSurrogate(part.charCodeAt(at - 1))) pairs++;
   }
-  return to - from - pairs;
+  return part.length - pairs;
 }

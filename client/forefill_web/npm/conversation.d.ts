@@ -22,7 +22,10 @@ export class Conversation extends Events {
     get draft(): string;
     /** The messages before the draft. A running answer and its question are not part of it yet. */
     get messages(): readonly Message[];
-    /** What the bridge last said of itself and the conversation; null before it is open. */
+    /**
+     * What the bridge last said of itself and the conversation; null before it is open.
+     * @returns {Opened | null}
+     */
     get opened(): Opened | null;
     /**
      * The answer that is running, or that waits for a connection; null if there is none.

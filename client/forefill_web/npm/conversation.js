@@ -1,18 +1,17 @@
+import { Bridge } from "./bridge.js";
 import { wellFormed } from "./code_points.js";
-import { Draft } from "./draft.js";
-import { endingOf, forgetsToken } from "./endings.js";
 import { Events } from "./events.js";
-import { exchange, History, withoutQuestion } from "./history.js";
-import { RemoteDraft } from "./remote_draft.js";
+import { History } from "./history.js";
 import { socketUrl } from "./network.js";
 import { Socket } from "./socket.js";
 import { TokenStore } from "./token_store.js";
 import { Turns } from "./turns.js";
 import { Twins } from "./twins.js";
+import { TypedDraft } from "./typed_draft.js";
 
 /** @import { Answer } from "./answer.js" */
 /** @import { ConversationEvents } from "./events.js" */
-/** @import { Delta, Failure, Finished, FromBridge, Message, Opened, Started, Twin } from "./messages.js" */
+/** @import { Failure, Message, Opened, Twin } from "./messages.js" */
 /** @import { SocketState } from "./socket.js" */
 
 /**
@@ -23,7 +22,6 @@ import { Twins } from "./twins.js";
  * @property {typeof WebSocket} [WebSocket] In place of the global one, which Node 20 lacks.
  */
 
-const PROTOCOL = 1;
 /** @type {(conversation: Conversation, sync: () => void) => () => void} */
 let attach;
 
@@ -36,31 +34,19 @@ let attach;
 export class Conversation extends Events {
   /** @type {Socket} */
   #socket;
-  #draft = new Draft();
-  #remote;
+  /** @type {TypedDraft} */
+  #draft;
   #history;
   /** @type {Turns} */
   #turns;
   #twins;
   #token;
+  /** @type {Bridge} */
+  #bridge;
   #onError;
-  #composing = false;
-  #tooLong = false;
-  #sentDraft = "";
-  /** @type {Opened | null} */
-  #opened = null;
-  /** @type {{ state: "open" | "reconnecting", message?: string }} */
-  #bridge = { state: "open" };
-  /** @type {Failure | null} */
-  #last = null;
-  /** @type {Set<() => void>} */
-  #boxes = new Set();
 
   static {
-    attach = (conversation, sync) => {
-      conversation.#boxes.add(sync);
-      return () => void conversation.#boxes.delete(sync);
-    };
+    attach = (conversation, sync) => conversation.#draft.attach(sync);
   }
 
   /**
@@ -71,22 +57,31 @@ export class Conversation extends Events {
     super();
     if (WebSocket === undefined) throw new TypeError("there is no WebSocket here: pass one as the option WebSocket");
     this.#socket = new Socket(socketUrl(url), WebSocket, {
-      opening: () => this.#opening(),
-      received: (message) => this.#receive(message),
+      opening: () => this.#bridge.opening(),
+      received: (message) => this.#bridge.hear(message),
       stateChanged: () => this.#tellState(),
-      ended: (code, reason) => this.#end(code, reason),
+      ended: (code, reason) => this.#bridge.ended(code, reason),
     });
     const send = this.#socket.send.bind(this.#socket);
-    this.#remote = new RemoteDraft(this.#socket, this.#draft);
+    this.#draft = new TypedDraft(this.#socket, {
+      edited: (edit) => this.#tell("edit", edit),
+      refuse: (reason, message) => this.#refuse(reason, message),
+    });
     this.#history = new History(messages);
     this.#twins = new Twins(send);
     this.#turns = new Turns(this.#history, {
       ready: () => this.#socket.ready,
       send,
-      submitted: () => this.#submitted(),
+      submitted: () => this.#draft.emptied(),
       tell: (type, detail) => this.#tell(type, detail),
     });
     this.#token = new TokenStore(storage);
+    const subjects = { draft: this.#draft, history: this.#history, turns: this.#turns, twins: this.#twins };
+    this.#bridge = new Bridge({ ...subjects, token: this.#token }, {
+      send,
+      tell: (type, detail) => this.#tell(type, detail),
+      stateChanged: (message) => this.#tellState(message),
+    });
     this.#onError = onError;
   }
 
@@ -105,9 +100,12 @@ export class Conversation extends Events {
     return this.#history.messages;
   }
 
-  /** What the bridge last said of itself and the conversation; null before it is open. */
+  /**
+   * What the bridge last said of itself and the conversation; null before it is open.
+   * @returns {Opened | null}
+   */
   get opened() {
-    return this.#opened;
+    return this.#bridge.opened;
   }
 
   /**
@@ -136,16 +134,7 @@ export class Conversation extends Events {
    *   once more without when that ends, even if the text is the same.
    */
   setDraft(text, { composing = false } = {}) {
-    const before = this.#draft.text;
-    const ended = this.#composing && !composing;
-    const { length } = this.#draft;
-    const edit = this.#draft.become(text) ?? (ended ? { start: length, end: length, text: "", length } : null);
-    this.#composing = composing;
-    if (edit === null) return;
-    this.#socket.begin();
-    this.#checkLength();
-    this.#remote.edited(edit, composing, before);
-    this.#tell("edit", { ...edit, composing });
+    this.#draft.become(text, composing);
   }
 
   /**
@@ -153,7 +142,7 @@ export class Conversation extends Events {
    * @param {boolean} [likely]
    */
   hint(likely = true) {
-    this.#remote.hint(likely);
+    this.#draft.hint(likely);
   }
 
   /**
@@ -167,11 +156,11 @@ export class Conversation extends Events {
   submit(text = this.#draft.text) {
     if (text === "" || !this.#mayAsk()) return null;
     const question = wellFormed(text);
-    if (!this.#remote.fits(new Draft(question).length)) return this.#refuse(...this.#tooLongFailure());
+    if (!this.#draft.accepts(question)) return null;
     const isDraft = question === this.#draft.text;
     const answer = this.#turns.ask("submit", question);
     if (isDraft) this.setDraft("");
-    this.#remote.flush();
+    this.#draft.flush();
     this.connect();
     return answer;
   }
@@ -211,106 +200,15 @@ export class Conversation extends Events {
    * @returns {Promise<Twin>}
    */
   measureTwin(turn) {
-    return this.#twins.measure(turn, this.#turns.numberOf(turn));
+    return this.#twins.measure(turn, this.#turns.numbers.numberOf(turn));
   }
 
   /** End the conversation at the bridge, too. */
   close() {
     this.#socket.send({ type: "end" });
     this.#token.token = null;
-    this.#fail({ reason: "CLOSED", message: "the conversation was closed", continues: false });
+    this.#bridge.fail({ reason: "CLOSED", message: "the conversation was closed", continues: false });
     this.#socket.close();
-  }
-
-  #opening() {
-    for (const sync of this.#boxes) sync();
-    const { token } = this.#token;
-    const { running } = this;
-    const begun = running !== null && running.text !== "" ? exchange(running) : [];
-    const messages = [...this.messages, ...begun];
-    // A text that is about to be submitted stays the bridge's draft: its answer may have begun.
-    this.#sentDraft = this.#turns.waitingText ?? (this.#remote.fits(this.#draft.length) ? this.draft : "");
-    return { type: "open", protocol: PROTOCOL, ...(token && { token }), messages, draft: this.#sentDraft };
-  }
-
-  /** @param {FromBridge} message */
-  #receive(message) {
-    switch (message.type) {
-      case "opened":
-        return this.#open(message);
-      case "resync":
-        this.#remote.is(null);
-        return this.#remote.flush();
-      case "state":
-        this.#bridge = message;
-        return this.#tellState(message.message);
-      case "flush":
-      case "guess":
-        return this.#tell(message.type, message);
-      case "started":
-      case "delta":
-      case "finished":
-        return this.#hearTurn({ ...message, turn: this.#turns.turnOf(message.turn) });
-      case "twin":
-        return this.#tell("twin", this.#twins.hear({ ...message, turn: this.#turns.turnOf(message.turn) }));
-      case "error":
-        return this.#hearFailure(message);
-    }
-  }
-
-  /** @param {Opened} message */
-  #open(message) {
-    this.#bridge = { state: "open" };
-    this.#last = null;
-    this.#turns.match(message);
-    const missed = this.#history.become(withoutQuestion(message), message.resumed);
-    this.#token.token = message.token;
-    this.#remote.begin(message, this.#sentDraft);
-    this.#opened = { ...message, turn: this.#turns.turnOf(message.turn) };
-    this.#tell("opened", this.#opened);
-    for (const sync of this.#boxes) sync();
-    if (missed !== null) this.#socket.send({ type: "rewrite", ...missed });
-    this.#turns.proceed();
-    this.#checkLength();
-    this.#remote.begun();
-    this.#twins.resume((turn) => this.#turns.numberOf(turn));
-  }
-
-  /** @param {Failure} failure */
-  #hearFailure(failure) {
-    if (!failure.continues) this.#last = failure;
-    if (failure.turn === undefined) return this.#tell("error", failure);
-    // The bridge may have put the text of a refused submit back into its draft.
-    this.#remote.is(null);
-    this.#hearTurn({ ...failure, type: "error", turn: this.#turns.turnOf(failure.turn) });
-  }
-
-  /** @param {Started | Delta | Finished | Failure} message */
-  #hearTurn(message) {
-    this.#turns.hear(message);
-    this.#remote.flush(); // if the next submit has waited for this end, the bridge's draft is empty now
-  }
-
-  /**
-   * @param {number} code
-   * @param {string} detail
-   */
-  #end(code, detail) {
-    if (forgetsToken(code)) this.#token.token = null;
-    const failure = this.#last ?? endingOf(code, detail);
-    this.#fail(failure);
-    if (this.#last === null) this.#tell("error", failure);
-  }
-
-  /** @param {Failure} failure */
-  #fail(failure) {
-    this.#turns.fail(failure);
-    this.#twins.fail(failure.message);
-  }
-
-  #submitted() {
-    this.#composing = false;
-    this.#remote.emptied();
   }
 
   #mayAsk() {
@@ -320,17 +218,6 @@ export class Conversation extends Events {
 
   #mayChange() {
     return this.#mayAsk() && (this.running === null || this.#refuse("ANSWER_RUNNING", "an answer is being cancelled"));
-  }
-
-  #checkLength() {
-    const fits = this.#remote.fits(this.#draft.length);
-    if (!fits && !this.#tooLong) this.#refuse(...this.#tooLongFailure());
-    this.#tooLong = !fits;
-  }
-
-  /** @returns {[reason: string, message: string]} */
-  #tooLongFailure() {
-    return ["DRAFT_TOO_LONG", `the text is longer than ${this.#remote.maxCodePoints} characters: shorten it`];
   }
 
   /**

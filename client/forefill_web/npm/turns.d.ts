@@ -24,9 +24,6 @@
  */
 /**
  * The answers that were asked for and have not ended, in order: the first one is running, or waits for a connection.
- *
- * An answer's turn is numbered when it is asked for. The bridge's numbers are given when it is told, and begin again
- * if it has lost the conversation.
  */
 export class Turns {
     /**
@@ -34,6 +31,7 @@ export class Turns {
      * @param {TurnsOwner} owner
      */
     constructor(history: History, owner: TurnsOwner);
+    numbers: TurnNumbers;
     /** The answer that is running. */
     get running(): Answer;
     /** The submitted text that waits for a connection; null if none does. */
@@ -45,16 +43,6 @@ export class Turns {
      * @param {string} question
      */
     ask(type: Ask["type"], question: string): Answer;
-    /**
-     * Return the bridge's number of a turn; undefined if it does not know that.
-     * @param {number} turn
-     */
-    numberOf(turn: number): number | undefined;
-    /**
-     * Return the turn that the bridge gives this number.
-     * @param {number} number
-     */
-    turnOf(number: number): number;
     /**
      * Hear a message with its turn already ours.
      * @param {Started | Delta | Finished | Failure} message
@@ -123,6 +111,7 @@ export type TurnsOwner = {
     submitted: () => void;
     tell: (type: "started" | "delta" | "finished" | "error", detail: any) => void;
 };
+import { TurnNumbers } from "./turn_numbers.js";
 import { Answer } from "./answer.js";
 import type { Started } from "./messages.js";
 import type { Delta } from "./messages.js";

@@ -1,6 +1,7 @@
 import { Answer } from "./answer.js";
 import { AnswerState } from "./answer_state.js";
 import { lastAnswerTo } from "./history.js";
+import { TurnNumbers } from "./turn_numbers.js";
 
 /** @import { History } from "./history.js" */
 /** @import { Delta, Failure, Finished, Message, Opened, RunningAnswer, Started } from "./messages.js" */
@@ -32,21 +33,15 @@ import { lastAnswerTo } from "./history.js";
 
 /**
  * The answers that were asked for and have not ended, in order: the first one is running, or waits for a connection.
- *
- * An answer's turn is numbered when it is asked for. The bridge's numbers are given when it is told, and begin again
- * if it has lost the conversation.
  */
 export class Turns {
+  numbers = new TurnNumbers();
   #history;
   #owner;
   /** @type {Ask[]} */
   #asks = [];
-  #lastTurn = 0;
-  #lastNumber = 0;
   /** The last turn whose answer has ended here: the bridge says once more how it did whenever a socket opens. */
   #endedTurn = 0;
-  /** @type {Map<number, number>} The bridge's numbers by turn. */
-  #numbers = new Map();
   /** @type {Fate} */
   #fate = null;
 
@@ -80,32 +75,10 @@ export class Turns {
    * @param {string} question
    */
   ask(type, question) {
-    const ask = this.#made(type, ++this.#lastTurn, question, null);
+    const ask = this.#made(type, this.numbers.begin(), question, null);
     this.#asks.push(ask);
     this.#next();
     return ask.answer;
-  }
-
-  /**
-   * Return the bridge's number of a turn; undefined if it does not know that.
-   * @param {number} turn
-   */
-  numberOf(turn) {
-    return this.#numbers.get(turn);
-  }
-
-  /**
-   * Return the turn that the bridge gives this number.
-   * @param {number} number
-   */
-  turnOf(number) {
-    return this.#known(number) ?? number;
-  }
-
-  /** @param {number} number */
-  #known(number) {
-    for (const [turn, theirs] of this.#numbers) if (theirs === number) return turn;
-    return undefined;
   }
 
   /**
@@ -148,14 +121,10 @@ export class Turns {
    * @param {Opened} opened
    */
   match(opened) {
-    const isNew = this.#lastTurn === 0;
-    this.#lastTurn = Math.max(this.#lastTurn, opened.turn);
-    this.#lastNumber = opened.turn;
-    if (!opened.resumed) this.#numbers.clear();
-    if (isNew) for (let turn = 1; turn <= opened.turn; turn++) this.#numbers.set(turn, turn);
+    this.numbers.match(opened);
     this.#fate = this.#fateOfRunning(opened);
     const { answer } = opened;
-    if (answer !== undefined && this.#asks[0]?.number !== answer.turn) this.#adopt(answer, isNew);
+    if (answer !== undefined && this.#asks[0]?.number !== answer.turn) this.#adopt(answer);
   }
 
   /** Go on after `match`: hear what was missed, and ask again for what the bridge has not heard of. */
@@ -200,7 +169,7 @@ export class Turns {
       if (!opened.resumed) ask.type = "submit"; // its question has left the conversation that the bridge was given
       else if (ask.before !== null) this.#history.messages = ask.before;
       ask.number = null;
-      this.#numbers.delete(ask.state.turn);
+      this.numbers.takeBack(ask.state.turn);
       return null;
     }
     return answer?.turn === ask.number ? { runs: answer } : { ended: opened };
@@ -209,11 +178,9 @@ export class Turns {
   /**
    * Take on an answer that was asked for before this page was loaded, or by another one.
    * @param {RunningAnswer} running
-   * @param {boolean} isNew
    */
-  #adopt(running, isNew) {
-    const turn = isNew ? running.turn : (this.#known(running.turn) ?? ++this.#lastTurn);
-    this.#numbers.set(turn, running.turn);
+  #adopt(running) {
+    const turn = this.numbers.adopt(running.turn);
     const [overtaken] = this.#asks;
     if (overtaken !== undefined && overtaken.number !== null) this.#lose(overtaken);
     this.#asks.unshift(this.#made("submit", turn, running.submitted_text, running.turn));
@@ -262,8 +229,7 @@ export class Turns {
     const [ask] = this.#asks;
     if (ask === undefined || ask.number !== null || !this.#owner.ready()) return;
     if (ask.keepText !== null) return this.#hearCancelled(ask);
-    const turn = (ask.number = ++this.#lastNumber);
-    this.#numbers.set(ask.state.turn, turn);
+    const turn = (ask.number = this.numbers.give(ask.state.turn));
     if (ask.type === "regenerate") {
       ask.before = this.#history.messages;
       this.#history.takeLast();

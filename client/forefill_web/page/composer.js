@@ -1,6 +1,7 @@
 // The box: its growth, its marks, and its buttons.
 
-import { codePointCount } from "./code_points.js";
+import { countCodePoints } from "/forefill/code_points.js";
+
 import { NO_MARKS, afterEdit, afterFlush, afterGuess, draftParts, draftWords } from "./draft_marks.js";
 import { Mirror } from "./mirror.js";
 import { byId } from "./template.js";
@@ -110,7 +111,7 @@ export class Composer {
     this.#timer = 0;
     const text = this.text;
     this.#shownUnits = text.length;
-    const length = codePointCount(text);
+    const length = countCodePoints(text);
     const begun = this.#marks.begun && length > 0;
     this.#mirror.show(text, draftParts(this.#marks, length));
     byId("box").classList.toggle("begun", begun);

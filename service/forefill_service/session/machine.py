@@ -22,12 +22,11 @@ number. Nothing here waits, reads a clock, or knows an engine.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
 from ..chat.generation import Structure
-from ..chat.messages import MOST_MESSAGES, ChatMessage, Conversation, ToolCall, count_messages
+from ..chat.messages import ChatMessage, Conversation, ToolCall
 from ..chat.tool_choice import ToolChoice, WantedChoice, allowed
 from ..errors import Reason, Refusal
 from .actions import (
@@ -44,8 +43,8 @@ from .actions import (
     Settle,
     Stop,
 )
-from .boundary import Client, confirmable, settled
-from .draft import Checksums, edited
+from .boundary import Client
+from .draft import Draft
 from .events import (
     Cancel,
     CharAdd,
@@ -64,6 +63,7 @@ from .events import (
     Submit,
     Unknown,
 )
+from .rewriting import rewritten
 
 
 class Phase(Enum):
@@ -92,15 +92,11 @@ class Session:
         offers_hand_off: bool = True,
     ) -> None:
         self.offers_hand_off = offers_hand_off
-        self.max_draft_code_points = max_draft_code_points
         self.max_rewritten_code_points = max_rewritten_code_points
         self.phase = Phase.WAITING
         self.conversation = Conversation()
         self.structure: Structure | None = None
-        self.draft = ""
-        self._checksums = Checksums()
-        self.client = Client.UNKNOWN
-        self.confirmed_code_points = 0
+        self._draft = Draft(max_draft_code_points)
         self.submit_likely = False
         self.submitted: str | None = None
         self.keeps_text = False
@@ -112,9 +108,24 @@ class Session:
         return self.conversation.messages
 
     @property
+    def draft(self) -> str:
+        """The draft's text."""
+        return self._draft.text
+
+    @property
     def confirmed(self) -> str:
         """The confirmed part of the draft."""
-        return self.draft[: self.confirmed_code_points]
+        return self._draft.confirmed
+
+    @property
+    def confirmed_code_points(self) -> int:
+        """The length of that."""
+        return self._draft.confirmed_code_points
+
+    @property
+    def client(self) -> Client:
+        """What the client's edits have shown of input methods."""
+        return self._draft.client
 
     def receive(self, event: Open | KeystrokeEvent | Unknown) -> list[Action]:
         """Take one event of the client and return what is to be done.
@@ -158,7 +169,7 @@ class Session:
         """
         if self.draft or self.submitted is None:
             return self._after_answer()
-        self._redraft(self.submitted)
+        self._draft.take_back(self.submitted)
         return self._after_answer(drafted=False)
 
     def _after_answer(self, *, drafted: bool = True) -> list[Action]:
@@ -174,51 +185,32 @@ class Session:
         return [BeginTurn(self.messages, self.confirmed), *drafted, *hinted]
 
     def _drafted(self) -> Drafted:
-        return Drafted(self.draft, len(self.draft) - settled(self.draft, self.client))
+        return Drafted(self.draft, self._draft.composed_code_points)
 
     def _refuse(self, reason: Reason, seq: int, detail: str = "") -> Refuse:
         return Refuse(reason, seq, len(self.draft), detail)
 
-    def _redraft(self, text: str, changed_from: int = 0) -> None:
-        self.draft = text
-        self._checksums.changed(changed_from)
-
-    def _check_length(self, text: str) -> str:
-        if len(text) > self.max_draft_code_points:
-            raise Refusal(Reason.DRAFT_TOO_LONG)
-        return text
-
     def _open(self, seq: int, opening: Open) -> list[Action]:
-        self._redraft(self._check_length(opening.draft))
-        self.confirmed_code_points = confirmable(self.draft)
+        self._draft.open(opening.draft)
         self.conversation, self.structure = opening.conversation(opening.messages), opening.sampling.structure
         self.phase = Phase.COMPOSING
         return self._begin_turn()
 
     def _edit(self, seq: int, edit: Edit) -> list[Action]:
-        text, changed_from = edited(self.draft, edit)
-        same = self._check_length(text) == self.draft
-        self.client = self.client.after(self.draft, edit)
-        self._redraft(text, changed_from)
+        text, confirmed_code_points = self.draft, self.confirmed_code_points
+        self._draft.edit(edit)
         actions: list[Action] = []
-        if changed_from < self.confirmed_code_points:
-            self.confirmed_code_points = changed_from
+        if self.confirmed_code_points < confirmed_code_points:
             actions.append(Confirm(None, self.confirmed))
-        if not same:
+        if self.draft != text:
             self.submit_likely = False
             actions.append(self._drafted())
         return actions if self.phase is Phase.COMPOSING else []  # the next turn begins with what it is by then
 
     def _flush(self, seq: int, flush: Flush) -> list[Action]:
-        if flush.draft_code_points != len(self.draft) or flush.draft_crc32 != self._checksums.of(self.draft):
-            raise Refusal(Reason.DRAFT_DIVERGED)
-        confirmed = flush.confirmed_code_points
-        if confirmed is None:
-            confirmed = max(self.confirmed_code_points, confirmable(self.draft, self.client))
-        elif confirmed > len(self.draft):
-            raise Refusal(Reason.POSITION_OUT_OF_RANGE)
-        self.confirmed_code_points = confirmed
-        return [Confirm(seq, self.confirmed) if self.phase is Phase.COMPOSING else Defer(seq, confirmed)]
+        self._draft.flush(flush)
+        composing = self.phase is Phase.COMPOSING
+        return [Confirm(seq, self.confirmed) if composing else Defer(seq, self.confirmed_code_points)]
 
     def _hint(self, seq: int, hint: Hint) -> list[Action]:
         same = hint.likely == self.submit_likely
@@ -240,11 +232,7 @@ class Session:
         return None if wanted is None else allowed(wanted, self.conversation.tools, self.structure)
 
     def _enter(self, text: str | None, phase: Phase) -> str:
-        submitted = self._check_length(self.draft if text is None else text)
-        if not submitted:
-            raise Refusal(Reason.EMPTY_SUBMIT)
-        self._redraft("")
-        self.confirmed_code_points = 0
+        submitted = self._draft.enter(text)
         self.submit_likely = False
         self.submitted, self.keeps_text, self.phase = submitted, False, phase
         return submitted
@@ -258,8 +246,7 @@ class Session:
     def _finish_hand_off(self, seq: int, finished: HandOffFinished) -> list[Action]:
         if not finished.messages:
             return [Settle(finished.usage), *self.answer_failed()]
-        messages = self._fitting(len(self.messages), finished.messages, Reason.INVALID_HAND_OFF)
-        self.conversation = replace(self.conversation, messages=messages)
+        self._rewrite_after(len(self.messages), finished.messages, Reason.INVALID_HAND_OFF)
         return [Settle(finished.usage, answered=True), *self._after_answer()]
 
     def _take_back(self, seq: int, cancel: Cancel) -> list[Action]:
@@ -270,22 +257,12 @@ class Session:
         return [Stop()]
 
     def _rewrite(self, seq: int, rewrite: Rewrite) -> list[Action]:
-        if rewrite.keep_messages > (there := len(self.messages)):
-            raise Refusal(Reason.INVALID_REWRITE, f"keep_messages is {rewrite.keep_messages}, of {there} messages")
-        messages = self._fitting(rewrite.keep_messages, rewrite.messages, Reason.INVALID_REWRITE)
-        self.conversation = replace(self.conversation, messages=messages)
+        self._rewrite_after(rewrite.keep_messages, rewrite.messages, Reason.INVALID_REWRITE)
         return self._begin_turn()
 
-    def _fitting(self, keep_messages: int, added: tuple[ChatMessage, ...], reason: Reason) -> tuple[ChatMessage, ...]:
-        """Return the first messages and these; raise Refusal if they do not fit."""
-        if not all(message.role for message in added):
-            raise Refusal(reason, "every message needs a role")
-        messages = self.messages[:keep_messages] + added
-        if (count := count_messages(messages)) > MOST_MESSAGES:
-            raise Refusal(reason, f"{count} messages and calls of tools, and {MOST_MESSAGES} are allowed")
-        if (size := sum(message.size for message in messages)) > self.max_rewritten_code_points:
-            raise Refusal(reason, f"{size} of {self.max_rewritten_code_points} code points")
-        return messages
+    def _rewrite_after(self, keep_messages: int, added: tuple[ChatMessage, ...], reason: Reason) -> None:
+        most = self.max_rewritten_code_points
+        self.conversation = rewritten(self.conversation, keep_messages, added, most, reason)
 
     def _end(self, seq: int, end: End) -> list[Action]:
         if self.phase is Phase.GENERATING:

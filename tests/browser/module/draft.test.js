@@ -11,6 +11,12 @@ test("an emoji is one code point, and so is half of one", () => {
   assert.equal(wellFormed("a\ud83d"), "a\ufffd");
 });
 
+test("code points are counted as the wire counts them", () => {
+  for (const text of ["", "abc", "a😀b", "😀😀", "e\u0301", "\ud800x", "x\udc00", "\udc00\ud800"]) {
+    assert.equal(countCodePoints(text), [...text].length, JSON.stringify(text));
+  }
+});
+
 test("equal texts have no difference", () => assert.equal(difference("same", "same"), null));
 
 const DIFFERENCES = {

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from forefill_client.errors import REASONS
+from forefill_client.reasons import REASONS
 from forefill_service.errors import Reason
 from forefill_service.settings import GROUPS
 from forefill_service.wire.statuses import STATUSES

@@ -4,7 +4,7 @@ import forefill_client
 import pytest
 from forefill_chat.terminal.error_words import in_words
 from forefill_client import ForefillError, InternalError, NotReachable, PermissionDenied, SessionEnded
-from forefill_client.errors import REASONS
+from forefill_client.reasons import REASONS
 
 
 def test_the_nearest_class_of_the_family_decides() -> None:
