@@ -85,11 +85,15 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _check_access(settings: Settings) -> None:
-    """Read what says who gets in, before an engine takes its time to start. Raises SettingsFileError."""
+    """Read what says who gets in, before an engine takes its time to start.
+
+    Raises SettingsFileError, EngineStartError.
+    """
     from .access.certificate import ServerCertificate
     from .access.gate import Gate
+    from .listeners.openai_api import check_vllm_key
 
-    Gate.of(settings.access)
+    check_vllm_key(settings, Gate.of(settings.access))
     if (certificate := ServerCertificate.of(settings.access)) is not None:
         certificate.check()
     if settings.access.insecure:

@@ -43,17 +43,19 @@ class WatchedEngine(EngineAround):
         asked = Asked(request, _leading(ids, self.known), _leading(ids, self.believed))
         self.asked.append(asked)
         answer: list[int] = []
+        computed = blocks_of(ids)
         try:
             async with aclosing(super().generate(request)) as outputs:
                 async for output in outputs:
                     answer.extend(output.token_ids)
-                    if answer:  # an answer that is broken off has read its prompt
-                        self.believed |= blocks_of(ids)
+                    if answer:  # what is broken off has read its prompt, and all of its answer but the last token
+                        if request.priority is Priority.GENERATION:
+                            computed = blocks_of([*ids, *answer[:-1]])
+                        self.believed |= computed
                     if output.finish_reason:
                         asked.cached_tokens = output.cached_tokens
                         self._forget(ids, output.cached_tokens or 0)
                     yield output
-            computed = blocks_of([*ids, *(answer[:-1] if request.priority is Priority.GENERATION else [])])
             self.known |= computed
             self.believed |= computed
         except EngineRefused:

@@ -41,7 +41,7 @@ class ServerCertificate:
         return grpc.dynamic_ssl_server_credentials(files.current, fetch, self.client_authorities is not None)
 
     def context(self) -> ssl.SSLContext:
-        """Return them as Python's own TLS takes them. Raises SettingsFileError if they cannot be used."""
+        """Return them as Python's TLS takes them, from TLS 1.3 on. Raises SettingsFileError if they cannot be used."""
         files = ChangingFiles(self._paths, self._context)
 
         def renew(handshake: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _first: ssl.SSLContext) -> None:
@@ -65,8 +65,8 @@ class ServerCertificate:
             if not os.access(path, os.R_OK):
                 raise SettingsFileError(f"cannot read the TLS file {path}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.options |= ssl.OP_NO_TICKET  # who resumes a session shows no certificate again
-        context.num_tickets = 0
+        # Who resumes a session shows no certificate again. TLS 1.2 could not be kept from it.
+        context.minimum_version, context.num_tickets = ssl.TLSVersion.TLSv1_3, 0
         try:
             context.load_cert_chain(self.chain, self.key, _no_password)
             if self.client_authorities is not None:
@@ -74,6 +74,8 @@ class ServerCertificate:
                 context.verify_mode = ssl.CERT_REQUIRED
         except ssl.SSLError as error:
             raise SettingsFileError(f"the TLS files do not fit together: {error.reason or 'not in PEM form'}") from None
+        except OSError as error:
+            raise SettingsFileError(f"cannot read a TLS file: {error.strerror}") from None
         return context
 
     def _read(self) -> grpc.ServerCertificateConfiguration:

@@ -16,8 +16,9 @@ from .web_tokens import AddressKeys, Fetch, FileKeys, TokenRules, WebTokens, fet
 class Gate:
     """Lets callers in.
 
-    A token counts before a certificate: behind a proxy the token is the user's, and the certificate the proxy's. If
-    neither keys nor tokens nor certificates are asked for, everybody is `ANYBODY`. `now` is in Unix seconds.
+    A token counts before a certificate: behind a proxy the token is the user's, and the certificate the proxy's. Where
+    there are certificates alone, a token is nothing. If neither keys nor tokens nor certificates are asked for,
+    everybody is `ANYBODY`. `now` is in Unix seconds.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Gate:
             return ANYBODY
         if self._callers is not None:
             self._callers.refresh()
-        if credentials.token is not None:
+        if credentials.token is not None and (self._callers is not None or self._tokens is not None):
             return await self._bearer(credentials.token)
         if self._certificates and credentials.certificate_names:
             return self._certified(credentials)

@@ -3,7 +3,9 @@
 After an edit only a window around it is tokenized: from a token well before the first changed character to the end of
 the text. A text that begins in the middle of another may be tokenized otherwise at its beginning, so the window counts
 only if its tokens agree with the old ones in a long run right before the edit; else the text is tokenized whole. An
-edit far from the end costs as much as the text after it.
+edit far from the end costs as much as the text after it. In texts that nobody types, such as hundreds of numerals
+without a space, a tokenizer may agree in that run and still have other tokens in the whole text: what is warmed then
+misses.
 
 What is long is tokenized in pieces, each as if it were typed behind the one before: a tokenizer hands over the ids and
 ends of a text in one go, and the event loop waits for that as any thread does.
@@ -14,6 +16,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
+from unicodedata import combining
 
 from ..errors import Reason, Refusal
 from .token_ids import CHUNK, TokenIds, common_length, packed
@@ -66,7 +69,7 @@ class GrowingText:
         """Return the tokens of this version; raises Refusal (PROMPT_TOO_LONG)."""
         if self._too_long is not None and text.startswith(self._too_long):
             raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has more than {self._most_tokens} tokens")
-        made = self._in_pieces(text, self._last) or self._in_pieces(text) or self._whole(text)
+        made = self._made(text)
         if (tokens := len(made.ids)) > self._most_tokens:
             self._too_long = self._beginning_of(made)
             raise Refusal(Reason.PROMPT_TOO_LONG, f"the draft alone has {tokens} tokens of {self._most_tokens}")
@@ -78,15 +81,19 @@ class GrowingText:
         enough = self._most_tokens + _BEFORE_EDIT
         return made.text[: made.ends[enough]] if len(made.ends) > enough else None
 
-    def _in_pieces(self, text: str, last: Tokens | None = None) -> Tokens | None:
-        """Return the tokens of a text made of the last ones and of pieces; None if that would not be sure."""
-        known = 0 if last is None else _common_text(last.text, text)
-        for end in range(known, max(len(text), known + 1), self._piece):
-            begun = text[: end + self._piece]
-            last = self._whole(begun) if last is None else self._spliced(last, begun)
-            if last is None:
-                return None
-        return last
+    def _made(self, text: str) -> Tokens:
+        """Return the tokens of a text, made of the last ones and of pieces, or whole if that would not be sure."""
+        made, end = None, 0
+        if self._last is not None:
+            end = _unchanged(self._last.text, text) + self._piece
+            made = self._spliced(self._last, text[:end])
+        if made is None:
+            end = self._piece
+            made = self._whole(text[:end])
+        while made is not None and end < len(text):
+            end += self._piece
+            made = self._spliced(made, text[:end])
+        return self._whole(text) if made is None else made
 
     def _whole(self, text: str) -> Tokens:
         if (found := self._encoder.encode_with_ends(text)) is None:
@@ -96,7 +103,7 @@ class GrowingText:
 
     def _spliced(self, last: Tokens, text: str) -> Tokens | None:
         """Return the tokens of a text made of the last ones and a window; None if that would not be sure."""
-        known = bisect_right(last.ends, _common_text(last.text, text)) - _BEFORE_EDIT
+        known = bisect_right(last.ends, _unchanged(last.text, text)) - _BEFORE_EDIT
         begin = known - _AGREEING - _LEAD_IN
         if begin <= 0:
             return None
@@ -118,5 +125,13 @@ class GrowingText:
         return Tokens(text, packed((), [*old, *ids[position:]], last.ids.chunks[:whole]), kept)
 
 
-def _common_text(old: str, new: str) -> int:
-    return len(old) if new.startswith(old) else common_length(old, new)
+def _unchanged(old: str, new: str) -> int:
+    """Return how many characters both begin with, but for one that a mark after them belongs to.
+
+    Some tokenizers put the marks on a character in order first, so a mark may change those before it.
+    """
+    same = len(old) if new.startswith(old) else common_length(old, new)
+    if any(combining(character) for character in (old[same : same + 1], new[same : same + 1]) if character):
+        while same and combining(new[same - 1]):
+            same -= 1
+    return same

@@ -10,12 +10,12 @@ from ..access.certificate import ServerCertificate
 from ..access.gate import Gate
 from ..engine import Engine
 from ..engine.vllm import EmbeddedEngine
-from ..engine.vllm.openai_port import Stopping, openai_port
 from ..engine.vllm.rank import EmbeddedRank
 from ..errors import EngineStartError
 from ..settings import Settings
 from .address import address_of, listen
 from .http_gate import HttpGate
+from .openai_port import Stopping, openai_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,7 @@ async def openai_api(engines: Sequence[Engine], settings: Settings, gate: Gate) 
     if settings.hand_off.openai_port < 0:
         yield OpenAiApi()
         return
-    if gate.knows_callers and _vllm_has_a_key(settings):
-        raise EngineStartError(
-            "--openai-port asks for what streams ask for; unset VLLM_API_KEY, and take api_key out of --openai-args"
-        )
+    check_vllm_key(settings, gate)
     if not isinstance(engine := engines[0], EmbeddedEngine | EmbeddedRank):
         raise EngineStartError("--openai-port needs --engine embedded")
     listener = listen(settings.server.host, settings.hand_off.openai_port, "--openai-port", " for the OpenAI API")
@@ -51,5 +48,10 @@ async def openai_api(engines: Sequence[Engine], settings: Settings, gate: Gate) 
             yield OpenAiApi(address, stopping)
 
 
-def _vllm_has_a_key(settings: Settings) -> bool:
-    return bool(os.environ.get("VLLM_API_KEY") or settings.hand_off.openai_args.get("api_key"))
+def check_vllm_key(settings: Settings, gate: Gate) -> None:
+    """Raise EngineStartError if vLLM would ask for a key of its own beside the credentials of callers."""
+    vllm_key = os.environ.get("VLLM_API_KEY") or settings.hand_off.openai_args.get("api_key")
+    if settings.hand_off.openai_port >= 0 and gate.knows_callers and vllm_key:
+        raise EngineStartError(
+            "--openai-port asks for what streams ask for; unset VLLM_API_KEY, and take api_key out of --openai-args"
+        )

@@ -1,6 +1,7 @@
 """A growing text is tokenized around its edits, and its ids are those of the whole."""
 
 import re
+import unicodedata
 
 import pytest
 from forefill_service.chat.growing import PIECE, GrowingText
@@ -82,6 +83,38 @@ def test_no_more_than_a_piece_and_what_makes_it_sure_is_tokenized_at_once() -> N
     assert len(LONG) > 6 * PIECE
     assert words.longest < PIECE + 300
     assert words.characters < 3.3 * len(LONG)
+
+
+def test_a_piece_that_is_not_sure_costs_the_text_once_more() -> None:
+    class Unsure(Words):
+        """Gives tokens behind some place other ids, if it is not given all of the text."""
+
+        def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+            ids, ends = super().encode_with_ends(text)
+            whole = text.startswith(LONG[:100])
+            return [i if whole or len(text) < 5000 else i ^ 1 for i in ids], ends
+
+    unsure = Unsure()
+    assert GrowingText(unsure, piece=8192).tokens(LONG).ids.to_list() == Words().encode(LONG)
+    assert unsure.characters < 2.5 * len(LONG)
+
+
+@pytest.mark.parametrize("where", [PIECE - 1, PIECE, PIECE + 1, PIECE + 30, 2 * PIECE - 7])
+def test_marks_that_are_put_in_order_across_a_cut_are_as_in_the_whole(where: int) -> None:
+    def encoded(text: str) -> tuple[list[int], list[int]]:
+        """Normalize, as some tokenizers do: a mark below comes before those above, however many there are."""
+        found = list(re.finditer(r"\w+|.", unicodedata.normalize("NFC", text)))
+        return [hash(token[0]) & 0x7FFFFFFF for token in found], [token.end() for token in found]
+
+    class Marks(Words):
+        def encode_with_ends(self, text: str) -> tuple[list[int], list[int]]:
+            return encoded(text)
+
+    text = ("x " * PIECE)[:where] + "q" + "\u0301" * 40 + "\u0323" + " y" * 600
+    for length in (where + 20, where + 41, where + 43):
+        growing = GrowingText(Marks())
+        for typed in (text, text[:length], text):
+            assert growing.tokens(typed).ids.to_list() == encoded(typed)[0]
 
 
 @pytest.mark.parametrize("make", [Words, LookingBack, Slow])

@@ -1,21 +1,26 @@
 """An HTTP port is for the callers of the streams: who is let through, and what the others are told."""
 
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
-from forefill_service.access.caller import Permission
+from forefill_service.access.caller import Credentials, Permission
+from forefill_service.access.certificate import ServerCertificate
 from forefill_service.access.gate import Gate
-from forefill_service.engine.vllm.openai_port import CERTIFICATE
 from forefill_service.listeners.http_gate import HttpGate, credentials_in
+from forefill_service.listeners.openai_port import CERTIFICATE, openai_port
 from forefill_service.settings import Settings
 
 from tests.support.callers import callers_file, with_key
+from tests.support.certificates import Certificates
 
 CERTIFIED = {
-    "subject": ((("organizationName", "clinic"),), (("commonName", "web"),)),
+    "subject": ((("organizationName", "clinic"),), (("commonName", "web"),), (("commonName", "other"),)),
     "subjectAltName": (("DNS", "web.internal"), ("URI", "spiffe://clinic/web"), ("DirName", "x")),
 }
 
@@ -69,8 +74,18 @@ async def test_nothing_is_told_to_others_whatever_they_ask_for(client: httpx.Asy
     assert (await client.get(path)).status_code == 401
 
 
-async def test_browsers_may_ask_first_what_they_may_ask(client: httpx.AsyncClient) -> None:
-    assert (await client.options("/v1/chat/completions")).text == "SELECT 1"
+PREFLIGHT = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(PREFLIGHT, 200), ({}, 401), ({"Origin": "https://app.example"}, 401), ({"X-HTTP-Method-Override": "GET"}, 401)],
+    ids=str,
+)
+async def test_browsers_may_ask_first_what_they_may_ask(
+    client: httpx.AsyncClient, sent: dict[str, str], status: int
+) -> None:
+    assert (await client.options("/metrics", headers=sent)).status_code == status
 
 
 async def test_a_web_socket_of_others_is_closed_before_it_opens(tmp_path: Path) -> None:
@@ -98,7 +113,48 @@ async def test_without_callers_everybody_is_let_through() -> None:
         assert (await client.get("/")).text == "SELECT 1"
 
 
-def test_the_names_in_a_certificate_are_those_that_grpc_reads() -> None:
+async def test_the_names_in_a_certificate_are_those_that_grpc_reads(tmp_path: Path) -> None:
+    certificates = Certificates.new(tmp_path)
+    names = ("web.internal", "me@clinic.example", "10.0.0.7", "2001:db8::1")
+    leaf = certificates.authority.issue_cert(*names, common_name="web")
+    read = dict[str, list[bytes]]()
+
+    async def look(_: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        read.update({name: list(values) for name, values in context.auth_context().items()})
+        return b""
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(look)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test", {"Look": handler})])
+    pair = certificates.key.read_bytes(), certificates.cert.read_bytes()
+    port = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([pair], certificates.authority.cert_pem.bytes(), True)
+    )
+    await server.start()
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", certificates.trusted(leaf)) as channel:
+        await channel.unary_unary("/test/Look")(b"")
+    await server.stop(None)
+    by_grpc = Credentials.of([], read, "").certificate_names
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    tls = ServerCertificate(certificates.cert, certificates.key, certificates.client_ca).context()
+    seen = list[Any]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append(scope[CERTIFICATE])
+            await answering(scope, receive, send)
+
+    trusting = ssl.create_default_context()
+    certificates.authority.configure_trust(trusting)
+    leaf.configure_cert(trusting)
+    async with openai_port(app, listener, 1, tls), httpx.AsyncClient(verify=trusting) as client:
+        await client.get(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+    by_http = credentials_in({"type": "http", "headers": [], CERTIFICATE: seen[0]}).certificate_names
+    assert by_http == by_grpc == ("web", *names)
+
+
+def test_of_several_common_names_the_first_counts_and_of_other_kinds_of_names_none() -> None:
     credentials = credentials_in({"type": "http", "headers": [], CERTIFICATE: CERTIFIED})
     assert credentials.certificate_names == ("web", "web.internal", "spiffe://clinic/web")
     assert credentials.token is None

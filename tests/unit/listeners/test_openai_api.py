@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from forefill_service.access.caller import Permission
 from forefill_service.access.certificate import ServerCertificate
 from forefill_service.access.gate import Gate
 from forefill_service.engine import FakeEngine
-from forefill_service.engine.vllm.openai_port import openai_port
 from forefill_service.errors import EngineStartError, SettingsFileError
 from forefill_service.listeners.http_gate import HttpGate
 from forefill_service.listeners.openai_api import openai_api
+from forefill_service.listeners.openai_port import openai_port
 from forefill_service.settings import Settings
 
 from tests.support.callers import callers_file, with_key
@@ -104,6 +104,14 @@ async def test_with_mtls_it_asks_for_a_certificate_and_its_name_says_who_it_is(
                 await asked(url, certificates.authority, nobody)
 
 
+async def test_where_only_certificates_count_a_token_is_nothing(certificates: Certificates) -> None:
+    ours = certificates.authority.issue_cert("web.internal")
+    async with served(certificates, tls_client_ca=certificates.client_ca) as url:
+        assert (await asked(url, certificates.authority, ours, "none")).text == "https", (
+            "openai-python always sends one"
+        )
+
+
 async def test_an_authority_that_is_replaced_lets_nobody_in_any_more(certificates: Certificates) -> None:
     ours, other = certificates.authority.issue_cert("web.internal"), trustme.CA()
     async with served(certificates, tls_client_ca=certificates.client_ca) as url:
@@ -114,32 +122,70 @@ async def test_an_authority_that_is_replaced_lets_nobody_in_any_more(certificate
         assert (await asked(url, certificates.authority, other.issue_cert("web.internal"))).text == "https"
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_connection_from_before_is_not_resumed(certificates: Certificates, version: ssl.TLSVersion) -> None:
+async def test_a_connection_from_before_is_not_resumed(certificates: Certificates) -> None:
     context = ssl.create_default_context()
-    context.maximum_version = version
     certificates.authority.configure_trust(context)
     certificates.authority.issue_cert("web.internal").configure_cert(context)
 
-    def ask(port: int, session: ssl.SSLSession | None = None) -> tuple[ssl.SSLSession | None, bytes]:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=SECONDS_TO_GIVE_UP) as plain,
-            context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection,
-        ):
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-            answer = connection.recv(1000)
-            return connection.session, answer  # TLS 1.3 tells how to resume after the handshake
+    def ask(port: int, session: ssl.SSLSession | None = None) -> tuple[ssl.SSLSession | None, bool, bytes]:
+        """Ask, and end in good order, so that the connection could be resumed."""
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_TO_GIVE_UP) as plain:
+            connection = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            answer = b""
+            with suppress(OSError):  # a client of TLS 1.3 may have ended its part of the handshake by then
+                while part := connection.recv(1000):
+                    answer += part
+            found, reused = connection.session, bool(connection.session_reused)
+            with suppress(OSError):
+                connection.unwrap()
+            return found, reused, answer
 
     async with served(certificates, tls_client_ca=certificates.client_ca) as url:
         port = int(url.rpartition(":")[2])
-        session, answer = await asyncio.to_thread(ask, port)
+        session, _, answer = await asyncio.to_thread(ask, port)
         assert b"200 OK" in answer
+        session, reused, answer = await asyncio.to_thread(ask, port, session)
+        assert b"200 OK" in answer
+        assert not reused, "each shows its certificate anew"
         trustme.CA().cert_pem.write_to_path(certificates.client_ca)
-        try:
-            _, answer = await asyncio.to_thread(ask, port, session)
-        except OSError:  # a client of TLS 1.3 may have ended its part of the handshake by then
-            answer = b""
-        assert answer == b""
+        assert (await asyncio.to_thread(ask, port, session))[2] == b""
+
+
+async def test_tls_1_2_which_would_resume_is_not_spoken(certificates: Certificates) -> None:
+    context = ssl.create_default_context()
+    certificates.authority.configure_trust(context)
+
+    def connect(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_TO_GIVE_UP) as plain:
+            context.wrap_socket(plain, server_hostname="127.0.0.1").close()
+
+    async with served(certificates) as url:
+        port = int(url.rpartition(":")[2])
+        await asyncio.to_thread(connect, port)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises(ssl.SSLError):
+            await asyncio.to_thread(connect, port)
+
+
+async def test_a_client_that_stays_connected_and_reads_nothing_holds_up_no_stop(certificates: Certificates) -> None:
+    context = ssl.create_default_context()
+    certificates.authority.configure_trust(context)
+
+    def connected(port: int) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=SECONDS_TO_GIVE_UP)
+        connection = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert b"200 OK" in connection.recv(1000)
+        return connection
+
+    certificate = ServerCertificate(certificates.cert, certificates.key, None)
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with asyncio.timeout(SECONDS_TO_GIVE_UP):
+        endless = 10 * SECONDS_TO_GIVE_UP
+        async with openai_port(app, listener, endless, certificate.context(), head_seconds=endless):
+            idle = await asyncio.to_thread(connected, listener.getsockname()[1])
+    idle.close()
 
 
 def test_files_that_do_not_fit_together_are_told_at_once(certificates: Certificates) -> None:
