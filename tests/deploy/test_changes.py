@@ -61,6 +61,17 @@ def test_only_what_needs_https_outside_opens_it(change: str) -> None:
     assert is_open(change)
 
 
+@pytest.mark.parametrize(
+    ("changes", "protocol"), [((), "https"), (("access.tls.secretName=", "access.insecure=true"), "http")], ids=str
+)
+def test_what_speaks_to_the_openai_port_is_told_whether_that_speaks_tls(
+    changes: tuple[str, ...], protocol: str
+) -> None:
+    services = _with("scaled", *changes).of("Service")
+    ports = [port for service in services for port in service["spec"]["ports"] if port["name"] == "openai"]
+    assert [(port["port"], port["appProtocol"]) for port in ports] == [(8001, protocol)]
+
+
 def test_two_releases_share_no_name_and_pick_no_pods_of_each_other() -> None:
     ours = _with("stack")
     status, text = template(*values_of("stack"), release="other")

@@ -177,6 +177,12 @@ async def test_callers_use_the_port_with_the_keys_of_their_streams(
             await asks(handed, tls=trusting, **GREEDY)
         _, usage = await asks(handed, api_key="key", tls=trusting, **GREEDY)
         assert cached(usage) == handed.cached_tokens > 200
+        async with httpx.AsyncClient(verify=trusting, base_url=f"https://{server.openai_address}") as http:
+            asking = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+            for path in ("/metrics", "/v1/models"):
+                assert (await http.get(path)).status_code == 401
+                assert (await http.options(path)).status_code == 401
+                assert (await http.options(path, headers=asking)).text == "OK", "vLLM's CORS answers, and no more"
 
 
 async def test_the_port_ends_with_the_server_and_the_engine_goes_on(embedded_engine: EmbeddedEngine) -> None:

@@ -132,8 +132,8 @@ class LimitSettings(Group):
         500,
         gt=0,
         description="events a second that are read from one session, after ten times as many at once; one that has an "
-        "answer made, or a conversation rendered, counts as 100, and a flush as 1 more for each 1024 code points of "
-        "its draft",
+        "answer made, or a conversation rendered, counts as 100; a flush counts as 1 more for each 1024 code points "
+        "of its draft, and long text that is typed or pasted for each of its own",
     )
     events_per_second_per_caller: float = Field(
         5000,
