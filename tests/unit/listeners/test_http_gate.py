@@ -124,7 +124,7 @@ async def test_the_names_in_a_certificate_are_those_that_grpc_reads(tmp_path: Pa
         return b""
 
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(look)
+    handler: Any = grpc.unary_unary_rpc_method_handler(look)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test", {"Look": handler})])
     pair = certificates.key.read_bytes(), certificates.cert.read_bytes()
     port = server.add_secure_port(
@@ -132,7 +132,8 @@ async def test_the_names_in_a_certificate_are_those_that_grpc_reads(tmp_path: Pa
     )
     await server.start()
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", certificates.trusted(leaf)) as channel:
-        await channel.unary_unary("/test/Look")(b"")
+        ask: Any = channel.unary_unary("/test/Look")
+        await ask(b"")
     await server.stop(None)
     by_grpc = Credentials.of([], read, "").certificate_names
 
