@@ -64,13 +64,15 @@ class Share:
         if self.tokens is not None:
             self.tokens.take(tokens)
 
-    async def take_in(self, cost: int, sleep: Callable[[float], Awaitable[None]], at_least_seconds: float = 0) -> None:
+    async def take_in(
+        self, cost: int, sleep: Callable[[float], Awaitable[None]], at_least_seconds: float = 0, *, turns: int = 1
+    ) -> None:
         """Wait until an event of this cost may be carried out, and no shorter than so many seconds."""
         wait = at_least_seconds if self.events is None else max(at_least_seconds, self.events.take(cost))
         if wait:
             await sleep(wait)
         if cost >= self.in_turn_from:
-            await self.turns.mine()
+            await self.turns.mine(turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Shares:
     limits: LimitSettings
     clock: Callable[[], float]
     _by_caller: dict[str, Share] = field(default_factory=dict)
+    _present: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, settings: Settings, clock: Callable[[], float]) -> "Shares":
@@ -107,10 +110,13 @@ class Shares:
             if share.opens is not None and (seconds := share.opens.try_take()):
                 raise Refusal(Reason.RATE_LIMITED, "it opens sessions too fast", retry_after_seconds=seconds)
         share.sessions += 1
+        self._present.add(caller.key)
         try:
             yield
         finally:
             share.sessions -= 1
+            if not share.sessions:
+                self._present.discard(caller.key)
 
     def _new(self) -> Share:
         limits, clock = self.limits, self.clock
@@ -122,6 +128,7 @@ class Shares:
             tokens=Bucket(per_minute / 60, per_minute, clock) if per_minute else None,
             events=Bucket(events, events, clock),
             refusals=Bucket(REFUSALS_PER_SECOND, REFUSALS_PER_SECOND, clock),
+            turns=Turns(alone=lambda: len(self._present) <= 1),
         )
 
     def _forget(self) -> None:

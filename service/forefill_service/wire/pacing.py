@@ -6,8 +6,8 @@
     text that is typed or pasted              1, and 1 for each `LONG` code points of it
     any other                                 1
 
-Both the session and its caller have a rate. Of the events of a caller, one begins in each pass of the event loop. Of
-callers whom nobody tells apart, one begins of those that count as more than 1.
+Both the session and its caller have a rate, and the events of a caller take turns on the event loop: while other callers
+are there, most of its passes are theirs. Of callers whom nobody tells apart, those take turns that count as more than 1.
 
 If a client does not take its answers, few events are read and unanswered: a SUBMIT whose answer is on its way, a FLUSH
 that is being warmed, one that waits for that, and the event whose answer is being written. No more are read until the
@@ -26,6 +26,8 @@ BURST_SECONDS = 10
 """So many seconds' worth of a session's events are read at once."""
 COSTLY = 100
 LONG = 1024
+FLUSH_TURNS = 8
+"""What follows from a FLUSH (a rendering, a warm, its result) takes as many turns of the caller."""
 
 
 async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) -> AsyncIterator[Event]:
@@ -34,7 +36,7 @@ async def paced(events: AsyncIterator[Event], share: Share, backend: Backend) ->
     bucket = Bucket(per_second, BURST_SECONDS * per_second, backend.clock)
     async for event in events:
         cost = _cost_of(event)
-        await share.take_in(cost, backend.sleep, bucket.take(cost))
+        await share.take_in(cost, backend.sleep, bucket.take(cost), turns=_turns_of(event))
         yield event
         del event  # it may be long, and the next may not come for hours
 
@@ -48,3 +50,7 @@ def _cost_of(event: Event) -> int:
         case KeystrokeEvent(_, CharAdd(text) | Replace(text=text)):
             return 1 + len(text) // LONG
     return 1
+
+
+def _turns_of(event: Event) -> int:
+    return FLUSH_TURNS if isinstance(event, KeystrokeEvent) and isinstance(event.kind, Flush) else 1

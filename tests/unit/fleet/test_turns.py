@@ -1,9 +1,10 @@
-"""One thing of a caller begins in each pass of the event loop, in the order in which they came."""
+"""One thing of a caller begins in every few passes of the event loop, in the order in which they came."""
 
 import asyncio
 from contextlib import suppress
+from itertools import pairwise
 
-from forefill_service.fleet.turns import Turns
+from forefill_service.fleet.turns import PASSES, Turns
 
 
 class Passes:
@@ -44,6 +45,14 @@ async def test_each_has_a_pass_of_its_own_in_the_order_in_which_they_came() -> N
         order = await begun(Turns(), passes, "abcdef")
     assert [name for name, _ in order] == list("abcdef")
     assert len({number for _, number in order}) == 6
+
+
+async def test_the_passes_between_belong_to_others_unless_nobody_else_is_there() -> None:
+    for alone, apart in ((False, PASSES), (True, 1)):
+        async with Passes() as passes:
+            order = await begun(Turns(alone=lambda alone=alone: alone), passes, "abcdef")
+        numbers = [number for _, number in order][1:]  # the first does not wait
+        assert [later - earlier for earlier, later in pairwise(numbers)] == [apart] * 4
 
 
 async def test_two_callers_do_not_wait_for_each_other() -> None:

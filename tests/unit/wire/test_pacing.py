@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from forefill_service.access.caller import ANYBODY, Caller
 from forefill_service.fleet.shares import Shares
+from forefill_service.fleet.turns import PASSES
 from forefill_service.session.events import (
     Cancel,
     CharAdd,
@@ -20,7 +23,7 @@ from forefill_service.session.events import (
     Submit,
 )
 from forefill_service.settings import Settings
-from forefill_service.wire.pacing import BURST_SECONDS, COSTLY, LONG, paced
+from forefill_service.wire.pacing import BURST_SECONDS, COSTLY, FLUSH_TURNS, LONG, paced
 
 from tests.support.hand_clock import HandClock
 
@@ -149,3 +152,34 @@ async def test_events_of_several_sessions_begin_in_as_many_passes_of_the_loop(
     await asyncio.gather(*(session() for _ in range(8)))
     counting.cancel()
     assert len(set(begun)) == passes
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["others are there", "nobody else is there"])
+@pytest.mark.parametrize(("kind", "turns"), [(KEY, 1), (Flush(3, 0), FLUSH_TURNS)], ids=["keys", "flushes"])
+async def test_between_two_events_of_a_caller_there_are_passes_of_others_more_of_them_after_a_flush(
+    kind: Any, turns: int, others: bool
+) -> None:
+    world, current, begun = World(), 0, list[int]()
+
+    async def count() -> None:
+        nonlocal current
+        while True:
+            current += 1
+            await asyncio.sleep(0)
+
+    async def events() -> AsyncIterator[Any]:
+        yield KeystrokeEvent(1, kind)
+
+    async def session() -> None:
+        backend: Any = world
+        async for _ in paced(events(), world.shares.share(Caller("ada")), backend):
+            begun.append(current)
+
+    counting = asyncio.create_task(count())
+    with ExitStack() as present:
+        for name in ("ada", "bob") if others else ("ada",):
+            present.enter_context(world.shares.session(Caller(name)))
+        await asyncio.gather(*(session() for _ in range(5)))
+    counting.cancel()
+    apart = [later - earlier for earlier, later in pairwise(begun[1:])]  # the first does not wait
+    assert apart == [turns * PASSES if others else 1] * 3
