@@ -6,8 +6,8 @@
     text that is typed or pasted              1, and 1 for each `LONG` code points of it
     any other                                 1
 
-Both the session and its caller have a rate, and the events of a caller take turns on the event loop: while other callers
-are there, most of its passes are theirs. Of callers whom nobody tells apart, those take turns that count as more than 1.
+Both the session and its caller have a rate, and the events of a caller take turns on the event loop: while others are
+there, most of its passes are theirs. Of callers whom nobody tells apart, those take turns that count as more than 1.
 
 If a client does not take its answers, few events are read and unanswered: a SUBMIT whose answer is on its way, a FLUSH
 that is being warmed, one that waits for that, and the event whose answer is being written. No more are read until the
