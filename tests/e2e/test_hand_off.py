@@ -162,7 +162,10 @@ async def test_callers_use_the_port_with_the_keys_of_their_streams(
     certificates, trusting = Certificates.new(tmp_path), ssl.create_default_context()
     certificates.authority.configure_trust(trusting)
     access = settings(
-        tls_cert=certificates.cert, tls_key=certificates.key, callers=callers_file(tmp_path, with_key("key"))
+        tls_cert=certificates.cert,
+        tls_key=certificates.key,
+        callers=callers_file(tmp_path, with_key("key")),
+        openai_args={"allowed_origins": ["https://app.example"]},
     )
     root = certificates.authority.cert_pem.bytes()
     async with (
