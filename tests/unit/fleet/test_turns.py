@@ -48,9 +48,9 @@ async def test_each_has_a_pass_of_its_own_in_the_order_in_which_they_came() -> N
 
 
 async def test_the_passes_between_belong_to_others_unless_nobody_else_is_there() -> None:
-    for alone, apart in ((False, PASSES), (True, 1)):
+    for alone, apart in ((lambda: False, PASSES), (lambda: True, 1)):
         async with Passes() as passes:
-            order = await begun(Turns(alone=lambda alone=alone: alone), passes, "abcdef")
+            order = await begun(Turns(alone), passes, "abcdef")
         numbers = [number for _, number in order][1:]  # the first does not wait
         assert [later - earlier for earlier, later in pairwise(numbers)] == [apart] * 4
 
