@@ -147,7 +147,7 @@ async def test_a_connection_from_before_is_not_resumed(certificates: Certificate
         assert b"200 OK" in answer
         session, reused, answer = await asyncio.to_thread(ask, port, session)
         assert b"200 OK" in answer
-        assert not reused, "each shows its certificate anew"
+        assert not reused, "every connection has to show its certificate"
         trustme.CA().cert_pem.write_to_path(certificates.client_ca)
         assert (await asyncio.to_thread(ask, port, session))[2] == b""
 
